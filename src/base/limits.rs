@@ -1,0 +1,26 @@
+//! Every bound of the server, each with its reason. Relations between bounds are asserted at compile time.
+
+/// Octets of a name in wire form, the root's zero octet included (RFC 1035 §2.3.4).
+pub const NAME_OCTETS_MAX: usize = 255;
+/// Octets of one label (RFC 1035 §2.3.4).
+pub const LABEL_OCTETS_MAX: usize = 63;
+/// Labels of a name, the root not counted: 127 one-octet labels and the root fill 255 octets.
+pub const LABELS_MAX: usize = 127;
+
+/// Octets of a DNS message over TCP: its length field has 16 bits (RFC 1035 §4.2.2).
+pub const MESSAGE_OCTETS_MAX: usize = 65_535;
+/// Octets of a UDP reply to a query without EDNS (RFC 1035 §4.2.1).
+pub const UDP_PAYLOAD_PLAIN: usize = 512;
+/// Octets of RDATA: its length field has 16 bits (RFC 1035 §3.2.1).
+pub const RDATA_OCTETS_MAX: usize = 65_535;
+/// The largest TTL, in seconds (RFC 2181 §8).
+pub const TTL_SECONDS_MAX: u32 = 0x7fff_ffff;
+
+/// Depth of `$INCLUDE` files within each other: enough for any real tree, stops a file that includes itself.
+pub const INCLUDE_DEPTH_MAX: usize = 16;
+/// Records that one `$GENERATE` line may make: a /8 of host routes is a mistake, a /16 is not.
+pub const GENERATE_STEPS_MAX: u64 = 65_536;
+/// Faults kept of one zone: beyond it only their number is told; nobody reads the thousandth.
+pub const FAULTS_KEPT_MAX: usize = 1_000;
+
+const _: () = assert!(LABELS_MAX * 2 < NAME_OCTETS_MAX);

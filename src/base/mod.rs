@@ -1,0 +1,7 @@
+//! Floor 0: what every other module may lean on and what leans on nothing here.
+//!
+//! Bounds with their reasons ([`limits`]), reading integers out of octets ([`octets`]).
+//! Nothing in this floor knows of DNS messages, zones, sockets or threads.
+
+pub mod limits;
+pub mod octets;

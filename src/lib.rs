@@ -1,0 +1,5 @@
+//! hivedns: the distributed DNS for container swarms.
+
+pub mod base;
+pub mod wire;
+pub mod zone;

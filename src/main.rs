@@ -1,0 +1,3 @@
+//! The `hivedns` command.
+
+fn main() {}

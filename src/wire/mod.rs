@@ -1,0 +1,6 @@
+//! Floor 1: the wire format of the DNS. Names, record types, messages.
+//!
+//! Knows octets and the RFCs that order them; knows nothing of zones, snapshots, sockets or threads.
+
+pub mod name;
+pub mod rtype;
