@@ -16,6 +16,9 @@ pub const RDATA_OCTETS_MAX: usize = 65_535;
 /// The largest TTL, in seconds (RFC 2181 §8).
 pub const TTL_SECONDS_MAX: u32 = 0x7fff_ffff;
 
+/// Aliases (CNAME, DNAME) that one answer follows: Knot's bound; real chains have two or three.
+pub const CHAIN_STEPS_MAX: usize = 20;
+
 /// Depth of `$INCLUDE` files within each other: enough for any real tree, stops a file that includes itself.
 pub const INCLUDE_DEPTH_MAX: usize = 16;
 /// Records that one `$GENERATE` line may make: a /8 of host routes is a mistake, a /16 is not.

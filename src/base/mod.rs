@@ -4,4 +4,5 @@
 //! Nothing in this floor knows of DNS messages, zones, sockets or threads.
 
 pub mod limits;
+pub mod metrics;
 pub mod octets;
