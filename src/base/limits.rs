@@ -26,4 +26,15 @@ pub const GENERATE_STEPS_MAX: u64 = 65_536;
 /// Faults kept of one zone: beyond it only their number is told; nobody reads the thousandth.
 pub const FAULTS_KEPT_MAX: usize = 1_000;
 
+/// Octets of a UDP reply that the configuration may ask for: more would only be fragmented (RFC 6891 §6.2.5).
+pub const UDP_PAYLOAD_MAX: u32 = 4_096;
+/// Worker threads: no machine has more cores, and each worker costs sockets and buffers.
+pub const WORKERS_MAX: u32 = 1_024;
+/// TCP connections at once: each is a file descriptor, and no system grants a process more.
+pub const TCP_CONNECTIONS_MAX: u32 = 1_048_576;
+/// Octets of a configuration file: ten thousand zones are far below; stops `-c /dev/zero`.
+pub const CONFIG_OCTETS_MAX: u64 = 16 << 20;
+/// Octets of a server's identity: CHAOS answers it as one character-string (RFC 1035 §3.3).
+pub const IDENTITY_OCTETS_MAX: usize = 255;
+
 const _: () = assert!(LABELS_MAX * 2 < NAME_OCTETS_MAX);
