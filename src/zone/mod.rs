@@ -2,5 +2,7 @@
 //!
 //! Knows names, RRsets and their wire form; knows nothing of queries, sockets, threads or other zones.
 
+pub mod builtin;
+pub mod examples;
 pub mod fault;
 pub mod sink;
