@@ -1,0 +1,162 @@
+//! hivedns, NSD and Knot serve the same zones side by side and are asked the same questions: where NSD
+//! and Knot agree, hivedns has to agree with them.
+//!
+//! ```text
+//! cargo test --test differential -- --nocapture
+//! ```
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `HIVEDNS_DIFFERENTIAL_SEED` | the zones and questions of that run again; else a fixed seed |
+//! | `HIVEDNS_DIFFERENTIAL_PEERS` | `1`: compare NSD with Knot only, and print every kind of dispute |
+//! | `HIVEDNS_DIFFERENTIAL_SHOW` | text: print the cases of the kinds of dispute that contain it |
+//! | `CI` | `true`: a missing peer is a failure, not a skip |
+//!
+//! Reading order: [`zones`] (what is served), [`generate`] (zones by chance), [`questions`] (what is
+//! asked), [`peers`] (how NSD and Knot are started), [`compare`] (what counts as equal).
+#![allow(unreachable_pub, reason = "a test program has no outside")]
+
+mod compare;
+mod generate;
+#[path = "../oracle/mod.rs"]
+mod oracle;
+mod peers;
+mod questions;
+mod rng;
+mod zones;
+
+use compare::{Case, read, without_courtesies};
+use oracle::process::{Server, TempDir, hivedns};
+use oracle::transport;
+use questions::{Question, Transport};
+use rng::Rng;
+use std::collections::BTreeMap;
+use std::env;
+
+/// Below this many questions a run proves too little.
+const QUESTIONS_MIN: usize = 20_000;
+/// So many wrong answers are printed whole.
+const SHOWN_MAX: usize = 20;
+const SEED: u64 = 1035;
+
+#[test]
+fn hivedns_agrees_where_nsd_and_knot_agree() {
+    if let Err(why) = peers::ensure_installed() {
+        eprintln!("\nSKIPPED: the differential test needs NSD and Knot, which are not here: {why}\n");
+        assert!(env::var("CI").as_deref() != Ok("true"), "in CI the peers have to be there");
+        return;
+    }
+    let seed = env::var("HIVEDNS_DIFFERENTIAL_SEED").map_or(SEED, |text| text.parse().expect("a number"));
+    println!("seed {seed}; again with HIVEDNS_DIFFERENTIAL_SEED={seed}");
+    let peers_only = env::var("HIVEDNS_DIFFERENTIAL_PEERS").is_ok_and(|text| text == "1");
+    let dir = TempDir::new("differential").expect("a temporary directory");
+    let mut tally = Tally::default();
+    for stage in zones::stages(dir.path(), seed) {
+        run(&stage, &dir, seed, peers_only, &mut tally).unwrap_or_else(|why| panic!("{}: {why}", stage.name));
+    }
+    tally.print();
+    assert!(tally.asked >= QUESTIONS_MIN, "only {} questions", tally.asked);
+    assert_eq!(tally.wrong, 0, "answers that differ from both peers; seed {seed}");
+}
+
+/// Starts the servers with the zones of one stage, asks everything, and judges.
+fn run(
+    stage: &zones::Stage,
+    dir: &TempDir,
+    seed: u64,
+    peers_only: bool,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    let dir = dir.path().join(stage.name.replace(' ', "-"));
+    std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+    let peers_zones = [stage.zones.clone(), stage.built_in.clone()].concat();
+    let nsd = peers::nsd(&dir, &peers_zones)?;
+    let knot = peers::knot(&dir, &peers_zones)?;
+    let ours = if peers_only { None } else { Some(hivedns(&dir, &stage.zones, &[])?) };
+
+    let mut rng = Rng::new(seed);
+    let mut asked = Vec::new();
+    for (origin, file) in &peers_zones {
+        let records =
+            transport::transfer(knot.address, origin).map_err(|e| format!("{}: {e}", file.display()))?;
+        asked.extend(questions::about(origin, &records, &mut rng));
+    }
+    let [from_nsd, from_knot, from_us] = std::thread::scope(|scope| {
+        let asked = &asked;
+        let servers = [Some(&nsd), Some(&knot), ours.as_ref()];
+        servers
+            .map(|server| server.map(|server| scope.spawn(|| ask(server, asked))))
+            .map(|thread| thread.map(|thread| thread.join().expect("asking does not panic")))
+    });
+    let (from_nsd, from_knot) = (from_nsd.ok_or("no nsd")??, from_knot.ok_or("no knot")??);
+    let from_us = from_us.transpose()?;
+    println!("{}: {} zones, {} questions", stage.name, peers_zones.len(), asked.len());
+    for (at, question) in asked.iter().enumerate() {
+        tally.judge(&Case {
+            question,
+            nsd: read(from_nsd[at].as_ref()).map(without_courtesies),
+            knot: read(from_knot[at].as_ref()),
+            ours: from_us.as_ref().map(|replies| read(replies[at].as_ref())),
+        });
+    }
+    Ok(())
+}
+
+/// All replies of one server, in the order of the questions.
+fn ask(server: &Server, questions: &[Question]) -> Result<Vec<Option<Vec<u8>>>, String> {
+    let is_tcp = |question: &Question| question.transport == Transport::Tcp;
+    let encoded = |tcp: bool| -> Vec<_> {
+        questions.iter().filter(|question| is_tcp(question) == tcp).map(Question::encode).collect()
+    };
+    let by_udp =
+        transport::udp(server.address, &encoded(false)).map_err(|e| format!("{}: {e}", server.name))?;
+    let by_tcp = transport::tcp(server.address, &encoded(true));
+    let (mut by_udp, mut by_tcp) = (by_udp.into_iter(), by_tcp.into_iter());
+    let mut reply = |question| if is_tcp(question) { by_tcp.next() } else { by_udp.next() };
+    Ok(questions.iter().map(|question| reply(question).flatten()).collect())
+}
+
+/// What a run comes to.
+#[derive(Default)]
+struct Tally {
+    asked: usize,
+    wrong: usize,
+    disputed: usize,
+    /// Kind of dispute, to how often each side is ours and one example.
+    kinds: BTreeMap<String, (BTreeMap<&'static str, usize>, String)>,
+}
+
+impl Tally {
+    fn judge(&mut self, case: &Case<'_>) {
+        self.asked += 1;
+        let finding = case.judge();
+        if !finding.disputed.is_empty() {
+            self.disputed += 1;
+            let kind = case.kind(&finding.disputed);
+            if env::var("HIVEDNS_DIFFERENTIAL_SHOW").is_ok_and(|text| kind.contains(&text)) {
+                println!("{}", case.report(&finding.disputed));
+            }
+            let (with, _) =
+                self.kinds.entry(kind).or_insert_with(|| (BTreeMap::new(), case.question.to_text()));
+            *with.entry(finding.with).or_default() += 1;
+        }
+        if !finding.wrong.is_empty() {
+            self.wrong += 1;
+            if self.wrong <= SHOWN_MAX {
+                println!("WRONG {}", case.report(&finding.wrong));
+            }
+        }
+    }
+
+    fn print(&self) {
+        println!(
+            "{} questions: {} wrong, {} disputed between NSD and Knot",
+            self.asked, self.wrong, self.disputed
+        );
+        println!("\n disputed facts | NSD | Knot | we are with | example");
+        for (kind, (with, example)) in &self.kinds {
+            let with: Vec<_> = with.iter().map(|(side, count)| format!("{side} {count}")).collect();
+            println!(" {kind} | {} | {example}", with.join(", "));
+        }
+    }
+}
