@@ -16,6 +16,7 @@
 //! asked), [`peers`] (how NSD and Knot are started), [`compare`] (what counts as equal).
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+mod causes;
 mod compare;
 mod generate;
 #[path = "../oracle/mod.rs"]
@@ -25,6 +26,7 @@ mod questions;
 mod rng;
 mod zones;
 
+use causes::{Cause, Side, cause};
 use compare::{Case, read, without_courtesies};
 use oracle::process::{Server, TempDir, hivedns};
 use oracle::transport;
@@ -91,13 +93,15 @@ fn run(
     let (from_nsd, from_knot) = (from_nsd.ok_or("no nsd")??, from_knot.ok_or("no knot")??);
     let from_us = from_us.transpose()?;
     println!("{}: {} zones, {} questions", stage.name, peers_zones.len(), asked.len());
+    let origins: Vec<_> = peers_zones.into_iter().map(|(origin, _)| origin).collect();
     for (at, question) in asked.iter().enumerate() {
-        tally.judge(&Case {
+        let case = Case {
             question,
             nsd: read(from_nsd[at].as_ref()).map(without_courtesies),
             knot: read(from_knot[at].as_ref()),
             ours: from_us.as_ref().map(|replies| read(replies[at].as_ref())),
-        });
+        };
+        tally.judge(&case, &origins);
     }
     Ok(())
 }
@@ -121,24 +125,39 @@ fn ask(server: &Server, questions: &[Question]) -> Result<Vec<Option<Vec<u8>>>, 
 struct Tally {
     asked: usize,
     wrong: usize,
-    disputed: usize,
-    /// Kind of dispute, to how often each side is ours and one example.
-    kinds: BTreeMap<String, (BTreeMap<&'static str, usize>, String)>,
+    /// Disputes that are understood, by the name of their cause.
+    explained: BTreeMap<&'static str, Dispute>,
+    /// Disputes that are not, by what the sides say.
+    unexplained: BTreeMap<String, Dispute>,
+}
+
+/// Disputes of one kind.
+struct Dispute {
+    cause: Option<&'static Cause>,
+    count: usize,
+    /// How often hivedns is with whom.
+    with: BTreeMap<&'static str, usize>,
+    example: String,
 }
 
 impl Tally {
-    fn judge(&mut self, case: &Case<'_>) {
+    fn judge(&mut self, case: &Case<'_>, zones: &[Vec<u8>]) {
         self.asked += 1;
         let finding = case.judge();
         if !finding.disputed.is_empty() {
-            self.disputed += 1;
+            let cause = cause(case, &finding.disputed, zones);
             let kind = case.kind(&finding.disputed);
-            if env::var("HIVEDNS_DIFFERENTIAL_SHOW").is_ok_and(|text| kind.contains(&text)) {
+            let new = || Dispute { cause, count: 0, with: BTreeMap::new(), example: case.question.to_text() };
+            let shown = cause.map_or(kind.as_str(), |cause| cause.name).to_owned() + finding.with;
+            let dispute = match cause {
+                Some(cause) => self.explained.entry(cause.name).or_insert_with(new),
+                None => self.unexplained.entry(kind).or_insert_with(new),
+            };
+            dispute.count += 1;
+            *dispute.with.entry(finding.with).or_default() += 1;
+            if env::var("HIVEDNS_DIFFERENTIAL_SHOW").is_ok_and(|text| shown.contains(&text)) {
                 println!("{}", case.report(&finding.disputed));
             }
-            let (with, _) =
-                self.kinds.entry(kind).or_insert_with(|| (BTreeMap::new(), case.question.to_text()));
-            *with.entry(finding.with).or_default() += 1;
         }
         if !finding.wrong.is_empty() {
             self.wrong += 1;
@@ -149,14 +168,31 @@ impl Tally {
     }
 
     fn print(&self) {
+        let all = self.explained.values().chain(self.unexplained.values());
+        let disputed: usize = all.map(|dispute| dispute.count).sum();
+        println!("{} questions, {} wrong; NSD and Knot differ on {disputed}:\n", self.asked, self.wrong);
         println!(
-            "{} questions: {} wrong, {} disputed between NSD and Knot",
-            self.asked, self.wrong, self.disputed
+            "{:>6}  {:<62} {:<6} {:<24} example",
+            "count", "why NSD and Knot differ", "better", "hivedns is with"
         );
-        println!("\n disputed facts | NSD | Knot | we are with | example");
-        for (kind, (with, example)) in &self.kinds {
-            let with: Vec<_> = with.iter().map(|(side, count)| format!("{side} {count}")).collect();
-            println!(" {kind} | {} | {example}", with.join(", "));
+        for (name, dispute) in &self.explained {
+            dispute.print(name);
         }
+        for (kind, dispute) in &self.unexplained {
+            dispute.print(&format!("unexplained: {kind}"));
+        }
+    }
+}
+
+impl Dispute {
+    fn print(&self, name: &str) {
+        let with: Vec<_> = self.with.iter().map(|(side, count)| format!("{side} {count}")).collect();
+        let side = match self.cause.map(|cause| cause.side) {
+            Some(Side::Nsd) => "nsd",
+            Some(Side::Knot) => "knot",
+            Some(Side::Own) => "either",
+            None => "?",
+        };
+        println!("{:>6}  {name:<62} {side:<6} {:<24} {}", self.count, with.join(", "), self.example);
     }
 }
