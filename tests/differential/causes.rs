@@ -41,7 +41,13 @@ causes! {
     ALIAS_TO_CUT = "an alias that leads below a cut of the same zone", Knot,
         "RFC 1034 §4.3.2 step 3b: the referral goes into the authority section; NSD leaves it out";
     LOOP = "aliases without end", Own,
-        "where to stop is free: NSD goes round until a name comes again or 10 steps, Knot 20 steps";
+        "where to stop is free: NSD stops before a record comes again, Knot after five aliases";
+    LONG_CHAIN = "a chain of more than five aliases", Nsd,
+        "RFC 1034 §4.3.2 step 3a sets no limit; Knot stops after five and leaves the rest to the asker";
+    WHICH_ANY = "which RRset answers ANY", Knot,
+        "RFC 8482 §4.1 leaves it free: Knot the lowest type (as we do), NSD the first of the file";
+    DS_ALIASED = "DS asked of an alias for the apex of a served zone", Nsd,
+        "RFC 3658 §2.2.1.1 counts for the canonical name too (NSD goes to the parent); Knot NODATA of the child";
     ALIAS_META = "RRSIG, NSEC or NSEC3 asked of an alias", Nsd,
         "RFC 1034 §3.6.2 excepts no type but CNAME where nothing of the type is there; Knot says NODATA";
     YXDOMAIN = "a DNAME whose substitution is too long", Nsd,
@@ -63,6 +69,11 @@ causes! {
 /// Octets below the limit within which compression and choice of additional data may decide.
 const NEAR_LIMIT: usize = 64;
 
+/// The aliases that Knot follows, at most.
+const KNOT_ALIASES: usize = 5;
+const ANY: u16 = 255;
+const DS: u16 = 43;
+
 /// The cause of a dispute; `zones` are the origins that are served.
 pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'static Cause> {
     let question = case.question;
@@ -81,8 +92,15 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
     if nsd.rcode() == 6 {
         return Some(&YXDOMAIN);
     }
+    let has_data = |message: &Message| message.sections[0].iter().any(|r| r.rtype != 5 && r.rtype != 39);
+    if question.qtype == ANY && has_data(nsd) && has_data(knot) {
+        return Some(&WHICH_ANY);
+    }
     if chain.endless {
         return Some(&LOOP);
+    }
+    if knot.sections[0].iter().filter(|record| record.rtype == 5).count() == KNOT_ALIASES {
+        return Some(&LONG_CHAIN);
     }
     let truncated = (nsd.flags | knot.flags) & TC != 0;
     if truncated && chain.steps == 0 && knot.flags & TC != 0 && !knot.sections[1].is_empty() {
@@ -99,6 +117,9 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
         let home = closest(zones, &name);
         if chain.ends.iter().any(|end| closest(zones, end).is_some() && closest(zones, end) != home) {
             return Some(&OTHER_ZONE);
+        }
+        if question.qtype == DS && chain.ends.iter().any(|end| zones.contains(end)) {
+            return Some(&DS_ALIASED);
         }
         if matches!(question.qtype, 46 | 47 | 50) {
             return Some(&ALIAS_META);

@@ -104,39 +104,12 @@ pub fn without_courtesies(mut message: Message) -> Message {
 /// fits is each server's choice. Nor is the rest where one has no message at all.
 pub fn differing(question: &Question, one: &Answer, other: &Answer) -> Vec<Fact> {
     let truncated = [one, other].iter().any(|answer| answer.as_ref().is_ok_and(|m| m.flags & TC != 0));
-    let (mut one, mut other) = (one.clone(), other.clone());
-    if question.qtype == ANY {
-        (one, other) = (one.map(minimal), other.map(minimal));
-    }
     if one.is_err() != other.is_err() {
         return vec![Fact::Reply];
     }
-    let differ = |fact: &Fact| {
-        !(truncated && fact.is_section()) && fact.of(question, &one) != fact.of(question, &other)
-    };
+    let differ =
+        |fact: &Fact| !(truncated && fact.is_section()) && fact.of(question, one) != fact.of(question, other);
     Fact::ALL.into_iter().filter(differ).collect()
-}
-
-const ANY: u16 = 255;
-
-/// RFC 8482 §4.1 leaves it to the server which RRsets answer ANY: only that there are some is compared,
-/// aliases and what hangs on them apart.
-fn minimal(mut message: Message) -> Message {
-    let [answer, _, additional] = &mut message.sections;
-    let free = |record: &Record| record.rtype != 5 && record.rtype != 39;
-    let any = answer.iter().find(|record| free(record)).map(|record| Record {
-        rtype: ANY,
-        ttl: 0,
-        rdata: Vec::new(),
-        ..record.clone()
-    });
-    if let Some(any) = any {
-        answer.retain(|record| !free(record));
-        answer.push(any);
-        additional.clear();
-    }
-    message.flags &= !TC;
-    message
 }
 
 /// One question and what everybody said.

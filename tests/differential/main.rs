@@ -19,6 +19,7 @@
 mod causes;
 mod compare;
 mod generate;
+mod malformed;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod peers;
@@ -93,6 +94,9 @@ fn run(
     let (from_nsd, from_knot) = (from_nsd.ok_or("no nsd")??, from_knot.ok_or("no knot")??);
     let from_us = from_us.transpose()?;
     println!("{}: {} zones, {} questions", stage.name, peers_zones.len(), asked.len());
+    if stage.name == "all zones" {
+        judge_oddities(&nsd, &knot, ours.as_ref(), tally)?;
+    }
     let origins: Vec<_> = peers_zones.into_iter().map(|(origin, _)| origin).collect();
     for (at, question) in asked.iter().enumerate() {
         let case = Case {
@@ -102,6 +106,35 @@ fn run(
             ours: from_us.as_ref().map(|replies| read(replies[at].as_ref())),
         };
         tally.judge(&case, &origins);
+    }
+    Ok(())
+}
+
+/// Malformed messages: where the peers agree whether to answer, and with which rcode, so have we to.
+fn judge_oddities(
+    nsd: &Server,
+    knot: &Server,
+    ours: Option<&Server>,
+    tally: &mut Tally,
+) -> Result<(), String> {
+    let oddities = malformed::oddities("groucho.edu.");
+    let octets: Vec<_> = oddities.iter().map(|oddity| oddity.octets.clone()).collect();
+    let ask = |server: &Server| transport::udp(server.address, &octets).map_err(|e| e.to_string());
+    let (from_nsd, from_knot, from_us) = (ask(nsd)?, ask(knot)?, ours.map(ask).transpose()?);
+    let told = |reply: &Option<Vec<u8>>| match reply.as_ref().map(|octets| oracle::message::decode(octets)) {
+        None => "silence".to_owned(),
+        Some(Err(why)) => format!("malformed: {why}"),
+        Some(Ok(m)) => format!("{} {}", oracle::render::rcode(m.rcode()), oracle::render::flags(m.flags)),
+    };
+    println!("{:<40} {:<16} {:<16} hivedns", "malformed and odd messages", "nsd", "knot");
+    for (at, oddity) in oddities.iter().enumerate() {
+        let (nsd, knot) = (told(&from_nsd[at]), told(&from_knot[at]));
+        let ours = from_us.as_ref().map(|replies| told(&replies[at]));
+        let wrong = nsd == knot && ours.as_ref().is_some_and(|ours| *ours != nsd);
+        tally.asked += 1;
+        tally.wrong += usize::from(wrong);
+        let mark = if wrong { "  WRONG" } else { "" };
+        println!("{:<40} {nsd:<16} {knot:<16} {}{mark}", oddity.name, ours.unwrap_or_default());
     }
     Ok(())
 }
