@@ -3,6 +3,8 @@
 //! Knows names, RRsets and their wire form; knows nothing of queries, sockets, threads or other zones.
 
 pub mod draft;
+pub mod builtin;
+pub mod examples;
 pub mod fault;
 pub mod seal;
 pub mod sink;
