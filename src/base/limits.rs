@@ -16,6 +16,10 @@ pub const RDATA_OCTETS_MAX: usize = 65_535;
 /// The largest TTL, in seconds (RFC 2181 §8).
 pub const TTL_SECONDS_MAX: u32 = 0x7fff_ffff;
 
+/// Octets of one line of a master file: RDATA of 65535 octets, each written `\DDD`, fits on one.
+pub const LINE_OCTETS_MAX: usize = 512 * 1024;
+/// Octets that the reader of master files asks of the system at once: few calls, and the cache still holds them.
+pub const READ_OCTETS: usize = 64 * 1024;
 /// Depth of `$INCLUDE` files within each other: enough for any real tree, stops a file that includes itself.
 pub const INCLUDE_DEPTH_MAX: usize = 16;
 /// Records that one `$GENERATE` line may make: a /8 of host routes is a mistake, a /16 is not.
@@ -24,3 +28,5 @@ pub const GENERATE_STEPS_MAX: u64 = 65_536;
 pub const FAULTS_KEPT_MAX: usize = 1_000;
 
 const _: () = assert!(LABELS_MAX * 2 < NAME_OCTETS_MAX);
+const _: () = assert!(LINE_OCTETS_MAX > RDATA_OCTETS_MAX * 4 + RDATA_OCTETS_MAX / 64);
+const _: () = assert!(LINE_OCTETS_MAX % READ_OCTETS == 0);
