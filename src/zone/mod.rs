@@ -3,6 +3,7 @@
 //! Knows names, RRsets and their wire form; knows nothing of queries, sockets, threads or other zones.
 
 pub mod fault;
+pub mod master;
 pub mod rdata;
 pub mod scan;
 pub mod sink;

@@ -19,4 +19,5 @@ pub use check::{Malformed, validate};
 pub use layout::{Field, NameUse, canonicalize, layout, names};
 pub(crate) use number::seconds;
 pub use print::{print, print_generic};
+pub(crate) use read::{key, pack};
 pub use read::{parse, read, record_type};

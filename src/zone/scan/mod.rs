@@ -220,6 +220,11 @@ impl<'r> Scanner<'r> {
         None
     }
 
+    /// The next octet; within a line there is always one, at last the line feed.
+    pub fn peek(&self) -> u8 {
+        self.buffer[self.at]
+    }
+
     /// The place of the next octet.
     pub fn spot(&self) -> Spot {
         Spot { line: self.line, column: (self.at - self.line_start) as u32 + 1 }
