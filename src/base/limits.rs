@@ -19,6 +19,10 @@ pub const TTL_SECONDS_MAX: u32 = 0x7fff_ffff;
 /// Aliases (CNAME, DNAME) that one answer follows: Knot's bound; real chains have two or three.
 pub const CHAIN_STEPS_MAX: usize = 20;
 
+/// Octets of one line of a master file: RDATA of 65535 octets, each written `\DDD`, fits on one.
+pub const LINE_OCTETS_MAX: usize = 512 * 1024;
+/// Octets that the reader of master files asks of the system at once: few calls, and the cache still holds them.
+pub const READ_OCTETS: usize = 64 * 1024;
 /// Depth of `$INCLUDE` files within each other: enough for any real tree, stops a file that includes itself.
 pub const INCLUDE_DEPTH_MAX: usize = 16;
 /// Records that one `$GENERATE` line may make: a /8 of host routes is a mistake, a /16 is not.
@@ -38,3 +42,5 @@ pub const CONFIG_OCTETS_MAX: u64 = 16 << 20;
 pub const IDENTITY_OCTETS_MAX: usize = 255;
 
 const _: () = assert!(LABELS_MAX * 2 < NAME_OCTETS_MAX);
+const _: () = assert!(LINE_OCTETS_MAX > RDATA_OCTETS_MAX * 4 + RDATA_OCTETS_MAX / 64);
+const _: () = assert!(LINE_OCTETS_MAX % READ_OCTETS == 0);

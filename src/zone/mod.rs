@@ -7,6 +7,9 @@ pub mod builtin;
 pub mod examples;
 pub mod fault;
 pub mod seal;
+pub mod master;
+pub mod rdata;
+pub mod scan;
 pub mod sink;
 pub mod store;
 #[allow(clippy::module_inception)]
