@@ -283,6 +283,7 @@ fn faulty_data_is_told_with_its_place() {
         TXT | "a | 1:1: expected a closing quote on the same line, found none
         TXT | "a"b | 1:4: expected a blank after the closing quote
         TXT | a"b" | 1:2: expected no quote within a word: quote the whole or write `\"`
+        TXT | a="b" | 1:3: expected no quote within a word: quote the whole or write `\"`
         TXT | a\ | 1:2: expected a character after `\`, found the end of the line
         TXT | \30x | 1:1: expected a backslash to be followed by a character or by three digits up to 255, found `\30x`
         TXT | ( a | 1:1: expected a `)` to this `(`, found the end of the text
