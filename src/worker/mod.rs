@@ -18,7 +18,7 @@ use crate::os::affinity::{self, Core};
 use crate::os::clock;
 use crate::wire::key::NameKey;
 use crate::wire::query::{Accepted, accept};
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
 use std::net::{TcpListener, UdpSocket};
@@ -118,9 +118,11 @@ impl Worker {
 
     /// Waits until it has ended, or for the deadline; true if it has.
     pub fn finish(self, deadline: Instant) -> bool {
-        // The channel closes when the thread ends, however it does.
-        let _ = self.ended.recv_deadline(deadline);
-        self.thread.is_finished() && self.thread.join().is_ok()
+        // Nothing is ever sent: the channel closes when the thread ends, however it does.
+        match self.ended.recv_deadline(deadline) {
+            Err(RecvTimeoutError::Disconnected) => self.thread.join().is_ok(),
+            Ok(()) | Err(RecvTimeoutError::Timeout) => false,
+        }
     }
 }
 
