@@ -141,12 +141,16 @@ impl Desk {
         let bounds = Bounds { limit: buffer.len(), udp_payload_max: self.settings.udp_payload_max };
         let (key, scratch) = &mut *self.scratch;
         let (outcome, qtype) = match accept(message, key) {
-            Accepted::Query(query) => {
+            Accepted::Query(shape) => {
                 key.hash(snapshot.seed());
-                let route = answer::route(snapshot, &query, key);
-                (answer::answer(snapshot, route, &query, key, scratch, buffer, bounds), query.qtype().0)
+                let route = answer::route(snapshot, &shape, key);
+                let way = (route, route.hint(snapshot, key));
+                let outcome = answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds);
+                (outcome, shape.qtype().0)
             }
-            Accepted::Refuse(refusal) => (answer::refuse(snapshot, &refusal, buffer, bounds), 0),
+            Accepted::Refuse(shape, rcode) => {
+                (answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds), 0)
+            }
             Accepted::Ignore => return None,
         };
         count(&self.counters, &outcome, transport, qtype);
