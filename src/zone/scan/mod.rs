@@ -140,7 +140,7 @@ impl<'r> Scanner<'r> {
 
     /// Skips blanks, comments and parentheses, within parentheses also line ends. True at a token, false
     /// at the end of the entry.
-    #[inline]
+    #[inline(always)]
     fn skip(&mut self) -> Scanned<bool> {
         // Nearly always one blank stands before a token.
         if self.buffer[self.at] == b' ' {
@@ -152,6 +152,7 @@ impl<'r> Scanner<'r> {
         self.skip_slowly()
     }
 
+    #[inline(never)]
     fn skip_slowly(&mut self) -> Scanned<bool> {
         loop {
             match CLASSES[usize::from(self.buffer[self.at])] {
@@ -197,14 +198,14 @@ impl<'r> Scanner<'r> {
     }
 
     /// The next token; `None` at the end of the entry.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::should_implement_trait, reason = "the token is lent: no iterator can be made of it")]
     pub fn next(&mut self) -> Scanned<Option<Token<'_>>> {
         if self.skip()? { self.here().map(Some) } else { Ok(None) }
     }
 
     /// The token at which `skip` has stopped.
-    #[inline]
+    #[inline(always)]
     fn here(&mut self) -> Scanned<Token<'_>> {
         let spot = self.spot();
         if self.buffer[self.at] == b'"' {
@@ -216,14 +217,14 @@ impl<'r> Scanner<'r> {
     }
 
     /// The next token, which must be there and not in quotes.
-    #[inline]
+    #[inline(always)]
     pub fn word(&mut self, expected: &str) -> Scanned<Token<'_>> {
         let token = self.string(expected)?;
         if token.quoted { Err(token.unlike(expected)) } else { Ok(token) }
     }
 
     /// The next token, which must be there, in quotes or not.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self, expected: &str) -> Scanned<Token<'_>> {
         if self.skip()? { self.here() } else { Err(self.missing(expected)) }
     }
@@ -310,7 +311,7 @@ impl<'r> Scanner<'r> {
     }
 
     /// Moves past a word; tells whether a backslash stands in it.
-    #[inline]
+    #[inline(always)]
     fn pass_word(&mut self) -> Scanned<bool> {
         let buffer = &self.buffer[..self.lines_end];
         let mut at = self.at;
@@ -325,6 +326,7 @@ impl<'r> Scanner<'r> {
     }
 
     /// A word in which something stands that is not ordinary.
+    #[inline(never)]
     fn pass_rest_of_word(&mut self) -> Scanned<bool> {
         let mut escaped = false;
         loop {
@@ -361,6 +363,7 @@ impl<'r> Scanner<'r> {
         }
     }
 
+    #[inline(never)]
     fn quoted(&mut self, spot: Spot) -> Scanned<Token<'_>> {
         self.at += 1;
         let start = self.at;
