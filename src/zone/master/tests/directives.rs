@@ -74,14 +74,30 @@ fn an_included_file_has_its_own_origin_and_owner_and_leaves_its_ttl() {
 }
 
 #[test]
-fn a_file_that_includes_itself_is_stopped() {
-    let (records, faults) = read_from(
-        Box::new("$INCLUDE loop\n".as_bytes()),
-        &[("loop", "a 1 A 1.1.1.1\n$INCLUDE loop\n")],
+fn a_file_that_includes_itself_is_refused() {
+    let files = [("loop", "a 1 A 1.1.1.1\n$INCLUDE other\n"), ("other", "$INCLUDE loop\n$INCLUDE loop\n")];
+    check_with(
+        "$INCLUDE loop\nb 1 A 1.1.1.1\n",
+        &files,
         None,
+        "
+        loop:1:1 a.example. 1 A 1.1.1.1
+        2:1 b.example. 1 A 1.1.1.1
+        other:1:10 expected no file that includes itself, found loop
+        other:2:10 expected no file that includes itself, found loop
+        ",
     );
+}
+
+#[test]
+fn files_are_included_within_each_other_only_so_deep() {
+    let names: Vec<String> = (0..30).map(|i| format!("f{i}")).collect();
+    let texts: Vec<String> = (1..31).map(|i| format!("a 1 A 1.1.1.1\n$INCLUDE f{i}\n")).collect();
+    let files: Vec<(&str, &str)> =
+        names.iter().zip(&texts).map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let (records, faults) = read_from(Box::new("$INCLUDE f0\n".as_bytes()), &files, None);
     assert_eq!(records.len(), crate::base::limits::INCLUDE_DEPTH_MAX);
-    assert_eq!(faults, ["loop:2:10 expected at most 16 files included within each other"]);
+    assert_eq!(faults, ["f15:2:10 expected at most 16 files included within each other"]);
 }
 
 #[test]
