@@ -9,11 +9,16 @@
 //! Nothing here is shipped, and nothing of the server depends on it. `mmsg` is the only unsafe module.
 
 mod clock;
+mod echo;
+mod gun;
 mod histogram;
+mod mmsg;
 mod population;
+mod process;
 mod queries;
 mod questions;
 mod rng;
+mod socket;
 mod stats;
 mod wire;
 mod zone;
@@ -33,12 +38,16 @@ struct Cli {
 enum Command {
     Zone(zone::ZoneArgs),
     Queries(queries::QueriesArgs),
+    Gun(gun::GunArgs),
+    Echo(echo::EchoArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Zone(args) => zone::run(&args),
         Command::Queries(args) => queries::run(&args),
+        Command::Gun(args) => gun::run(&args),
+        Command::Echo(args) => echo::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

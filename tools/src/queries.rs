@@ -126,7 +126,7 @@ pub(crate) fn run(args: &QueriesArgs) -> Result<(), String> {
 
 impl MixArgs {
     /// Refuses shares that exceed the whole.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let shares = [self.nxdomain, self.nodata, self.referral, self.cname, self.wildcard];
         if shares.iter().any(|share| !(0.0..=100.0).contains(share)) || shares.iter().sum::<f64>() > 100.0 {
             return Err(
