@@ -13,6 +13,7 @@ mod echo;
 mod gun;
 mod histogram;
 mod mmsg;
+mod mutate;
 mod population;
 mod process;
 mod queries;
@@ -39,6 +40,7 @@ enum Command {
     Zone(zone::ZoneArgs),
     Queries(queries::QueriesArgs),
     Gun(gun::GunArgs),
+    Mutate(mutate::MutateArgs),
     Echo(echo::EchoArgs),
 }
 
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Zone(args) => zone::run(&args),
         Command::Queries(args) => queries::run(&args),
         Command::Gun(args) => gun::run(&args),
+        Command::Mutate(args) => mutate::run(&args),
         Command::Echo(args) => echo::run(&args),
     };
     match done {

@@ -54,31 +54,31 @@ pub(crate) struct MixArgs {
     pub(crate) count: usize,
     /// Per cent of questions for names that do not exist
     #[arg(long, default_value_t = 10.0)]
-    nxdomain: f64,
+    pub(crate) nxdomain: f64,
     /// Per cent of questions for types that a name does not have
     #[arg(long, default_value_t = 5.0)]
-    nodata: f64,
+    pub(crate) nodata: f64,
     /// Per cent of questions at or below zone cuts
     #[arg(long, default_value_t = 5.0)]
-    referral: f64,
+    pub(crate) referral: f64,
     /// Per cent of questions for aliases
     #[arg(long, default_value_t = 5.0)]
-    cname: f64,
+    pub(crate) cname: f64,
     /// Per cent of questions that wildcards answer
     #[arg(long, default_value_t = 5.0)]
-    wildcard: f64,
+    pub(crate) wildcard: f64,
     /// Per cent of queries with EDNS
     #[arg(long, default_value_t = 80.0)]
-    edns: f64,
+    pub(crate) edns: f64,
     /// Per cent of the queries with EDNS that set DO
     #[arg(long, default_value_t = 50.0)]
-    dnssec_ok: f64,
+    pub(crate) dnssec_ok: f64,
     /// The UDP payload size that EDNS announces
     #[arg(long, default_value_t = 1232)]
-    payload: u16,
+    pub(crate) payload: u16,
     /// Per cent of queries whose names come in random case (0x20)
     #[arg(long, default_value_t = 0.0)]
-    mixed_case: f64,
+    pub(crate) mixed_case: f64,
 }
 
 impl Default for MixArgs {

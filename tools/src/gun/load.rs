@@ -13,7 +13,6 @@ use super::report::{Latency, Report};
 use crate::clock;
 use crate::histogram::Histogram;
 use crate::mmsg::Batch;
-use crate::process::thread_cpu_ns;
 use crate::questions::Questions;
 use crate::socket;
 use std::io;
@@ -121,7 +120,6 @@ pub(crate) fn fire(plan: &Plan, questions: &Questions) -> Result<Report, String>
 
 impl Run<'_> {
     fn to_the_end(mut self) -> io::Result<Report> {
-        let cpu_before = thread_cpu_ns();
         let start = clock::now();
         let end_ns = self.plan.time.as_nanos() as u64;
         let give_up_ns = self.plan.timeout.as_nanos() as u64;
@@ -130,9 +128,15 @@ impl Run<'_> {
             Pace::Closed { .. } => REST_NS_CLOSED,
             Pace::Open { .. } => REST_NS_OPEN,
         };
-        let mut rested_ns = 0;
+        let (mut rested_ns, mut busy_ns, mut last_ns, mut last_work) = (0, 0, 0, (0, 0));
         loop {
             let now_ns = clock::now().duration_since(start).as_nanos() as u64;
+            // A turn that moved anything counts as busy up to this one's begin.
+            let work = (self.report.sent, self.report.answered);
+            if work != last_work {
+                busy_ns += now_ns - last_ns;
+            }
+            (last_ns, last_work) = (now_ns, work);
             if now_ns >= rested_ns {
                 let mut full = false;
                 for lane in 0..self.lanes.len() {
@@ -159,7 +163,7 @@ impl Run<'_> {
         let answered = self.report.answered.max(1) as f64;
         self.report.seconds = self.last_answer_ns as f64 / 1e9;
         self.report.qps = self.report.answered as f64 / self.report.seconds.max(1e-9);
-        self.report.own_cpu_us = thread_cpu_ns().saturating_sub(cpu_before) as f64 / 1e3 / answered;
+        self.report.own_us = busy_ns as f64 / 1e3 / answered;
         self.report.answers_per_receive = answered / self.receives.max(1) as f64;
         self.report.latency_us = Latency::of(&self.latencies);
         Ok(self.report)

@@ -24,8 +24,9 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     /// Answers per second.
     pub(crate) qps: f64,
-    /// CPU time of the gun itself per answer, in microseconds, spinning included.
-    pub(crate) own_cpu_us: f64,
+    /// The gun's own time per answer in microseconds, without the turns in which nothing moved: 1 / this is
+    /// what the gun could do.
+    pub(crate) own_us: f64,
     /// The mean number of answers that one receive brought.
     pub(crate) answers_per_receive: f64,
     /// Latencies in microseconds.
@@ -97,8 +98,8 @@ impl Report {
         );
         let _ = writeln!(
             text,
-            "gun: {:.2} µs of CPU per answer, {:.1} answers per receive",
-            self.own_cpu_us, self.answers_per_receive
+            "gun: {:.2} µs of its own per answer, {:.1} answers per receive",
+            self.own_us, self.answers_per_receive
         );
         text
     }
