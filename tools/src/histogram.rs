@@ -54,6 +54,7 @@ impl Histogram {
     }
 
     /// How many values were counted.
+    #[cfg(test)]
     pub(crate) fn total(&self) -> u64 {
         self.total
     }

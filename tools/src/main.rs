@@ -14,6 +14,8 @@ mod gun;
 mod histogram;
 mod mmsg;
 mod mutate;
+mod peers;
+mod perf;
 mod population;
 mod process;
 mod queries;
@@ -21,6 +23,7 @@ mod questions;
 mod rng;
 mod socket;
 mod stats;
+mod svg;
 mod wire;
 mod zone;
 
@@ -42,6 +45,8 @@ enum Command {
     Gun(gun::GunArgs),
     Mutate(mutate::MutateArgs),
     Echo(echo::EchoArgs),
+    #[command(subcommand)]
+    Perf(perf::PerfCommand),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +56,7 @@ fn main() -> ExitCode {
         Command::Gun(args) => gun::run(&args),
         Command::Mutate(args) => mutate::run(&args),
         Command::Echo(args) => echo::run(&args),
+        Command::Perf(command) => perf::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -66,8 +66,18 @@ impl Server {
 
     /// Asks it to end and waits; kills it when it does not.
     pub(crate) fn end(&mut self) {
+        self.end_by_asking(self.pid());
+    }
+
+    /// Asks its child to end, after which it ends itself; for a process that wraps another.
+    pub(crate) fn end_child(&mut self) {
+        let child = family(self.pid()).get(1).copied();
+        self.end_by_asking(child.unwrap_or(self.pid()));
+    }
+
+    fn end_by_asking(&mut self, asked: u32) {
         let deadline = clock::now() + END_TIME;
-        let _ = Command::new("kill").arg(self.pid().to_string()).status();
+        let _ = Command::new("kill").arg(asked.to_string()).status();
         while clock::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;

@@ -11,9 +11,8 @@ mod check;
 mod load;
 mod report;
 
-pub(crate) use check::{Rule, Wrong};
+pub(crate) use check::Rule;
 pub(crate) use load::{Pace, Plan, fire};
-pub(crate) use report::Report;
 
 use crate::mmsg::Batch;
 use crate::population::Population;
