@@ -160,7 +160,7 @@ fn draw_bar(out: &mut String, (left, slot): (f64, f64), colour: &str, bar: Bar, 
             2.0 * cap
         );
     }
-    text(out, (middle, high.min(top) - 5.0), "middle", 10.5, INK, "400", &short(bar.value));
+    text(out, (middle, high.min(top) - 5.0), "middle", 10.5, INK, "400", &value_label(bar.value));
 }
 
 /// The distance of axis lines: 1, 2, 2.5 or 5 times a power of ten.
@@ -171,14 +171,19 @@ fn tick_step(highest: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// A number in at most about four characters.
-fn short(value: f64) -> String {
+/// Three digits that count, as far as they stand for something.
+fn value_label(value: f64) -> String {
     let digits = match value.abs() {
         100.0.. => 0,
         10.0.. => 1,
         _ => 2,
     };
-    let text = format!("{value:.digits$}");
+    format!("{value:.digits$}")
+}
+
+/// The same without zeros at the end, for the axis.
+fn short(value: f64) -> String {
+    let text = value_label(value);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 

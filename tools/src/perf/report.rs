@@ -6,6 +6,8 @@ use crate::stats::Spread;
 use crate::svg::{self, Bar, Chart, Series};
 use std::fmt::Write;
 
+/// Below this share of its core a server was not saturated, or something else took the core.
+const BUSY_MIN: f64 = 0.9;
 /// The goals that the table holds the figures against.
 const ECHO_RATIO_MAX: f64 = 1.0 / 0.80;
 const PEER_RATIO_MAX: f64 = 0.70;
@@ -45,6 +47,7 @@ pub(super) fn table(results: &Results) -> String {
          Ratios are taken within each round."
     );
     load_table(&mut out, results, Load::Gun, "Load from `gun` (closed loop, every answer checked)");
+    idle_note(&mut out, results);
     if results.sizes.iter().flat_map(|size| &size.peers).any(|peer| !peer.dnsperf.is_empty()) {
         load_table(
             &mut out,
@@ -80,6 +83,21 @@ fn load_table(out: &mut String, results: &Results, load: Load, title: &str) {
             peer.spread(load, Run::busy).map_or(0.0, |busy| busy.median * 100.0),
             sum(|run| run.lost),
             if load == Load::Gun { sum(|run| run.wrong).to_string() } else { "–".into() },
+        );
+    }
+}
+
+/// A sentence where throughputs cannot be what a core can do.
+fn idle_note(out: &mut String, results: &Results) {
+    let idle = |(_, peer): (&SizeResult, &PeerResult)| {
+        peer.spread(Load::Gun, Run::busy).is_some_and(|busy| busy.median < BUSY_MIN)
+    };
+    if rows(results).any(idle) {
+        let _ = writeln!(
+            out,
+            "\nWhere the core was busy for less than {:.0} % of the time, something else ran on this machine, or the \
+             load was not enough: the throughput is then too low, the CPU time per answer a little too high.",
+            BUSY_MIN * 100.0
         );
     }
 }
