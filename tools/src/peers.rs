@@ -117,9 +117,8 @@ impl Peer {
 
 /// The server's own binary.
 fn hivedns(repository: &Path) -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
-    target.join("release/hivedns")
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    repository.join(target).join("release/hivedns")
 }
 
 /// Knot with one worker of each sort; the rest is its default.

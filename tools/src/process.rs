@@ -55,6 +55,20 @@ impl Server {
         self.child.id()
     }
 
+    /// Ties all its threads, and those of its children, to a core once more: Knot, for one, places its workers
+    /// itself, whatever cores it was given.
+    pub(crate) fn hold(&self, core: usize) -> Result<(), String> {
+        for member in family(self.pid()) {
+            let mut taskset = Command::new("taskset");
+            taskset.args(["-a", "-p", "-c", &core.to_string(), &member.to_string()]);
+            let output = taskset.output().map_err(|error| format!("taskset: {error}"))?;
+            if !output.status.success() {
+                return Err(format!("taskset: {}", String::from_utf8_lossy(&output.stderr)));
+            }
+        }
+        Ok(())
+    }
+
     /// An error if it has ended.
     pub(crate) fn alive(&mut self) -> Result<(), String> {
         match self.child.try_wait() {
@@ -95,6 +109,17 @@ impl Drop for Server {
             self.end();
         }
     }
+}
+
+/// Raises the priority of a process's whole session against other sessions, where Linux groups processes by
+/// session (`sched_autogroup`): a nice value alone has no weight there. Quietly does nothing without the right to.
+pub(crate) fn prefer_session(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/autogroup"), "-15");
+}
+
+/// Puts the priority of a process's session back.
+pub(crate) fn restore_session(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/autogroup"), "0");
 }
 
 /// The process and its descendants.

@@ -115,11 +115,11 @@ pub(crate) fn fire(plan: &Plan, questions: &Questions) -> Result<Report, String>
         last_answer_ns: 0,
         report: Report::default(),
     };
-    run.to_the_end().map_err(failed)
+    run.until_done().map_err(failed)
 }
 
 impl Run<'_> {
-    fn to_the_end(mut self) -> io::Result<Report> {
+    fn until_done(mut self) -> io::Result<Report> {
         let start = clock::now();
         let end_ns = self.plan.time.as_nanos() as u64;
         let give_up_ns = self.plan.timeout.as_nanos() as u64;

@@ -12,6 +12,7 @@ use super::results::Results;
 use super::rounds::{Course, measure};
 use super::{Scratch, build_hivedns, machine, repository, run_to_end};
 use crate::peers::{PEERS, Peer};
+use crate::process::{prefer_session, restore_session};
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -98,6 +99,9 @@ pub(super) fn run(args: &AuthoritativeArgs) -> Result<(), String> {
     let mut head = machine::head(&repository(), &peers);
     head.push(("Command".into(), command_line()));
     let mut results = Results { head, sizes: Vec::new() };
+    if apart {
+        prefer_session(std::process::id());
+    }
     for &names in &args.names {
         let course = Course {
             names,
@@ -110,6 +114,7 @@ pub(super) fn run(args: &AuthoritativeArgs) -> Result<(), String> {
             server_core: args.server_core,
             load_core: args.load_core,
             dnsperf,
+            raised: apart,
             scratch: scratch.0.clone(),
             repository: repository(),
         };
@@ -154,7 +159,9 @@ fn run_apart() -> Result<(), String> {
     command.args(["--net", "nice", "-n", "-15", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""]);
     command.arg(own).args(std::env::args_os().skip(1));
     command.env(APART, "yes");
-    run_to_end(&mut command)
+    let done = run_to_end(&mut command);
+    restore_session(std::process::id());
+    done
 }
 
 /// How the user started this.

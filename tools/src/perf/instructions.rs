@@ -19,6 +19,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+/// The core of the server; the load runs wherever else there is room.
+const SERVER_CORE: usize = 1;
 /// How long a server may take to load under callgrind.
 const START_TIME: Duration = Duration::from_secs(600);
 /// How long a server may start, where it has nothing to load, and work off what was asked meanwhile.
@@ -124,11 +126,12 @@ fn count(
     let command = peer.command(site)?;
     let record = site.directory.join("instructions");
     clear(&site.directory)?;
-    let mut server = Server::start(1, &counter.wrap(&command, &record)).map_err(failed)?;
+    let mut server = Server::start(SERVER_CORE, &counter.wrap(&command, &record)).map_err(failed)?;
     let rule = if peer == Peer::Echo { Rule::Echo } else { Rule::Answer };
     if peer != Peer::Echo {
         first_answer(site.listen, questions, server.started, START_TIME).map_err(failed)?;
     }
+    server.hold(SERVER_CORE).map_err(failed)?;
     // What was asked while the server loaded still fills its socket.
     clock::pause(SETTLE_TIME);
     let plan = Plan {

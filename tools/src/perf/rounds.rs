@@ -4,7 +4,7 @@ use super::results::{PeerResult, Run, SizeResult};
 use crate::gun::{Pace, Plan, Rule, fire, first_answer};
 use crate::peers::{Peer, Site};
 use crate::population::Population;
-use crate::process::{Server, memory, usage};
+use crate::process::{Server, memory, prefer_session, usage};
 use crate::queries::{MixArgs, generate, write_dnsperf};
 use crate::questions::Questions;
 use crate::{clock, socket, zone};
@@ -39,6 +39,7 @@ pub(super) struct Course {
     pub(super) server_core: usize,
     pub(super) load_core: usize,
     pub(super) dnsperf: bool,
+    pub(super) raised: bool,
     pub(super) scratch: PathBuf,
     pub(super) repository: PathBuf,
 }
@@ -141,6 +142,11 @@ fn enter(course: &Course, peer: Peer, site: &Site, questions: &Questions) -> Res
         })?;
         Some(time.as_secs_f64() * 1e3)
     };
+    server.hold(course.server_core)?;
+    // Some servers open a session of their own.
+    if course.raised {
+        prefer_session(server.pid());
+    }
     clock::pause(SETTLE_TIME);
     let memory = memory(server.pid());
     eprintln!(
