@@ -55,7 +55,8 @@ pub(crate) fn run(args: &EchoArgs) -> Result<(), String> {
     serve(&udp, &ending, Duration::from_secs(args.seconds)).map_err(|error| error.to_string())
 }
 
-fn serve(udp: &UdpSocket, ending: &AtomicBool, time: Duration) -> io::Result<()> {
+/// Echoes until the end is asked for or the time is over.
+pub(crate) fn serve(udp: &UdpSocket, ending: &AtomicBool, time: Duration) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(8);
     poll.registry().register(&mut SourceFd(&udp.as_raw_fd()), Token(0), Interest::READABLE)?;

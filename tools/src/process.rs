@@ -30,7 +30,7 @@ pub(crate) struct Usage {
 pub(crate) struct Memory {
     /// Resident now; pages that several of them share count once.
     pub(crate) resident_kib: u64,
-    /// The highest that one of them ever had.
+    /// The highest that the largest of them ever had, at least what they have now together.
     pub(crate) peak_kib: u64,
 }
 
@@ -180,6 +180,7 @@ pub(crate) fn memory(pid: u32) -> Memory {
         let peak = kib_line(&format!("/proc/{member}/status"), "VmHWM:");
         memory.peak_kib = memory.peak_kib.max(peak.unwrap_or(0));
     }
+    memory.peak_kib = memory.peak_kib.max(memory.resident_kib);
     memory
 }
 

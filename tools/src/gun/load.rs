@@ -291,3 +291,66 @@ impl Lane {
         lost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::Population;
+    use crate::queries::{MixArgs, generate};
+    use crate::{echo, socket};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn questions() -> Questions {
+        let mix = MixArgs { zone_names: 100, count: 500, ..MixArgs::default() };
+        generate(&Population::generate(100, 1), &mix)
+    }
+
+    fn plan(target: SocketAddr, pace: Pace) -> Plan {
+        let (time, timeout) = (Duration::from_secs(20), Duration::from_secs(5));
+        Plan { target, sockets: 3, time, limit: Some(3_000), pace, timeout, rule: Rule::Echo }
+    }
+
+    #[test]
+    fn every_question_to_an_echo_is_answered_in_both_loops() {
+        let server = socket::server(([127, 0, 0, 1], 0).into()).unwrap();
+        let target = server.local_addr().unwrap();
+        let ending = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| echo::serve(&server, &ending, Duration::from_secs(60)).unwrap());
+            for pace in [Pace::Closed { outstanding: 100 }, Pace::Open { qps: 20_000.0 }] {
+                let report = fire(&plan(target, pace), &questions()).unwrap();
+                assert_eq!((report.sent, report.answered, report.lost), (3_000, 3_000, 0), "{pace:?}");
+                assert_eq!(report.wrong.total(), 0, "{pace:?}");
+                assert!(report.latency_us.p50 > 0.0 && report.latency_us.max >= report.latency_us.p999);
+            }
+            ending.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn an_answer_that_is_not_due_is_wrong() {
+        let server = socket::server(([127, 0, 0, 1], 0).into()).unwrap();
+        let target = server.local_addr().unwrap();
+        let ending = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| echo::serve(&server, &ending, Duration::from_secs(60)).unwrap());
+            let plan = Plan { rule: Rule::Answer, ..plan(target, Pace::Closed { outstanding: 64 }) };
+            let report = fire(&plan, &questions()).unwrap();
+            // An echo has AA nowhere and no answers: only referrals pass.
+            assert!(report.wrong.authority > 2_000 && report.wrong.rcode > 100, "{:?}", report.wrong);
+            ending.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn questions_into_silence_are_lost() {
+        let silent = socket::server(([127, 0, 0, 1], 0).into()).unwrap();
+        let plan = Plan {
+            limit: Some(50),
+            timeout: Duration::from_millis(50),
+            ..plan(silent.local_addr().unwrap(), Pace::Closed { outstanding: 10 })
+        };
+        let report = fire(&plan, &questions()).unwrap();
+        assert_eq!((report.sent, report.answered, report.lost), (50, 0, 50));
+    }
+}
