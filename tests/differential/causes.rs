@@ -1,0 +1,179 @@
+//! Why NSD and Knot differ: every dispute that is understood has a name, a side that hivedns takes, and a
+//! reason; `docs/differences.md` tells them at length. What no cause explains is counted as "unexplained".
+
+use crate::compare::{Case, Fact};
+use crate::oracle::message::{Message, Record, TC, target};
+use crate::oracle::names::{Wire, is_within, lowered};
+use std::collections::HashMap;
+
+/// Whose answer is the better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Nsd,
+    Knot,
+    /// Both are within the standard, or neither is: ours is told in the reason.
+    Own,
+}
+
+/// A dispute that is understood.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub name: &'static str,
+    pub side: Side,
+    pub why: &'static str,
+}
+
+macro_rules! causes {
+    ($($id:ident = $name:literal, $side:ident, $why:literal;)*) => {
+        $(static $id: Cause = Cause { name: $name, side: Side::$side, why: $why };)*
+    };
+}
+
+causes! {
+    CLASS_OTHER = "a class that is not served: question echoed or not", Knot,
+        "RFC 1035 §4.1.1: a response copies the question; NSD leaves it out when it refuses the class";
+    CLASS_ANY = "class ANY", Own,
+        "RFC 1034 §4.3.2 ends it without AA (NSD), Knot answers as for IN; neither fits a world of one class";
+    TYPE_ZERO = "type 0", Own,
+        "reserved (RFC 6895 §3.1): Knot NOTIMP, NSD an ordinary NODATA";
+    OTHER_ZONE = "an alias that leads into another zone of this server", Knot,
+        "RFC 1034 §4.3.2 step 3a would go on (NSD), but no resolver may believe it: an answer stays in its zone";
+    ALIAS_TO_CUT = "an alias that leads below a cut of the same zone", Knot,
+        "RFC 1034 §4.3.2 step 3b: the referral goes into the authority section; NSD leaves it out";
+    LOOP = "aliases without end", Own,
+        "where to stop is free: NSD stops before a record comes again, Knot after five aliases";
+    LONG_CHAIN = "a chain of more than five aliases", Nsd,
+        "RFC 1034 §4.3.2 step 3a sets no limit; Knot stops after five and leaves the rest to the asker";
+    WHICH_ANY = "which RRset answers ANY", Knot,
+        "RFC 8482 §4.1 leaves it free: Knot the lowest type (as we do), NSD the first of the file";
+    DS_ALIASED = "DS asked of an alias for the apex of a served zone", Nsd,
+        "RFC 3658 §2.2.1.1 counts for the canonical name too (NSD goes to the parent); Knot NODATA of the child";
+    ALIAS_META = "RRSIG, NSEC or NSEC3 asked of an alias", Nsd,
+        "RFC 1034 §3.6.2 excepts no type but CNAME where nothing of the type is there; Knot says NODATA";
+    YXDOMAIN = "a DNAME whose substitution is too long", Nsd,
+        "RFC 6672 §2.2: YXDOMAIN; Knot says NXDOMAIN with SOA";
+    WILD_DNAME = "a DNAME at a wildcard", Nsd,
+        "RFC 4592 §4.4: below the asterisk itself the owner is the asterisk; Knot puts the asked name there";
+    ZONE_BELOW = "a name that exists only through another zone of this server", Knot,
+        "a zone is what its own data says; NSD keeps the names of all zones in one tree";
+    ADDITIONAL_GLUE = "addresses below a cut, beside MX or SRV", Knot,
+        "RFC 1034 §4.3.2 step 6: useful data, and glue is what there is; NSD adds only authoritative ones";
+    ADDITIONAL_SVCB = "addresses beside SVCB and HTTPS", Knot,
+        "RFC 9460 §4.1 asks for them; NSD 4.6 does not know it yet";
+    GLUE_TC = "in-domain glue that does not fit", Knot,
+        "RFC 9471 §3.1: TC; NSD drops some of it silently";
+    SIZE = "a message near its limit", Own,
+        "how well names are compressed and what is left out first is each server's choice";
+}
+
+/// Octets below the limit within which compression and choice of additional data may decide.
+const NEAR_LIMIT: usize = 64;
+
+/// The aliases that Knot follows, at most.
+const KNOT_ALIASES: usize = 5;
+const ANY: u16 = 255;
+const DS: u16 = 43;
+
+/// The cause of a dispute; `zones` are the origins that are served.
+pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'static Cause> {
+    let question = case.question;
+    let (Ok(nsd), Ok(knot)) = (&case.nsd, &case.knot) else { return None };
+    let only = |fact: Fact| disputed == [fact];
+    match (question.qclass, question.qtype) {
+        (255, _) => return Some(&CLASS_ANY),
+        (1, 0) => return Some(&TYPE_ZERO),
+        (1, _) => {}
+        (_, 0) if disputed.contains(&Fact::Rcode) => return Some(&TYPE_ZERO),
+        _ if disputed == [Fact::Question] => return Some(&CLASS_OTHER),
+        _ => return None,
+    }
+    let name = lowered(&question.name);
+    let chain = Chain::of(&name, nsd, knot);
+    if nsd.rcode() == 6 {
+        return Some(&YXDOMAIN);
+    }
+    let has_data = |message: &Message| message.sections[0].iter().any(|r| r.rtype != 5 && r.rtype != 39);
+    if question.qtype == ANY && has_data(nsd) && has_data(knot) {
+        return Some(&WHICH_ANY);
+    }
+    if chain.endless {
+        return Some(&LOOP);
+    }
+    if knot.sections[0].iter().filter(|record| record.rtype == 5).count() == KNOT_ALIASES {
+        return Some(&LONG_CHAIN);
+    }
+    let truncated = (nsd.flags | knot.flags) & TC != 0;
+    if truncated && chain.steps == 0 && knot.flags & TC != 0 && !knot.sections[1].is_empty() {
+        return Some(&GLUE_TC);
+    }
+    if truncated || only(Fact::Additional) && near_limit(nsd.octets.max(knot.octets)) {
+        return Some(&SIZE);
+    }
+    if chain.steps > 0 {
+        let wild = |record: &&Record| record.rtype == 39 && record.owner.starts_with(b"\x01*");
+        if nsd.sections[0].iter().any(|record| wild(&record)) && !knot.sections[0].iter().any(|r| wild(&r)) {
+            return Some(&WILD_DNAME);
+        }
+        let home = closest(zones, &name);
+        if chain.ends.iter().any(|end| closest(zones, end).is_some() && closest(zones, end) != home) {
+            return Some(&OTHER_ZONE);
+        }
+        if question.qtype == DS && chain.ends.iter().any(|end| zones.contains(end)) {
+            return Some(&DS_ALIASED);
+        }
+        if matches!(question.qtype, 46 | 47 | 50) {
+            return Some(&ALIAS_META);
+        }
+        return knot.sections[1].iter().any(|record| record.rtype == 2).then_some(&ALIAS_TO_CUT);
+    }
+    if only(Fact::Additional) {
+        let svcb = matches!(question.qtype, 64 | 65);
+        return Some(if svcb { &ADDITIONAL_SVCB } else { &ADDITIONAL_GLUE });
+    }
+    let home = closest(zones, &name)?;
+    let foreign = zones.iter().any(|zone| zone != home && is_within(zone, home))
+        || zones.iter().any(|zone| zone != home && is_within(home, zone));
+    (foreign && disputed.iter().all(|fact| matches!(fact, Fact::Rcode | Fact::Answer | Fact::Authority)))
+        .then_some(&ZONE_BELOW)
+}
+
+fn near_limit(octets: usize) -> bool {
+    [512, 1232].iter().any(|limit| (limit - NEAR_LIMIT..=*limit).contains(&octets))
+}
+
+/// The closest zone that encloses `name`.
+fn closest<'a>(zones: &'a [Wire], name: &[u8]) -> Option<&'a Wire> {
+    zones.iter().filter(|zone| is_within(name, zone)).max_by_key(|zone| zone.len())
+}
+
+/// The aliases that both answers follow between them.
+struct Chain {
+    steps: usize,
+    /// A name comes again, or there are more steps than any sane zone has.
+    endless: bool,
+    /// Every name that an alias leads to.
+    ends: Vec<Wire>,
+}
+
+impl Chain {
+    const STEPS_MAX: usize = 9;
+
+    fn of(name: &[u8], nsd: &Message, knot: &Message) -> Chain {
+        let aliases = nsd.sections[0].iter().chain(&knot.sections[0]).filter(|record| record.rtype == 5);
+        let aliases: HashMap<&[u8], &[u8]> =
+            aliases.filter_map(|record| Some((record.owner.as_slice(), target(record)?))).collect();
+        let mut chain = Chain { steps: 0, endless: false, ends: Vec::new() };
+        let mut at = name;
+        while let Some(next) = aliases.get(at) {
+            chain.steps += 1;
+            chain.endless |= *next == name || chain.ends.iter().any(|end| end == next);
+            chain.endless |= chain.steps > Chain::STEPS_MAX;
+            if chain.endless {
+                break;
+            }
+            chain.ends.push(next.to_vec());
+            at = next;
+        }
+        chain
+    }
+}

@@ -1,0 +1,17 @@
+//! What the tests hold answers against: a decoder, a client and processes that share no code with the
+//! server, so that a mistake in the server's own wire code cannot excuse itself.
+//!
+//! Each test program uses a part of it.
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+pub mod message;
+pub mod names;
+pub mod process;
+pub mod render;
+pub mod transport;
+
+/// The clock: deadlines of tests against real processes need a real one.
+#[expect(clippy::disallowed_methods, reason = "the other side is another process, not a simulation")]
+pub fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
