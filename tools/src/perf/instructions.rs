@@ -43,8 +43,8 @@ pub(crate) struct InstructionsArgs {
     /// Questions of the long run
     #[arg(long, default_value_t = 220_000)]
     long: u64,
-    /// Questions under way
-    #[arg(long, default_value_t = 64)]
+    /// Questions under way, as in the comparison, so that batches are as full
+    #[arg(long, default_value_t = 192)]
     outstanding: usize,
     /// The port to use
     #[arg(long, default_value_t = 5360)]
