@@ -9,7 +9,7 @@ use crate::control::status::Status;
 use crate::control::{self, Control, Event};
 use crate::loader::Loader;
 use crate::os::listen::{self, Pair};
-use crate::os::{affinity, entropy};
+use crate::os::{affinity, entropy, privileges};
 use crate::wire::key::HashSeed;
 use crate::worker::{Settings, Sockets, Worker};
 use arc_swap::ArcSwap;
@@ -74,9 +74,14 @@ impl Server {
         &self.addresses
     }
 
-    /// Answers until it is told to stop; `started` is called with what may be watched meanwhile.
+    /// Gives up all rights that it no longer needs, and answers until it is told to stop; `started` is called with
+    /// what may be watched meanwhile. **No other thread may have been started before.**
     pub fn run(self, started: impl FnOnce(Insight)) -> Result<(), StartError> {
         let failed = |what: &str, error: io::Error| StartError(format!("cannot {what}: {error}"));
+        let user = &self.config.server.user;
+        if !user.is_empty() {
+            privileges::drop_to(user).map_err(|error| StartError(format!("server.user: {error}")))?;
+        }
         let seed = HashSeed::new(entropy::random().map_err(|error| failed("draw random numbers", error))?);
         let (sender, events) = unbounded();
         listen_to_signals(sender.clone()).map_err(|error| failed("listen to signals", error))?;
