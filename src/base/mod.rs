@@ -4,6 +4,7 @@
 //! asked for ([`config`]).
 //! Nothing in this floor knows of DNS messages, zones, sockets or threads.
 
+pub mod build;
 pub mod config;
 pub mod limits;
 pub mod metrics;
