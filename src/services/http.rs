@@ -116,3 +116,18 @@ fn readiness(look: &Look<'_>) -> Response {
 fn exposed(look: &Look<'_>) -> Response {
     ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], metrics::text(look)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::look::tests::insight;
+
+    #[test]
+    fn a_probe_is_sent_away_until_the_server_is_ready() {
+        let insight = insight();
+        let code = || readiness(&insight.look(clock::now())).status();
+        assert_eq!(code(), StatusCode::OK);
+        insight.status.rcu(|status| Status { ready: false, ..Status::clone(status) });
+        assert_eq!(code(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

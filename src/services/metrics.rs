@@ -44,7 +44,7 @@ static METRICS: &[Metric] = &[
     Metric {
         name: "hivedns_dns_request_duration_seconds",
         kind: Kind::Histogram,
-        help: "Time from a wake-up for a batch of queries until their answers were sent.",
+        help: "Time from waking up for a batch of UDP queries until its answers were sent (TCP is not timed).",
         collect: |look, samples| {
             let sum = look.duration_sum().as_secs_f64();
             samples.put_histogram(&DURATION_BUCKETS, &look.durations(), sum);
