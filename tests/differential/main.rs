@@ -10,6 +10,7 @@
 //! | `HIVEDNS_DIFFERENTIAL_SEED` | the zones and questions of that run again; else a fixed seed |
 //! | `HIVEDNS_DIFFERENTIAL_PEERS` | `1`: compare NSD with Knot only, and print every kind of dispute |
 //! | `HIVEDNS_DIFFERENTIAL_SHOW` | text: print the cases of the kinds of dispute that contain it |
+//! | `HIVEDNS_DIFFERENTIAL_KEEP` | `1`: leave the directory of zones, configurations and logs behind |
 //! | `CI` | `true`: a missing peer is a failure, not a skip |
 //!
 //! Reading order: [`zones`] (what is served), [`generate`] (zones by chance), [`questions`] (what is
@@ -52,7 +53,9 @@ fn hivedns_agrees_where_nsd_and_knot_agree() {
     let seed = env::var("HIVEDNS_DIFFERENTIAL_SEED").map_or(SEED, |text| text.parse().expect("a number"));
     println!("seed {seed}; again with HIVEDNS_DIFFERENTIAL_SEED={seed}");
     let peers_only = env::var("HIVEDNS_DIFFERENTIAL_PEERS").is_ok_and(|text| text == "1");
-    let dir = TempDir::new("differential").expect("a temporary directory");
+    let keep = env::var("HIVEDNS_DIFFERENTIAL_KEEP").is_ok_and(|text| text == "1");
+    let dir = TempDir::new("differential", keep).expect("a temporary directory");
+    println!("zones, configurations and logs: {}", dir.path().display());
     let mut tally = Tally::default();
     for stage in zones::stages(dir.path(), seed) {
         run(&stage, &dir, seed, peers_only, &mut tally).unwrap_or_else(|why| panic!("{}: {why}", stage.name));
