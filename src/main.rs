@@ -1,3 +1,91 @@
-//! The `hivedns` command.
+//! The `hivedns` command: reads the command line, hands over, and turns the outcome into an exit code.
 
-fn main() {}
+use hivedns::base::config::{Config, ConfigError, Inputs, Origin, Source, print};
+use hivedns::cli::{self, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Refusal, Request, System};
+use std::fmt::Display;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os(), system()) {
+        Ok(Request::Serve(inputs)) => match Config::load(&inputs) {
+            Ok(config) => serve(config, inputs),
+            Err(errors) => refuse(&errors),
+        },
+        Ok(Request::PrintConfig(inputs)) => match Config::load(&inputs) {
+            Ok(config) => show(&print(&config)),
+            Err(errors) => refuse(&errors),
+        },
+        Ok(Request::Check(inputs)) => check(&inputs),
+        Err(Refusal::Shown(text)) => show(&text),
+        Err(Refusal::Wrong(lines)) => refuse(&lines),
+    }
+}
+
+/// TO BE CONNECTED: serves until told to stop; `inputs` are for the reload.
+fn serve(config: Config, inputs: Inputs) -> ExitCode {
+    let _ = (config, inputs);
+    complain(&["serving is not connected yet"]);
+    ExitCode::from(EXIT_FAILED)
+}
+
+/// TO BE CONNECTED: reads each zone, prints its faults, one per line on stdout, and returns how many there are.
+fn check_zones(zones: &[(Origin, PathBuf)], embedded_examples: bool) -> usize {
+    let _ = embedded_examples;
+    zones
+        .iter()
+        .map(|(origin, file)| complain(&[format!("{origin}={} is not read yet", file.display())]))
+        .count()
+}
+
+/// Faults of the configuration and of its zones go to stdout, in the form that editors know; they are what was
+/// asked for. What is wrong with the arguments themselves goes to stderr.
+fn check(inputs: &Inputs) -> ExitCode {
+    let (config, errors) = Config::examine(inputs);
+    let (usage, faults): (Vec<ConfigError>, Vec<ConfigError>) =
+        errors.into_iter().partition(|error| !matches!(error.at, Source::File { .. }));
+    show(&faults.iter().map(|fault| format!("{fault}\n")).collect::<String>());
+    complain(&usage);
+    // As they were named, not as they were found: relative to where the user stands.
+    let named = |file: PathBuf| file.strip_prefix(&inputs.directory).map(PathBuf::from).unwrap_or(file);
+    let zones: Vec<_> = config.zones.into_iter().map(|zone| (zone.origin, named(zone.file))).collect();
+    let zone_faults = check_zones(&zones, config.embedded_examples);
+    match (usage.is_empty(), faults.len() + zone_faults) {
+        (false, _) => ExitCode::from(EXIT_USAGE),
+        (true, 0) => ExitCode::from(EXIT_OK),
+        (true, _) => ExitCode::from(EXIT_FAILED),
+    }
+}
+
+/// What the command line needs to know of the world. What cannot be told is empty, and complained about by
+/// whoever needs it.
+fn system() -> System {
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+    let host_name = ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok())
+        .map(|name| name.trim().to_owned())
+        .unwrap_or_default();
+    System { environment, directory: std::env::current_dir().unwrap_or_default(), host_name }
+}
+
+fn refuse(errors: &[impl Display]) -> ExitCode {
+    complain(errors);
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn complain(errors: &[impl Display]) {
+    let mut stderr = std::io::stderr().lock();
+    for error in errors {
+        // There is nobody left to tell if stderr is gone.
+        let _ = writeln!(stderr, "hivedns: {error}");
+    }
+}
+
+fn show(text: &str) -> ExitCode {
+    // A reader that had enough (`| head`) is not a failure.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    ExitCode::from(EXIT_OK)
+}

@@ -16,6 +16,13 @@ pub const RDATA_OCTETS_MAX: usize = 65_535;
 /// The largest TTL, in seconds (RFC 2181 §8).
 pub const TTL_SECONDS_MAX: u32 = 0x7fff_ffff;
 
+/// Aliases (CNAME, DNAME) that one answer follows: Knot's bound; real chains have two or three.
+pub const CHAIN_STEPS_MAX: usize = 20;
+
+/// Octets of one line of a master file: RDATA of 65535 octets, each written `\DDD`, fits on one.
+pub const LINE_OCTETS_MAX: usize = 512 * 1024;
+/// Octets that the reader of master files asks of the system at once: few calls, and the cache still holds them.
+pub const READ_OCTETS: usize = 64 * 1024;
 /// Depth of `$INCLUDE` files within each other: enough for any real tree, stops a file that includes itself.
 pub const INCLUDE_DEPTH_MAX: usize = 16;
 /// Records that one `$GENERATE` line may make: a /8 of host routes is a mistake, a /16 is not.
@@ -23,4 +30,17 @@ pub const GENERATE_STEPS_MAX: u64 = 65_536;
 /// Faults kept of one zone: beyond it only their number is told; nobody reads the thousandth.
 pub const FAULTS_KEPT_MAX: usize = 1_000;
 
+/// Octets of a UDP reply that the configuration may ask for: more would only be fragmented (RFC 6891 §6.2.5).
+pub const UDP_PAYLOAD_MAX: u32 = 4_096;
+/// Worker threads: no machine has more cores, and each worker costs sockets and buffers.
+pub const WORKERS_MAX: u32 = 1_024;
+/// TCP connections at once: each is a file descriptor, and no system grants a process more.
+pub const TCP_CONNECTIONS_MAX: u32 = 1_048_576;
+/// Octets of a configuration file: ten thousand zones are far below; stops `-c /dev/zero`.
+pub const CONFIG_OCTETS_MAX: u64 = 16 << 20;
+/// Octets of a server's identity: CHAOS answers it as one character-string (RFC 1035 §3.3).
+pub const IDENTITY_OCTETS_MAX: usize = 255;
+
 const _: () = assert!(LABELS_MAX * 2 < NAME_OCTETS_MAX);
+const _: () = assert!(LINE_OCTETS_MAX > RDATA_OCTETS_MAX * 4 + RDATA_OCTETS_MAX / 64);
+const _: () = assert!(LINE_OCTETS_MAX % READ_OCTETS == 0);

@@ -2,5 +2,10 @@
 //!
 //! Knows octets and the RFCs that order them; knows nothing of zones, snapshots, sockets or threads.
 
+pub mod key;
+pub mod message;
 pub mod name;
+pub mod query;
+pub mod reply;
 pub mod rtype;
+pub mod sealed;

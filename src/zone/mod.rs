@@ -2,7 +2,17 @@
 //!
 //! Knows names, RRsets and their wire form; knows nothing of queries, sockets, threads or other zones.
 
+pub mod draft;
 pub mod builtin;
 pub mod examples;
 pub mod fault;
+pub mod seal;
+pub mod master;
+pub mod rdata;
+pub mod scan;
 pub mod sink;
+pub mod store;
+#[allow(clippy::module_inception)]
+pub mod zone;
+
+pub use zone::{Place, Serial, Zone};

@@ -1,0 +1,201 @@
+//! From where a name leads to what is said about it, along aliases, within one zone.
+
+use crate::answer::Scratch;
+use crate::answer::additional::{self, Added, Below};
+use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
+use crate::wire::key::NameKey;
+use crate::wire::message::Rcode;
+use crate::wire::reply::{Owner, Reply, Section};
+use crate::wire::rtype::{Class, RecordType};
+use crate::wire::sealed::RECORD_HEAD_OCTETS;
+use crate::zone::store::{Node, Rrset, node_flags};
+use crate::zone::{Place, Zone};
+
+/// The aliases passed on the way: one that comes again closes a loop.
+#[derive(Default)]
+pub(super) struct Trail {
+    nodes: [usize; CHAIN_STEPS_MAX],
+    steps: usize,
+}
+
+impl Trail {
+    /// False if the chain loops or is too long.
+    fn pass(&mut self, node: usize, may_repeat: bool) -> bool {
+        if !may_repeat && self.nodes.iter().take(self.steps).any(|passed| *passed == node) {
+            return false;
+        }
+        match self.nodes.get_mut(self.steps) {
+            Some(free) => {
+                *free = node;
+                self.steps += 1;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// One question being answered from one zone.
+pub(super) struct Chase<'a, 'b> {
+    zone: &'a Zone,
+    qtype: RecordType,
+    key: &'a mut NameKey,
+    trail: &'a mut Trail,
+    added: &'a mut Added,
+    reply: &'a mut Reply<'b>,
+}
+
+/// What one step of the chain comes to.
+enum Step<'z> {
+    Done(Rcode),
+    /// An alias leads on to a name of the zone, which stands there in the reply.
+    Onward(Place<'z>, Owner),
+}
+
+impl<'a, 'b> Chase<'a, 'b> {
+    #[inline]
+    pub(super) fn new(
+        zone: &'a Zone,
+        qtype: RecordType,
+        scratch: &'a mut Scratch,
+        reply: &'a mut Reply<'b>,
+    ) -> Chase<'a, 'b> {
+        scratch.chase.steps = 0;
+        let Scratch { key, chase, additional } = scratch;
+        Chase { zone, qtype, key, trail: chase, added: additional, reply }
+    }
+
+    /// Follows a name to its end. The code is that of the last name (RFC 6604 §3), the AA bit that of the first
+    /// (RFC 1035 §4.1.1).
+    #[inline]
+    pub(super) fn follow(mut self, mut place: Place<'a>, mut owner: Owner) -> Rcode {
+        loop {
+            let step = match place {
+                Place::Node(node) if node.has(node_flags::CUT) && self.qtype != RecordType::DS => {
+                    self.refer(node, owner)
+                }
+                Place::Node(node) | Place::Wildcard(node) => self.answer_node(node, owner),
+                Place::BelowCut(node) => self.refer(node, owner),
+                Place::BelowDname(node) => self.answer_dname(node, owner),
+                Place::Absent => self.answer_absent(Rcode::NxDomain),
+            };
+            match step {
+                Step::Done(rcode) => return rcode,
+                Step::Onward(next, target) => (place, owner) = (next, target),
+            }
+        }
+    }
+
+    /// The name exists, itself or by a wildcard.
+    #[inline]
+    fn answer_node(&mut self, node: Node<'a>, owner: Owner) -> Step<'a> {
+        self.reply.set_authoritative();
+        // RFC 8482 §4.1: one RRset is answer enough for ANY.
+        let rrset = if self.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.qtype) };
+        if let Some(rrset) = rrset {
+            return self.answer_rrset(&rrset, owner);
+        }
+        if node.has(node_flags::CNAME)
+            && let Some(cname) = node.rrset(RecordType::CNAME)
+        {
+            return self.answer_cname(node, &cname, owner);
+        }
+        self.answer_absent(Rcode::NoError)
+    }
+
+    #[inline]
+    fn answer_rrset(&mut self, rrset: &Rrset<'a>, owner: Owner) -> Step<'a> {
+        match self.reply.append(Section::Answer, &rrset.sealed(), owner) {
+            Err(_) => self.reply.set_truncated(),
+            Ok(start) => {
+                if matches!(rrset.rtype(), RecordType::NS | RecordType::MX | RecordType::SRV) {
+                    additional::add(self.zone, rrset, start, Below::No, (self.added, self.key), self.reply);
+                }
+            }
+        }
+        Step::Done(Rcode::NoError)
+    }
+
+    fn answer_cname(&mut self, node: Node<'a>, cname: &Rrset<'a>, owner: Owner) -> Step<'a> {
+        // A wildcard may be passed for several names; the bound on steps ends a loop through it.
+        if !self.trail.pass(node.id(), owner.len != node.name_len()) {
+            return Step::Done(Rcode::NoError);
+        }
+        let Ok(start) = self.reply.append(Section::Answer, &cname.sealed(), owner) else {
+            self.reply.set_truncated();
+            return Step::Done(Rcode::NoError);
+        };
+        let Some(target) = cname.targets().next() else { return Step::Done(Rcode::NoError) };
+        let owner = Owner { at: start + target.at, len: target.key.len() + self.zone.origin_len() };
+        let place = match self.zone.find(target.hash, target.key) {
+            Some(node) if !node.has(node_flags::OCCLUDED) => Place::Node(node),
+            _ => self.zone.locate_target(&target, self.key),
+        };
+        Step::Onward(place, owner)
+    }
+
+    /// Below a DNAME: the set itself and the CNAME that it means for this name (RFC 6672 §3.1).
+    fn answer_dname(&mut self, node: Node<'a>, owner: Owner) -> Step<'a> {
+        self.reply.set_authoritative();
+        let truncated = |reply: &mut Reply<'_>| {
+            reply.set_truncated();
+            Step::Done(Rcode::NoError)
+        };
+        let (Some(dname), true) = (node.rrset(RecordType::DNAME), self.trail.pass(node.id(), true)) else {
+            return Step::Done(Rcode::NoError);
+        };
+        let sealed = dname.sealed();
+        let mut prefix = [0u8; NAME_OCTETS_MAX];
+        let Some((suffix, prefix_len)) = self.reply.split_name(owner, node.name_len(), &mut prefix) else {
+            return Step::Done(Rcode::ServFail);
+        };
+        let target = sealed.octets.get(RECORD_HEAD_OCTETS..).unwrap_or_default();
+        if self.reply.append(Section::Answer, &sealed, suffix).is_err() {
+            return truncated(self.reply);
+        }
+        let len = prefix_len + target.len();
+        if len > NAME_OCTETS_MAX {
+            return Step::Done(Rcode::YxDomain);
+        }
+        let record = (RecordType::CNAME, Class::IN, sealed.ttl());
+        let parts = [prefix.get(..prefix_len).unwrap_or_default(), target];
+        let Ok(at) = self.reply.append_record(Section::Answer, owner, record, &parts) else {
+            return truncated(self.reply);
+        };
+        if matches!(self.qtype, RecordType::CNAME | RecordType::ANY) {
+            return Step::Done(Rcode::NoError);
+        }
+        let name = self.reply.written().get(at..at + len).unwrap_or_default();
+        match self.zone.locate_name(name, self.key) {
+            Some(place) => Step::Onward(place, Owner { at, len }),
+            None => Step::Done(Rcode::NoError),
+        }
+    }
+
+    /// At or below a zone cut: the name servers beyond it, and their glue. Not authoritative, unless an alias
+    /// came before.
+    fn refer(&mut self, cut: Node<'a>, owner: Owner) -> Step<'a> {
+        let Some(ns) = cut.rrset(RecordType::NS) else { return Step::Done(Rcode::ServFail) };
+        let Some(owner) = self.reply.suffix_of(owner, cut.name_len()) else {
+            return Step::Done(Rcode::ServFail);
+        };
+        match self.reply.append(Section::Authority, &ns.sealed(), owner) {
+            Err(_) => self.reply.set_truncated(),
+            Ok(start) => {
+                additional::add(self.zone, &ns, start, Below::Glue, (self.added, self.key), self.reply);
+            }
+        }
+        Step::Done(Rcode::NoError)
+    }
+
+    /// The name or the type does not exist: the SOA says for how long (RFC 2308 §2).
+    #[inline]
+    fn answer_absent(&mut self, rcode: Rcode) -> Step<'a> {
+        self.reply.set_authoritative();
+        let owner = self.reply.question_suffix(self.zone.origin_len());
+        if self.reply.append(Section::Authority, &self.zone.negative_soa(), owner).is_err() {
+            self.reply.set_truncated();
+        }
+        Step::Done(rcode)
+    }
+}

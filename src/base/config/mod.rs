@@ -1,0 +1,206 @@
+//! What the operator asked for: one TOML file, the environment, the flags; checked, typed, with its origin.
+//!
+//! Reading order: [`Config`] and [`Inputs`] here; `keys` is the one table that everything else walks;
+//! `value` the kinds of values; `file`, `environment` and `zone` the sources; `print` the way back.
+//! Precedence: flag, environment, file, default. Loading touches the file system (the file itself) and nothing
+//! else: the environment, the directory and the host name come with [`Inputs`], so that the same inputs can be
+//! loaded again on a reload. A key that nothing needs yet is known and refused, never accepted and ignored.
+
+mod environment;
+mod error;
+mod expand;
+mod file;
+mod keys;
+mod nearest;
+mod origin;
+mod print;
+#[cfg(test)]
+mod tests;
+mod value;
+mod zone;
+
+pub use error::{ConfigError, Said, Source};
+pub use keys::{Http, Log, Server};
+pub use origin::Origin;
+pub use print::print;
+pub use value::{Bounded, LogFormat, LogLevel, Size};
+pub use zone::ZoneFile;
+
+use crate::base::limits::{CONFIG_OCTETS_MAX, IDENTITY_OCTETS_MAX};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The file that is read when none is named, if it exists.
+pub const DEFAULT_FILE: &str = "/etc/hivedns/hivedns.toml";
+
+/// A whole, checked configuration. Equal ones ask for the same, wherever each value was said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `[server]`; `node` and `identity` are filled in, never empty.
+    pub server: Server,
+    /// `[http]`.
+    pub http: Http,
+    /// `[log]`.
+    pub log: Log,
+    /// Every `[[zone]]` and `--zone`, no origin twice.
+    pub zones: Vec<ZoneFile>,
+    /// True if the built-in example zones are served: no file was found, and nothing that speaks of zones or
+    /// upstreams was given.
+    pub embedded_examples: bool,
+    /// Where each key of the single sections was said.
+    pub said: Said,
+}
+
+/// Everything that a configuration is made of; kept, to make it again on a reload.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// Which file to read.
+    pub file: ConfigFile,
+    /// The directory that relative paths of the command line start from.
+    pub directory: PathBuf,
+    /// The system's host name, which names the node if nothing else does.
+    pub host_name: String,
+    /// The environment: `HIVEDNS_SECTION__KEY`, and what `${VAR}` stands for.
+    pub environment: BTreeMap<String, OsString>,
+    /// The flags that set a key.
+    pub flags: Vec<Given>,
+    /// The zones of the command line, each text a comma list of `ORIGIN=FILE`.
+    pub zones: Vec<Given>,
+}
+
+/// Which configuration file is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigFile {
+    /// This one; it must be there.
+    Required(PathBuf),
+    /// This one, unless it does not exist.
+    IfPresent(PathBuf),
+    /// None at all.
+    Without,
+}
+
+/// A flag or argument as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// As the usage names it: `--listen`.
+    pub flag: &'static str,
+    /// Its value; of a repeated flag all values, separated by commas.
+    pub text: String,
+}
+
+impl Default for Inputs {
+    /// Nothing given at all: the defaults, on a host called `localhost`.
+    fn default() -> Inputs {
+        Inputs {
+            file: ConfigFile::Without,
+            directory: PathBuf::from("/"),
+            host_name: "localhost".to_owned(),
+            environment: BTreeMap::new(),
+            flags: Vec::new(),
+            zones: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The configuration that the inputs ask for, or everything that is wrong with them.
+    pub fn load(inputs: &Inputs) -> Result<Config, Vec<ConfigError>> {
+        let (config, errors) = Config::examine(inputs);
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// The same, but with what is well beside what is wrong: for `check`, which also reads the zones of a
+    /// faulty configuration. A faulty key has its default, a faulty zone is missing. **Never serve it.**
+    pub fn examine(inputs: &Inputs) -> (Config, Vec<ConfigError>) {
+        let path: Option<Arc<Path>> = match &inputs.file {
+            ConfigFile::Required(path) | ConfigFile::IfPresent(path) => Some(Arc::from(path.as_path())),
+            ConfigFile::Without => None,
+        };
+        let Some(path) = path else { return Config::assemble(None, inputs) };
+        match read_file(&inputs.directory.join(&path)) {
+            Ok(octets) => Config::assemble(Some((&path, &octets)), inputs),
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound
+                    && matches!(inputs.file, ConfigFile::IfPresent(_)) =>
+            {
+                Config::assemble(None, inputs)
+            }
+            Err(error) => {
+                let (config, mut errors) = Config::assemble(Some((&path, b"")), inputs);
+                let message = format!("{}: {error}", path.display());
+                errors.insert(0, ConfigError { at: Source::Default, message });
+                (config, errors)
+            }
+        }
+    }
+
+    /// Everything but reading the file: default, file, environment, flags, each over those before it.
+    fn assemble(file: Option<(&Arc<Path>, &[u8])>, inputs: &Inputs) -> (Config, Vec<ConfigError>) {
+        let mut config = Config::default();
+        let mut errors = Vec::new();
+        if let Some((path, octets)) = file {
+            errors.extend(file::read(octets, path, inputs, &mut config));
+        }
+        errors.extend(environment::read(inputs, &mut config));
+        errors.extend(environment::read_flags(inputs, &mut config));
+        let mut zones = Vec::new();
+        for given in &inputs.zones {
+            zones.extend(zone::from_text(&given.text, given.flag, &inputs.directory, &mut errors));
+        }
+        zone::add(&mut config.zones, zones, &mut errors);
+        config.embedded_examples = file.is_none() && inputs.zones.is_empty();
+        config.settle(inputs, &mut errors);
+        (config, errors)
+    }
+
+    /// Fills in what depends on other keys and on the system, and checks what no single value can tell.
+    fn settle(&mut self, inputs: &Inputs, errors: &mut Vec<ConfigError>) {
+        let server = &mut self.server;
+        let mut wrong = |key: &str, message: String| {
+            errors.push(ConfigError::about(self.said.source(key), key, message));
+        };
+        if server.node.is_empty() {
+            server.node = inputs.host_name.split('.').next().unwrap_or_default().to_owned();
+        }
+        if !origin::is_label(&server.node) {
+            let label = "a label: up to 63 letters, digits and inner hyphens or underscores";
+            wrong("server.node", format!("expected {label}, found {:?}", server.node));
+        }
+        if server.identity.is_empty() {
+            server.identity.clone_from(&server.node);
+        }
+        if server.identity.len() > IDENTITY_OCTETS_MAX {
+            wrong("server.identity", format!("expected at most {IDENTITY_OCTETS_MAX} octets"));
+        }
+        if server.tcp_idle == Duration::ZERO {
+            wrong(
+                "server.tcp_idle",
+                "expected more than nothing: every connection would be closed".to_owned(),
+            );
+        }
+        if server.listen.is_empty() {
+            wrong("server.listen", "expected at least one address".to_owned());
+        }
+        for (i, address) in server.listen.iter().enumerate() {
+            // Port 0 is a different free port each time.
+            if address.port() != 0 && server.listen[..i].contains(address) {
+                wrong("server.listen", format!("{address} is given twice"));
+            }
+        }
+    }
+}
+
+/// The file's octets; an error if there are more than a configuration can have.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    std::fs::File::open(path)?.take(CONFIG_OCTETS_MAX + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > CONFIG_OCTETS_MAX {
+        let message = format!("more than {} MiB: no configuration", CONFIG_OCTETS_MAX >> 20);
+        return Err(std::io::Error::other(message));
+    }
+    Ok(octets)
+}

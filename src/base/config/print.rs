@@ -1,0 +1,61 @@
+//! `--print-config`: the configuration in force, as a file that says the same.
+
+use super::Config;
+use super::error::{Source, one_line};
+use super::keys::{Reach, Section, Shape, sections};
+use std::fmt::Write;
+
+/// The whole configuration as TOML: each key below its doc, and beside it where its value comes from.
+///
+/// Read as a configuration file it gives an equal [`Config`], except that a file there is forbids the example
+/// zones: `embedded_examples` is then false.
+pub fn print(config: &Config) -> String {
+    let mut text = String::from("# The configuration in force.\n");
+    if config.embedded_examples {
+        text.push_str("# The example zones are served too: no file and no zone was given.\n");
+    }
+    for section in sections() {
+        match section.shape {
+            Shape::Table | Shape::FreeTable => single(&mut text, section, config),
+            Shape::Tables => repeated(&mut text, section, config),
+        }
+    }
+    text
+}
+
+fn single(text: &mut String, section: &Section, config: &Config) {
+    let mut header = false;
+    for key in section.keys {
+        let Reach::Setting(setting) = &key.reach else { continue };
+        if !header {
+            let _ = write!(text, "\n# {}\n[{}]\n", section.about, section.name);
+            header = true;
+        }
+        let source = config.said.source(&format!("{}.{}", section.name, key.name));
+        line(text, key.doc, key.name, &(setting.show)(config), &source);
+    }
+}
+
+fn repeated(text: &mut String, section: &Section, config: &Config) {
+    if section.name != "zone" {
+        return;
+    }
+    for zone in &config.zones {
+        let _ = write!(text, "\n# {}\n[[{}]]\n", section.about, section.name);
+        for key in section.keys {
+            let Reach::OfZone(of_zone) = &key.reach else { continue };
+            let source = zone.said.source(&format!("{}.{}", section.name, key.name));
+            line(text, key.doc, key.name, &(of_zone.show)(zone), &source);
+        }
+    }
+}
+
+fn line(text: &mut String, doc: &str, key: &str, value: &toml_edit::Value, source: &Source) {
+    let origin = match source {
+        Source::Default => "default".to_owned(),
+        Source::File { path, line, .. } => format!("{}:{line}", path.display()),
+        Source::Environment(variable) => format!("environment {variable}"),
+        Source::Flag(flag) => format!("flag {flag}"),
+    };
+    let _ = writeln!(text, "# {doc}\n{key} = {}  # {}", value.to_string().trim(), one_line(&origin));
+}

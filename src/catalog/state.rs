@@ -1,0 +1,101 @@
+//! What the control thread knows, and how a snapshot comes of it. No I/O, no clock.
+
+use crate::catalog::delta::{Delta, ZoneContent};
+use crate::catalog::snapshot::{MetricsSlot, Revision, Snapshot, ZoneEntry};
+use crate::wire::key::HashSeed;
+use crate::wire::name::Name;
+use crate::zone::fault::Faults;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A zone and where its counters stand.
+#[derive(Debug, Clone)]
+pub struct ZoneState {
+    /// What it is.
+    pub content: ZoneContent,
+    /// Where its counters stand.
+    pub metrics: MetricsSlot,
+}
+
+/// All that deltas have said so far.
+pub struct State {
+    seed: HashSeed,
+    revision: Revision,
+    identity: String,
+    zones: BTreeMap<Name, ZoneState>,
+    /// Origins in the order of their slots: a zone that comes back finds its counters again.
+    slots: Vec<Name>,
+    slots_max: u16,
+}
+
+impl State {
+    /// Nothing yet. The first `slots_max` distinct origins get counters of their own; later ones share the last.
+    pub fn new(seed: HashSeed, slots_max: u16) -> State {
+        State {
+            seed,
+            revision: Revision(0),
+            identity: String::new(),
+            zones: BTreeMap::new(),
+            slots: Vec::new(),
+            slots_max,
+        }
+    }
+
+    /// Takes a change.
+    pub fn apply(&mut self, delta: Delta) {
+        match delta {
+            Delta::PutZone { origin, content } => {
+                let metrics = self.slot(&origin);
+                self.zones.insert(origin, ZoneState { content, metrics });
+            }
+            Delta::DropZone { origin } => {
+                self.zones.remove(&origin);
+            }
+            Delta::Identify { identity } => self.identity = identity,
+        }
+    }
+
+    /// The present state as a snapshot with the next revision.
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.revision.0 += 1;
+        let entries = self.zones.iter().map(|(origin, state)| ZoneEntry {
+            origin_key: origin.to_lowercase(),
+            labels: origin.label_count(),
+            zone: match &state.content {
+                ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
+                ZoneContent::Faulty(_) => None,
+            },
+            metrics: state.metrics,
+        });
+        Snapshot::new(self.revision, self.seed, &self.identity, entries.collect())
+    }
+
+    /// The zones, by rising origin.
+    pub fn zones(&self) -> impl Iterator<Item = (&Name, &ZoneState)> {
+        self.zones.iter()
+    }
+
+    /// The faults of zones that are not served.
+    pub fn faulty(&self) -> impl Iterator<Item = (&Name, &Faults)> {
+        self.zones.iter().filter_map(|(origin, state)| match &state.content {
+            ZoneContent::Faulty(faults) => Some((origin, &**faults)),
+            ZoneContent::Sealed(_) => None,
+        })
+    }
+
+    /// Origins by slot number.
+    pub fn slots(&self) -> &[Name] {
+        &self.slots
+    }
+
+    fn slot(&mut self, origin: &Name) -> MetricsSlot {
+        let known = self.slots.iter().position(|known| known == origin);
+        let slot = known.unwrap_or_else(|| {
+            if self.slots.len() < usize::from(self.slots_max) {
+                self.slots.push(origin.clone());
+            }
+            self.slots.len() - 1
+        });
+        MetricsSlot(slot as u16)
+    }
+}

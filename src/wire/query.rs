@@ -1,0 +1,339 @@
+//! Accepting a message as a query: header first, then the one question, then what the additional section asks.
+//!
+//! What comes out as a [`Query`] cannot be malformed; what is not one becomes a [`Refusal`] (one short answer)
+//! or silence. Nothing is allocated.
+
+use crate::base::limits::UDP_PAYLOAD_PLAIN;
+use crate::base::octets::{u16_at, u32_at};
+use crate::wire::key::NameKey;
+use crate::wire::message::{HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode};
+use crate::wire::rtype::{Class, RecordType};
+
+/// What EDNS says of the asker (RFC 6891 §6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edns {
+    /// Octets of UDP payload the asker can take, as it said.
+    pub udp_payload: u16,
+    /// The asker wants DNSSEC records (RFC 3225).
+    pub dnssec_ok: bool,
+    /// The asker wants to know which server answers (RFC 5001).
+    pub nsid: bool,
+}
+
+/// A well-formed query with exactly one question: a view of the message it came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'p> {
+    head: Head<'p>,
+    qtype: RecordType,
+    qclass: Class,
+}
+
+/// What of a message goes into any answer to it: its header, the question where it could be read, EDNS.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'p> {
+    message: &'p [u8],
+    flags: u16,
+    /// Where the question ends; `HEADER_OCTETS` if it could not be read.
+    question_end: usize,
+    edns: Option<Edns>,
+}
+
+/// A message that gets an error code for an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal<'p> {
+    /// What the answer repeats.
+    pub head: Head<'p>,
+    /// The code.
+    pub rcode: Rcode,
+}
+
+/// What to do with a message.
+#[derive(Debug, Clone, Copy)]
+pub enum Accepted<'p> {
+    /// Answer it.
+    Query(Query<'p>),
+    /// Answer with an error.
+    Refuse(Refusal<'p>),
+    /// Say nothing: too short for a header, or itself a response (answering those makes loops).
+    Ignore,
+}
+
+impl<'p> Head<'p> {
+    /// The header and the question as they came, the question in its own case.
+    #[inline]
+    pub fn header_and_question(&self) -> &'p [u8] {
+        self.message.get(..self.question_end).unwrap_or_default()
+    }
+
+    /// The flags of the message.
+    #[inline]
+    pub fn flags(&self) -> u16 {
+        self.flags
+    }
+
+    /// What EDNS said, if it was there.
+    #[inline]
+    pub fn edns(&self) -> Option<Edns> {
+        self.edns
+    }
+
+    /// Octets that a UDP answer may have: what the asker can take, at least 512 (RFC 6891 §6.2.3), at most
+    /// what this server sends.
+    #[inline]
+    pub fn udp_limit(&self, udp_payload_max: usize) -> usize {
+        match self.edns {
+            Some(edns) => usize::from(edns.udp_payload).clamp(UDP_PAYLOAD_PLAIN, udp_payload_max),
+            None => UDP_PAYLOAD_PLAIN,
+        }
+    }
+
+    /// True if the answer repeats the question.
+    #[inline]
+    pub fn has_question(&self) -> bool {
+        self.question_end > HEADER_OCTETS
+    }
+}
+
+impl<'p> Query<'p> {
+    /// What any answer repeats.
+    #[inline]
+    pub fn head(&self) -> &Head<'p> {
+        &self.head
+    }
+
+    /// The type asked for.
+    #[inline]
+    pub fn qtype(&self) -> RecordType {
+        self.qtype
+    }
+
+    /// The class asked for.
+    #[inline]
+    pub fn qclass(&self) -> Class {
+        self.qclass
+    }
+
+    /// True if DNSSEC records are wanted.
+    #[inline]
+    pub fn dnssec_ok(&self) -> bool {
+        self.head.edns.is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// True if recursion is desired.
+    #[inline]
+    pub fn recursion_desired(&self) -> bool {
+        self.head.flags & RD != 0
+    }
+}
+
+/// Reads a message. The name asked for is left in `key`, lower-cased, not yet hashed; `key` says nothing
+/// where the outcome is not [`Accepted::Query`].
+pub fn accept<'p>(message: &'p [u8], key: &mut NameKey) -> Accepted<'p> {
+    let Some(header) = message.first_chunk::<HEADER_OCTETS>() else { return Accepted::Ignore };
+    let flags = u16::from_be_bytes([header[2], header[3]]);
+    if flags & QR != 0 {
+        return Accepted::Ignore;
+    }
+    let mut head = Head { message, flags, question_end: HEADER_OCTETS, edns: None };
+    let questions = u16::from_be_bytes([header[4], header[5]]);
+    if questions == 1
+        && let Some(end) = read_question(message, key)
+    {
+        head.question_end = end;
+    }
+    if flags & OPCODE_MASK != 0 {
+        return Accepted::Refuse(Refusal { head, rcode: Rcode::NotImp });
+    }
+    // Exactly one question (RFC 9619), nothing yet in answer or authority.
+    if !head.has_question() || header[6..10] != [0; 4] {
+        return Accepted::Refuse(Refusal { head, rcode: Rcode::FormErr });
+    }
+    let qtype = RecordType(u16_at(message, head.question_end - 4).unwrap_or(0));
+    let qclass = Class(u16_at(message, head.question_end - 2).unwrap_or(0));
+    let additional = u16::from_be_bytes([header[10], header[11]]);
+    if additional == 0 && message.len() == head.question_end {
+        return Accepted::Query(Query { head, qtype, qclass });
+    }
+    match read_additional(message, head.question_end, additional) {
+        Ok(edns) => {
+            head.edns = edns;
+            Accepted::Query(Query { head, qtype, qclass })
+        }
+        Err((edns, rcode)) => {
+            head.edns = edns;
+            Accepted::Refuse(Refusal { head, rcode })
+        }
+    }
+}
+
+#[inline]
+fn read_question(message: &[u8], key: &mut NameKey) -> Option<usize> {
+    let name_len = key.read(message.get(HEADER_OCTETS..)?)?;
+    let end = HEADER_OCTETS + name_len + 4;
+    (end <= message.len()).then_some(end)
+}
+
+type AdditionalFault = (Option<Edns>, Rcode);
+
+/// Reads the additional section: at most one OPT (RFC 6891 §6.1.1), then nothing more. The fault carries what
+/// EDNS had said before it.
+fn read_additional(message: &[u8], start: usize, count: u16) -> Result<Option<Edns>, AdditionalFault> {
+    let (mut at, mut edns, mut bad_version) = (start, None, false);
+    for index in 0..count {
+        let fault = (edns, Rcode::FormErr);
+        let root = message.get(at) == Some(&0);
+        at = skip_name(message, at).ok_or(fault)?;
+        let rtype = RecordType(u16_at(message, at).ok_or(fault)?);
+        let class = u16_at(message, at + 2).ok_or(fault)?;
+        let ttl = u32_at(message, at + 4).ok_or(fault)?;
+        let rdata_len = usize::from(u16_at(message, at + 8).ok_or(fault)?);
+        let rdata = message.get(at + 10..at + 10 + rdata_len).ok_or(fault)?;
+        at += 10 + rdata_len;
+        match rtype {
+            RecordType::OPT => {
+                if !root || edns.is_some() {
+                    return Err(fault);
+                }
+                let mut found = Edns { udp_payload: class, dnssec_ok: ttl & 0x8000 != 0, nsid: false };
+                edns = Some(found);
+                bad_version = (ttl >> 16) & 0xff != 0;
+                // A version not known may shape its options otherwise.
+                if !bad_version {
+                    found.nsid = asks_nsid(rdata).ok_or((edns, Rcode::FormErr))?;
+                    edns = Some(found);
+                }
+            }
+            // No key is known here (RFC 8945 §5.2.1), and TSIG is the last record or the message is malformed.
+            RecordType::TSIG if index + 1 == count && at == message.len() => {
+                return Err((edns, Rcode::NotAuth));
+            }
+            RecordType::TSIG => return Err(fault),
+            _ => {}
+        }
+    }
+    if at != message.len() {
+        return Err((edns, Rcode::FormErr));
+    }
+    if bad_version {
+        return Err((edns, Rcode::BadVers));
+    }
+    Ok(edns)
+}
+
+/// True if NSID is among the options; `None` if the options are malformed.
+#[inline]
+fn asks_nsid(mut options: &[u8]) -> Option<bool> {
+    const NSID: u16 = 3;
+    let mut found = false;
+    while !options.is_empty() {
+        let code = u16_at(options, 0)?;
+        let len = usize::from(u16_at(options, 2)?);
+        found |= code == NSID;
+        options = options.get(4 + len..)?;
+    }
+    Some(found)
+}
+
+/// The place after the name at `at`, which may end in a compression pointer; where that leads is not looked at.
+fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            len @ 1..=63 => at += 1 + usize::from(len),
+            0xc0.. => return (at + 2 <= message.len()).then_some(at + 2),
+            64..=0xbf => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &[u8] = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x03wWw\x02ab\0\0\x01\0\x01";
+
+    fn verdict(message: &[u8]) -> String {
+        match accept(message, &mut NameKey::default()) {
+            Accepted::Query(query) => {
+                format!("{} {} {:?}", query.qclass(), query.qtype(), query.head().edns())
+            }
+            Accepted::Refuse(refusal) => {
+                format!("{} {}", refusal.rcode, refusal.head.header_and_question().len())
+            }
+            Accepted::Ignore => "ignore".into(),
+        }
+    }
+
+    fn with(change: impl Fn(&mut Vec<u8>)) -> String {
+        let mut message = PLAIN.to_vec();
+        change(&mut message);
+        verdict(&message)
+    }
+
+    fn with_additional(count: u8, octets: &[u8]) -> String {
+        with(|m| {
+            m[11] = count;
+            m.extend_from_slice(octets);
+        })
+    }
+
+    const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0";
+
+    #[test]
+    fn a_plain_query_is_accepted() {
+        assert_eq!(verdict(PLAIN), "IN A None");
+        let mut key = NameKey::default();
+        accept(PLAIN, &mut key);
+        assert_eq!(key.as_wire(), b"\x03www\x02ab\0");
+    }
+
+    #[test]
+    fn responses_and_scraps_get_no_answer() {
+        assert_eq!(with(|m| m[2] |= 0x80), "ignore");
+        assert_eq!(verdict(&PLAIN[..11]), "ignore");
+        assert_eq!(verdict(b""), "ignore");
+    }
+
+    #[test]
+    fn other_opcodes_are_not_implemented() {
+        for opcode in 1..16u8 {
+            assert_eq!(with(|m| m[2] |= opcode << 3), "NOTIMP 24");
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_gets_formerr_and_its_question_where_there_is_one() {
+        assert_eq!(with(|m| m[5] = 0), "FORMERR 12");
+        assert_eq!(with(|m| m[5] = 2), "FORMERR 12");
+        assert_eq!(with(|m| m[7] = 1), "FORMERR 24");
+        assert_eq!(with(|m| m[9] = 1), "FORMERR 24");
+        assert_eq!(with(|m| m.truncate(23)), "FORMERR 12");
+        assert_eq!(with(|m| m.push(0)), "FORMERR 24");
+        assert_eq!(with(|m| m[12] = 0xc0), "FORMERR 12");
+        assert_eq!(with(|m| m[11] = 1), "FORMERR 24");
+    }
+
+    #[test]
+    fn edns_is_read() {
+        assert_eq!(
+            with_additional(1, OPT),
+            "IN A Some(Edns { udp_payload: 1232, dnssec_ok: true, nsid: false })"
+        );
+        assert_eq!(
+            with_additional(1, b"\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x03\0\0"),
+            "IN A Some(Edns { udp_payload: 1232, dnssec_ok: false, nsid: true })"
+        );
+        assert_eq!(with_additional(1, b"\0\0\x29\x04\xd0\0\x01\0\0\0\0"), "BADVERS 24");
+        assert_eq!(with_additional(2, &[OPT, OPT].concat()), "FORMERR 24");
+        assert_eq!(with_additional(1, b"\x01a\0\0\x29\x04\xd0\0\0\0\0\0\0"), "FORMERR 24");
+        assert_eq!(with_additional(1, b"\0\0\x29\x04\xd0\0\0\0\0\0\x04\0\x03\0\x09"), "FORMERR 24");
+        assert_eq!(with_additional(1, &OPT[..10]), "FORMERR 24");
+    }
+
+    #[test]
+    fn a_signed_query_meets_no_key() {
+        let tsig = b"\x01k\0\0\xfa\0\xff\0\0\0\0\0\0";
+        assert_eq!(with_additional(1, tsig), "NOTAUTH 24");
+        assert_eq!(with_additional(2, &[&tsig[..], OPT].concat()), "FORMERR 24");
+    }
+}

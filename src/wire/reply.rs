@@ -1,0 +1,290 @@
+//! Writing an answer into a buffer that the caller owns.
+//!
+//! A [`Reply`] never grows past its limit: room for OPT is set aside at the start, an RRset goes in whole or
+//! not at all, and what that means (TC or a silent omission) is the caller's to say. Nothing is allocated.
+
+use crate::base::octets::{put_u16, u16_at};
+use crate::wire::message::{AA, CD, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode, TC};
+use crate::wire::query::Head;
+use crate::wire::rtype::{Class, RecordType};
+use crate::wire::sealed::{RECORD_FIXED_OCTETS, RECORD_HEAD_OCTETS, SealedRrset};
+
+/// The largest offset a compression pointer can hold (RFC 1035 §4.1.4).
+const POINTER_MAX: usize = 0x3fff;
+/// Octets of an OPT record without options (RFC 6891 §6.1.2).
+const OPT_OCTETS: usize = 11;
+
+/// The sections that an answer adds to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// What was asked for.
+    Answer = 0,
+    /// Who knows, or how long nothing is known.
+    Authority = 1,
+    /// What will be asked for next.
+    Additional = 2,
+}
+
+/// Where in the message an owner's name stands, and how long it is uncompressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Offset from the message's start.
+    pub at: usize,
+    /// Octets in uncompressed wire form, the root's zero octet included.
+    pub len: usize,
+}
+
+/// It does not fit; the reply is as it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// An answer in the making.
+pub struct Reply<'b> {
+    octets: &'b mut [u8],
+    len: usize,
+    /// Octets that sections may fill: the caller's limit less what OPT will take.
+    room: usize,
+    question_len: usize,
+    counts: [u16; 3],
+    flags: u16,
+    edns: bool,
+    nsid: &'b [u8],
+    dnssec_ok: bool,
+}
+
+impl<'b> Reply<'b> {
+    /// Begins the answer to a message: header and question as they came. `limit` bounds the whole answer and
+    /// is itself bounded by the buffer; `nsid` is what is told to those who ask which server this is.
+    #[inline]
+    pub fn begin(octets: &'b mut [u8], head: &Head<'_>, limit: usize, nsid: &'b [u8]) -> Reply<'b> {
+        let limit = limit.min(octets.len());
+        let (edns, dnssec_ok, nsid) = match head.edns() {
+            Some(edns) => (true, edns.dnssec_ok, if edns.nsid { nsid } else { &[] }),
+            None => (false, false, &[][..]),
+        };
+        let reserved = match (edns, nsid.is_empty()) {
+            (false, _) => 0,
+            (true, true) => OPT_OCTETS,
+            (true, false) => OPT_OCTETS + 4 + nsid.len(),
+        };
+        let copied = head.header_and_question();
+        let mut len = 0;
+        if let Some(place) = octets.get_mut(..copied.len()) {
+            place.copy_from_slice(copied);
+            len = copied.len();
+        }
+        Reply {
+            octets,
+            len,
+            room: limit.saturating_sub(reserved),
+            question_len: len.saturating_sub(HEADER_OCTETS + 4),
+            counts: [0; 3],
+            flags: head.flags() & (OPCODE_MASK | RD | CD) | QR,
+            edns,
+            nsid,
+            dnssec_ok,
+        }
+    }
+
+    /// The name asked for, where it stands in the message.
+    #[inline]
+    pub fn question(&self) -> Owner {
+        Owner { at: HEADER_OCTETS, len: self.question_len }
+    }
+
+    /// The suffix of the question that has `len` octets.
+    #[inline]
+    pub fn question_suffix(&self, len: usize) -> Owner {
+        Owner { at: HEADER_OCTETS + self.question_len.saturating_sub(len), len }
+    }
+
+    /// The suffix of `len` octets of a name in the message.
+    #[inline]
+    pub fn suffix_of(&self, owner: Owner, len: usize) -> Option<Owner> {
+        let skip = owner.len.checked_sub(len)?;
+        // The question is never compressed.
+        let at = if owner.at == HEADER_OCTETS { owner.at + skip } else { self.walk(owner.at, skip)? };
+        Some(Owner { at, len })
+    }
+
+    /// Splits a name in the message: where its suffix of `suffix_len` octets stands, and the labels before it,
+    /// copied to `prefix`; how many octets those have.
+    pub fn split_name(&self, owner: Owner, suffix_len: usize, prefix: &mut [u8]) -> Option<(Owner, usize)> {
+        let prefix_len = owner.len.checked_sub(suffix_len)?;
+        let (mut at, mut copied) = (owner.at, 0);
+        while copied < prefix_len {
+            at = self.walk(at, 0)?;
+            let end = at + 1 + usize::from(*self.octets.get(at)?);
+            let label = self.octets.get(at..end)?;
+            prefix.get_mut(copied..copied + label.len())?.copy_from_slice(label);
+            copied += label.len();
+            at = end;
+        }
+        Some((Owner { at: self.walk(at, 0)?, len: suffix_len }, prefix_len))
+    }
+
+    /// The message so far; the header's flags and counts are not yet set.
+    #[inline]
+    pub fn written(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+
+    /// Marks the answer as authoritative.
+    #[inline]
+    pub fn set_authoritative(&mut self) {
+        self.flags |= AA;
+    }
+
+    /// Marks the answer as truncated.
+    #[inline]
+    pub fn set_truncated(&mut self) {
+        self.flags |= TC;
+    }
+
+    /// True if the answer was marked as truncated.
+    pub fn is_truncated(&self) -> bool {
+        self.flags & TC != 0
+    }
+
+    /// Puts a whole RRset at the end of `section`; tells where in the message it begins. Sections must be
+    /// filled in their order.
+    #[inline]
+    pub fn append(&mut self, section: Section, rrset: &SealedRrset<'_>, owner: Owner) -> Result<usize, Full> {
+        let start = self.len;
+        let end = start + rrset.octets.len();
+        if end > self.room || owner.at > POINTER_MAX {
+            return Err(Full);
+        }
+        let Some(place) = self.octets.get_mut(start..end) else { return Err(Full) };
+        place.copy_from_slice(rrset.octets);
+        self.len = end;
+        if (owner.at != HEADER_OCTETS || owner.len != rrset.owner_len || start != rrset.base())
+            && self.shift(rrset, owner, start).is_none()
+        {
+            self.len = start;
+            return Err(Full);
+        }
+        self.counts[section as usize] += rrset.records;
+        Ok(start)
+    }
+
+    /// Puts one record, whose RDATA is the concatenation of `rdata`, nothing of it compressed, at the end of
+    /// `section`; tells where in the message its RDATA begins.
+    pub fn append_record(
+        &mut self,
+        section: Section,
+        owner: Owner,
+        (rtype, class, ttl): (RecordType, Class, u32),
+        rdata: &[&[u8]],
+    ) -> Result<usize, Full> {
+        let start = self.len;
+        let rdata_len: usize = rdata.iter().map(|part| part.len()).sum();
+        let end = start + RECORD_HEAD_OCTETS + rdata_len;
+        if end > self.room || owner.at > POINTER_MAX {
+            return Err(Full);
+        }
+        let Some(place) = self.octets.get_mut(start..end) else { return Err(Full) };
+        place[0..2].copy_from_slice(&(0xc000 | owner.at as u16).to_be_bytes());
+        place[2..4].copy_from_slice(&rtype.0.to_be_bytes());
+        place[4..6].copy_from_slice(&class.0.to_be_bytes());
+        place[6..10].copy_from_slice(&ttl.to_be_bytes());
+        place[10..12].copy_from_slice(&(rdata_len as u16).to_be_bytes());
+        let mut at = RECORD_HEAD_OCTETS;
+        for part in rdata {
+            place[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        self.len = end;
+        self.counts[section as usize] += 1;
+        Ok(start + RECORD_HEAD_OCTETS)
+    }
+
+    /// Ends the answer: OPT (RFC 6891 §6.1.1: if and only if the query had one), counts, flags. The octets of
+    /// the whole message.
+    #[inline]
+    pub fn finish(mut self, rcode: Rcode, udp_payload_max: u16) -> usize {
+        if self.edns {
+            self.append_opt(rcode, udp_payload_max);
+        }
+        let questions = u16::from(self.question_len > 0);
+        let flags = self.flags | (rcode as u16 & 0x0f);
+        if let Some(header) = self.octets.get_mut(2..HEADER_OCTETS) {
+            header[0..2].copy_from_slice(&flags.to_be_bytes());
+            header[2..4].copy_from_slice(&questions.to_be_bytes());
+            header[4..6].copy_from_slice(&self.counts[0].to_be_bytes());
+            header[6..8].copy_from_slice(&self.counts[1].to_be_bytes());
+            header[8..10].copy_from_slice(&self.counts[2].to_be_bytes());
+        }
+        self.len
+    }
+
+    #[inline]
+    fn append_opt(&mut self, rcode: Rcode, udp_payload_max: u16) {
+        let Some(rest) = self.octets.get_mut(self.len..) else { return };
+        let Some(opt) = rest.first_chunk_mut::<OPT_OCTETS>() else { return };
+        *opt = [0; OPT_OCTETS];
+        opt[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
+        opt[3..5].copy_from_slice(&udp_payload_max.to_be_bytes());
+        opt[5] = rcode as u8 >> 4;
+        opt[7] = if self.dnssec_ok { 0x80 } else { 0 };
+        self.len += OPT_OCTETS;
+        self.counts[Section::Additional as usize] += 1;
+        if !self.nsid.is_empty() {
+            self.append_nsid();
+        }
+    }
+
+    #[cold]
+    fn append_nsid(&mut self) {
+        let len = self.nsid.len();
+        let Some(option) = self.octets.get_mut(self.len..self.len + 4 + len) else { return };
+        option[0..2].copy_from_slice(&3u16.to_be_bytes());
+        option[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+        option[4..].copy_from_slice(self.nsid);
+        put_u16(self.octets, self.len - 2, 4 + len as u16);
+        self.len += 4 + len;
+    }
+
+    /// Shifts the pointers of a set that stands elsewhere than it was sealed for. `None` if one would reach
+    /// too far.
+    fn shift(&mut self, rrset: &SealedRrset<'_>, owner: Owner, start: usize) -> Option<()> {
+        if owner.at != HEADER_OCTETS {
+            let mut at = start;
+            for _ in 0..rrset.records {
+                put_u16(self.octets, at, 0xc000 | owner.at as u16);
+                at += RECORD_HEAD_OCTETS + usize::from(u16_at(self.octets, at + RECORD_FIXED_OCTETS)?);
+            }
+        }
+        let (base, excess) = (rrset.base(), owner.len as isize - rrset.owner_len as isize);
+        for place in rrset.pointers.as_chunks::<2>().0 {
+            let at = start + usize::from(u16::from_be_bytes(*place));
+            let sealed = usize::from(u16_at(self.octets, at)?) & POINTER_MAX;
+            let target = if sealed >= base {
+                sealed - base + start
+            } else {
+                let into_owner = (sealed - HEADER_OCTETS).checked_add_signed(excess)?;
+                self.walk(owner.at, into_owner)?
+            };
+            if target > POINTER_MAX {
+                return None;
+            }
+            put_u16(self.octets, at, 0xc000 | target as u16);
+        }
+        Some(())
+    }
+
+    /// Where the suffix that begins `skip` octets into the name at `at` stands, following pointers.
+    fn walk(&self, mut at: usize, mut skip: usize) -> Option<usize> {
+        loop {
+            let len = usize::from(*self.octets.get(at)?);
+            if len >= 0xc0 {
+                at = usize::from(u16_at(self.octets, at)?) & POINTER_MAX;
+            } else if skip == 0 {
+                return Some(at);
+            } else {
+                skip = skip.checked_sub(1 + len)?;
+                at += 1 + len;
+            }
+        }
+    }
+}

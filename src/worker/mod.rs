@@ -1,0 +1,197 @@
+//! Floor 4: the packet processors. One thread per core, with sockets, buffers and counters of its own.
+//!
+//! ```text
+//! poll ─► udp ready:  receive a batch ─► accept, hash ─► prefetch ─► answer ─► send the batch ─┐ until dry
+//!      ─► tcp ready:  accept, read, answer, write                                            │
+//!      ─► woken:      let go of an old snapshot, or stop  ◄───────────────────────────────────┘
+//! ```
+//!
+//! A worker waits only in `poll`. It takes no lock, logs nothing, and allocates nothing for a datagram.
+
+mod tcp;
+mod udp;
+
+use crate::answer::{self, Bounds, Outcome, Scratch};
+use crate::base::metrics::{NO_ZONE, Transport, WorkerCounters};
+use crate::catalog::published::{Published, Reader};
+use crate::os::affinity::{self, Core};
+use crate::os::clock;
+use crate::wire::key::NameKey;
+use crate::wire::query::{Accepted, accept};
+use mio::{Events, Poll, Token, Waker};
+use std::io;
+use std::net::{TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Events taken per wake-up: all sockets of a busy worker at once.
+const EVENTS_MAX: usize = 256;
+/// Batches answered from one socket before the others get their turn.
+const BATCHES_PER_TURN: usize = 16;
+/// How long a worker that was asked to stop waits for TCP peers to take their answers.
+const STOP_MAX: Duration = Duration::from_secs(4);
+const STOP_TICK: Duration = Duration::from_millis(20);
+
+const WAKE: Token = Token(usize::MAX);
+
+/// What all workers have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Octets of UDP payload sent and taken.
+    pub udp_payload_max: u16,
+    /// How long a TCP connection may neither ask nor take its answers.
+    pub tcp_idle: Duration,
+    /// TCP connections of one worker.
+    pub tcp_connections_max: usize,
+}
+
+/// The sockets of one worker: one pair for each listening address.
+#[derive(Default)]
+pub struct Sockets {
+    /// Bound, non-blocking; those bound to all addresses have had `want_local_addresses`.
+    pub udp: Vec<UdpSocket>,
+    /// Listening, non-blocking.
+    pub tcp: Vec<TcpListener>,
+}
+
+/// A running worker.
+pub struct Worker {
+    counters: Arc<WorkerCounters>,
+    waker: Arc<Waker>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts worker `number`, on `core` if one is given.
+    pub fn start(
+        number: usize,
+        core: Option<Core>,
+        sockets: Sockets,
+        published: &Published,
+        settings: Settings,
+    ) -> io::Result<Worker> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let counters = Arc::new(WorkerCounters::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut desk = Desk {
+            reader: published.reader(),
+            scratch: Box::default(),
+            counters: Arc::clone(&counters),
+            settings,
+        };
+        let udp = udp::Listeners::new(sockets.udp, poll.registry())?;
+        let tcp = tcp::Connections::new(sockets.tcp, poll.registry(), settings, udp.count())?;
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            if let Some(core) = core {
+                affinity::pin(core);
+            }
+            run(poll, udp, tcp, &mut desk, &stopped);
+        })?;
+        Ok(Worker { counters, waker, stop, thread })
+    }
+
+    /// Its counters.
+    pub fn counters(&self) -> &Arc<WorkerCounters> {
+        &self.counters
+    }
+
+    /// Wakes it, so that an idle worker lets go of a snapshot that was replaced.
+    pub fn nudge(&self) {
+        // A full pipe means that it is being woken already.
+        let _ = self.waker.wake();
+    }
+
+    /// Asks it to answer what has arrived and to end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.nudge();
+    }
+
+    /// True once it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// What a worker answers with: shared by its UDP and TCP sides.
+pub(crate) struct Desk {
+    reader: Reader,
+    scratch: Box<(NameKey, Scratch)>,
+    counters: Arc<WorkerCounters>,
+    settings: Settings,
+}
+
+impl Desk {
+    /// Answers one message on its own (TCP); the octets of the answer, none if there is to be none.
+    fn answer_message(&mut self, message: &[u8], buffer: &mut [u8], transport: Transport) -> Option<usize> {
+        let snapshot = self.reader.current();
+        let bounds = Bounds { limit: buffer.len(), udp_payload_max: self.settings.udp_payload_max };
+        let (key, scratch) = &mut *self.scratch;
+        let (outcome, qtype) = match accept(message, key) {
+            Accepted::Query(query) => {
+                key.hash(snapshot.seed());
+                let route = answer::route(snapshot, &query, key);
+                (answer::answer(snapshot, route, &query, key, scratch, buffer, bounds), query.qtype().0)
+            }
+            Accepted::Refuse(refusal) => (answer::refuse(snapshot, &refusal, buffer, bounds), 0),
+            Accepted::Ignore => return None,
+        };
+        count(&self.counters, &outcome, transport, qtype);
+        match outcome.verdict {
+            answer::Verdict::Reply(len) => Some(len),
+            answer::Verdict::Drop => None,
+        }
+    }
+}
+
+#[inline]
+fn count(counters: &WorkerCounters, outcome: &Outcome, transport: Transport, qtype: u16) {
+    let zone = outcome.zone.map_or(NO_ZONE, |slot| usize::from(slot.0));
+    counters.answered(zone, transport, qtype, outcome.rcode as u8);
+}
+
+fn run(
+    mut poll: Poll,
+    mut udp: udp::Listeners,
+    mut tcp: tcp::Connections,
+    desk: &mut Desk,
+    stop: &AtomicBool,
+) {
+    let mut events = Events::with_capacity(EVENTS_MAX);
+    let mut stop_at = None;
+    loop {
+        let timeout = match stop_at {
+            _ if udp.is_ready() => Some(Duration::ZERO),
+            // Slow peers are waited for, but looked after often.
+            Some(_) => Some(STOP_TICK),
+            None => tcp.next_sweep(clock::now()),
+        };
+        // EINTR and the like: the next round sees what this one missed.
+        let _ = poll.poll(&mut events, timeout);
+        let now = clock::now();
+        for event in &events {
+            match event.token() {
+                WAKE => {}
+                Token(n) if n < udp.count() => udp.set_ready(n),
+                token => {
+                    tcp.handle(token, event.is_readable(), event.is_writable(), poll.registry(), desk, now)
+                }
+            }
+        }
+        // An idle worker holds no old snapshot.
+        desk.reader.current();
+        udp.answer(desk, now);
+        tcp.sweep(poll.registry(), desk, now);
+        if stop.load(Ordering::Acquire) {
+            let deadline = *stop_at.get_or_insert(now + STOP_MAX);
+            if now >= deadline || (!udp.is_ready() && tcp.is_quiet()) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The UDP side of a worker: a batch in, a batch out.
+//!
+//! A batch is answered in stripes. Within a stripe every query is first parsed and hashed and its place in
+//! memory requested, then all are answered: the waits for memory overlap.
+
+use crate::answer::{self, Bounds, Outcome, Route, Verdict};
+use crate::base::metrics::{DropReason, Transport};
+use crate::os::clock;
+use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
+use crate::wire::key::NameKey;
+use crate::wire::query::{Accepted, accept};
+use crate::worker::{BATCHES_PER_TURN, Desk, count};
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use std::io;
+use std::net::UdpSocket;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
+
+/// Queries whose waits overlap: what a core has outstanding loads for.
+const STRIPE: usize = 16;
+const _: () = assert!(BATCH.is_multiple_of(STRIPE));
+
+/// One listening socket with its buffers.
+struct Listener {
+    socket: UdpSocket,
+    batch: Batch,
+    transport: Transport,
+    /// May hold datagrams: readiness is told once, on the edge.
+    ready: bool,
+}
+
+/// All UDP sockets of a worker.
+pub(super) struct Listeners {
+    listeners: Vec<Listener>,
+    keys: Box<[NameKey; STRIPE]>,
+}
+
+impl Listeners {
+    pub(super) fn new(sockets: Vec<UdpSocket>, registry: &Registry) -> io::Result<Listeners> {
+        let mut listeners = Vec::with_capacity(sockets.len());
+        for (number, socket) in sockets.into_iter().enumerate() {
+            registry.register(&mut SourceFd(&socket.as_raw_fd()), Token(number), Interest::READABLE)?;
+            let local = socket.local_addr()?;
+            let batch = Batch::new(local.ip().is_unspecified());
+            let transport = Transport { tcp: false, ipv6: local.is_ipv6() };
+            listeners.push(Listener { socket, batch, transport, ready: true });
+        }
+        Ok(Listeners { listeners, keys: Box::new(std::array::from_fn(|_| NameKey::default())) })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.listeners.len()
+    }
+
+    pub(super) fn set_ready(&mut self, number: usize) {
+        if let Some(listener) = self.listeners.get_mut(number) {
+            listener.ready = true;
+        }
+    }
+
+    /// True if some socket may still hold datagrams.
+    pub(super) fn is_ready(&self) -> bool {
+        self.listeners.iter().any(|listener| listener.ready)
+    }
+
+    /// Answers what has arrived, some batches from each socket.
+    pub(super) fn answer(&mut self, desk: &mut Desk, mut now: Instant) {
+        for listener in self.listeners.iter_mut().filter(|listener| listener.ready) {
+            for _ in 0..BATCHES_PER_TURN {
+                let Ok(received) = listener.batch.receive(listener.socket.as_fd()) else {
+                    // Dry, or an error of the socket that has been taken by being told.
+                    listener.ready = false;
+                    break;
+                };
+                let (datagrams, mut replies) = listener.batch.split();
+                let mut start = 0;
+                while start < received {
+                    let end = (start + STRIPE).min(received);
+                    stripe(desk, &mut self.keys, listener.transport, datagrams, &mut replies, start..end);
+                    start = end;
+                }
+                let sent = listener.batch.send(listener.socket.as_fd());
+                if sent.dropped > 0 {
+                    desk.counters.dropped(DropReason::Send, sent.dropped as u64);
+                }
+                let end = clock::now();
+                desk.counters.took(received as u64, end.saturating_duration_since(now));
+                now = end;
+                // A short batch emptied the socket: what comes now makes a new edge.
+                if received < BATCH {
+                    listener.ready = false;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn stripe(
+    desk: &mut Desk,
+    keys: &mut [NameKey; STRIPE],
+    transport: Transport,
+    datagrams: Datagrams<'_>,
+    replies: &mut Replies<'_>,
+    slots: std::ops::Range<usize>,
+) {
+    let snapshot = desk.reader.current();
+    let udp_payload_max = desk.settings.udp_payload_max;
+    let mut parsed = [const { (Accepted::Ignore, Route::Chaos) }; STRIPE];
+    for ((slot, key), parsed) in slots.clone().zip(keys.iter_mut()).zip(&mut parsed) {
+        let accepted = accept(datagrams.get(slot), key);
+        if let Accepted::Query(query) = &accepted {
+            key.hash(snapshot.seed());
+            parsed.1 = answer::route(snapshot, query, key);
+            parsed.1.prefetch_slot(key);
+        }
+        parsed.0 = accepted;
+    }
+    for ((_, key), (accepted, route)) in slots.clone().zip(keys.iter()).zip(&parsed) {
+        if let Accepted::Query(_) = accepted {
+            route.prefetch_node(key);
+        }
+    }
+    for ((slot, key), (accepted, route)) in slots.zip(keys.iter()).zip(parsed) {
+        let buffer = replies.buffer(slot);
+        let (outcome, qtype): (Outcome, u16) = match &accepted {
+            Accepted::Query(query) => {
+                let bounds =
+                    Bounds { limit: query.head().udp_limit(udp_payload_max.into()), udp_payload_max };
+                let scratch = &mut desk.scratch.1;
+                (answer::answer(snapshot, route, query, key, scratch, buffer, bounds), query.qtype().0)
+            }
+            Accepted::Refuse(refusal) => {
+                let bounds =
+                    Bounds { limit: refusal.head.udp_limit(udp_payload_max.into()), udp_payload_max };
+                (answer::refuse(snapshot, refusal, buffer, bounds), 0)
+            }
+            Accepted::Ignore => {
+                desk.counters.dropped(DropReason::NotAQuery, 1);
+                continue;
+            }
+        };
+        count(&desk.counters, &outcome, transport, qtype);
+        match outcome.verdict {
+            Verdict::Reply(len) => replies.reply(slot, len),
+            Verdict::Drop => {}
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Sealing: from a draft to a zone that is never changed again.
+//!
+//! ```text
+//! occlude   one pass over the nodes, ancestors first: who lies below a cut or a DNAME?
+//! spread    nodes ordered by shard
+//! per shard: per node: group records by type, check them, seal each set, write the node; then the slots
+//! ```
+
+use crate::os::memory::advise_huge;
+use crate::wire::key::HashSeed;
+use crate::wire::name::{Name, is_at_or_below};
+use crate::wire::rtype::RecordType;
+use crate::wire::sealed::{Sealer, wire_len};
+use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
+use crate::zone::fault::Faults;
+use crate::zone::store::{
+    NODE_HEAD, RRSET_HEAD, SLOT_DISTANCE_BITS, ShardAt, Store, TARGET_HEAD, aligned, home_of, shard_of,
+    target_flags,
+};
+use crate::zone::zone::Zone;
+use std::collections::HashSet;
+
+/// Nodes per shard on average: small enough that replacing a shard for one change costs microseconds, large
+/// enough that the directory stays in the processor's cache.
+const NODES_PER_SHARD: usize = 256;
+/// Home slots per 4 nodes: a load of 0.67 keeps most look-ups to one cache line of slots.
+const SLOTS_PER_4_NODES: usize = 6;
+/// Octets of one shard, beyond which a slot cannot tell a node's distance.
+const SHARD_OCTETS_MAX: usize = 4 << SLOT_DISTANCE_BITS;
+
+/// Seals a draft. The faults hold what the reader found and what sealing adds; with an error among them there
+/// is no zone.
+pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
+    draft.end_of_input();
+    let mut faults = draft.take_faults();
+    let occluders = occlude(&mut draft);
+    let mut work = Work::new(&draft, &occluders);
+    let apex_records: Vec<DraftRecord<'_>> = draft.records(&draft.nodes[0]).collect();
+    check_apex(&draft, &apex_records, &mut faults);
+
+    let shards = draft.nodes.len().div_ceil(NODES_PER_SHARD);
+    let order = spread(&draft.nodes, shards);
+    let mut octets = Vec::with_capacity(estimate(&draft));
+    advise_huge(&mut octets);
+    let mut directory = Vec::with_capacity(shards);
+    let mut rest = &order[..];
+    for shard in 0..shards {
+        let count = rest
+            .iter()
+            .take_while(|&&node| shard_of(draft.nodes[node as usize].hash, shards) == shard)
+            .count();
+        let (own, others) = rest.split_at(count);
+        rest = others;
+        match work.shard(own, &mut octets, &mut faults) {
+            Some(at) => directory.push(at),
+            None => faults
+                .error(draft.place_of_zone(), "the zone is too large: its names would not fit in a shard"),
+        }
+    }
+    if faults.errors() > 0 {
+        return (None, faults);
+    }
+    octets.shrink_to_fit();
+    let negative_soa = work.negative_soa(&apex_records);
+    let origin_len = draft.origin().as_wire().len();
+    let store = Store { octets, shards: directory.into_boxed_slice(), origin_len };
+    let serial =
+        apex_records.iter().find(|r| r.rtype == RecordType::SOA).map_or(0, |soa| soa_field(soa.rdata, 0));
+    let zone =
+        Zone::new(draft.origin().clone(), draft.seed(), store, negative_soa, serial, draft.record_count());
+    (Some(zone), faults)
+}
+
+/// Marks the nodes below cuts and DNAMEs; the depth below the apex of what hides each (the topmost counts).
+fn occlude(draft: &mut ZoneDraft) -> Vec<u8> {
+    let mut occluders = vec![0u8; draft.nodes.len()];
+    for i in 1..draft.nodes.len() {
+        let parent_number = draft.nodes[i].parent as usize;
+        let parent = draft.nodes[parent_number];
+        if parent.flags & node_flags::OCCLUDED != 0 {
+            occluders[i] = occluders[parent_number];
+        } else if parent.flags & (node_flags::CUT | node_flags::DNAME) != 0 {
+            occluders[i] = parent.depth;
+        } else {
+            continue;
+        }
+        draft.nodes[i].flags |= node_flags::OCCLUDED;
+    }
+    occluders
+}
+
+/// Node numbers ordered by shard (a counting sort).
+fn spread(nodes: &[DraftNode], shards: usize) -> Vec<u32> {
+    let mut starts = vec![0u32; shards + 1];
+    for node in nodes {
+        starts[shard_of(node.hash, shards) + 1] += 1;
+    }
+    for i in 0..shards {
+        starts[i + 1] += starts[i];
+    }
+    let mut order = vec![0u32; nodes.len()];
+    for (number, node) in nodes.iter().enumerate() {
+        let start = &mut starts[shard_of(node.hash, shards)];
+        order[*start as usize] = number as u32;
+        *start += 1;
+    }
+    order
+}
+
+/// Address space to set aside; what is not filled is given back and never touched.
+fn estimate(draft: &ZoneDraft) -> usize {
+    draft.nodes.len() * 24 + draft.octets() * 3 / 2 + 4096
+}
+
+fn check_apex(draft: &ZoneDraft, records: &[DraftRecord<'_>], faults: &mut Faults) {
+    let mut soas = records.iter().filter(|record| record.rtype == RecordType::SOA);
+    match soas.next() {
+        None => {
+            faults.error(draft.place_of_zone(), format!("the zone {} has no SOA at its apex", draft.origin()))
+        }
+        Some(first) => {
+            if let Some(second) = soas.find(|other| other.rdata != first.rdata) {
+                faults.error(draft.place(second.at), "a second SOA: a zone has one");
+            }
+        }
+    }
+    if !records.iter().any(|record| record.rtype == RecordType::NS) {
+        faults.warning(draft.place_of_zone(), format!("the zone {} has no NS at its apex", draft.origin()));
+    }
+}
+
+/// A 32-bit field of SOA RDATA: 0 serial, 1 refresh, 2 retry, 3 expire, 4 minimum.
+fn soa_field(rdata: &[u8], index: usize) -> u32 {
+    let names = wire_len(rdata);
+    let names = names + wire_len(rdata.get(names..).unwrap_or_default());
+    crate::base::octets::u32_at(rdata, names + 4 * index).unwrap_or(0)
+}
+
+/// The SOA as negative answers carry it: TTL min(TTL, MINIMUM) (RFC 2308 §5), sealed for the apex.
+pub(crate) struct NegativeSoa {
+    pub(crate) octets: Box<[u8]>,
+    /// Network order.
+    pub(crate) pointers: Box<[u8]>,
+}
+
+/// The buffers that sealing re-uses from node to node.
+struct Work<'d> {
+    draft: &'d ZoneDraft,
+    occluders: &'d [u8],
+    seed: HashSeed,
+    apex_hash: u64,
+    origin: Name,
+    sealer: Sealer,
+    owner: Vec<u8>,
+    extras: Vec<u8>,
+    nodes: Vec<u8>,
+    placed: Vec<(u64, u32)>,
+    slots: Vec<u32>,
+}
+
+impl<'d> Work<'d> {
+    fn new(draft: &'d ZoneDraft, occluders: &'d [u8]) -> Work<'d> {
+        Work {
+            draft,
+            occluders,
+            seed: draft.seed(),
+            apex_hash: draft.nodes[0].hash,
+            origin: draft.origin().to_lowercase(),
+            sealer: Sealer::default(),
+            owner: Vec::new(),
+            extras: Vec::new(),
+            nodes: Vec::new(),
+            placed: Vec::new(),
+            slots: Vec::new(),
+        }
+    }
+
+    fn shard(&mut self, numbers: &[u32], octets: &mut Vec<u8>, faults: &mut Faults) -> Option<ShardAt> {
+        self.nodes.clear();
+        self.placed.clear();
+        for &number in numbers {
+            let at = self.nodes.len() as u32;
+            self.placed.push((self.draft.nodes[number as usize].hash, at));
+            self.node(number as usize, faults);
+        }
+        let homes = u16::try_from((numbers.len() * SLOTS_PER_4_NODES).div_ceil(4)).ok()?;
+        let probe_max = self.fill_slots(homes)?;
+        let slots_len = self.slots.len() * 4;
+        if slots_len + self.nodes.len() > SHARD_OCTETS_MAX {
+            return None;
+        }
+        let at = u32::try_from(octets.len() / 4).ok()?;
+        // A distance is from the shard's start, its slots included; 1 was added to tell it from an empty slot.
+        let first_node = self.slots.len() as u32 - 1;
+        for &slot in &self.slots {
+            let slot = if slot == 0 { 0 } else { slot + first_node };
+            octets.extend_from_slice(&slot.to_le_bytes());
+        }
+        octets.extend_from_slice(&self.nodes);
+        Some(ShardAt { at, slots: homes, probe_max })
+    }
+
+    /// Places every node in the first free slot from its home on; the longest distance from home.
+    fn fill_slots(&mut self, homes: u16) -> Option<u16> {
+        self.slots.clear();
+        self.slots.resize(usize::from(homes) + self.placed.len(), 0);
+        let mut probe_max = 0;
+        for &(hash, at) in &self.placed {
+            let home = home_of(hash, homes);
+            let slot = (home..self.slots.len()).find(|&slot| self.slots[slot] == 0)?;
+            self.slots[slot] = (hash as u32 & 0xff) << SLOT_DISTANCE_BITS | (at / 4 + 1);
+            probe_max = probe_max.max(slot - home);
+        }
+        // No node stands in the last slot: a look-up for an absent name ends there at the latest.
+        self.slots.truncate(usize::from(homes) + probe_max);
+        self.slots.push(0);
+        u16::try_from(probe_max).ok()
+    }
+
+    fn node(&mut self, number: usize, faults: &mut Faults) {
+        let draft = self.draft;
+        let node = &draft.nodes[number];
+        let key = draft.key(node);
+        self.owner.clear();
+        self.owner.extend_from_slice(key);
+        self.owner.extend_from_slice(self.origin.as_wire());
+
+        let mut records: Vec<DraftRecord<'d>> = draft.records(node).collect();
+        records.sort_by_key(|record| record.rtype);
+        self.check_node(&records, faults);
+
+        let head = self.nodes.len();
+        self.nodes.extend_from_slice(&[node.key_len, node.flags, 0, self.occluders[number]]);
+        self.nodes.extend_from_slice(key);
+        if let Some(cased) = draft.cased_key(node) {
+            self.nodes.extend_from_slice(cased);
+        }
+        self.pad();
+        let mut rrsets = 0usize;
+        for set in records.chunk_by(|a, b| a.rtype == b.rtype) {
+            self.rrset(set, node, faults);
+            rrsets += 1;
+        }
+        match u8::try_from(rrsets) {
+            Ok(count) => self.nodes[head + 2] = count,
+            Err(_) => faults.error(draft.place(records[0].at), "more than 255 types at one name"),
+        }
+        debug_assert_eq!((self.nodes.len() - head) % 4, 0);
+        const _: () = assert!(NODE_HEAD == 4);
+    }
+
+    fn pad(&mut self) {
+        self.nodes.resize(aligned(self.nodes.len()), 0);
+    }
+
+    fn rrset(&mut self, set: &[DraftRecord<'d>], node: &DraftNode, faults: &mut Faults) {
+        let (rtype, ttl) = (set[0].rtype, set[0].ttl);
+        self.sealer.begin(&self.owner);
+        self.extras.clear();
+        let mut targets = Vec::new();
+        let mut seen = HashSet::new();
+        for record in set {
+            // Equal records are one (RFC 2181 §5).
+            if set.len() > 1 && !seen.insert(record.rdata) {
+                continue;
+            }
+            if record.ttl != ttl {
+                faults.warning(
+                    self.draft.place(record.at),
+                    format!(
+                        "the TTL differs within the set of {} {rtype}: {ttl} is used (RFC 2181 §5.2)",
+                        self.shown()
+                    ),
+                );
+            }
+            let rdata_at = self.sealer.record(rtype, ttl, record.rdata);
+            if let Some(skip) = target_in_rdata(rtype) {
+                self.target(
+                    rdata_at + skip,
+                    record.rdata.get(skip..).unwrap_or_default(),
+                    node,
+                    &mut targets,
+                );
+            }
+        }
+        let pointers = self.sealer.pointers();
+        if !pointers.is_empty() || !targets.is_empty() {
+            self.extras.extend_from_slice(&(pointers.len() as u16).to_le_bytes());
+            pointers.iter().for_each(|at| self.extras.extend_from_slice(&at.to_be_bytes()));
+            self.extras.extend_from_slice(&targets);
+        }
+        let (octets_len, extras_len) = (self.sealer.octets().len(), self.extras.len());
+        let message = 12 + self.owner.len() + 4 + octets_len;
+        if message > crate::base::limits::MESSAGE_OCTETS_MAX || extras_len > usize::from(u16::MAX) {
+            faults.error(
+                self.draft.place(set[0].at),
+                format!("the set of {} {rtype} does not fit in a message of 65535 octets", self.shown()),
+            );
+            return;
+        }
+        for field in [rtype.0, self.sealer.records() as u16, octets_len as u16, extras_len as u16] {
+            self.nodes.extend_from_slice(&field.to_le_bytes());
+        }
+        const _: () = assert!(RRSET_HEAD == 8);
+        self.nodes.extend_from_slice(self.sealer.octets());
+        self.nodes.extend_from_slice(&self.extras);
+        self.pad();
+    }
+
+    /// Notes a name in RDATA that lies in this zone, so that an answer finds it without hashing.
+    fn target(&self, at: usize, name: &[u8], node: &DraftNode, targets: &mut Vec<u8>) {
+        let name = name[..wire_len(name).min(name.len())].to_ascii_lowercase();
+        let origin = self.origin.as_wire();
+        if !is_at_or_below(&name, origin) {
+            return;
+        }
+        let key = &name[..name.len() - origin.len()];
+        let required = node.flags & node_flags::CUT != 0 && is_at_or_below(&name, &self.owner);
+        targets.extend_from_slice(&(at as u16).to_le_bytes());
+        targets.push(key.len() as u8);
+        targets.push(if required { target_flags::REQUIRED_GLUE } else { 0 });
+        targets.extend_from_slice(&self.seed.name(self.apex_hash, key).to_le_bytes());
+        targets.extend_from_slice(key);
+        const _: () = assert!(TARGET_HEAD == 12);
+    }
+
+    fn check_node(&self, records: &[DraftRecord<'d>], faults: &mut Faults) {
+        let of = |rtype: RecordType| records.iter().filter(move |record| record.rtype == rtype);
+        for (rtype, what) in [(RecordType::CNAME, "CNAME"), (RecordType::DNAME, "DNAME")] {
+            let mut set = of(rtype);
+            if let Some(first) = set.next()
+                && let Some(second) = set.find(|other| other.rdata != first.rdata)
+            {
+                faults.error(self.draft.place(second.at), format!("a second {what} at {}", self.shown()));
+            }
+        }
+        if of(RecordType::CNAME).next().is_some()
+            && let Some(other) = records.iter().find(|record| !beside_cname(record.rtype))
+        {
+            faults.error(
+                self.draft.place(other.at),
+                format!(
+                    "{} at {}, which has a CNAME: an alias has no other data (RFC 1034 §3.6.2)",
+                    other.rtype,
+                    self.shown()
+                ),
+            );
+        }
+    }
+
+    fn shown(&self) -> Name {
+        Name::from_wire(&self.owner).unwrap_or(Name::ROOT)
+    }
+
+    fn negative_soa(&mut self, apex: &[DraftRecord<'_>]) -> NegativeSoa {
+        self.sealer.begin(self.origin.as_wire());
+        if let Some(soa) = apex.iter().find(|record| record.rtype == RecordType::SOA) {
+            self.sealer.record(RecordType::SOA, soa.ttl.min(soa_field(soa.rdata, 4)), soa.rdata);
+        }
+        NegativeSoa {
+            octets: self.sealer.octets().into(),
+            pointers: self.sealer.pointers().iter().flat_map(|at| at.to_be_bytes()).collect(),
+        }
+    }
+}
+
+/// Where in RDATA the name stands that an answer goes on to: the alias's target, or the host whose addresses
+/// are additional data.
+fn target_in_rdata(rtype: RecordType) -> Option<usize> {
+    match rtype {
+        RecordType::NS | RecordType::CNAME => Some(0),
+        RecordType::MX => Some(2),
+        RecordType::SRV => Some(6),
+        _ => None,
+    }
+}
+
+/// Types that may stand beside a CNAME: DNSSEC's own (RFC 4035 §2.5, RFC 2181 §10.1, RFC 3007 §3.1.1).
+fn beside_cname(rtype: RecordType) -> bool {
+    matches!(
+        rtype,
+        RecordType::CNAME
+            | RecordType::RRSIG
+            | RecordType::NSEC
+            | RecordType::NSEC3
+            | RecordType::SIG
+            | RecordType::KEY
+            | RecordType::NXT
+    )
+}

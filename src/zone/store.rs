@@ -1,0 +1,328 @@
+//! How a sealed zone lies in memory, and finding a node in it by hash.
+//!
+//! Nodes are spread over shards by hash; a shard is one run of octets, four-octet aligned, little-endian:
+//!
+//! ```text
+//! shard   | slot (32) ... slot, the last one 0 | node | node | ...
+//! slot    | tag: low 8 bits of the hash | distance of the node from the shard's start, in 4 octets (24) |
+//! node    | key_len (8) | flags (8) | rrsets (8) | occluder (8) | key | cased key? | pad | rrset | rrset ...
+//! rrset   | type (16) | records (16) | octets_len (16) | extras_len (16) | octets | extras | pad
+//! extras  | pointers (16, count) | pointer (16, network order) ... | target | target ...      or nothing
+//! target  | at (16) | key_len (8) | flags (8) | hash (64) | key |
+//! ```
+//!
+//! A name's home slot follows from the low word of its hash by multiplication, its shard from the high word;
+//! from home, slots are tried one by one up to the shard's longest probe, which sealing bounds. Names are
+//! always compared. The origin is stored once: keys are relative and lower-cased.
+//!
+//! Room for signed zones: a set that has a form with signatures lies twice, the plain form first, the signed
+//! one after it with [`SIGNED`] in its type's place in `records`; who wants signatures takes the second.
+
+use crate::base::octets::le64_or_zero;
+use crate::os::memory::prefetch;
+use crate::wire::rtype::RecordType;
+use crate::wire::sealed::SealedRrset;
+
+pub use crate::zone::draft::node_flags;
+
+/// Octets of a node before its key.
+pub(crate) const NODE_HEAD: usize = 4;
+/// Octets of an RRset before its records.
+pub(crate) const RRSET_HEAD: usize = 8;
+/// Octets of a target before its key.
+pub(crate) const TARGET_HEAD: usize = 12;
+/// Bits of a slot that hold the node's distance.
+pub(crate) const SLOT_DISTANCE_BITS: u32 = 24;
+
+/// Flags of a target.
+pub mod target_flags {
+    /// A name server at or below the cut that the set makes: its addresses are glue that a referral cannot do
+    /// without (RFC 9471 §3.1).
+    pub const REQUIRED_GLUE: u8 = 1;
+}
+
+/// Where a shard lies and how it is probed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShardAt {
+    /// In units of four octets.
+    pub(crate) at: u32,
+    /// Home slots; `probe_max + 1` further slots follow, the last one empty.
+    pub(crate) slots: u16,
+    /// Slots beyond home that a look-up may have to try.
+    pub(crate) probe_max: u16,
+}
+
+/// The nodes of one zone.
+pub(crate) struct Store {
+    pub(crate) octets: Vec<u8>,
+    pub(crate) shards: Box<[ShardAt]>,
+    /// Octets of the origin in wire form.
+    pub(crate) origin_len: usize,
+}
+
+/// The shard of a hash among `shards`.
+#[inline(always)]
+pub(crate) fn shard_of(hash: u64, shards: usize) -> usize {
+    (((hash >> 32) * shards as u64) >> 32) as usize
+}
+
+/// The home slot of a hash among `slots`.
+#[inline(always)]
+pub(crate) fn home_of(hash: u64, slots: u16) -> usize {
+    (((hash & 0xffff_ffff) * u64::from(slots)) >> 32) as usize
+}
+
+#[inline(always)]
+fn le32(octets: &[u8], at: usize) -> u32 {
+    match octets.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
+        Some(c) => u32::from_le_bytes(*c),
+        None => 0,
+    }
+}
+
+#[inline(always)]
+fn le16(octets: &[u8], at: usize) -> usize {
+    match octets.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
+        Some(c) => usize::from(u16::from_le_bytes(*c)),
+        None => 0,
+    }
+}
+
+/// The next multiple of four.
+#[inline(always)]
+pub(crate) fn aligned(at: usize) -> usize {
+    (at + 3) & !3
+}
+
+impl Store {
+    /// The node of that hash whose key satisfies `is_it`.
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<Node<'_>> {
+        let shard = self.shards.get(shard_of(hash, self.shards.len()))?;
+        let start = shard.at as usize * 4;
+        let mut slot_at = start + home_of(hash, shard.slots) * 4;
+        for _ in 0..=shard.probe_max {
+            let slot = le32(&self.octets, slot_at);
+            if slot == 0 {
+                return None;
+            }
+            if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
+                let node = self.node_at(start + distance(slot));
+                if is_it(node.key()) {
+                    return Some(node);
+                }
+            }
+            slot_at += 4;
+        }
+        None
+    }
+
+    #[inline(always)]
+    pub(crate) fn node_at(&self, at: usize) -> Node<'_> {
+        Node { octets: self.octets.get(at..).unwrap_or_default(), at, origin_len: self.origin_len }
+    }
+
+    /// Has the processor fetch the slot that [`Store::find`] will look at first.
+    #[inline(always)]
+    pub(crate) fn prefetch_slot(&self, hash: u64) {
+        if let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) {
+            prefetch(&self.octets, shard.at as usize * 4 + home_of(hash, shard.slots) * 4);
+        }
+    }
+
+    /// Has the processor fetch the node that [`Store::find`] will most likely look at.
+    #[inline(always)]
+    pub(crate) fn prefetch_node(&self, hash: u64) {
+        let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) else { return };
+        let start = shard.at as usize * 4;
+        let mut slot_at = start + home_of(hash, shard.slots) * 4;
+        for _ in 0..=shard.probe_max {
+            let slot = le32(&self.octets, slot_at);
+            if slot == 0 {
+                return;
+            }
+            if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
+                let at = start + distance(slot);
+                prefetch(&self.octets, at);
+                prefetch(&self.octets, at + 64);
+                return;
+            }
+            slot_at += 4;
+        }
+    }
+
+    /// All nodes, in no order that means anything.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        self.shards.iter().flat_map(move |shard| {
+            let start = shard.at as usize * 4;
+            (0..usize::from(shard.slots) + usize::from(shard.probe_max))
+                .map(move |slot| le32(&self.octets, start + slot * 4))
+                .filter(|slot| *slot != 0)
+                .map(move |slot| self.node_at(start + distance(slot)))
+        })
+    }
+}
+
+#[inline(always)]
+fn distance(slot: u32) -> usize {
+    (slot & ((1 << SLOT_DISTANCE_BITS) - 1)) as usize * 4
+}
+
+/// A name of the zone: an owner of records, or an empty non-terminal.
+#[derive(Clone, Copy)]
+pub struct Node<'z> {
+    octets: &'z [u8],
+    at: usize,
+    origin_len: usize,
+}
+
+impl<'z> Node<'z> {
+    /// What tells two nodes of a zone apart.
+    #[inline]
+    pub fn id(&self) -> usize {
+        self.at
+    }
+
+    /// The lower-cased name relative to the apex, without a final zero octet; empty for the apex.
+    #[inline(always)]
+    pub fn key(&self) -> &'z [u8] {
+        let len = usize::from(self.octets.first().copied().unwrap_or(0));
+        self.octets.get(NODE_HEAD..NODE_HEAD + len).unwrap_or_default()
+    }
+
+    /// The same in the case it was loaded with.
+    pub fn cased_key(&self) -> &'z [u8] {
+        let len = self.key().len();
+        if self.has(node_flags::CASED) {
+            self.octets.get(NODE_HEAD + len..NODE_HEAD + 2 * len).unwrap_or_default()
+        } else {
+            self.key()
+        }
+    }
+
+    /// Octets of the absolute name in wire form.
+    #[inline(always)]
+    pub fn name_len(&self) -> usize {
+        usize::from(self.octets.first().copied().unwrap_or(0)) + self.origin_len
+    }
+
+    /// True if any of `flags` is set.
+    #[inline(always)]
+    pub fn has(&self, flags: u8) -> bool {
+        self.octets.get(1).copied().unwrap_or(0) & flags != 0
+    }
+
+    /// How many labels below the apex the cut or DNAME stands that hides this node; only where it is occluded.
+    #[inline]
+    pub fn occluder_depth(&self) -> usize {
+        usize::from(self.octets.get(3).copied().unwrap_or(0))
+    }
+
+    /// True for an empty non-terminal.
+    pub fn is_empty(&self) -> bool {
+        self.octets.get(2) == Some(&0)
+    }
+
+    /// The RRsets, by rising type.
+    #[inline]
+    pub fn rrsets(&self) -> impl Iterator<Item = Rrset<'z>> {
+        let node = *self;
+        let mut at = self.rrsets_at();
+        (0..self.octets.get(2).copied().unwrap_or(0)).map(move |_| {
+            let rrset = node.rrset_at(at);
+            at = rrset.next;
+            rrset
+        })
+    }
+
+    /// The RRset of a type.
+    #[inline(always)]
+    pub fn rrset(&self, rtype: RecordType) -> Option<Rrset<'z>> {
+        let mut at = self.rrsets_at();
+        for _ in 0..self.octets.get(2).copied().unwrap_or(0) {
+            let head = le64_or_zero(self.octets, at);
+            if head as u16 == rtype.0 {
+                return Some(self.rrset_at(at));
+            }
+            let len = (head >> 32 & 0xffff) as usize + (head >> 48) as usize;
+            at = aligned(at + RRSET_HEAD + len);
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn rrsets_at(&self) -> usize {
+        let len = usize::from(self.octets.first().copied().unwrap_or(0));
+        let cased = if self.has(node_flags::CASED) { len } else { 0 };
+        aligned(NODE_HEAD + len + cased)
+    }
+
+    #[inline(always)]
+    fn rrset_at(&self, at: usize) -> Rrset<'z> {
+        let head = le64_or_zero(self.octets, at);
+        let octets_len = (head >> 32 & 0xffff) as usize;
+        let extras_len = (head >> 48) as usize;
+        let (octets_at, extras_at) = (at + RRSET_HEAD, at + RRSET_HEAD + octets_len);
+        let end = extras_at + extras_len;
+        Rrset {
+            rtype: RecordType(head as u16),
+            records: (head >> 16) as u16,
+            octets: self.octets.get(octets_at..extras_at).unwrap_or_default(),
+            extras: self.octets.get(extras_at..end).unwrap_or_default(),
+            owner_len: self.name_len(),
+            next: aligned(end),
+        }
+    }
+}
+
+/// A set of records of one owner and type.
+#[derive(Clone, Copy)]
+pub struct Rrset<'z> {
+    rtype: RecordType,
+    records: u16,
+    octets: &'z [u8],
+    extras: &'z [u8],
+    owner_len: usize,
+    next: usize,
+}
+
+impl<'z> Rrset<'z> {
+    /// The type.
+    pub fn rtype(&self) -> RecordType {
+        self.rtype
+    }
+
+    /// What goes into a message.
+    #[inline(always)]
+    pub fn sealed(&self) -> SealedRrset<'z> {
+        let pointers = self.extras.get(2..2 + 2 * le16(self.extras, 0)).unwrap_or_default();
+        SealedRrset { records: self.records, octets: self.octets, pointers, owner_len: self.owner_len }
+    }
+
+    /// The names of this zone that the set leads to, in the order of its records.
+    #[inline]
+    pub fn targets(&self) -> impl Iterator<Item = Target<'z>> + use<'z> {
+        let extras = self.extras;
+        let mut at = if extras.is_empty() { 0 } else { 2 + 2 * le16(extras, 0) };
+        std::iter::from_fn(move || {
+            let head = extras.get(at..at + TARGET_HEAD)?;
+            let key_len = usize::from(head[2]);
+            let key = extras.get(at + TARGET_HEAD..at + TARGET_HEAD + key_len)?;
+            at += TARGET_HEAD + key_len;
+            Some(Target { at: le16(head, 0), flags: head[3], hash: le64_or_zero(head, 4), key })
+        })
+    }
+}
+
+/// A name of the same zone within the RDATA of a set.
+#[derive(Clone, Copy)]
+pub struct Target<'z> {
+    /// Where the name stands in the sealed octets.
+    pub at: usize,
+    /// See [`target_flags`].
+    pub flags: u8,
+    /// Its hash.
+    pub hash: u64,
+    /// Its key.
+    pub key: &'z [u8],
+}

@@ -1,0 +1,232 @@
+//! A sealed zone: immutable, complete, ready to answer.
+//!
+//! [`Zone::locate`] is the part of RFC 1034 §4.3.2 that knows names but not types: it says where a name
+//! leads, by exact match, zone cut, DNAME, wildcard, or not at all.
+
+use crate::base::limits::NAME_OCTETS_MAX;
+use crate::wire::key::{HashSeed, NameKey};
+use crate::wire::name::Name;
+use crate::wire::sealed::SealedRrset;
+use crate::zone::seal::NegativeSoa;
+use crate::zone::store::{Node, Store, Target, node_flags};
+
+/// A zone's version (RFC 1982 arithmetic applies).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Serial(pub u32);
+
+/// An immutable zone.
+pub struct Zone {
+    origin: Name,
+    origin_key: Name,
+    origin_labels: usize,
+    seed: HashSeed,
+    store: Store,
+    apex_at: usize,
+    negative_soa: NegativeSoa,
+    serial: Serial,
+    records: usize,
+}
+
+/// Where a name leads within its zone.
+#[derive(Clone, Copy)]
+pub enum Place<'z> {
+    /// The name exists. It may itself be a zone cut.
+    Node(Node<'z>),
+    /// The name lies below a zone cut.
+    BelowCut(Node<'z>),
+    /// The name lies below an owner of DNAME (RFC 6672 §3.2).
+    BelowDname(Node<'z>),
+    /// The name does not exist; this wildcard stands in for it (RFC 4592 §3.3).
+    Wildcard(Node<'z>),
+    /// The name does not exist, nor does anything stand in for it.
+    Absent,
+}
+
+impl Zone {
+    pub(crate) fn new(
+        origin: Name,
+        seed: HashSeed,
+        store: Store,
+        negative_soa: NegativeSoa,
+        serial: u32,
+        records: usize,
+    ) -> Zone {
+        let origin_key = origin.to_lowercase();
+        let hash = seed.name(seed.root(), origin_key.as_wire());
+        let apex_at = store.find(hash, <[u8]>::is_empty).map_or(0, |apex| apex.id());
+        let origin_labels = origin.label_count();
+        Zone {
+            origin,
+            origin_key,
+            origin_labels,
+            seed,
+            store,
+            apex_at,
+            negative_soa,
+            serial: Serial(serial),
+            records,
+        }
+    }
+
+    /// The apex's name in its loaded case.
+    pub fn origin(&self) -> &Name {
+        &self.origin
+    }
+
+    /// The same, lower-cased.
+    pub fn origin_key(&self) -> &Name {
+        &self.origin_key
+    }
+
+    /// Labels of the origin, the root not counted.
+    #[inline]
+    pub fn origin_labels(&self) -> usize {
+        self.origin_labels
+    }
+
+    /// Octets of the origin in wire form.
+    #[inline]
+    pub fn origin_len(&self) -> usize {
+        self.store.origin_len
+    }
+
+    /// The SOA's serial.
+    pub fn serial(&self) -> Serial {
+        self.serial
+    }
+
+    /// How many records were loaded.
+    pub fn record_count(&self) -> usize {
+        self.records
+    }
+
+    /// Octets that the zone's names and records take.
+    pub fn octets(&self) -> usize {
+        self.store.octets.len()
+    }
+
+    /// The apex.
+    #[inline]
+    pub fn apex(&self) -> Node<'_> {
+        self.store.node_at(self.apex_at)
+    }
+
+    /// The SOA for negative answers, sealed for the apex (RFC 2308 §3).
+    #[inline]
+    pub fn negative_soa(&self) -> SealedRrset<'_> {
+        SealedRrset {
+            records: 1,
+            octets: &self.negative_soa.octets,
+            pointers: &self.negative_soa.pointers,
+            owner_len: self.store.origin_len,
+        }
+    }
+
+    /// All names, in no order that means anything.
+    pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        self.store.nodes()
+    }
+
+    /// The node with that hash and key, wherever it stands: below a cut too.
+    #[inline(always)]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Node<'_>> {
+        self.store.find(hash, |other| other == key)
+    }
+
+    /// Where a hashed name at or below the apex leads.
+    #[inline]
+    pub fn locate(&self, name: &NameKey) -> Place<'_> {
+        let key = self.relative(name, name.label_count());
+        match self.find(name.full_hash(), key) {
+            Some(node) if !node.has(node_flags::OCCLUDED) => Place::Node(node),
+            Some(node) => self.occluder(name, self.origin_labels + node.occluder_depth()),
+            None => self.descend(name),
+        }
+    }
+
+    /// Where a name found in this zone's data leads; `key` is overwritten.
+    pub fn locate_target(&self, target: &Target<'_>, key: &mut NameKey) -> Place<'_> {
+        let mut name = [0u8; NAME_OCTETS_MAX];
+        let (labels, origin) = (target.key.len(), self.origin_key.as_wire());
+        let Some(place) = name.get_mut(..labels + origin.len()) else { return Place::Absent };
+        place[..labels].copy_from_slice(target.key);
+        place[labels..].copy_from_slice(origin);
+        self.locate_name(&name, key).unwrap_or(Place::Absent)
+    }
+
+    /// Where the wire-form name at the start of `name` leads; `None` if it is not at or below the apex. `key` is
+    /// overwritten.
+    pub fn locate_name(&self, name: &[u8], key: &mut NameKey) -> Option<Place<'_>> {
+        let len = key.read(name)?;
+        let at = len.checked_sub(self.store.origin_len)?;
+        if key.label_count() < self.origin_labels
+            || key.suffix_at(self.origin_labels) != at
+            || key.as_wire().get(at..) != Some(self.origin_key.as_wire())
+        {
+            return None;
+        }
+        key.hash(&self.seed);
+        Some(self.locate(key))
+    }
+
+    /// Has the processor fetch where a hash's slot lies: the first of two waits of [`Zone::locate`].
+    #[inline(always)]
+    pub fn prefetch_slot(&self, hash: u64) {
+        self.store.prefetch_slot(hash);
+    }
+
+    /// Has the processor fetch the node of a hash: the second wait, once the slot is there.
+    #[inline(always)]
+    pub fn prefetch_node(&self, hash: u64) {
+        self.store.prefetch_node(hash);
+    }
+
+    /// The key of the suffix of `depth` labels.
+    #[inline(always)]
+    fn relative<'n>(&self, name: &'n NameKey, depth: usize) -> &'n [u8] {
+        let end = name.wire_len() - self.store.origin_len;
+        name.as_wire().get(name.suffix_at(depth)..end).unwrap_or_default()
+    }
+
+    fn occluder(&self, name: &NameKey, depth: usize) -> Place<'_> {
+        match self.find(name.hash_at(depth), self.relative(name, depth)) {
+            Some(node) if node.has(node_flags::CUT) => Place::BelowCut(node),
+            Some(node) => Place::BelowDname(node),
+            None => Place::Absent,
+        }
+    }
+
+    /// From the apex down to the closest encloser: the first absent name ends the search, however long the
+    /// question.
+    fn descend(&self, name: &NameKey) -> Place<'_> {
+        let mut encloser = self.apex();
+        if encloser.has(node_flags::DNAME) {
+            return Place::BelowDname(encloser);
+        }
+        let mut depth = self.origin_labels;
+        while depth + 1 < name.label_count() {
+            match self.find(name.hash_at(depth + 1), self.relative(name, depth + 1)) {
+                Some(node) if node.has(node_flags::CUT) => return Place::BelowCut(node),
+                Some(node) if node.has(node_flags::DNAME) => return Place::BelowDname(node),
+                Some(node) => encloser = node,
+                None => break,
+            }
+            depth += 1;
+        }
+        if !encloser.has(node_flags::WILDCARD_CHILD) {
+            return Place::Absent;
+        }
+        let hash = self.seed.child(name.hash_at(depth), b"\x01*");
+        let parent = encloser.key();
+        match self.store.find(hash, |key| key.strip_prefix(b"\x01*").is_some_and(|rest| rest == parent)) {
+            Some(node) => Place::Wildcard(node),
+            None => Place::Absent,
+        }
+    }
+}
+
+impl std::fmt::Debug for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Zone({}, serial {}, {} records)", self.origin, self.serial.0, self.records)
+    }
+}
