@@ -160,6 +160,18 @@ impl Case<'_> {
         format!("{} | {} | {}", facts.join("; "), short(&self.nsd), short(&self.knot))
     }
 
+    /// The kind of a wrong answer: the facts, what both peers say in short, and what we do.
+    pub fn kind_of_wrong(&self, wrong: &[Fact]) -> String {
+        let short = |answer: &Answer| {
+            let words = wrong.iter().map(|fact| summary(&fact.of(self.question, answer)));
+            words.collect::<Vec<_>>().join("; ")
+        };
+        let facts: Vec<_> = wrong.iter().map(|fact| format!("{fact:?}").to_lowercase()).collect();
+        let ours = self.ours.as_ref().map(short).unwrap_or_default();
+        let qtype = render::rtype(self.question.qtype);
+        format!("{qtype}: {}: peers: {} | hivedns: {ours}", facts.join("; "), short(&self.nsd))
+    }
+
     /// The question and all answers, to be read by people.
     pub fn report(&self, facts: &[Fact]) -> String {
         let mut text = format!(
