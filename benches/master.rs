@@ -28,7 +28,8 @@ impl RecordSink for Forgetful {
 
 /// Thirteen records for every ten names, about 35 octets a line.
 fn zone_text(records: usize) -> String {
-    let mut text = String::from("$ORIGIN example.\n$TTL 3600\n@ IN SOA ns1 admin ( 1 2h 1h 2w 5m )\n@ NS ns1\n");
+    let mut text =
+        String::from("$ORIGIN example.\n$TTL 3600\n@ IN SOA ns1 admin ( 1 2h 1h 2w 5m )\n@ NS ns1\n");
     for i in 0..records / 13 {
         let n = i * 10;
         let (a, b, c) = (i >> 16 & 255, i >> 8 & 255, i & 255);

@@ -2,6 +2,11 @@
 
 use hivedns::base::config::{Config, ConfigError, Inputs, Origin, Source, print};
 use hivedns::cli::{self, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Refusal, Request, System};
+use hivedns::loader::{self, Source as ZoneSource, ZoneSpec};
+use hivedns::log;
+use hivedns::serve::Server;
+use hivedns::wire::key::HashSeed;
+use hivedns::wire::name::Name;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,20 +28,52 @@ fn main() -> ExitCode {
     }
 }
 
-/// TO BE CONNECTED: serves until told to stop; `inputs` are for the reload.
+/// Serves until told to stop; `inputs` are for the reload.
 fn serve(config: Config, inputs: Inputs) -> ExitCode {
-    let _ = (config, inputs);
-    complain(&["serving is not connected yet"]);
-    ExitCode::from(EXIT_FAILED)
+    log::start(&config.log);
+    let introduction = introduction(&config);
+    let outcome = Server::bind(config, inputs).and_then(|server| {
+        let _ = show(&introduction);
+        server.run(|_| {})
+    });
+    match outcome {
+        Ok(()) => ExitCode::from(EXIT_OK),
+        Err(error) => {
+            complain(&[error]);
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
 }
 
-/// TO BE CONNECTED: reads each zone, prints its faults, one per line on stdout, and returns how many there are.
-fn check_zones(zones: &[(Origin, PathBuf)], embedded_examples: bool) -> usize {
-    let _ = embedded_examples;
-    zones
-        .iter()
-        .map(|(origin, file)| complain(&[format!("{origin}={} is not read yet", file.display())]))
-        .count()
+/// What a new user can try next, where the examples are served.
+fn introduction(config: &Config) -> String {
+    let Some(address) = config.server.listen.first().filter(|_| config.embedded_examples) else {
+        return String::new();
+    };
+    let dig = format!("dig @{} -p {}", address.ip(), address.port());
+    format!(
+        "hivedns answers on {address} for the example zones. Try:\n\n  \
+         {dig} erdos.maths.groucho.edu\n  {dig} groucho.edu MX\n  curl http://{}/readyz\n\n",
+        config.http.listen
+    )
+}
+
+/// Reads each zone, prints its faults, one per line, and tells how many are errors.
+fn check_zones(zones: &[(Origin, PathBuf)]) -> usize {
+    let seed = HashSeed::new([0; 16]);
+    let specs = zones.iter().filter_map(|(origin, file)| {
+        Some(ZoneSpec { origin: Name::parse(origin.as_str()).ok()?, source: ZoneSource::File(file.clone()) })
+    });
+    specs
+        .map(|spec| {
+            let faults = loader::load(&spec, seed).faults;
+            show(&faults.iter().map(|fault| format!("{fault}\n")).collect::<String>());
+            if faults.dropped() > 0 {
+                show(&format!("{}: and {} more faults\n", spec.origin, faults.dropped()));
+            }
+            faults.errors()
+        })
+        .sum()
 }
 
 /// Faults of the configuration and of its zones go to stdout, in the form that editors know; they are what was
@@ -50,7 +87,7 @@ fn check(inputs: &Inputs) -> ExitCode {
     // As they were named, not as they were found: relative to where the user stands.
     let named = |file: PathBuf| file.strip_prefix(&inputs.directory).map(PathBuf::from).unwrap_or(file);
     let zones: Vec<_> = config.zones.into_iter().map(|zone| (zone.origin, named(zone.file))).collect();
-    let zone_faults = check_zones(&zones, config.embedded_examples);
+    let zone_faults = check_zones(&zones);
     match (usage.is_empty(), faults.len() + zone_faults) {
         (false, _) => ExitCode::from(EXIT_USAGE),
         (true, 0) => ExitCode::from(EXIT_OK),

@@ -43,4 +43,4 @@ pub const IDENTITY_OCTETS_MAX: usize = 255;
 
 const _: () = assert!(LABELS_MAX * 2 < NAME_OCTETS_MAX);
 const _: () = assert!(LINE_OCTETS_MAX > RDATA_OCTETS_MAX * 4 + RDATA_OCTETS_MAX / 64);
-const _: () = assert!(LINE_OCTETS_MAX % READ_OCTETS == 0);
+const _: () = assert!(LINE_OCTETS_MAX.is_multiple_of(READ_OCTETS));

@@ -8,6 +8,8 @@ use std::sync::Arc;
 /// What a zone became.
 #[derive(Debug, Clone)]
 pub enum ZoneContent {
+    /// It is being loaded for the first time: SERVFAIL until then, for absence is not known yet.
+    Pending,
     /// It is served.
     Sealed(Arc<Zone>),
     /// It cannot be served: SERVFAIL, and this is why.

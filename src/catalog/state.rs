@@ -4,7 +4,6 @@ use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::snapshot::{MetricsSlot, Revision, Snapshot, ZoneEntry};
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
-use crate::zone::fault::Faults;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,7 +62,7 @@ impl State {
             labels: origin.label_count(),
             zone: match &state.content {
                 ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
-                ZoneContent::Faulty(_) => None,
+                ZoneContent::Pending | ZoneContent::Faulty(_) => None,
             },
             metrics: state.metrics,
         });
@@ -73,14 +72,6 @@ impl State {
     /// The zones, by rising origin.
     pub fn zones(&self) -> impl Iterator<Item = (&Name, &ZoneState)> {
         self.zones.iter()
-    }
-
-    /// The faults of zones that are not served.
-    pub fn faulty(&self) -> impl Iterator<Item = (&Name, &Faults)> {
-        self.zones.iter().filter_map(|(origin, state)| match &state.content {
-            ZoneContent::Faulty(faults) => Some((origin, &**faults)),
-            ZoneContent::Sealed(_) => None,
-        })
     }
 
     /// Origins by slot number.

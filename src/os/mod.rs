@@ -5,5 +5,6 @@
 pub mod affinity;
 pub mod clock;
 pub mod entropy;
+pub mod listen;
 pub mod memory;
 pub mod udp;

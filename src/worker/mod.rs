@@ -18,13 +18,14 @@ use crate::os::affinity::{self, Core};
 use crate::os::clock;
 use crate::wire::key::NameKey;
 use crate::wire::query::{Accepted, accept};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Events taken per wake-up: all sockets of a busy worker at once.
 const EVENTS_MAX: usize = 256;
@@ -61,6 +62,7 @@ pub struct Worker {
     counters: Arc<WorkerCounters>,
     waker: Arc<Waker>,
     stop: Arc<AtomicBool>,
+    ended: Receiver<()>,
     thread: JoinHandle<()>,
 }
 
@@ -86,13 +88,15 @@ impl Worker {
         let udp = udp::Listeners::new(sockets.udp, poll.registry())?;
         let tcp = tcp::Connections::new(sockets.tcp, poll.registry(), settings, udp.count())?;
         let stopped = Arc::clone(&stop);
+        let (running, ended) = bounded::<()>(0);
         let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             if let Some(core) = core {
                 affinity::pin(core);
             }
             run(poll, udp, tcp, &mut desk, &stopped);
+            drop(running);
         })?;
-        Ok(Worker { counters, waker, stop, thread })
+        Ok(Worker { counters, waker, stop, ended, thread })
     }
 
     /// Its counters.
@@ -112,9 +116,13 @@ impl Worker {
         self.nudge();
     }
 
-    /// True once it has ended.
-    pub fn is_finished(&self) -> bool {
-        self.thread.is_finished()
+    /// Waits until it has ended, or for the deadline; true if it has.
+    pub fn finish(self, deadline: Instant) -> bool {
+        // Nothing is ever sent: the channel closes when the thread ends, however it does.
+        match self.ended.recv_deadline(deadline) {
+            Err(RecvTimeoutError::Disconnected) => self.thread.join().is_ok(),
+            Ok(()) | Err(RecvTimeoutError::Timeout) => false,
+        }
     }
 }
 

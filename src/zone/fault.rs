@@ -66,6 +66,24 @@ impl Faults {
         self.keep(Fault { place, severity: Severity::Warning, message: message.into() });
     }
 
+    /// Adds another's faults and orders all by file, line and column; files stay in the order they came.
+    pub fn absorb(&mut self, other: Faults) {
+        self.errors += other.errors;
+        self.warnings += other.warnings;
+        self.kept.extend(other.kept);
+        let mut files: Vec<Arc<Path>> = Vec::new();
+        for fault in &self.kept {
+            if !files.contains(&fault.place.file) {
+                files.push(Arc::clone(&fault.place.file));
+            }
+        }
+        self.kept.sort_by_key(|fault| {
+            let Place { file, line, column } = &fault.place;
+            (files.iter().position(|known| known == file), *line, *column)
+        });
+        self.kept.truncate(FAULTS_KEPT_MAX);
+    }
+
     /// The faults kept, in the order found.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.kept.iter()

@@ -2,14 +2,14 @@
 //!
 //! Knows names, RRsets and their wire form; knows nothing of queries, sockets, threads or other zones.
 
-pub mod draft;
 pub mod builtin;
+pub mod draft;
 pub mod examples;
 pub mod fault;
-pub mod seal;
 pub mod master;
 pub mod rdata;
 pub mod scan;
+pub mod seal;
 pub mod sink;
 pub mod store;
 #[allow(clippy::module_inception)]

@@ -65,7 +65,7 @@ impl Reader<'_> {
 
 fn read_name(scanner: &mut Scanner<'_>, origin: &Name, expected: &str) -> Scanned<Name> {
     let token = scanner.word(expected)?;
-    let mut buffer = NameBuffer::new();
+    let mut buffer = NameBuffer::default();
     buffer
         .build(token.text, token.escaped, origin.as_wire())
         .and_then(|()| Name::from_wire(buffer.as_wire()))

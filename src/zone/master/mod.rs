@@ -59,7 +59,7 @@ pub fn read(
         sink,
         faults,
         ttl: Ttl { fallback: options.ttl, ..Ttl::default() },
-        names: NameBuffer::new(),
+        names: NameBuffer::default(),
         rdata: Vec::with_capacity(RDATA_OCTETS_MAX),
         depth: 0,
     };
@@ -122,7 +122,7 @@ enum Owned {
 impl Context {
     fn new(file: Arc<Path>, origin: Name) -> Context {
         let place = Place { file, line: 1, column: 1 };
-        Context { origin, owner: NameBuffer::new(), owned: Owned::NotYet, place }
+        Context { origin, owner: NameBuffer::default(), owned: Owned::NotYet, place }
     }
 
     fn place_at(&self, spot: Spot) -> Place {

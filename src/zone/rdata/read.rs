@@ -12,7 +12,7 @@ use crate::zone::scan::{Complaint, NameBuffer, Scanned, Scanner, Spot, Token, co
 /// Reads one record's RDATA from text that stands alone, such as the command line's.
 pub fn parse(rtype: RecordType, text: &[u8], origin: &Name) -> Result<Vec<u8>, Complaint> {
     let mut out = Vec::new();
-    let mut names = NameBuffer::new();
+    let mut names = NameBuffer::default();
     let mut scanner = Scanner::over(text);
     read(&mut scanner, rtype, origin.as_wire(), &mut names, &mut out).map_err(|complaint| *complaint)?;
     // The entry has ended; the text must have, too.

@@ -16,7 +16,6 @@ const PORT: u16 = 3;
 const IPV4HINT: u16 = 4;
 const ECH: u16 = 5;
 const IPV6HINT: u16 = 6;
-const DOHPATH: u16 = 7;
 const OHTTP: u16 = 8;
 
 /// RFC 9460 §14.3.2, RFC 9461 §5, RFC 9540 §4; the number is the place in the list.
@@ -31,7 +30,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Scanned<()> {
     let start = reader.out.len();
     let mut first = None;
     while !reader.scanner.at_end()? {
-        let token = reader.scanner.word("a service parameter")?;
+        let token = reader.scanner.pair("a service parameter")?;
         first.get_or_insert(token.spot);
         let at = reader.out.len();
         push(&token, reader.out)?;
@@ -211,7 +210,6 @@ fn expected_value(key: u16) -> &'static str {
         IPV4HINT => "a list of IPv4 addresses with commas between them",
         IPV6HINT => "a list of IPv6 addresses with commas between them",
         ECH => "a value in base64 that is not empty",
-        DOHPATH => "a URI template that is not empty",
         _ => "a value",
     }
 }
@@ -240,7 +238,7 @@ fn check_value(key: u16, value: &[u8]) -> Result<(), &'static str> {
         PORT => value.len() == 2,
         IPV4HINT => !value.is_empty() && value.len().is_multiple_of(4),
         IPV6HINT => !value.is_empty() && value.len().is_multiple_of(16),
-        ECH | DOHPATH => !value.is_empty(),
+        ECH => !value.is_empty(),
         _ => true,
     };
     if fits { Ok(()) } else { Err(expected_value(key)) }

@@ -124,6 +124,8 @@ pub struct Scanner<'r> {
     line_start: usize,
     line: u32,
     open: Option<Spot>,
+    /// The token being read may be of the form `key="value"`.
+    pair: bool,
     drained: bool,
 }
 
@@ -148,6 +150,7 @@ impl<'r> Scanner<'r> {
             line_start: 0,
             line: 0,
             open: None,
+            pair: false,
             drained: false,
         }
     }
@@ -320,6 +323,22 @@ impl<'r> Scanner<'r> {
         if self.skip()? { self.here() } else { Err(self.missing(expected)) }
     }
 
+    /// The next token, which must be there; if it is `key="value"`, the quotes are part of it (RFC 9460 §2.1).
+    pub fn pair(&mut self, expected: &str) -> Scanned<Token<'_>> {
+        let found = self.skip()?;
+        self.pair = true;
+        let start = self.at;
+        let spot = self.spot();
+        let passed = if found && self.buffer[self.at] != b'"' { Some(self.pass_word()) } else { None };
+        self.pair = false;
+        match passed {
+            Some(escaped) => {
+                Ok(Token { text: &self.buffer[start..self.at], quoted: false, escaped: escaped?, spot })
+            }
+            None => self.word(expected),
+        }
+    }
+
     /// True if the entry has no more tokens.
     pub fn at_end(&mut self) -> Scanned<bool> {
         self.skip().map(|more| !more)
@@ -416,8 +435,7 @@ impl<'r> Scanner<'r> {
                     escaped = true;
                     self.at += 2;
                 }
-                // `alpn="h2"`, RFC 9460 §2.1.
-                Class::Quote if self.at > 0 && self.buffer[self.at - 1] == b'=' => {
+                Class::Quote if self.pair && self.at > 0 && self.buffer[self.at - 1] == b'=' => {
                     let opened = self.spot();
                     self.at += 1;
                     escaped |= self.pass_quoted(opened)?;

@@ -12,12 +12,14 @@ pub struct NameBuffer {
     len: usize,
 }
 
-impl NameBuffer {
+impl Default for NameBuffer {
     /// A buffer that holds no name yet.
-    pub fn new() -> NameBuffer {
+    fn default() -> NameBuffer {
         NameBuffer { octets: [0; NAME_OCTETS_MAX + 1], len: 0 }
     }
+}
 
+impl NameBuffer {
     /// The wire form of the name built last; empty if there is none.
     #[inline]
     pub fn as_wire(&self) -> &[u8] {
@@ -104,7 +106,7 @@ mod tests {
         ) {
             prop_assume!(text != "@");
             let origin = if origin.is_empty() { Name::ROOT } else { Name::parse(&origin).unwrap() };
-            let mut buffer = NameBuffer::new();
+            let mut buffer = NameBuffer::default();
             let fast = buffer.build(text.as_bytes(), text.contains('\\'), origin.as_wire());
             match Name::parse_relative(text.as_bytes(), &origin) {
                 Ok(name) => prop_assert_eq!((fast, buffer.as_wire()), (Ok(()), name.as_wire())),
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn the_lone_at_sign_is_the_origin() {
-        let mut buffer = NameBuffer::new();
+        let mut buffer = NameBuffer::default();
         buffer.build(b"@", false, b"\x03edu\0").unwrap();
         assert_eq!(buffer.as_wire(), b"\x03edu\0");
         buffer.build(b".", false, b"\x03edu\0").unwrap();

@@ -1,0 +1,351 @@
+//! Floor 4: the one thread that changes anything. It takes events, applies what they mean to the state, and
+//! publishes snapshots; it is never on a query's path.
+//!
+//! ```text
+//! Event ─► Delta ─► State::apply ─► Snapshot ─► Published ─► workers are woken
+//!                                                   └─► replaced ones wait until nobody reads them,
+//!                                                       then the loader frees them
+//! ```
+
+pub mod status;
+
+use crate::base::config::{Config, Inputs};
+use crate::catalog::delta::{Delta, ZoneContent};
+use crate::catalog::published::Publisher;
+use crate::catalog::state::State;
+use crate::control::status::{Health, Status, ZoneStatus};
+use crate::loader::{Loaded, Loader, Source, ZoneSpec};
+use crate::os::clock;
+use crate::wire::name::Name;
+use crate::worker::Worker;
+use crate::zone::builtin::BUILTIN;
+use crate::zone::examples::EXAMPLES;
+use crate::zone::fault::{Fault, Faults, Severity};
+use arc_swap::ArcSwap;
+use crossbeam::channel::{Receiver, RecvTimeoutError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Changes that come within this time are published together.
+const COALESCE: Duration = Duration::from_millis(10);
+/// How often retired snapshots are looked at.
+const RECLAIM_EVERY: Duration = Duration::from_millis(50);
+/// How long a stop may take; workers end earlier.
+const STOP_MAX: Duration = Duration::from_secs(5);
+/// Faults of a zone that the log and the status show.
+const FAULTS_SHOWN: usize = 10;
+
+/// What the control thread is told.
+#[derive(Debug)]
+pub enum Event {
+    /// The loader is done with a zone.
+    Loaded {
+        /// The round it was asked for in.
+        round: u64,
+        /// The result.
+        loaded: Box<Loaded>,
+    },
+    /// Read the configuration and the zones anew.
+    Reload,
+    /// Answer what has arrived and end.
+    Stop,
+}
+
+/// The control thread's own.
+pub struct Control {
+    inputs: Inputs,
+    config: Config,
+    state: State,
+    publisher: Publisher,
+    loader: Loader,
+    workers: Vec<Worker>,
+    status: Arc<ArcSwap<Status>>,
+    /// The zones asked of the loader, and in which round last.
+    awaited: BTreeMap<Name, u64>,
+    round: u64,
+    publish_took: Duration,
+    reloading: bool,
+}
+
+impl Control {
+    /// Takes over. The publisher's first snapshot came from `state`, to which [`initial`] was applied.
+    pub fn new(
+        (inputs, config): (Inputs, Config),
+        state: State,
+        publisher: Publisher,
+        loader: Loader,
+        workers: Vec<Worker>,
+        status: Arc<ArcSwap<Status>>,
+    ) -> Control {
+        let mut control = Control {
+            inputs,
+            config,
+            state,
+            publisher,
+            loader,
+            workers,
+            status,
+            awaited: BTreeMap::new(),
+            round: 0,
+            publish_took: Duration::ZERO,
+            reloading: false,
+        };
+        control.load_zones();
+        control.tell_status(None);
+        control
+    }
+
+    /// Runs until it is told to stop.
+    pub fn run(mut self, events: &Receiver<Event>) {
+        loop {
+            let mut changed = false;
+            match events.recv_timeout(self.patience()) {
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
+                Ok(event) => changed |= self.take(event),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let deadline = clock::now() + COALESCE;
+            while let Ok(event) = events.recv_deadline(deadline) {
+                match event {
+                    Event::Stop => return self.stop(),
+                    event => changed |= self.take(event),
+                }
+                // A single zone need not wait for company.
+                if self.awaited.is_empty() {
+                    break;
+                }
+            }
+            if changed {
+                self.publish();
+            }
+            for retired in self.publisher.reclaim() {
+                self.loader.free(retired);
+            }
+        }
+    }
+
+    /// How long nothing needs to be done without an event.
+    fn patience(&self) -> Duration {
+        if self.publisher.retired() > 0 { RECLAIM_EVERY } else { Duration::from_secs(3600) }
+    }
+
+    /// Takes an event; true if the state changed.
+    fn take(&mut self, event: Event) -> bool {
+        match event {
+            Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
+            Event::Reload => self.reload(),
+            // The caller has seen to it.
+            Event::Stop => false,
+        }
+    }
+
+    fn take_zone(&mut self, round: u64, loaded: Loaded) -> bool {
+        let Loaded { origin, zone, faults } = loaded;
+        if self.awaited.get(&origin) != Some(&round) {
+            // Overtaken by a reload.
+            self.loader.free(zone);
+            return false;
+        }
+        self.awaited.remove(&origin);
+        tell_faults(&origin, &faults);
+        let changed = match zone {
+            Some(zone) => {
+                let (serial, records) = (zone.serial().0, zone.record_count());
+                if self.is_configured(&origin) {
+                    tracing::info!(zone = %origin, serial, records, "zone loaded");
+                }
+                let content = ZoneContent::Sealed(Arc::new(zone));
+                self.state.apply(Delta::PutZone { origin, content });
+                true
+            }
+            None if self.is_served(&origin) => {
+                tracing::error!(zone = %origin, "the zone's file is faulty: its former content stays");
+                false
+            }
+            None => {
+                tracing::error!(zone = %origin, "the zone is faulty: its names get SERVFAIL");
+                self.state.apply(Delta::PutZone { origin, content: ZoneContent::Faulty(Arc::new(faults)) });
+                true
+            }
+        };
+        if self.awaited.is_empty() && std::mem::take(&mut self.reloading) {
+            tracing::info!("reloaded");
+        }
+        // Readiness may hang on the last zone, even if that did not change.
+        changed || self.awaited.is_empty()
+    }
+
+    fn is_served(&self, origin: &Name) -> bool {
+        self.state
+            .zones()
+            .any(|(known, zone)| known == origin && matches!(zone.content, ZoneContent::Sealed(_)))
+    }
+
+    fn is_configured(&self, origin: &Name) -> bool {
+        !BUILTIN.iter().any(|(builtin, _, _)| Name::parse(builtin).as_ref() == Ok(origin))
+    }
+
+    /// Reads the configuration anew; a faulty one keeps the whole old state.
+    fn reload(&mut self) -> bool {
+        let config = match Config::load(&self.inputs) {
+            Ok(config) => config,
+            Err(errors) => {
+                for error in errors {
+                    tracing::error!("{error}");
+                }
+                tracing::error!("the configuration is faulty: everything stays as it was");
+                return false;
+            }
+        };
+        for (key, changed) in [
+            ("server.listen", config.server.listen != self.config.server.listen),
+            ("server.workers", config.server.workers != self.config.server.workers),
+            ("server.user", config.server.user != self.config.server.user),
+            ("server.udp_payload_max", config.server.udp_payload_max != self.config.server.udp_payload_max),
+            ("server.tcp_idle", config.server.tcp_idle != self.config.server.tcp_idle),
+            (
+                "server.tcp_connections_max",
+                config.server.tcp_connections_max != self.config.server.tcp_connections_max,
+            ),
+            ("http.listen", config.http.listen != self.config.http.listen),
+            ("log", config.log != self.config.log),
+        ] {
+            if changed {
+                tracing::warn!(key, "a changed value takes effect at the next start");
+            }
+        }
+        tracing::info!("reloading");
+        self.reloading = true;
+        self.config = config;
+        self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
+        self.load_zones();
+        true
+    }
+
+    /// Asks for every zone of the configuration, and drops those that are no longer in it.
+    fn load_zones(&mut self) {
+        self.round += 1;
+        let specs = zone_specs(&self.config);
+        let wanted: BTreeSet<&Name> = specs.iter().map(|spec| &spec.origin).collect();
+        let gone: Vec<Name> = self
+            .state
+            .zones()
+            .map(|(origin, _)| origin)
+            .filter(|origin| !wanted.contains(origin))
+            .cloned()
+            .collect();
+        for origin in gone {
+            self.awaited.remove(&origin);
+            self.state.apply(Delta::DropZone { origin });
+        }
+        let new: Vec<Name> = {
+            let known: BTreeSet<&Name> = self.state.zones().map(|(origin, _)| origin).collect();
+            wanted.into_iter().filter(|origin| !known.contains(origin)).cloned().collect()
+        };
+        for origin in new {
+            self.state.apply(Delta::PutZone { origin, content: ZoneContent::Pending });
+        }
+        for spec in specs {
+            self.awaited.insert(spec.origin.clone(), self.round);
+            self.loader.load(self.round, spec);
+        }
+    }
+
+    fn publish(&mut self) {
+        let start = clock::now();
+        self.publisher.publish(self.state.snapshot());
+        for worker in &self.workers {
+            worker.nudge();
+        }
+        let end = clock::now();
+        self.publish_took = end.saturating_duration_since(start);
+        self.tell_status(Some(end));
+    }
+
+    fn tell_status(&self, published: Option<Instant>) {
+        let loading =
+            self.state.zones().filter(|(_, zone)| matches!(zone.content, ZoneContent::Pending)).count();
+        let reason = if loading > 0 { format!("{loading} zones are being loaded") } else { String::new() };
+        self.status.store(Arc::new(Status {
+            ready: loading == 0,
+            reason,
+            zones: self.state.zones().map(|(origin, zone)| zone_status(origin, &zone.content)).collect(),
+            slots: self.state.slots().iter().map(Name::to_string).collect(),
+            revision: self.publisher.published().load().revision().0,
+            published,
+            publish_took: self.publish_took,
+        }));
+    }
+
+    fn stop(self) {
+        self.status.rcu(|old| Status { ready: false, reason: "stopping".into(), ..Status::clone(old) });
+        for worker in &self.workers {
+            worker.stop();
+        }
+        let deadline = clock::now() + STOP_MAX;
+        for worker in self.workers {
+            if !worker.finish(deadline) {
+                tracing::warn!("a worker did not end in time");
+            }
+        }
+    }
+}
+
+/// The zones to serve: those of the configuration or the examples, and the built-in ones that have not been
+/// configured.
+pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
+    let configured = config.zones.iter().filter_map(|zone| {
+        Some(ZoneSpec {
+            origin: Name::parse(zone.origin.as_str()).ok()?,
+            source: Source::File(zone.file.clone()),
+        })
+    });
+    let embedded = |table: &'static [(&'static str, &'static str, &'static str)]| {
+        table.iter().filter_map(|(origin, name, text)| {
+            Some(ZoneSpec { origin: Name::parse(origin).ok()?, source: Source::Text { name, text } })
+        })
+    };
+    let examples = embedded(EXAMPLES).filter(|_| config.embedded_examples);
+    // The built-in ones first: they are small, and a large zone should not keep them waiting.
+    let mut specs: Vec<ZoneSpec> = embedded(BUILTIN).collect();
+    for spec in configured.chain(examples) {
+        specs.retain(|other| other.origin != spec.origin);
+        specs.push(spec);
+    }
+    specs
+}
+
+/// The state before anything has been loaded: every zone is pending.
+pub fn initial(config: &Config) -> impl Iterator<Item = Delta> {
+    let identity = config.server.identity.clone();
+    let zones = zone_specs(config)
+        .into_iter()
+        .map(|spec| Delta::PutZone { origin: spec.origin, content: ZoneContent::Pending });
+    std::iter::once(Delta::Identify { identity }).chain(zones)
+}
+
+fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
+    let (health, serial, records) = match content {
+        ZoneContent::Pending => (Health::Loading, None, 0),
+        ZoneContent::Sealed(zone) => (Health::Serving, Some(zone.serial().0), zone.record_count()),
+        ZoneContent::Faulty(faults) => {
+            let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+            (Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect()), None, 0)
+        }
+    };
+    ZoneStatus { origin: origin.clone(), health, serial, records }
+}
+
+fn tell_faults(origin: &Name, faults: &Faults) {
+    for fault in faults.iter().take(FAULTS_SHOWN) {
+        match fault.severity {
+            Severity::Error => tracing::error!(zone = %origin, "{fault}"),
+            Severity::Warning => tracing::warn!(zone = %origin, "{fault}"),
+        }
+    }
+    let more = (faults.errors() + faults.warnings()).saturating_sub(FAULTS_SHOWN);
+    if more > 0 {
+        tracing::warn!(zone = %origin, "and {more} more faults; `hivedns check` shows them");
+    }
+}
