@@ -126,7 +126,7 @@ pub struct Finding {
     pub disputed: Vec<Fact>,
     /// Facts on which they agree and we do not.
     pub wrong: Vec<Fact>,
-    /// On the disputed facts we are with: nsd, knot, neither, or nobody was asked.
+    /// On the disputed facts we are with: nsd, knot, each in part, neither; `-` if we were not asked.
     pub with: &'static str,
 }
 
@@ -142,10 +142,11 @@ impl Case<'_> {
         let wrong = wrong.copied().collect();
         let with = |others: &[Fact]| disputed.iter().all(|fact| !others.contains(fact));
         let with = match (with(&from_nsd), with(&from_knot)) {
-            _ if disputed.is_empty() => "both",
+            (true, true) => "both",
             (true, _) => "nsd",
             (_, true) => "knot",
-            (false, false) => "neither",
+            _ if disputed.iter().any(|fact| from_nsd.contains(fact) && from_knot.contains(fact)) => "neither",
+            (false, false) => "each in part",
         };
         Finding { disputed, wrong, with }
     }

@@ -42,7 +42,7 @@ use std::sync::Mutex;
 
 /// Below this many questions a run proves too little.
 const QUESTIONS_MIN: usize = 20_000;
-/// So many wrong answers are printed whole.
+/// Of so many kinds of wrong answers the first is printed whole.
 const SHOWN_MAX: usize = 20;
 const SEED: u64 = 1035;
 
@@ -78,7 +78,7 @@ fn run(stage: &zones::Stage, dir: &TempDir, seed: u64, ours: &str, tally: &mut T
     let ours = Ours::start(ours, &dir, &stage.zones)?;
 
     let mut rng = Rng::new(seed);
-    let mut asked = Vec::new();
+    let mut asked = questions::chaos();
     for (origin, file) in &peers_zones {
         let records =
             transport::transfer(knot.address, origin).map_err(|e| format!("{}: {e}", file.display()))?;
@@ -136,7 +136,7 @@ fn judge_oddities(nsd: &Server, knot: &Server, ours: &Ours, tally: &mut Tally) -
 /// The server under test.
 enum Ours {
     Process(Server),
-    Library(Mutex<Library>),
+    Library(Box<Mutex<Library>>),
     None,
 }
 
@@ -154,11 +154,11 @@ impl Ours {
                 });
                 let texts: Vec<_> = texts.collect::<Result<_, String>>()?;
                 let zones = texts.iter().map(|(origin, file, text)| ZoneText { origin, file, text });
-                let (library, told) = Library::new(&zones.collect::<Vec<_>>(), "hivedns");
+                let (library, told) = Library::new(&zones.collect::<Vec<_>>(), peers::IDENTITY);
                 told.iter().for_each(|fault| println!("{fault}"));
-                Ok(Ours::Library(Mutex::new(library)))
+                Ok(Ours::Library(Box::new(Mutex::new(library))))
             }
-            _ => hivedns(dir, zones, &[]).map(Ours::Process),
+            _ => hivedns(dir, zones, &["--node", peers::IDENTITY]).map(Ours::Process),
         }
     }
 
@@ -245,9 +245,10 @@ impl Tally {
         }
         if !finding.wrong.is_empty() {
             self.wrong += 1;
+            let kinds = self.wrong_kinds.len();
             let kind = self.wrong_kinds.entry(case.kind_of_wrong(&finding.wrong));
             kind.or_insert_with(|| (0, case.question.to_text())).0 += 1;
-            if self.wrong <= SHOWN_MAX {
+            if self.wrong_kinds.len() > kinds && kinds < SHOWN_MAX {
                 println!("WRONG {}", case.report(&finding.wrong));
             }
         }
