@@ -21,7 +21,6 @@ pub enum Fact {
     Reply,
     Rcode,
     Aa,
-    Tc,
     /// QR, opcode, RD, RA, AD, CD.
     Flags,
     /// The question comes back octet for octet.
@@ -29,6 +28,7 @@ pub enum Fact {
     Answer,
     Authority,
     Additional,
+    Tc,
     /// Whether there is an OPT, and of which version.
     Edns,
 }
@@ -38,12 +38,12 @@ impl Fact {
         Fact::Reply,
         Fact::Rcode,
         Fact::Aa,
-        Fact::Tc,
         Fact::Flags,
         Fact::Question,
         Fact::Answer,
         Fact::Authority,
         Fact::Additional,
+        Fact::Tc,
         Fact::Edns,
     ];
 
@@ -138,7 +138,17 @@ impl Case<'_> {
         };
         let from_nsd = differing(self.question, &self.nsd, ours);
         let from_knot = differing(self.question, &self.knot, ours);
-        let wrong = from_nsd.iter().filter(|fact| from_knot.contains(fact) && !disputed.contains(fact));
+        // Where they differ on what is answered, that they agree on what goes with it is chance.
+        let chance = |fact: Fact| match fact {
+            Fact::Authority => disputed.contains(&Fact::Answer) || disputed.contains(&Fact::Rcode),
+            Fact::Additional | Fact::Tc => {
+                disputed.iter().any(|other| *other < fact && (other.is_section() || *other == Fact::Rcode))
+            }
+            _ => false,
+        };
+        let wrong = from_nsd
+            .iter()
+            .filter(|fact| from_knot.contains(fact) && !disputed.contains(fact) && !chance(**fact));
         let wrong = wrong.copied().collect();
         let with = |others: &[Fact]| disputed.iter().all(|fact| !others.contains(fact));
         let with = match (with(&from_nsd), with(&from_knot)) {
