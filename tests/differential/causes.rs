@@ -1,7 +1,7 @@
 //! Why NSD and Knot differ: every dispute that is understood has a name, a side that hivedns takes, and a
 //! reason; `docs/differences.md` tells them at length. What no cause explains is counted as "unexplained".
 
-use crate::compare::{Case, Fact};
+use crate::compare::{Case, Fact, near_limit};
 use crate::oracle::message::{AA, Message, Record, TC, target};
 use crate::oracle::names::{Wire, is_within, lowered};
 use std::collections::HashMap;
@@ -67,9 +67,6 @@ causes! {
     SIZE = "a message near its limit", Own,
         "how well names are compressed and what is left out first is each server's choice";
 }
-
-/// Octets below the limit within which compression and choice of additional data may decide.
-const NEAR_LIMIT: usize = 64;
 
 /// The aliases that Knot follows, at most.
 const KNOT_ALIASES: usize = 5;
@@ -143,10 +140,6 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
         || zones.iter().any(|zone| zone != home && is_within(home, zone));
     (foreign && disputed.iter().all(|fact| matches!(fact, Fact::Rcode | Fact::Answer | Fact::Authority)))
         .then_some(&ZONE_BELOW)
-}
-
-fn near_limit(octets: usize) -> bool {
-    [512, 1232].iter().any(|limit| (limit - NEAR_LIMIT..=*limit).contains(&octets))
 }
 
 /// The closest zone that encloses `name`.

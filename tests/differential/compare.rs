@@ -112,6 +112,14 @@ pub fn differing(question: &Question, one: &Answer, other: &Answer) -> Vec<Fact>
     Fact::ALL.into_iter().filter(differ).collect()
 }
 
+/// Octets below the limit within which compression and choice of additional data may decide.
+const NEAR_LIMIT: usize = 64;
+
+/// True where a message of so many octets fits, but only just.
+pub fn near_limit(octets: usize) -> bool {
+    [512, 1232].iter().any(|limit| (limit - NEAR_LIMIT..=*limit).contains(&octets))
+}
+
 /// One question and what everybody said.
 pub struct Case<'a> {
     pub question: &'a Question,
