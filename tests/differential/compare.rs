@@ -154,9 +154,11 @@ impl Case<'_> {
             }
             _ => false,
         };
-        let wrong = from_nsd
-            .iter()
-            .filter(|fact| from_knot.contains(fact) && !disputed.contains(fact) && !chance(**fact));
+        let octets = |answer: &Answer| answer.as_ref().map_or(0, |message| message.octets);
+        let near = near_limit(octets(&self.nsd).max(octets(&self.knot)));
+        let free = |fact: Fact| near && matches!(fact, Fact::Additional | Fact::Tc) || chance(fact);
+        let agreed = |fact: &Fact| from_knot.contains(fact) && !disputed.contains(fact);
+        let wrong = from_nsd.iter().filter(|fact| agreed(fact) && !free(**fact));
         let wrong = wrong.copied().collect();
         let with = |others: &[Fact]| disputed.iter().all(|fact| !others.contains(fact));
         let with = match (with(&from_nsd), with(&from_knot)) {
