@@ -113,14 +113,37 @@ impl<'b> Reply<'b> {
         let prefix_len = owner.len.checked_sub(suffix_len)?;
         let (mut at, mut copied) = (owner.at, 0);
         while copied < prefix_len {
-            at = self.walk(at, 0)?;
-            let end = at + 1 + usize::from(*self.octets.get(at)?);
-            let label = self.octets.get(at..end)?;
+            let (start, label) = self.label_at(at)?;
             prefix.get_mut(copied..copied + label.len())?.copy_from_slice(label);
             copied += label.len();
-            at = end;
+            at = start + label.len();
         }
         Some((Owner { at: self.walk(at, 0)?, len: suffix_len }, prefix_len))
+    }
+
+    /// True if two names in the message are the same; case does not count.
+    pub fn is_same_name(&self, a: Owner, b: Owner) -> bool {
+        let (mut a_at, mut b_at) = (a.at, b.at);
+        let mut left = a.len;
+        while a.len == b.len && left > 1 {
+            let (Some(a_label), Some(b_label)) = (self.label_at(a_at), self.label_at(b_at)) else {
+                return false;
+            };
+            if !a_label.1.eq_ignore_ascii_case(b_label.1) {
+                return false;
+            }
+            left = left.saturating_sub(a_label.1.len());
+            a_at = a_label.0 + a_label.1.len();
+            b_at = b_label.0 + b_label.1.len();
+        }
+        a.len == b.len
+    }
+
+    /// The label to which the name at `at` leads, with its length octet, and where it stands.
+    fn label_at(&self, at: usize) -> Option<(usize, &[u8])> {
+        let at = self.walk(at, 0)?;
+        let end = at + 1 + usize::from(*self.octets.get(at)?);
+        Some((at, self.octets.get(at..end)?))
     }
 
     /// The message so far; the header's flags and counts are not yet set.

@@ -1,0 +1,54 @@
+//! Mistakes once made in answers, each by its symptom. Found by the twin and by reading.
+#![allow(unreachable_pub, reason = "a test program has no outside")]
+
+#[path = "oracle/mod.rs"]
+mod oracle;
+mod support;
+
+use oracle::message::{self, Message};
+use oracle::{names, render};
+use support::desk::{Desk, snapshot, zone_of_text};
+
+const HEAD: &str = "$TTL 60\n@ SOA ns admin 1 2 3 4 5\n@ NS ns.other.\n";
+
+fn desk(text: &str) -> Desk {
+    let zone = zone_of_text("z.", &format!("{HEAD}{text}")).unwrap_or_else(|faults| panic!("{faults}"));
+    Desk::new(snapshot(&"i".repeat(255), [zone]))
+}
+
+fn ask(desk: &mut Desk, name: &str, qtype: u16) -> Message {
+    let name = names::from_text(name).expect("a name");
+    let query = message::query(1, 0, &name, qtype, 1, None);
+    message::decode(desk.answer(&query).expect("an answer")).expect("well formed")
+}
+
+fn told(section: &[message::Record]) -> Vec<String> {
+    section.iter().map(render::record).collect()
+}
+
+#[test]
+fn an_alias_loop_ends_where_a_name_comes_again() {
+    let mut desk = desk("*.w CNAME bb.w\nd DNAME e\ne DNAME d\nself DNAME self\n");
+    let through_a_wildcard = told(&ask(&mut desk, "q.w.z.", 1).sections[0]);
+    assert_eq!(through_a_wildcard, ["q.w.z. 60 IN CNAME bb.w.z.", "bb.w.z. 60 IN CNAME bb.w.z."]);
+    let around = told(&ask(&mut desk, "x.d.z.", 1).sections[0]);
+    assert_eq!(
+        around,
+        [
+            "d.z. 60 IN DNAME e.z.",
+            "x.d.z. 60 IN CNAME x.e.z.",
+            "e.z. 60 IN DNAME d.z.",
+            "x.e.z. 60 IN CNAME x.d.z."
+        ]
+    );
+    let to_itself = told(&ask(&mut desk, "x.self.z.", 1).sections[0]);
+    assert_eq!(to_itself, ["self.z. 60 IN DNAME self.z.", "x.self.z. 60 IN CNAME x.self.z."]);
+}
+
+#[test]
+fn a_dname_that_is_passed_for_several_names_is_told_once() {
+    let mut desk = desk("d DNAME a.d\n");
+    let reply = ask(&mut desk, "x.d.z.", 1);
+    let dnames = reply.sections[0].iter().filter(|record| record.rtype == 39).count();
+    assert_eq!((dnames, reply.sections[0].len()), (1, 21));
+}
