@@ -52,3 +52,10 @@ fn a_dname_that_is_passed_for_several_names_is_told_once() {
     let dnames = reply.sections[0].iter().filter(|record| record.rtype == 39).count();
     assert_eq!((dnames, reply.sections[0].len()), (1, 21));
 }
+
+#[test]
+fn every_name_that_one_wildcard_hosts_gets_its_addresses() {
+    let mut desk = desk("* A 192.0.2.1\nm MX 1 one\nm MX 2 two\nm MX 3 one\n");
+    let additional = told(&ask(&mut desk, "m.z.", 15).sections[2]);
+    assert_eq!(additional, ["one.z. 60 IN A 192.0.2.1", "two.z. 60 IN A 192.0.2.1"]);
+}

@@ -10,10 +10,11 @@ use crate::zone::{Place, Zone};
 /// before it must stay cheap.
 const ADDED_MAX: usize = 32;
 
-/// The nodes whose addresses are in the answer already.
+/// The names whose addresses are in the answer already, by their hashes: a wildcard may be host to several, so
+/// its node tells too little.
 #[derive(Default)]
 pub(super) struct Added {
-    nodes: [usize; ADDED_MAX],
+    hashes: [u64; ADDED_MAX],
     count: usize,
 }
 
@@ -23,13 +24,13 @@ impl Added {
     }
 
     /// False if it was there already or there is no room.
-    fn insert(&mut self, node: usize) -> bool {
-        if self.nodes.iter().take(self.count).any(|known| *known == node) {
+    fn insert(&mut self, hash: u64) -> bool {
+        if self.hashes.iter().take(self.count).any(|known| *known == hash) {
             return false;
         }
-        match self.nodes.get_mut(self.count) {
+        match self.hashes.get_mut(self.count) {
             Some(free) => {
-                *free = node;
+                *free = hash;
                 self.count += 1;
                 true
             }
@@ -84,7 +85,7 @@ fn addresses(
 ) -> Result<(), Full> {
     let owner = Owner { at: start + target.at, len: target.key.len() + zone.origin_len() };
     let Some(node) = host(zone, target, below, key) else { return Ok(()) };
-    if node.has(node_flags::CNAME) || !added.insert(node.id()) {
+    if node.has(node_flags::CNAME) || !added.insert(target.hash) {
         return Ok(());
     }
     for rtype in [RecordType::A, RecordType::AAAA] {
