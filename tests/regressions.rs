@@ -59,3 +59,11 @@ fn every_name_that_one_wildcard_hosts_gets_its_addresses() {
     let additional = told(&ask(&mut desk, "m.z.", 15).sections[2]);
     assert_eq!(additional, ["one.z. 60 IN A 192.0.2.1", "two.z. 60 IN A 192.0.2.1"]);
 }
+
+#[test]
+fn records_that_differ_in_the_case_of_a_name_are_one() {
+    let mut desk = desk("m MX 1 One\nm MX 1 oNE\nt TXT One\nt TXT oNE\na CNAME M\na CNAME m\n");
+    assert_eq!(ask(&mut desk, "m.z.", 15).sections[0].len(), 1);
+    assert_eq!(ask(&mut desk, "t.z.", 16).sections[0].len(), 2);
+    assert_eq!(ask(&mut desk, "a.z.", 5).sections[0].len(), 1);
+}
