@@ -5,7 +5,7 @@
 mod oracle;
 mod support;
 
-use oracle::message::{self, Message};
+use oracle::message::{self, Edns, Message};
 use oracle::{names, render};
 use support::desk::{Desk, snapshot, zone_of_text};
 
@@ -66,4 +66,20 @@ fn records_that_differ_in_the_case_of_a_name_are_one() {
     assert_eq!(ask(&mut desk, "m.z.", 15).sections[0].len(), 1);
     assert_eq!(ask(&mut desk, "t.z.", 16).sections[0].len(), 2);
     assert_eq!(ask(&mut desk, "a.z.", 5).sections[0].len(), 1);
+}
+
+#[test]
+fn a_long_identity_never_makes_a_reply_longer_than_its_limit() {
+    let mut desk = desk("");
+    let label = format!("{}.", "x".repeat(61));
+    for labels in 0..=4 {
+        let name = names::from_text(&format!("{}z.", label.repeat(labels))).expect("a name");
+        let edns = Edns { payload: 512, dnssec_ok: false, version: 0, options: vec![0, 3, 0, 0] };
+        let query = message::query(1, 0, &name, 1, 1, Some(&edns));
+        let reply = desk.answer_datagram(&query).expect("an answer");
+        assert!(reply.len() <= 512, "{} octets for {labels} labels", reply.len());
+        let nsid = message::decode(reply).expect("well formed").opt.expect("EDNS").options;
+        // Four octets of header before the identity; a question that leaves no room for it goes without.
+        assert_eq!(nsid.len(), if labels < 4 { 259 } else { 0 });
+    }
 }

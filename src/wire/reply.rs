@@ -62,12 +62,14 @@ impl<'b> Reply<'b> {
             Some(edns) => (true, edns.dnssec_ok, if edns.nsid { nsid } else { &[] }),
             None => (false, false, &[][..]),
         };
+        let copied = head.header_and_question();
+        // A long name and a long identity may not fit together.
+        let nsid = if copied.len() + OPT_OCTETS + 4 + nsid.len() > limit { &[][..] } else { nsid };
         let reserved = match (edns, nsid.is_empty()) {
             (false, _) => 0,
             (true, true) => OPT_OCTETS,
             (true, false) => OPT_OCTETS + 4 + nsid.len(),
         };
-        let copied = head.header_and_question();
         let mut len = 0;
         if let Some(place) = octets.get_mut(..copied.len()) {
             place.copy_from_slice(copied);
