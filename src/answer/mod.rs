@@ -3,24 +3,25 @@
 //! The ladder reads as RFC 1034 §4.3.2:
 //!
 //! ```text
-//! route ─► answer ─┬─► answer_zone ─► follow ─┬─► answer_node ──► additional addresses
-//!                  ├─► chaos            ▲     ├─► answer_dname
-//!                  └─► REFUSED ...      │     ├─► refer ────────► glue
-//!                                       │     └─► answer_absent
-//!                                       └──── an alias leads on
+//! route ─► answer ─┬─► locate ─► follow ─┬─► answer_node ──► additional addresses
+//!                  ├─► chaos       ▲     ├─► answer_dname
+//!                  └─► REFUSED ... │     ├─► refer ────────► glue
+//!                                  │     └─► answer_absent
+//!                                  └──── an alias leads on
 //! ```
 
 mod additional;
 mod chaos;
 mod chase;
 
-use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry};
+use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
-use crate::wire::query::{Query, Refusal};
+use crate::wire::query::{Query, Shape};
 use crate::wire::reply::Reply;
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
+use crate::zone::store::Hint;
 
 /// What a worker keeps from answer to answer, so that answering allocates nothing.
 #[derive(Default)]
@@ -60,96 +61,113 @@ pub enum Verdict {
     Drop,
 }
 
-/// Which part of the server a query is for.
-#[derive(Clone, Copy)]
-pub enum Route<'s> {
+/// Which part of the server a query is for. Valid with the snapshot it was found in.
+#[derive(Debug, Clone, Copy)]
+pub enum Route {
     /// A zone of ours.
-    Zone(&'s ZoneEntry),
+    Zone(ZoneNumber),
     /// The server itself.
     Chaos,
     /// No part: this code says so.
     Nowhere(Rcode),
 }
 
-impl Route<'_> {
-    /// Has the processor fetch what answering will read first; see [`Route::prefetch_node`].
+impl Route {
+    /// Has the processor fetch what [`Route::hint`] will read.
     #[inline(always)]
-    pub fn prefetch_slot(&self, key: &NameKey) {
-        if let Route::Zone(entry) = self
-            && let Some(zone) = entry.zone()
-        {
+    pub fn prefetch(&self, snapshot: &Snapshot, key: &NameKey) {
+        if let Some(zone) = self.zone(snapshot) {
             zone.prefetch_slot(key.full_hash());
         }
     }
 
-    /// Has the processor fetch what answering will read next, once the first is there: so a batch waits for
-    /// memory twice, not twice for each of its queries.
+    /// Finds where the name most likely lies and has the processor fetch that: so a batch waits for memory
+    /// twice, not twice for each of its queries.
     #[inline(always)]
-    pub fn prefetch_node(&self, key: &NameKey) {
-        if let Route::Zone(entry) = self
-            && let Some(zone) = entry.zone()
-        {
-            zone.prefetch_node(key.full_hash());
+    pub fn hint(&self, snapshot: &Snapshot, key: &NameKey) -> Hint {
+        self.zone(snapshot).map_or(Hint::ABSENT, |zone| zone.hint(key.full_hash()))
+    }
+
+    #[inline(always)]
+    fn zone<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Zone> {
+        match self {
+            Route::Zone(number) => snapshot.entry(*number)?.zone(),
+            Route::Chaos | Route::Nowhere(_) => None,
         }
     }
 }
 
 /// Finds what a query is for. `key` is the name asked for, hashed with the snapshot's seed.
 #[inline]
-pub fn route<'s>(snapshot: &'s Snapshot, query: &Query<'_>, key: &NameKey) -> Route<'s> {
-    match query.qclass() {
+pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey) -> Route {
+    match shape.qclass() {
         Class::IN => {}
         Class::CH => return Route::Chaos,
         _ => return Route::Nowhere(Rcode::Refused),
     }
-    if query.qtype().is_meta() && query.qtype() != RecordType::ANY {
-        return Route::Nowhere(refuse_meta(query.qtype()));
+    if shape.qtype().is_meta() && shape.qtype() != RecordType::ANY {
+        return Route::Nowhere(refuse_meta(shape.qtype()));
     }
-    match zone_for(snapshot, key, query.qtype()) {
+    match zone_for(snapshot, key, shape.qtype()) {
         None => Route::Nowhere(Rcode::Refused),
-        Some(entry) => Route::Zone(entry),
+        Some(number) => Route::Zone(number),
     }
 }
 
-/// Answers a query into `buffer`. `key` and `route` are as for and from [`route`].
+/// Answers a query into `buffer`. `key` and `route` are as for and from [`route`], `hint` is the route's.
 #[inline]
 pub fn answer(
     snapshot: &Snapshot,
-    route: Route<'_>,
+    (route, hint): (Route, Hint),
     query: &Query<'_>,
     key: &NameKey,
     scratch: &mut Scratch,
     buffer: &mut [u8],
     bounds: Bounds,
 ) -> Outcome {
-    let mut reply = Reply::begin(buffer, query.head(), bounds.limit, snapshot.identity());
-    let (rcode, zone) = match route {
-        Route::Zone(entry) => {
-            let rcode = match entry.zone() {
-                Some(zone) => answer_zone(zone, query, key, scratch, &mut reply),
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
+    let mut zone = None;
+    let rcode = match route {
+        Route::Zone(number) => {
+            let entry = snapshot.entry(number);
+            zone = entry.map(ZoneEntry::metrics);
+            match entry.and_then(ZoneEntry::zone) {
+                Some(zone) => {
+                    let question = reply.question();
+                    let chase = chase::Chase::new(zone, query.qtype(), scratch, &mut reply);
+                    chase.follow(zone.locate_from(hint, key), question)
+                }
                 None => Rcode::ServFail,
-            };
-            (rcode, Some(entry.metrics()))
+            }
         }
-        Route::Chaos => (chaos::answer(snapshot, query, key, &mut reply), None),
-        Route::Nowhere(rcode) => (rcode, None),
+        Route::Chaos => chaos::answer(snapshot, query, key, &mut reply),
+        Route::Nowhere(rcode) => rcode,
     };
     Outcome { verdict: Verdict::Reply(reply.finish(rcode, bounds.udp_payload_max)), rcode, zone }
 }
 
 /// Answers a message that is no query with its error.
-pub fn refuse(snapshot: &Snapshot, refusal: &Refusal<'_>, buffer: &mut [u8], bounds: Bounds) -> Outcome {
-    let reply = Reply::begin(buffer, &refusal.head, bounds.limit, snapshot.identity());
-    let len = reply.finish(refusal.rcode, bounds.udp_payload_max);
-    Outcome { verdict: Verdict::Reply(len), rcode: refusal.rcode, zone: None }
+pub fn refuse(
+    snapshot: &Snapshot,
+    query: &Query<'_>,
+    rcode: Rcode,
+    buffer: &mut [u8],
+    bounds: Bounds,
+) -> Outcome {
+    let reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
+    let len = reply.finish(rcode, bounds.udp_payload_max);
+    Outcome { verdict: Verdict::Reply(len), rcode, zone: None }
 }
 
 /// The nearest zone above the name; for DS at an apex the zone above the cut, which holds it (RFC 4035 §3.1.4.1).
 #[inline]
-fn zone_for<'s>(snapshot: &'s Snapshot, key: &NameKey, qtype: RecordType) -> Option<&'s ZoneEntry> {
+fn zone_for(snapshot: &Snapshot, key: &NameKey, qtype: RecordType) -> Option<ZoneNumber> {
     let nearest = snapshot.find(key, key.label_count())?;
-    if qtype == RecordType::DS && nearest.labels() == key.label_count() && nearest.labels() > 0 {
-        return Some(snapshot.find(key, key.label_count() - 1).unwrap_or(nearest));
+    if qtype == RecordType::DS
+        && key.label_count() > 0
+        && snapshot.entry(nearest).is_some_and(|entry| entry.labels() == key.label_count())
+    {
+        return snapshot.find(key, key.label_count() - 1).or(Some(nearest));
     }
     Some(nearest)
 }
@@ -163,16 +181,4 @@ fn refuse_meta(qtype: RecordType) -> Rcode {
         RecordType::OPT => Rcode::FormErr,
         _ => Rcode::NotImp,
     }
-}
-
-#[inline]
-fn answer_zone(
-    zone: &Zone,
-    query: &Query<'_>,
-    key: &NameKey,
-    scratch: &mut Scratch,
-    reply: &mut Reply<'_>,
-) -> Rcode {
-    let question = reply.question();
-    chase::Chase::new(zone, query.qtype(), scratch, reply).follow(zone.locate(key), question)
 }

@@ -13,6 +13,10 @@ pub struct Revision(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MetricsSlot(pub u16);
 
+/// A zone's place in one snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZoneNumber(u32);
+
 /// A zone as the snapshot holds it.
 pub struct ZoneEntry {
     /// Lower-cased.
@@ -56,8 +60,8 @@ pub struct Snapshot {
     entries: Box<[ZoneEntry]>,
     /// Open addressing by the apex's hash, at most half full; entry number + 1, 0 is empty.
     slots: Box<[(u64, u32)]>,
-    /// Bit n: some apex has n labels.
-    depths: u128,
+    /// Labels of the deepest apex.
+    depth_max: usize,
 }
 
 impl Snapshot {
@@ -69,7 +73,6 @@ impl Snapshot {
     ) -> Snapshot {
         let size = (entries.len() * 2).next_power_of_two().max(4);
         let mut slots = vec![(0, 0); size];
-        let mut depths = 0;
         for (number, entry) in entries.iter().enumerate() {
             let hash = seed.name(seed.root(), entry.origin_key.as_wire());
             let mut at = hash as usize & (size - 1);
@@ -77,10 +80,10 @@ impl Snapshot {
                 at = (at + 1) & (size - 1);
             }
             slots[at] = (hash, number as u32 + 1);
-            depths |= 1 << entry.labels;
         }
+        let depth_max = entries.iter().map(|entry| entry.labels).max().unwrap_or(0);
         let identity = identity.bytes().take(255).collect();
-        Snapshot { revision, seed, identity, entries: entries.into(), slots: slots.into(), depths }
+        Snapshot { revision, seed, identity, entries: entries.into(), slots: slots.into(), depth_max }
     }
 
     /// Its number.
@@ -105,32 +108,41 @@ impl Snapshot {
         &self.entries
     }
 
-    /// The nearest zone at or above the name's suffix of `depth` labels. The name must have been hashed.
-    #[inline]
-    pub fn find(&self, name: &NameKey, depth: usize) -> Option<&ZoneEntry> {
-        let mut candidates = self.depths & (u128::MAX >> (127 - depth.min(127)));
-        while candidates != 0 {
-            let depth = 127 - candidates.leading_zeros() as usize;
-            candidates &= !(1 << depth);
-            if let Some(entry) = self.at(name, depth) {
-                return Some(entry);
-            }
-        }
-        None
+    /// A zone by its number.
+    #[inline(always)]
+    pub fn entry(&self, number: ZoneNumber) -> Option<&ZoneEntry> {
+        self.entries.get(number.0 as usize)
     }
 
+    /// The nearest zone at or above the name's suffix of `depth` labels. The name must have been hashed.
     #[inline]
-    fn at(&self, name: &NameKey, depth: usize) -> Option<&ZoneEntry> {
-        let hash = name.hash_at(depth);
+    pub fn find(&self, name: &NameKey, depth: usize) -> Option<ZoneNumber> {
+        let mut depth = depth.min(self.depth_max);
+        loop {
+            let hash = name.hash_at(depth);
+            if let Some(number) = self.at(hash)
+                && let Some(entry) = self.entry(number)
+                && name.as_wire().get(name.suffix_at(depth)..) == Some(entry.origin_key.as_wire())
+            {
+                return Some(number);
+            }
+            depth = depth.checked_sub(1)?;
+        }
+    }
+
+    /// The zone whose apex has that hash. Were two alike (one chance in 2^64 per pair), the second would not be
+    /// found; the caller compares names, so it is never taken for the first.
+    #[inline(always)]
+    fn at(&self, hash: u64) -> Option<ZoneNumber> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         loop {
             let (other, number) = *self.slots.get(at)?;
-            let entry = self.entries.get((number as usize).checked_sub(1)?)?;
-            if other == hash
-                && name.as_wire().get(name.suffix_at(depth)..) == Some(entry.origin_key.as_wire())
-            {
-                return Some(entry);
+            if number == 0 {
+                return None;
+            }
+            if other == hash {
+                return Some(ZoneNumber(number - 1));
             }
             at = (at + 1) & mask;
         }

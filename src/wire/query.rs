@@ -1,7 +1,7 @@
 //! Accepting a message as a query: header first, then the one question, then what the additional section asks.
 //!
-//! What comes out as a [`Query`] cannot be malformed; what is not one becomes a [`Refusal`] (one short answer)
-//! or silence. Nothing is allocated.
+//! What is accepted as a query cannot be malformed; what is not gets one short answer or silence. Nothing is
+//! allocated.
 
 use crate::base::limits::UDP_PAYLOAD_PLAIN;
 use crate::base::octets::{u16_at, u32_at};
@@ -20,85 +20,40 @@ pub struct Edns {
     pub nsid: bool,
 }
 
-/// A well-formed query with exactly one question: a view of the message it came in.
+/// What reading a message found: where things stand in it. Together with the message it is a [`Query`].
 #[derive(Debug, Clone, Copy)]
-pub struct Query<'p> {
-    head: Head<'p>,
-    qtype: RecordType,
-    qclass: Class,
-}
-
-/// What of a message goes into any answer to it: its header, the question where it could be read, EDNS.
-#[derive(Debug, Clone, Copy)]
-pub struct Head<'p> {
-    message: &'p [u8],
+pub struct Shape {
     flags: u16,
     /// Where the question ends; `HEADER_OCTETS` if it could not be read.
-    question_end: usize,
+    question_end: u16,
+    qtype: RecordType,
+    qclass: Class,
     edns: Option<Edns>,
 }
 
-/// A message that gets an error code for an answer.
+/// A message and its shape: what any answer to it repeats and heeds.
 #[derive(Debug, Clone, Copy)]
-pub struct Refusal<'p> {
-    /// What the answer repeats.
-    pub head: Head<'p>,
-    /// The code.
-    pub rcode: Rcode,
+pub struct Query<'p> {
+    message: &'p [u8],
+    shape: Shape,
 }
 
 /// What to do with a message.
 #[derive(Debug, Clone, Copy)]
-pub enum Accepted<'p> {
-    /// Answer it.
-    Query(Query<'p>),
-    /// Answer with an error.
-    Refuse(Refusal<'p>),
+pub enum Accepted {
+    /// Answer it: it is well formed and has exactly one question.
+    Query(Shape),
+    /// Answer with an error; the question is there if it could be read.
+    Refuse(Shape, Rcode),
     /// Say nothing: too short for a header, or itself a response (answering those makes loops).
     Ignore,
 }
 
-impl<'p> Head<'p> {
-    /// The header and the question as they came, the question in its own case.
-    #[inline]
-    pub fn header_and_question(&self) -> &'p [u8] {
-        self.message.get(..self.question_end).unwrap_or_default()
-    }
-
-    /// The flags of the message.
-    #[inline]
-    pub fn flags(&self) -> u16 {
-        self.flags
-    }
-
-    /// What EDNS said, if it was there.
-    #[inline]
-    pub fn edns(&self) -> Option<Edns> {
-        self.edns
-    }
-
-    /// Octets that a UDP answer may have: what the asker can take, at least 512 (RFC 6891 §6.2.3), at most
-    /// what this server sends.
-    #[inline]
-    pub fn udp_limit(&self, udp_payload_max: usize) -> usize {
-        match self.edns {
-            Some(edns) => usize::from(edns.udp_payload).clamp(UDP_PAYLOAD_PLAIN, udp_payload_max),
-            None => UDP_PAYLOAD_PLAIN,
-        }
-    }
-
-    /// True if the answer repeats the question.
-    #[inline]
-    pub fn has_question(&self) -> bool {
-        self.question_end > HEADER_OCTETS
-    }
-}
-
-impl<'p> Query<'p> {
-    /// What any answer repeats.
-    #[inline]
-    pub fn head(&self) -> &Head<'p> {
-        &self.head
+impl Shape {
+    /// The query of this shape; `message` is the one that [`accept`] read.
+    #[inline(always)]
+    pub fn of<'p>(self, message: &'p [u8]) -> Query<'p> {
+        Query { message, shape: self }
     }
 
     /// The type asked for.
@@ -112,70 +67,125 @@ impl<'p> Query<'p> {
     pub fn qclass(&self) -> Class {
         self.qclass
     }
+}
+
+impl<'p> Query<'p> {
+    /// The header and the question as they came, the question in its own case.
+    #[inline]
+    pub fn header_and_question(&self) -> &'p [u8] {
+        self.message.get(..usize::from(self.shape.question_end)).unwrap_or_default()
+    }
+
+    /// The flags of the message.
+    #[inline]
+    pub fn flags(&self) -> u16 {
+        self.shape.flags
+    }
+
+    /// What EDNS said, if it was there.
+    #[inline]
+    pub fn edns(&self) -> Option<Edns> {
+        self.shape.edns
+    }
+
+    /// Octets that a UDP answer may have: what the asker can take, at least 512 (RFC 6891 §6.2.3), at most
+    /// what this server sends.
+    #[inline]
+    pub fn udp_limit(&self, udp_payload_max: usize) -> usize {
+        match self.shape.edns {
+            Some(edns) => usize::from(edns.udp_payload).clamp(UDP_PAYLOAD_PLAIN, udp_payload_max),
+            None => UDP_PAYLOAD_PLAIN,
+        }
+    }
+
+    /// The type asked for.
+    #[inline]
+    pub fn qtype(&self) -> RecordType {
+        self.shape.qtype
+    }
+
+    /// The class asked for.
+    #[inline]
+    pub fn qclass(&self) -> Class {
+        self.shape.qclass
+    }
 
     /// True if DNSSEC records are wanted.
     #[inline]
     pub fn dnssec_ok(&self) -> bool {
-        self.head.edns.is_some_and(|edns| edns.dnssec_ok)
+        self.shape.edns.is_some_and(|edns| edns.dnssec_ok)
     }
 
     /// True if recursion is desired.
     #[inline]
     pub fn recursion_desired(&self) -> bool {
-        self.head.flags & RD != 0
+        self.shape.flags & RD != 0
     }
 }
 
 /// Reads a message. The name asked for is left in `key`, lower-cased, not yet hashed; `key` says nothing
 /// where the outcome is not [`Accepted::Query`].
-pub fn accept<'p>(message: &'p [u8], key: &mut NameKey) -> Accepted<'p> {
-    let Some(header) = message.first_chunk::<HEADER_OCTETS>() else { return Accepted::Ignore };
+#[inline]
+pub fn accept(message: &[u8], key: &mut NameKey) -> Accepted {
+    let Some((header, rest)) = message.split_first_chunk::<HEADER_OCTETS>() else { return Accepted::Ignore };
     let flags = u16::from_be_bytes([header[2], header[3]]);
     if flags & QR != 0 {
         return Accepted::Ignore;
     }
-    let mut head = Head { message, flags, question_end: HEADER_OCTETS, edns: None };
-    let questions = u16::from_be_bytes([header[4], header[5]]);
-    if questions == 1
-        && let Some(end) = read_question(message, key)
-    {
-        head.question_end = end;
-    }
+    let mut shape = Shape {
+        flags,
+        question_end: HEADER_OCTETS as u16,
+        qtype: RecordType(0),
+        qclass: Class(0),
+        edns: None,
+    };
+    let [_, _, _, _, counts @ ..] = *header;
+    let counts = u64::from_be_bytes(counts);
+    let additional = counts as u16;
+    let tail = if counts >> 48 == 1 { read_question(rest, key, &mut shape) } else { None };
     if flags & OPCODE_MASK != 0 {
-        return Accepted::Refuse(Refusal { head, rcode: Rcode::NotImp });
+        return Accepted::Refuse(shape, Rcode::NotImp);
     }
     // Exactly one question (RFC 9619), nothing yet in answer or authority.
-    if !head.has_question() || header[6..10] != [0; 4] {
-        return Accepted::Refuse(Refusal { head, rcode: Rcode::FormErr });
+    let Some(tail) = tail.filter(|_| counts >> 16 == 1 << 32) else {
+        return Accepted::Refuse(shape, Rcode::FormErr);
+    };
+    match (additional, tail) {
+        (0, []) => return Accepted::Query(shape),
+        // By far the most frequent additional section: a bare OPT of version 0.
+        (1, &[0, 0, 41, size_high, size_low, _, 0, flags, _, 0, 0]) => {
+            let udp_payload = u16::from_be_bytes([size_high, size_low]);
+            shape.edns = Some(Edns { udp_payload, dnssec_ok: flags & 0x80 != 0, nsid: false });
+            return Accepted::Query(shape);
+        }
+        _ => {}
     }
-    let qtype = RecordType(u16_at(message, head.question_end - 4).unwrap_or(0));
-    let qclass = Class(u16_at(message, head.question_end - 2).unwrap_or(0));
-    let additional = u16::from_be_bytes([header[10], header[11]]);
-    if additional == 0 && message.len() == head.question_end {
-        return Accepted::Query(Query { head, qtype, qclass });
-    }
-    match read_additional(message, head.question_end, additional) {
+    match read_additional(message, message.len() - tail.len(), additional) {
         Ok(edns) => {
-            head.edns = edns;
-            Accepted::Query(Query { head, qtype, qclass })
+            shape.edns = edns;
+            Accepted::Query(shape)
         }
         Err((edns, rcode)) => {
-            head.edns = edns;
-            Accepted::Refuse(Refusal { head, rcode })
+            shape.edns = edns;
+            Accepted::Refuse(shape, rcode)
         }
     }
 }
 
-#[inline]
-fn read_question(message: &[u8], key: &mut NameKey) -> Option<usize> {
-    let name_len = key.read(message.get(HEADER_OCTETS..)?)?;
-    let end = HEADER_OCTETS + name_len + 4;
-    (end <= message.len()).then_some(end)
+/// Reads the question; what follows it.
+#[inline(always)]
+fn read_question<'p>(rest: &'p [u8], key: &mut NameKey, shape: &mut Shape) -> Option<&'p [u8]> {
+    let name_len = key.read(rest)?;
+    let (&[t1, t0, c1, c0], tail) = rest.get(name_len..)?.split_first_chunk::<4>()?;
+    shape.qtype = RecordType(u16::from_be_bytes([t1, t0]));
+    shape.qclass = Class(u16::from_be_bytes([c1, c0]));
+    shape.question_end = (HEADER_OCTETS + name_len + 4) as u16;
+    Some(tail)
 }
 
 type AdditionalFault = (Option<Edns>, Rcode);
 
-/// Reads the additional section: at most one OPT (RFC 6891 §6.1.1), then nothing more. The fault carries what
+/// Reads any additional section: at most one OPT (RFC 6891 §6.1.1), then nothing more. The fault carries what
 /// EDNS had said before it.
 fn read_additional(message: &[u8], start: usize, count: u16) -> Result<Option<Edns>, AdditionalFault> {
     let (mut at, mut edns, mut bad_version) = (start, None, false);
@@ -254,11 +264,12 @@ mod tests {
 
     fn verdict(message: &[u8]) -> String {
         match accept(message, &mut NameKey::default()) {
-            Accepted::Query(query) => {
-                format!("{} {} {:?}", query.qclass(), query.qtype(), query.head().edns())
+            Accepted::Query(shape) => {
+                let query = shape.of(message);
+                format!("{} {} {:?}", query.qclass(), query.qtype(), query.edns())
             }
-            Accepted::Refuse(refusal) => {
-                format!("{} {}", refusal.rcode, refusal.head.header_and_question().len())
+            Accepted::Refuse(shape, rcode) => {
+                format!("{rcode} {}", shape.of(message).header_and_question().len())
             }
             Accepted::Ignore => "ignore".into(),
         }

@@ -5,7 +5,7 @@
 
 use crate::base::octets::{put_u16, u16_at};
 use crate::wire::message::{AA, CD, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode, TC};
-use crate::wire::query::Head;
+use crate::wire::query::Query;
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::{RECORD_FIXED_OCTETS, RECORD_HEAD_OCTETS, SealedRrset};
 
@@ -55,14 +55,14 @@ pub struct Reply<'b> {
 impl<'b> Reply<'b> {
     /// Begins the answer to a message: header and question as they came. `limit` bounds the whole answer and
     /// is itself bounded by the buffer; `nsid` is what is told to those who ask which server this is.
-    #[inline]
-    pub fn begin(octets: &'b mut [u8], head: &Head<'_>, limit: usize, nsid: &'b [u8]) -> Reply<'b> {
+    #[inline(always)]
+    pub fn begin(octets: &'b mut [u8], query: &Query<'_>, limit: usize, nsid: &'b [u8]) -> Reply<'b> {
         let limit = limit.min(octets.len());
-        let (edns, dnssec_ok, nsid) = match head.edns() {
+        let (edns, dnssec_ok, nsid) = match query.edns() {
             Some(edns) => (true, edns.dnssec_ok, if edns.nsid { nsid } else { &[] }),
             None => (false, false, &[][..]),
         };
-        let copied = head.header_and_question();
+        let copied = query.header_and_question();
         // A long name and a long identity may not fit together.
         let nsid = if copied.len() + OPT_OCTETS + 4 + nsid.len() > limit { &[][..] } else { nsid };
         let reserved = match (edns, nsid.is_empty()) {
@@ -81,7 +81,7 @@ impl<'b> Reply<'b> {
             room: limit.saturating_sub(reserved),
             question_len: len.saturating_sub(HEADER_OCTETS + 4),
             counts: [0; 3],
-            flags: head.flags() & (OPCODE_MASK | RD | CD) | QR,
+            flags: query.flags() & (OPCODE_MASK | RD | CD) | QR,
             edns,
             nsid,
             dnssec_ok,
@@ -173,7 +173,7 @@ impl<'b> Reply<'b> {
 
     /// Puts a whole RRset at the end of `section`; tells where in the message it begins. Sections must be
     /// filled in their order.
-    #[inline]
+    #[inline(always)]
     pub fn append(&mut self, section: Section, rrset: &SealedRrset<'_>, owner: Owner) -> Result<usize, Full> {
         let start = self.len;
         let end = start + rrset.octets.len();
@@ -226,7 +226,7 @@ impl<'b> Reply<'b> {
 
     /// Ends the answer: OPT (RFC 6891 §6.1.1: if and only if the query had one), counts, flags. The octets of
     /// the whole message.
-    #[inline]
+    #[inline(always)]
     pub fn finish(mut self, rcode: Rcode, udp_payload_max: u16) -> usize {
         if self.edns {
             self.append_opt(rcode, udp_payload_max);

@@ -18,7 +18,7 @@ use crate::os::affinity::{self, Core};
 use crate::os::clock;
 use crate::wire::key::NameKey;
 use crate::wire::query::{Accepted, accept};
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
 use std::net::{TcpListener, UdpSocket};
@@ -118,9 +118,11 @@ impl Worker {
 
     /// Waits until it has ended, or for the deadline; true if it has.
     pub fn finish(self, deadline: Instant) -> bool {
-        // The channel closes when the thread ends, however it does.
-        let _ = self.ended.recv_deadline(deadline);
-        self.thread.is_finished() && self.thread.join().is_ok()
+        // Nothing is ever sent: the channel closes when the thread ends, however it does.
+        match self.ended.recv_deadline(deadline) {
+            Err(RecvTimeoutError::Disconnected) => self.thread.join().is_ok(),
+            Ok(()) | Err(RecvTimeoutError::Timeout) => false,
+        }
     }
 }
 
@@ -139,12 +141,16 @@ impl Desk {
         let bounds = Bounds { limit: buffer.len(), udp_payload_max: self.settings.udp_payload_max };
         let (key, scratch) = &mut *self.scratch;
         let (outcome, qtype) = match accept(message, key) {
-            Accepted::Query(query) => {
+            Accepted::Query(shape) => {
                 key.hash(snapshot.seed());
-                let route = answer::route(snapshot, &query, key);
-                (answer::answer(snapshot, route, &query, key, scratch, buffer, bounds), query.qtype().0)
+                let route = answer::route(snapshot, &shape, key);
+                let way = (route, route.hint(snapshot, key));
+                let outcome = answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds);
+                (outcome, shape.qtype().0)
             }
-            Accepted::Refuse(refusal) => (answer::refuse(snapshot, &refusal, buffer, bounds), 0),
+            Accepted::Refuse(shape, rcode) => {
+                (answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds), 0)
+            }
             Accepted::Ignore => return None,
         };
         count(&self.counters, &outcome, transport, qtype);

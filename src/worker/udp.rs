@@ -10,6 +10,7 @@ use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
 use crate::wire::key::NameKey;
 use crate::wire::query::{Accepted, accept};
 use crate::worker::{BATCHES_PER_TURN, Desk, count};
+use crate::zone::store::Hint;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io;
@@ -33,7 +34,7 @@ struct Listener {
 /// All UDP sockets of a worker.
 pub(super) struct Listeners {
     listeners: Vec<Listener>,
-    keys: Box<[NameKey; STRIPE]>,
+    slots: Box<[Slot; STRIPE]>,
 }
 
 impl Listeners {
@@ -46,7 +47,7 @@ impl Listeners {
             let transport = Transport { tcp: false, ipv6: local.is_ipv6() };
             listeners.push(Listener { socket, batch, transport, ready: true });
         }
-        Ok(Listeners { listeners, keys: Box::new(std::array::from_fn(|_| NameKey::default())) })
+        Ok(Listeners { listeners, slots: Box::new(std::array::from_fn(|_| Slot::default())) })
     }
 
     pub(super) fn count(&self) -> usize {
@@ -77,7 +78,7 @@ impl Listeners {
                 let mut start = 0;
                 while start < received {
                     let end = (start + STRIPE).min(received);
-                    stripe(desk, &mut self.keys, listener.transport, datagrams, &mut replies, start..end);
+                    stripe(desk, &mut self.slots, listener.transport, datagrams, &mut replies, start..end);
                     start = end;
                 }
                 let sent = listener.batch.send(listener.socket.as_fd());
@@ -97,44 +98,58 @@ impl Listeners {
     }
 }
 
+/// One query between the stages.
+struct Slot {
+    key: NameKey,
+    accepted: Accepted,
+    route: Route,
+    hint: Hint,
+}
+
+impl Default for Slot {
+    fn default() -> Slot {
+        Slot { key: NameKey::default(), accepted: Accepted::Ignore, route: Route::Chaos, hint: Hint::ABSENT }
+    }
+}
+
 fn stripe(
     desk: &mut Desk,
-    keys: &mut [NameKey; STRIPE],
+    slots: &mut [Slot; STRIPE],
     transport: Transport,
     datagrams: Datagrams<'_>,
     replies: &mut Replies<'_>,
-    slots: std::ops::Range<usize>,
+    range: std::ops::Range<usize>,
 ) {
     let snapshot = desk.reader.current();
+    for (i, slot) in range.clone().zip(slots.iter_mut()) {
+        slot.accepted = accept(datagrams.get(i), &mut slot.key);
+        if let Accepted::Query(shape) = &slot.accepted {
+            slot.key.hash(snapshot.seed());
+            slot.route = answer::route(snapshot, shape, &slot.key);
+            slot.route.prefetch(snapshot, &slot.key);
+        }
+    }
+    for (_, slot) in range.clone().zip(slots.iter_mut()) {
+        if let Accepted::Query(_) = &slot.accepted {
+            slot.hint = slot.route.hint(snapshot, &slot.key);
+        }
+    }
     let udp_payload_max = desk.settings.udp_payload_max;
-    let mut parsed = [const { (Accepted::Ignore, Route::Chaos) }; STRIPE];
-    for ((slot, key), parsed) in slots.clone().zip(keys.iter_mut()).zip(&mut parsed) {
-        let accepted = accept(datagrams.get(slot), key);
-        if let Accepted::Query(query) = &accepted {
-            key.hash(snapshot.seed());
-            parsed.1 = answer::route(snapshot, query, key);
-            parsed.1.prefetch_slot(key);
-        }
-        parsed.0 = accepted;
-    }
-    for ((_, key), (accepted, route)) in slots.clone().zip(keys.iter()).zip(&parsed) {
-        if let Accepted::Query(_) = accepted {
-            route.prefetch_node(key);
-        }
-    }
-    for ((slot, key), (accepted, route)) in slots.zip(keys.iter()).zip(parsed) {
-        let buffer = replies.buffer(slot);
-        let (outcome, qtype): (Outcome, u16) = match &accepted {
-            Accepted::Query(query) => {
-                let bounds =
-                    Bounds { limit: query.head().udp_limit(udp_payload_max.into()), udp_payload_max };
-                let scratch = &mut desk.scratch.1;
-                (answer::answer(snapshot, route, query, key, scratch, buffer, bounds), query.qtype().0)
+    for (i, slot) in range.zip(slots.iter()) {
+        let message = datagrams.get(i);
+        let (outcome, qtype): (Outcome, u16) = match slot.accepted {
+            Accepted::Query(shape) => {
+                let query = shape.of(message);
+                let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
+                let (way, scratch) = ((slot.route, slot.hint), &mut desk.scratch.1);
+                let outcome =
+                    answer::answer(snapshot, way, &query, &slot.key, scratch, replies.buffer(i), bounds);
+                (outcome, shape.qtype().0)
             }
-            Accepted::Refuse(refusal) => {
-                let bounds =
-                    Bounds { limit: refusal.head.udp_limit(udp_payload_max.into()), udp_payload_max };
-                (answer::refuse(snapshot, refusal, buffer, bounds), 0)
+            Accepted::Refuse(shape, rcode) => {
+                let query = shape.of(message);
+                let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
+                (answer::refuse(snapshot, &query, rcode, replies.buffer(i), bounds), 0)
             }
             Accepted::Ignore => {
                 desk.counters.dropped(DropReason::NotAQuery, 1);
@@ -143,7 +158,7 @@ fn stripe(
         };
         count(&desk.counters, &outcome, transport, qtype);
         match outcome.verdict {
-            Verdict::Reply(len) => replies.reply(slot, len),
+            Verdict::Reply(len) => replies.reply(i, len),
             Verdict::Drop => {}
         }
     }

@@ -41,6 +41,15 @@ pub mod target_flags {
     pub const REQUIRED_GLUE: u8 = 1;
 }
 
+/// Where a node most likely lies, in units of four octets; no node lies at 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hint(u32);
+
+impl Hint {
+    /// There is no such node.
+    pub const ABSENT: Hint = Hint(0);
+}
+
 /// Where a shard lies and how it is probed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShardAt {
@@ -130,25 +139,36 @@ impl Store {
         }
     }
 
-    /// Has the processor fetch the node that [`Store::find`] will most likely look at.
+    /// The first node that may have that hash, judged by its tag alone, and has the processor fetch it.
     #[inline(always)]
-    pub(crate) fn prefetch_node(&self, hash: u64) {
-        let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) else { return };
+    pub(crate) fn hint(&self, hash: u64) -> Hint {
+        let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) else { return Hint::ABSENT };
         let start = shard.at as usize * 4;
         let mut slot_at = start + home_of(hash, shard.slots) * 4;
         for _ in 0..=shard.probe_max {
             let slot = le32(&self.octets, slot_at);
             if slot == 0 {
-                return;
+                break;
             }
             if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
                 let at = start + distance(slot);
                 prefetch(&self.octets, at);
                 prefetch(&self.octets, at + 64);
-                return;
+                return Hint((at / 4) as u32);
             }
             slot_at += 4;
         }
+        Hint::ABSENT
+    }
+
+    /// As [`Store::find`] by key, beginning with a hint for the same hash.
+    #[inline(always)]
+    pub(crate) fn find_from(&self, hint: Hint, hash: u64, key: &[u8]) -> Option<Node<'_>> {
+        if hint == Hint::ABSENT {
+            return None;
+        }
+        let node = self.node_at(hint.0 as usize * 4);
+        if node.key() == key { Some(node) } else { self.find(hash, |other| other == key) }
     }
 
     /// All nodes, in no order that means anything.

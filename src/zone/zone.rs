@@ -8,7 +8,7 @@ use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::sealed::SealedRrset;
 use crate::zone::seal::NegativeSoa;
-use crate::zone::store::{Node, Store, Target, node_flags};
+use crate::zone::store::{Hint, Node, Store, Target, node_flags};
 
 /// A zone's version (RFC 1982 arithmetic applies).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,8 +136,14 @@ impl Zone {
     /// Where a hashed name at or below the apex leads.
     #[inline]
     pub fn locate(&self, name: &NameKey) -> Place<'_> {
+        self.locate_from(self.hint(name.full_hash()), name)
+    }
+
+    /// The same, with the hint for the whole name already there.
+    #[inline(always)]
+    pub fn locate_from(&self, hint: Hint, name: &NameKey) -> Place<'_> {
         let key = self.relative(name, name.label_count());
-        match self.find(name.full_hash(), key) {
+        match self.store.find_from(hint, name.full_hash(), key) {
             Some(node) if !node.has(node_flags::OCCLUDED) => Place::Node(node),
             Some(node) => self.occluder(name, self.origin_labels + node.occluder_depth()),
             None => self.descend(name),
@@ -175,10 +181,11 @@ impl Zone {
         self.store.prefetch_slot(hash);
     }
 
-    /// Has the processor fetch the node of a hash: the second wait, once the slot is there.
+    /// Finds where the node of a hash most likely lies and has the processor fetch it: the second wait, once
+    /// the slot is there.
     #[inline(always)]
-    pub fn prefetch_node(&self, hash: u64) {
-        self.store.prefetch_node(hash);
+    pub fn hint(&self, hash: u64) -> Hint {
+        self.store.hint(hash)
     }
 
     /// The key of the suffix of `depth` labels.

@@ -96,8 +96,9 @@ impl Desk {
     /// The reply to a message as over UDP: bounded by what the message says that its sender takes.
     pub fn answer_datagram(&mut self, message: &[u8]) -> Option<&[u8]> {
         let limit = match accept(message, &mut self.key) {
-            Accepted::Query(query) => query.head().udp_limit(UDP_PAYLOAD.into()),
-            Accepted::Refuse(refusal) => refusal.head.udp_limit(UDP_PAYLOAD.into()),
+            Accepted::Query(shape) | Accepted::Refuse(shape, _) => {
+                shape.of(message).udp_limit(UDP_PAYLOAD.into())
+            }
             Accepted::Ignore => return None,
         };
         self.answer_within(message, limit)
@@ -105,15 +106,18 @@ impl Desk {
 
     /// The reply to a message, of at most `limit` octets.
     pub fn answer_within(&mut self, message: &[u8], limit: usize) -> Option<&[u8]> {
+        let Desk { snapshot, key, scratch, buffer } = self;
         let bounds = Bounds { limit, udp_payload_max: UDP_PAYLOAD };
-        let outcome = match accept(message, &mut self.key) {
-            Accepted::Query(query) => {
-                self.key.hash(self.snapshot.seed());
-                let route = answer::route(&self.snapshot, &query, &self.key);
-                let (key, scratch) = (&self.key, &mut self.scratch);
-                answer::answer(&self.snapshot, route, &query, key, scratch, &mut self.buffer, bounds)
+        let outcome = match accept(message, key) {
+            Accepted::Query(shape) => {
+                key.hash(snapshot.seed());
+                let route = answer::route(snapshot, &shape, key);
+                let way = (route, route.hint(snapshot, key));
+                answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds)
             }
-            Accepted::Refuse(refusal) => answer::refuse(&self.snapshot, &refusal, &mut self.buffer, bounds),
+            Accepted::Refuse(shape, rcode) => {
+                answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds)
+            }
             Accepted::Ignore => return None,
         };
         match outcome.verdict {

@@ -87,9 +87,9 @@ proptest! {
         let question = if case.aliases == 0 { &name } else { &asked_first };
         let query = message::query(1, 0, question, case.rtype, 1, None);
         let mut key = NameKey::default();
-        let Accepted::Query(accepted) = accept(&query, &mut key) else { return Err(TestCaseError::fail("not accepted")) };
+        let Accepted::Query(shape) = accept(&query, &mut key) else { return Err(TestCaseError::fail("not accepted")) };
         let mut buffer = vec![0; 65_535];
-        let mut reply = Reply::begin(&mut buffer, accepted.head(), 65_535, b"");
+        let mut reply = Reply::begin(&mut buffer, &shape.of(&query), 65_535, b"");
         let mut owner = reply.question();
         let mut full = Vec::new();
         let record = |owner: &[u8], rtype, rdata: &[u8]| Record { owner: lowered(owner), rtype, class: 1, ttl: TTL, rdata: rdata.to_vec() };
