@@ -51,6 +51,9 @@ fn a_dname_that_is_passed_for_several_names_is_told_once() {
     let reply = ask(&mut desk, "x.d.z.", 1);
     let dnames = reply.sections[0].iter().filter(|record| record.rtype == 39).count();
     assert_eq!((dnames, reply.sections[0].len()), (1, 21));
+    let mut desk = self::desk("d DNAME @\n");
+    let to_itself = told(&ask(&mut desk, "d.d.z.", 39).sections[0]);
+    assert_eq!(to_itself, ["d.z. 60 IN DNAME z.", "d.d.z. 60 IN CNAME d.z."]);
 }
 
 #[test]

@@ -31,13 +31,17 @@ enum Pass {
 }
 
 impl Trail {
+    fn has_passed(&self, node: Node<'_>) -> bool {
+        self.steps.iter().take(self.count).flatten().any(|(passed, _)| *passed == node.id())
+    }
+
     fn pass(&mut self, node: Node<'_>, owner: Owner, reply: &Reply<'_>) -> Pass {
-        let passed = || self.steps.iter().take(self.count).flatten();
         let mut pass = Pass::First;
-        if passed().any(|(other, _)| *other == node.id()) {
+        if self.has_passed(node) {
             pass = Pass::Again;
             // Only the same name closes the loop, but it may have been passed by another node meanwhile.
-            if passed().any(|(_, other)| reply.is_same_name(*other, owner)) {
+            let mut passed = self.steps.iter().take(self.count).flatten();
+            if passed.any(|(_, other)| reply.is_same_name(*other, owner)) {
                 return Pass::No;
             }
         }
@@ -110,6 +114,10 @@ impl<'a, 'b> Chase<'a, 'b> {
         // RFC 8482 §4.1: one RRset is answer enough for ANY.
         let rrset = if self.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.qtype) };
         if let Some(rrset) = rrset {
+            // A DNAME that led to its own owner has been told.
+            if rrset.rtype() == RecordType::DNAME && self.trail.has_passed(node) {
+                return Step::Done(Rcode::NoError);
+            }
             return self.answer_rrset(&rrset, owner);
         }
         if node.has(node_flags::CNAME)

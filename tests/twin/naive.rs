@@ -199,7 +199,11 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
                 _ => zone.set(&node, qtype),
             };
             if let Some(set) = found {
-                expected.sections[0].extend(set.iter().map(|record| renamed(record, &name)));
+                let found: Vec<_> = set.iter().map(|record| renamed(record, &name)).collect();
+                // A DNAME may have led here.
+                if !expected.sections[0].contains(&found[0]) {
+                    expected.sections[0].extend(found);
+                }
                 if matches!(set[0].rtype, NS | MX | SRV) {
                     zone.additional(set, false, &mut expected.sections[2]);
                 }
