@@ -114,8 +114,12 @@ impl<'a, 'b> Chase<'a, 'b> {
         // RFC 8482 §4.1: one RRset is answer enough for ANY.
         let rrset = if self.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.qtype) };
         if let Some(rrset) = rrset {
-            // A DNAME that led to its own owner has been told.
-            if rrset.rtype() == RecordType::DNAME && self.trail.has_passed(node) {
+            // A DNAME that led to its own owner has been told; one that a wildcard lends to another has not.
+            if rrset.rtype() == RecordType::DNAME
+                && self.trail.has_passed(node)
+                && owner.len == node.name_len()
+                && (self.reply.first_label(owner) == b"\x01*" || !node.key().starts_with(b"\x01*"))
+            {
                 return Step::Done(Rcode::NoError);
             }
             return self.answer_rrset(&rrset, owner);

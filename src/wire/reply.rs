@@ -138,6 +138,11 @@ impl<'b> Reply<'b> {
         a.len == b.len
     }
 
+    /// The first label of a name in the message, with its length octet.
+    pub fn first_label(&self, name: Owner) -> &[u8] {
+        self.label_at(name.at).map_or(&[], |(_, label)| label)
+    }
+
     /// The label to which the name at `at` leads, with its length octet, and where it stands.
     fn label_at(&self, at: usize) -> Option<(usize, &[u8])> {
         let at = self.walk(at, 0)?;

@@ -1,0 +1,153 @@
+//! Answering allocates nothing: every kind of verdict, batched sockets included, under an allocator that counts
+//! what its own thread asks for.
+
+#[path = "support/counting.rs"]
+mod counting;
+#[path = "oracle/mod.rs"]
+mod oracle;
+mod support;
+
+use counting::counted;
+use hivedns::os::udp::{BATCH, Batch, Sent, want_local_addresses};
+use oracle::message::{self, Edns};
+use oracle::names;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use support::desk::{Desk, snapshot, zone_of_text};
+
+const ZONE: &str = "\
+$TTL 60
+@ SOA ns admin 1 2 3 4 5
+@ NS ns
+ns A 192.0.2.1
+www A 192.0.2.2
+alias CNAME chain
+chain CNAME more.d
+d DNAME e
+more.e A 192.0.2.3
+*.wild MX 10 ns
+*.wild MX 20 mx.wild
+cut NS ns.cut
+cut NS ns
+ns.cut A 192.0.2.4
+ns.cut AAAA 2001:db8::4
+mx MX 10 ns
+_s SRV 0 0 53 www
+loop CNAME pool
+pool CNAME loop
+self DNAME a.self
+";
+
+fn edns(payload: u16, version: u8, options: &[u8]) -> Edns {
+    Edns { payload, dnssec_ok: true, version, options: options.to_vec() }
+}
+
+/// Messages by what becomes of them: what they are called, the message, the code expected (none: silence).
+fn messages() -> Vec<(&'static str, Vec<u8>, Option<u16>)> {
+    let of = |name: &str, qtype, qclass, edns: Option<&Edns>| {
+        message::query(1, message::RD, &names::from_text(name).expect("a name"), qtype, qclass, edns)
+    };
+    let plain = |name: &str, qtype| of(name, qtype, 1, None);
+    let changed = |at: usize, bits: u8| {
+        let mut message = plain("www.z.", 1);
+        message[at] |= bits;
+        message
+    };
+    let nsid = edns(1232, 0, &[0, 3, 0, 0]);
+    vec![
+        ("exact", plain("WWW.z.", 1), Some(0)),
+        ("exact with EDNS and NSID", of("www.z.", 1, 1, Some(&nsid)), Some(0)),
+        ("chain of aliases", plain("alias.z.", 1), Some(0)),
+        ("DNAME", plain("a.b.d.z.", 1), Some(3)),
+        ("DNAME many times", plain("x.self.z.", 1), Some(0)),
+        ("loop", plain("loop.z.", 1), Some(0)),
+        ("wildcard", plain("a.b.wild.z.", 15), Some(0)),
+        ("referral with glue", plain("x.cut.z.", 1), Some(0)),
+        ("NXDOMAIN", plain("a.b.c.d.e.f.none.z.", 1), Some(3)),
+        ("NODATA", plain("www.z.", 28), Some(0)),
+        ("additional", plain("mx.z.", 15), Some(0)),
+        ("SRV", plain("_s.z.", 33), Some(0)),
+        ("apex", plain("z.", 2), Some(0)),
+        ("ANY", plain("z.", 255), Some(0)),
+        ("CHAOS", of("version.bind.", 16, 3, None), Some(0)),
+        ("refused", plain("www.elsewhere.", 1), Some(5)),
+        ("transfer", plain("z.", 252), Some(5)),
+        ("FORMERR", changed(5, 2), Some(1)),
+        ("NOTIMP", changed(2, 0x20), Some(4)),
+        ("BADVERS", of("www.z.", 1, 1, Some(&edns(1232, 1, &[]))), Some(16)),
+        ("a response", changed(2, 0x80), None),
+        ("a scrap", plain("www.z.", 1)[..11].to_vec(), None),
+    ]
+}
+
+fn desk() -> Desk {
+    Desk::new(snapshot("identity", [zone_of_text("z.", ZONE).expect("a zone")]))
+}
+
+#[test]
+fn the_allocator_counts() {
+    assert!(counted(|| Vec::<u8>::with_capacity(1)).0 >= 1);
+}
+
+#[test]
+fn no_verdict_allocates() {
+    let mut desk = desk();
+    let messages = messages();
+    for (what, message, rcode) in &messages {
+        let reply = desk.answer_datagram(message).map(|reply| message::decode(reply).expect(what).rcode());
+        assert_eq!(reply, *rcode, "{what}");
+    }
+    for (what, message, _) in &messages {
+        for limit in [65_535, 60, 100, 200] {
+            let (allocations, _) = counted(|| desk.answer_within(message, limit).is_some());
+            assert_eq!(allocations, 0, "{what}, at most {limit} octets");
+        }
+    }
+}
+
+/// Receives, answers and sends until the socket is dry, as a worker does; how many datagrams there were.
+fn turn(desk: &mut Desk, batch: &mut Batch, socket: &UdpSocket) -> (usize, Sent) {
+    let (mut total, mut all) = (0, Sent::default());
+    while let Ok(received) = batch.receive(socket.as_fd()) {
+        let (datagrams, mut replies) = batch.split();
+        for i in 0..received {
+            let room = replies.buffer(i);
+            if let Some(reply) = desk.answer_datagram(datagrams.get(i))
+                && let Some(place) = room.get_mut(..reply.len())
+            {
+                place.copy_from_slice(reply);
+                replies.reply(i, reply.len());
+            }
+        }
+        let sent = batch.send(socket.as_fd());
+        total += received;
+        all = Sent { sent: all.sent + sent.sent, dropped: all.dropped + sent.dropped };
+    }
+    (total, all)
+}
+
+#[test]
+fn receiving_answering_and_sending_a_batch_allocate_nothing() {
+    for (bind, from, wildcard) in
+        [("127.0.0.1:0", "127.0.0.1", false), ("0.0.0.0:0", "127.0.0.77", true), ("[::1]:0", "::1", false)]
+    {
+        let socket = UdpSocket::bind(bind).expect("loopback");
+        socket.set_nonblocking(true).expect("an option");
+        if wildcard {
+            want_local_addresses(socket.as_fd(), false).expect("an option");
+        }
+        let port = socket.local_addr().expect("bound").port();
+        let server = SocketAddr::new(from.parse().expect("an address"), port);
+        let client = UdpSocket::bind((server.ip(), 0)).expect("loopback");
+        let (mut desk, mut batch, messages) = (desk(), Batch::new(wildcard), messages());
+        for round in 0..3 {
+            for (_, message, _) in messages.iter().cycle().take(BATCH + 10) {
+                client.send_to(message, server).expect("loopback takes it");
+            }
+            let (allocations, (received, sent)) = counted(|| turn(&mut desk, &mut batch, &socket));
+            assert_eq!(received, BATCH + 10, "{bind}");
+            assert!(sent.sent > BATCH / 2 && sent.dropped == 0, "{bind}: {sent:?}");
+            assert!(round == 0 || allocations == 0, "{bind}: {allocations} in round {round}");
+        }
+    }
+}

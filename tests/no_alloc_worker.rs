@@ -1,0 +1,71 @@
+//! A running worker allocates nothing for a question, by UDP or TCP. The only test of its program: what the
+//! whole process allocates is counted, and nothing else may be going on, not even a test harness.
+
+#[path = "support/counting.rs"]
+mod counting;
+#[path = "oracle/mod.rs"]
+mod oracle;
+mod support;
+
+use counting::of_all_threads;
+use hivedns::catalog::published::Publisher;
+use hivedns::os::listen;
+use hivedns::worker::{Settings, Sockets, Worker};
+use oracle::{message, names};
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
+use support::desk::{snapshot, zone_of_text};
+
+const ZONE: &str = "$TTL 60\n@ SOA ns admin 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n*.w MX 1 ns\na CNAME ns\nc NS ns.c\nns.c A 192.0.2.2\nd DNAME w\n";
+const ROUNDS: usize = 50;
+/// Questions on the way at once: a batch and a bit.
+const WINDOW: usize = 80;
+
+fn main() {
+    a_worker_that_is_warm_allocates_nothing();
+    println!("test a_worker_that_is_warm_allocates_nothing ... ok");
+}
+
+fn a_worker_that_is_warm_allocates_nothing() {
+    let publisher = Publisher::new(snapshot("worker", [zone_of_text("z.", ZONE).expect("a zone")]));
+    let pair = listen::open("127.0.0.1:0".parse().expect("an address"), 1).expect("loopback").remove(0);
+    let address = pair.udp.local_addr().expect("bound");
+    let sockets = Sockets { udp: vec![pair.udp], tcp: vec![pair.tcp] };
+    let patience = Duration::from_secs(10);
+    let settings = Settings { udp_payload_max: 1232, tcp_idle: patience * 6, tcp_connections_max: 4 };
+    let worker = Worker::start(0, None, sockets, publisher.published(), settings).expect("a thread");
+
+    let asked = ["ns.z.", "x.w.z.", "a.z.", "q.c.z.", "x.d.z.", "none.z.", "elsewhere."];
+    let queries: Vec<Vec<u8>> = (asked.iter().cycle().zip(0..WINDOW))
+        .map(|(name, id)| message::query(id as u16, 0, &names::from_text(name).expect("a name"), 15, 1, None))
+        .collect();
+    let framed = |query: &Vec<u8>| [&(query.len() as u16).to_be_bytes()[..], query].concat();
+    let messages: Vec<Vec<u8>> = queries.iter().map(framed).collect();
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    udp.connect(address).expect("loopback");
+    udp.set_read_timeout(Some(patience)).expect("an option");
+    let mut tcp = TcpStream::connect(address).expect("it listens");
+    tcp.set_read_timeout(Some(patience)).expect("an option");
+    let mut buffer = [0; 2048];
+
+    for round in 0..ROUNDS {
+        let before = of_all_threads();
+        for query in &queries {
+            udp.send(query).expect("loopback takes it");
+        }
+        for _ in &queries {
+            assert!(udp.recv(&mut buffer).expect("an answer") > 12);
+        }
+        for message in &messages {
+            tcp.write_all(message).expect("it reads");
+            tcp.read_exact(&mut buffer[..2]).expect("a length");
+            let len = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
+            tcp.read_exact(&mut buffer[..len]).expect("an answer");
+        }
+        let allocations = of_all_threads() - before;
+        // The first rounds warm up: lazily bound symbols, a connection's buffers.
+        assert!(round < 2 || allocations == 0, "{allocations} in round {round}");
+    }
+    worker.stop();
+}
