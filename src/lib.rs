@@ -29,7 +29,7 @@
 //! 2       catalog, zone                                data: what is answered from
 //! 1       wire                                         octets: names, messages, sealed sets
 //! 0       base                                         bounds, configuration, counters, integers
-//! side    os                                           the only unsafe: sockets, clock, entropy, cores, memory hints
+//! side    os                                           the only unsafe: sockets, clock, entropy, cores, rights
 //! ```
 //!
 //! # Reading order

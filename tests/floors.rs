@@ -59,6 +59,8 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("mio", &["worker"]),
     ("tokio", &["services"]),
     ("axum", &["services"]),
+    ("hyper", &["services"]),
+    ("hyper_util", &["services"]),
     ("clap", &["cli"]),
     ("toml_edit", &["base"]),
     ("signal_hook", &["serve"]),
