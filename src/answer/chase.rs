@@ -67,7 +67,7 @@ impl<'a, 'b> Chase<'a, 'b> {
 
     /// Follows a name to its end. The code is that of the last name (RFC 6604 §3), the AA bit that of the first
     /// (RFC 1035 §4.1.1).
-    #[inline]
+    #[inline(never)]
     pub(super) fn follow(mut self, mut place: Place<'a>, mut owner: Owner) -> Rcode {
         loop {
             let step = match place {
@@ -108,7 +108,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         match self.reply.append(Section::Answer, &rrset.sealed(), owner) {
             Err(_) => self.reply.set_truncated(),
             Ok(start) => {
-                if matches!(rrset.rtype(), RecordType::NS | RecordType::MX | RecordType::SRV) {
+                if rrset.has_targets() && rrset.rtype() != RecordType::CNAME {
                     additional::add(self.zone, rrset, start, Below::No, (self.added, self.key), self.reply);
                 }
             }

@@ -1,7 +1,6 @@
 //! What the workers answer from: immutable, complete, of one moment.
 
 use crate::wire::key::{HashSeed, NameKey};
-use crate::wire::name::Name;
 use crate::zone::Zone;
 use std::sync::Arc;
 
@@ -19,8 +18,8 @@ pub struct ZoneNumber(u32);
 
 /// A zone as the snapshot holds it.
 pub struct ZoneEntry {
-    /// Lower-cased.
-    pub(crate) origin_key: Name,
+    /// In lower-cased wire form.
+    pub(crate) origin_key: Box<[u8]>,
     pub(crate) labels: usize,
     /// `None`: the zone is configured but faulty, and its names get SERVFAIL.
     pub(crate) zone: Option<Arc<Zone>>,
@@ -40,8 +39,8 @@ impl ZoneEntry {
         self.labels
     }
 
-    /// The apex, lower-cased.
-    pub fn origin_key(&self) -> &Name {
+    /// The apex in lower-cased wire form.
+    pub fn origin_key(&self) -> &[u8] {
         &self.origin_key
     }
 
@@ -58,8 +57,10 @@ pub struct Snapshot {
     seed: HashSeed,
     identity: Box<[u8]>,
     entries: Box<[ZoneEntry]>,
-    /// Open addressing by the apex's hash, at most half full; entry number + 1, 0 is empty.
-    slots: Box<[(u64, u32)]>,
+    /// Open addressing by the apex's hash, at most a quarter full; 0 is empty.
+    hashes: Box<[u64]>,
+    /// Beside each hash its entry's number.
+    numbers: Box<[u32]>,
     /// Labels of the deepest apex.
     depth_max: usize,
 }
@@ -71,19 +72,27 @@ impl Snapshot {
         identity: &str,
         entries: Vec<ZoneEntry>,
     ) -> Snapshot {
-        let size = (entries.len() * 2).next_power_of_two().max(4);
-        let mut slots = vec![(0, 0); size];
+        let size = (entries.len() * 4).next_power_of_two().max(8);
+        let (mut hashes, mut numbers) = (vec![0u64; size], vec![0u32; size]);
         for (number, entry) in entries.iter().enumerate() {
-            let hash = seed.name(seed.root(), entry.origin_key.as_wire());
-            let mut at = hash as usize & (size - 1);
-            while slots[at].1 != 0 {
+            let hash = seed.name(seed.root(), &entry.origin_key) | 1;
+            let mut at = (hash as usize / 2) & (size - 1);
+            while hashes[at] != 0 {
                 at = (at + 1) & (size - 1);
             }
-            slots[at] = (hash, number as u32 + 1);
+            (hashes[at], numbers[at]) = (hash, number as u32);
         }
         let depth_max = entries.iter().map(|entry| entry.labels).max().unwrap_or(0);
         let identity = identity.bytes().take(255).collect();
-        Snapshot { revision, seed, identity, entries: entries.into(), slots: slots.into(), depth_max }
+        Snapshot {
+            revision,
+            seed,
+            identity,
+            entries: entries.into(),
+            hashes: hashes.into(),
+            numbers: numbers.into(),
+            depth_max,
+        }
     }
 
     /// Its number.
@@ -115,14 +124,13 @@ impl Snapshot {
     }
 
     /// The nearest zone at or above the name's suffix of `depth` labels. The name must have been hashed.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, name: &NameKey, depth: usize) -> Option<ZoneNumber> {
         let mut depth = depth.min(self.depth_max);
         loop {
-            let hash = name.hash_at(depth);
-            if let Some(number) = self.at(hash)
+            if let Some(number) = self.at(name.hash_at(depth) | 1)
                 && let Some(entry) = self.entry(number)
-                && name.as_wire().get(name.suffix_at(depth)..) == Some(entry.origin_key.as_wire())
+                && name.as_wire().get(name.suffix_at(depth)..) == Some(&*entry.origin_key)
             {
                 return Some(number);
             }
@@ -130,21 +138,18 @@ impl Snapshot {
         }
     }
 
-    /// The zone whose apex has that hash. Were two alike (one chance in 2^64 per pair), the second would not be
-    /// found; the caller compares names, so it is never taken for the first.
+    /// The zone whose apex has that hash, its lowest bit set. Were two alike (one chance in 2^63 per pair), the
+    /// second would not be found; the caller compares names, so it is never taken for the first.
     #[inline(always)]
     fn at(&self, hash: u64) -> Option<ZoneNumber> {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
+        let mask = self.hashes.len() - 1;
+        let mut at = (hash as usize / 2) & mask;
         loop {
-            let (other, number) = *self.slots.get(at)?;
-            if number == 0 {
-                return None;
+            match *self.hashes.get(at)? {
+                0 => return None,
+                other if other == hash => return Some(ZoneNumber(*self.numbers.get(at)?)),
+                _ => at = (at + 1) & mask,
             }
-            if other == hash {
-                return Some(ZoneNumber(number - 1));
-            }
-            at = (at + 1) & mask;
         }
     }
 }

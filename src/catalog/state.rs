@@ -58,7 +58,7 @@ impl State {
     pub fn snapshot(&mut self) -> Snapshot {
         self.revision.0 += 1;
         let entries = self.zones.iter().map(|(origin, state)| ZoneEntry {
-            origin_key: origin.to_lowercase(),
+            origin_key: origin.to_lowercase().as_wire().into(),
             labels: origin.label_count(),
             zone: match &state.content {
                 ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),

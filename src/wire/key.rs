@@ -80,8 +80,9 @@ impl HashSeed {
 /// the left) begins and `at[labels]` where the root's zero octet stands; `hash[d]` belongs to the suffix of
 /// `d` labels.
 pub struct NameKey {
-    len: usize,
-    labels: usize,
+    // Eight bits each, so that no offset made of them can leave its array, and the compiler knows.
+    len: u8,
+    labels: u8,
     octets: [u8; KEY_ROOM],
     at: [u8; LABELS_MAX + 1],
     hash: [u64; LABELS_MAX + 1],
@@ -131,8 +132,8 @@ impl NameKey {
         for block in blocks.iter_mut().take(len.div_ceil(16)) {
             block.make_ascii_lowercase();
         }
-        self.len = len;
-        self.labels = labels;
+        self.len = len as u8;
+        self.labels = labels as u8;
         Some(len)
     }
 
@@ -141,44 +142,63 @@ impl NameKey {
     pub fn hash(&mut self, seed: &HashSeed) {
         let mut state = seed.start;
         self.hash[0] = state;
-        let labels = self.labels & LABELS_MAX;
+        let labels = usize::from(self.labels) & LABELS_MAX;
         for depth in 1..=labels {
             let start = self.at[labels - depth];
-            let mut at = usize::from(start);
-            let mut left = 1 + u32::from(self.octets[at]);
-            while left > 8 {
-                state = seed.step(state, le64_or_zero(&self.octets, at));
-                at += 8;
-                left -= 8;
+            let left = u32::from(self.octets[usize::from(start)]) + 1;
+            let word = self.word(start);
+            if left <= 8 {
+                state = seed.step(state, word & (u64::MAX >> ((64 - 8 * left) & 63)));
+            } else {
+                state = self.hash_long(seed, state, word, usize::from(start), left);
             }
-            let word = le64_or_zero(&self.octets, at) & (u64::MAX >> ((64 - 8 * left) & 63));
-            state = seed.step(state, word);
             self.hash[depth] = state;
         }
+    }
+
+    /// The eight octets from `at` on. An offset of eight bits cannot leave the array.
+    #[inline(always)]
+    fn word(&self, at: u8) -> u64 {
+        let at = usize::from(at);
+        u64::from_le_bytes(std::array::from_fn(|i| self.octets[at + i]))
+    }
+
+    /// Goes on with a label of `left` octets, the first eight of which are `word`.
+    #[inline]
+    fn hash_long(&self, seed: &HashSeed, state: u64, word: u64, start: usize, left: u32) -> u64 {
+        let mut state = seed.step(state, word);
+        let (mut at, mut left) = (start + 8, left - 8);
+        while left > 8 {
+            state = seed.step(state, le64_or_zero(&self.octets, at));
+            at += 8;
+            left -= 8;
+        }
+        let word = le64_or_zero(&self.octets, at) & (u64::MAX >> ((64 - 8 * left) & 63));
+        seed.step(state, word)
     }
 
     /// The name in lower-cased wire form, the root's zero octet included.
     #[inline]
     pub fn as_wire(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or_default()
+        &self.octets[..usize::from(self.len)]
     }
 
     /// Octets of the wire form, the root's zero octet included.
     #[inline]
     pub fn wire_len(&self) -> usize {
-        self.len
+        usize::from(self.len)
     }
 
     /// How many labels there are, the root not counted.
     #[inline]
     pub fn label_count(&self) -> usize {
-        self.labels
+        usize::from(self.labels)
     }
 
     /// Where the suffix of `depth` labels begins in the wire form.
     #[inline]
     pub fn suffix_at(&self, depth: usize) -> usize {
-        usize::from(self.at[self.labels.saturating_sub(depth) & LABELS_MAX])
+        usize::from(self.at[usize::from(self.labels).wrapping_sub(depth) & LABELS_MAX])
     }
 
     /// The hash of the suffix of `depth` labels, as of the last [`NameKey::hash`].
@@ -190,7 +210,7 @@ impl NameKey {
     /// The hash of the whole name, as of the last [`NameKey::hash`].
     #[inline]
     pub fn full_hash(&self) -> u64 {
-        self.hash[self.labels & LABELS_MAX]
+        self.hash[usize::from(self.labels) & LABELS_MAX]
     }
 }
 

@@ -161,7 +161,7 @@ impl Desk {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn count(counters: &WorkerCounters, outcome: &Outcome, transport: Transport, qtype: u16) {
     let zone = outcome.zone.map_or(NO_ZONE, |slot| usize::from(slot.0));
     counters.answered(zone, transport, qtype, outcome.rcode as u8);

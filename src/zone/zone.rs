@@ -139,7 +139,15 @@ impl Zone {
         self.locate_from(self.hint(name.full_hash()), name)
     }
 
-    /// The same, with the hint for the whole name already there.
+    /// The node of a hashed name, if it exists and no cut or DNAME stands at or above it.
+    #[inline(always)]
+    pub fn authoritative(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
+        let key = self.relative(name, name.label_count());
+        let node = self.store.find_from(hint, name.full_hash(), key)?;
+        (!node.has(node_flags::OCCLUDED | node_flags::CUT)).then_some(node)
+    }
+
+    /// As [`Zone::locate`], with the hint for the whole name already there.
     #[inline(always)]
     pub fn locate_from(&self, hint: Hint, name: &NameKey) -> Place<'_> {
         let key = self.relative(name, name.label_count());
