@@ -70,6 +70,7 @@ pub mod loader;
 pub mod log;
 pub mod os;
 pub mod serve;
+pub mod services;
 pub mod wire;
 pub mod worker;
 pub mod zone;

@@ -97,20 +97,36 @@ impl Route {
     }
 }
 
-/// Finds what a query is for. `key` is the name asked for, hashed with the snapshot's seed.
+/// Finds what a query is for. `key` is the name asked for, hashed with the snapshot's seed; `guess` is the zone
+/// of the query before, or any.
 #[inline(always)]
-pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey) -> Route {
-    match shape.qclass() {
-        Class::IN => {}
-        Class::CH => return Route::Chaos,
-        _ => return Route::Nowhere(Rcode::Refused),
+pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey, guess: ZoneNumber) -> Route {
+    let (qtype, qclass) = (shape.qtype(), shape.qclass());
+    if qclass != Class::IN || (qtype.is_meta() && qtype != RecordType::ANY) || qtype == RecordType::DS {
+        return route_rare(snapshot, qtype, qclass, key);
     }
-    if shape.qtype().is_meta() && shape.qtype() != RecordType::ANY {
-        return Route::Nowhere(refuse_meta(shape.qtype()));
+    snapshot.find(key, guess).map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
+}
+
+#[cold]
+fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameKey) -> Route {
+    match (qclass, qtype) {
+        (Class::CH, _) => Route::Chaos,
+        (Class::IN, RecordType::DS) => {
+            zone_for_ds(snapshot, key).map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
+        }
+        (Class::IN, _) => Route::Nowhere(refuse_meta(qtype)),
+        _ => Route::Nowhere(Rcode::Refused),
     }
-    match zone_for(snapshot, key, shape.qtype()) {
-        None => Route::Nowhere(Rcode::Refused),
-        Some(number) => Route::Zone(number),
+}
+
+/// The nearest zone above the name; at an apex the zone above the cut, which holds the DS (RFC 4035 §3.1.4.1).
+fn zone_for_ds(snapshot: &Snapshot, key: &NameKey) -> Option<ZoneNumber> {
+    let nearest = snapshot.find_at(key, key.label_count())?;
+    let at_apex = snapshot.entry(nearest).is_some_and(|entry| entry.labels() == key.label_count());
+    match key.label_count().checked_sub(1) {
+        Some(above) if at_apex => snapshot.find_at(key, above).or(Some(nearest)),
+        _ => Some(nearest),
     }
 }
 
@@ -177,19 +193,6 @@ pub fn refuse(
     let reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
     let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
     Outcome { verdict: Verdict::Reply(len), rcode, zone: None }
-}
-
-/// The nearest zone above the name; for DS at an apex the zone above the cut, which holds it (RFC 4035 §3.1.4.1).
-#[inline(always)]
-fn zone_for(snapshot: &Snapshot, key: &NameKey, qtype: RecordType) -> Option<ZoneNumber> {
-    let nearest = snapshot.find(key, key.label_count())?;
-    if qtype == RecordType::DS
-        && key.label_count() > 0
-        && snapshot.entry(nearest).is_some_and(|entry| entry.labels() == key.label_count())
-    {
-        return snapshot.find(key, key.label_count() - 1).or(Some(nearest));
-    }
-    Some(nearest)
 }
 
 /// Types that ask for something other than records: no transfers are offered, and the rest are obsolete or

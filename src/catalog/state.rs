@@ -65,6 +65,7 @@ impl State {
                 ZoneContent::Pending | ZoneContent::Faulty(_) => None,
             },
             metrics: state.metrics,
+            has_below: false,
         });
         Snapshot::new(self.revision, self.seed, &self.identity, entries.collect())
     }

@@ -5,7 +5,7 @@
 
 use crate::answer::{self, Bounds, Outcome, Route, Scratch, Verdict};
 use crate::base::metrics::{DropReason, Transport};
-use crate::catalog::snapshot::Snapshot;
+use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
 use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
 use crate::wire::key::NameKey;
@@ -123,9 +123,11 @@ fn stripe(
 ) {
     let snapshot = desk.reader.current();
     let udp_payload_max = desk.settings.udp_payload_max;
+    let mut guess = desk.guess;
     for (i, slot) in range.clone().zip(slots.iter_mut()) {
-        slot.prepare(snapshot, datagrams.get(i));
+        guess = slot.prepare(snapshot, datagrams.get(i), guess);
     }
+    desk.guess = guess;
     for (_, slot) in range.clone().zip(slots.iter_mut()) {
         if let Accepted::Query(_) = &slot.accepted {
             slot.hint = slot.route.hint(snapshot, &slot.key);
@@ -149,13 +151,17 @@ fn stripe(
 
 // Two functions of their own: in one body the compiler would keep half of each stage's values on the stack.
 impl Slot {
+    /// Parses, hashes and routes; the zone found is the guess for the next.
     #[inline(never)]
-    fn prepare(&mut self, snapshot: &Snapshot, message: &[u8]) {
+    fn prepare(&mut self, snapshot: &Snapshot, message: &[u8], guess: ZoneNumber) -> ZoneNumber {
         self.accepted = accept(message, &mut self.key);
-        if let Accepted::Query(shape) = &self.accepted {
-            self.key.hash(snapshot.seed());
-            self.route = answer::route(snapshot, shape, &self.key);
-            self.route.prefetch(snapshot, &self.key);
+        let Accepted::Query(shape) = &self.accepted else { return guess };
+        self.key.hash(snapshot.seed());
+        self.route = answer::route(snapshot, shape, &self.key, guess);
+        self.route.prefetch(snapshot, &self.key);
+        match self.route {
+            Route::Zone(number) => number,
+            Route::Chaos | Route::Nowhere(_) => guess,
         }
     }
 

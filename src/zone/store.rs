@@ -61,6 +61,10 @@ pub(crate) struct ShardAt {
     pub(crate) probe_max: u16,
 }
 
+impl ShardAt {
+    const NONE: ShardAt = ShardAt { at: u32::MAX, slots: 0, probe_max: 0 };
+}
+
 /// The nodes of one zone.
 pub(crate) struct Store {
     pub(crate) octets: Vec<u8>,
@@ -82,14 +86,6 @@ pub(crate) fn home_of(hash: u64, slots: u16) -> usize {
 }
 
 #[inline(always)]
-fn le32(octets: &[u8], at: usize) -> u32 {
-    match octets.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
-        Some(c) => u32::from_le_bytes(*c),
-        None => 0,
-    }
-}
-
-#[inline(always)]
 fn le16(octets: &[u8], at: usize) -> usize {
     match octets.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
         Some(c) => usize::from(u16::from_le_bytes(*c)),
@@ -107,23 +103,28 @@ impl Store {
     /// The node of that hash whose key satisfies `is_it`.
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<Node<'_>> {
-        let shard = self.shards.get(shard_of(hash, self.shards.len()))?;
-        let start = shard.at as usize * 4;
-        let mut slot_at = start + home_of(hash, shard.slots) * 4;
-        for _ in 0..=shard.probe_max {
-            let slot = le32(&self.octets, slot_at);
-            if slot == 0 {
-                return None;
-            }
-            if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
-                let node = self.node_at(start + distance(slot));
-                if is_it(node.key()) {
-                    return Some(node);
+        self.candidates(hash).map(|at| self.node_at(at as usize * 4)).find(|node| is_it(node.key()))
+    }
+
+    /// Where nodes of that hash's tag lie, in units of four octets, in the order of their slots.
+    #[inline(always)]
+    fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let (words, _) = self.octets.as_chunks::<4>();
+        let shard = self.shards.get(shard_of(hash, self.shards.len())).copied().unwrap_or(ShardAt::NONE);
+        let mut slot_at = shard.at as usize + home_of(hash, shard.slots);
+        std::iter::from_fn(move || {
+            // An empty slot ends every search: the last of a shard is one.
+            loop {
+                let slot = u32::from_le_bytes(*words.get(slot_at)?);
+                if slot == 0 {
+                    return None;
+                }
+                slot_at += 1;
+                if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
+                    return Some(shard.at + (slot & DISTANCE_MASK));
                 }
             }
-            slot_at += 4;
-        }
-        None
+        })
     }
 
     #[inline(always)]
@@ -138,30 +139,17 @@ impl Store {
     #[inline(always)]
     pub(crate) fn prefetch_slot(&self, hash: u64) {
         if let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) {
-            prefetch(&self.octets, shard.at as usize * 4 + home_of(hash, shard.slots) * 4);
+            prefetch(&self.octets, (shard.at as usize + home_of(hash, shard.slots)) * 4);
         }
     }
 
     /// The first node that may have that hash, judged by its tag alone, and has the processor fetch it.
     #[inline(always)]
     pub(crate) fn hint(&self, hash: u64) -> Hint {
-        let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) else { return Hint::ABSENT };
-        let start = shard.at as usize * 4;
-        let mut slot_at = start + home_of(hash, shard.slots) * 4;
-        for _ in 0..=shard.probe_max {
-            let slot = le32(&self.octets, slot_at);
-            if slot == 0 {
-                break;
-            }
-            if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
-                let at = start + distance(slot);
-                prefetch(&self.octets, at);
-                prefetch(&self.octets, at + 64);
-                return Hint((at / 4) as u32);
-            }
-            slot_at += 4;
-        }
-        Hint::ABSENT
+        let Some(at) = self.candidates(hash).next() else { return Hint::ABSENT };
+        prefetch(&self.octets, at as usize * 4);
+        prefetch(&self.octets, at as usize * 4 + 64);
+        Hint(at)
     }
 
     /// As [`Store::find`] by key, beginning with a hint for the same hash.
@@ -176,20 +164,22 @@ impl Store {
 
     /// All nodes, in no order that means anything.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        let (words, _) = self.octets.as_chunks::<4>();
         self.shards.iter().flat_map(move |shard| {
-            let start = shard.at as usize * 4;
-            (0..usize::from(shard.slots) + usize::from(shard.probe_max))
-                .map(move |slot| le32(&self.octets, start + slot * 4))
+            let start = shard.at as usize;
+            let slots = words.get(start..start + usize::from(shard.slots) + usize::from(shard.probe_max));
+            slots
+                .unwrap_or_default()
+                .iter()
+                .map(|slot| u32::from_le_bytes(*slot))
                 .filter(|slot| *slot != 0)
-                .map(move |slot| self.node_at(start + distance(slot)))
+                .map(move |slot| self.node_at((start + (slot & DISTANCE_MASK) as usize) * 4))
         })
     }
 }
 
-#[inline(always)]
-fn distance(slot: u32) -> usize {
-    (slot & ((1 << SLOT_DISTANCE_BITS) - 1)) as usize * 4
-}
+/// The bits of a slot that hold a distance.
+const DISTANCE_MASK: u32 = (1 << SLOT_DISTANCE_BITS) - 1;
 
 /// A name of the zone: an owner of records, or an empty non-terminal.
 #[derive(Clone, Copy)]

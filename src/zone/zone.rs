@@ -52,7 +52,7 @@ impl Zone {
         records: usize,
     ) -> Zone {
         let origin_key = origin.to_lowercase();
-        let hash = seed.name(seed.root(), origin_key.as_wire());
+        let hash = seed.name(origin_key.as_wire());
         let apex_at = store.find(hash, <[u8]>::is_empty).map_or(0, |apex| apex.id());
         let origin_labels = origin.label_count();
         Zone {
@@ -204,7 +204,7 @@ impl Zone {
     }
 
     fn occluder(&self, name: &NameKey, depth: usize) -> Place<'_> {
-        match self.find(name.hash_at(depth), self.relative(name, depth)) {
+        match self.find(name.hash_at(&self.seed, depth), self.relative(name, depth)) {
             Some(node) if node.has(node_flags::CUT) => Place::BelowCut(node),
             Some(node) => Place::BelowDname(node),
             None => Place::Absent,
@@ -220,7 +220,7 @@ impl Zone {
         }
         let mut depth = self.origin_labels;
         while depth + 1 < name.label_count() {
-            match self.find(name.hash_at(depth + 1), self.relative(name, depth + 1)) {
+            match self.find(name.hash_at(&self.seed, depth + 1), self.relative(name, depth + 1)) {
                 Some(node) if node.has(node_flags::CUT) => return Place::BelowCut(node),
                 Some(node) if node.has(node_flags::DNAME) => return Place::BelowDname(node),
                 Some(node) => encloser = node,
@@ -231,7 +231,7 @@ impl Zone {
         if !encloser.has(node_flags::WILDCARD_CHILD) {
             return Place::Absent;
         }
-        let hash = self.seed.child(name.hash_at(depth), b"\x01*");
+        let hash = self.seed.wildcard(name.hash_at(&self.seed, depth));
         let parent = encloser.key();
         match self.store.find(hash, |key| key.strip_prefix(b"\x01*").is_some_and(|rest| rest == parent)) {
             Some(node) => Place::Wildcard(node),
