@@ -89,7 +89,7 @@ fn every_command_is_understood() {
 
 #[test]
 fn every_configuration_loads() {
-    let dir = TempDir::new("readme").expect("a temporary directory");
+    let dir = TempDir::new("readme", false).expect("a temporary directory");
     let mut loaded = 0;
     for block in blocks().into_iter().filter(|block| block.language == "toml") {
         let file = dir.path().join("hivedns.toml");
@@ -107,7 +107,7 @@ fn every_configuration_loads() {
 /// `$ dig @127.0.0.1 -p 5300 NAME [TYPE] +short` and the lines after it.
 #[test]
 fn every_dig_gets_the_answer_shown() {
-    let dir = TempDir::new("readme-dig").expect("a temporary directory");
+    let dir = TempDir::new("readme-dig", false).expect("a temporary directory");
     let server = with_examples(dir.path());
     let mut asked = 0;
     for block in blocks().into_iter().filter(|block| block.language == "console") {
