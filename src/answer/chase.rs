@@ -1,7 +1,7 @@
 //! From where a name leads to what is said about it, along aliases, within one zone.
 
 use crate::answer::Scratch;
-use crate::answer::additional::{self, Added, Below};
+use crate::answer::additional::{self, Added, Kind};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
@@ -11,26 +11,47 @@ use crate::wire::sealed::RECORD_HEAD_OCTETS;
 use crate::zone::store::{Node, Rrset, node_flags};
 use crate::zone::{Place, Zone};
 
-/// The aliases passed on the way: one that comes again closes a loop.
+/// The aliases passed on the way: a name that comes again closes a loop.
 #[derive(Default)]
 pub(super) struct Trail {
-    nodes: [usize; CHAIN_STEPS_MAX],
-    steps: usize,
+    /// By which node each step led, and where in the reply its name stands.
+    steps: [Option<(usize, Owner)>; CHAIN_STEPS_MAX],
+    count: usize,
+}
+
+/// How the trail takes a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// The node has not been passed.
+    First,
+    /// It has, for another name: a wildcard or a DNAME.
+    Again,
+    /// The chain loops or is too long.
+    No,
 }
 
 impl Trail {
-    /// False if the chain loops or is too long.
-    fn pass(&mut self, node: usize, may_repeat: bool) -> bool {
-        if !may_repeat && self.nodes.iter().take(self.steps).any(|passed| *passed == node) {
-            return false;
-        }
-        match self.nodes.get_mut(self.steps) {
-            Some(free) => {
-                *free = node;
-                self.steps += 1;
-                true
+    fn has_passed(&self, node: Node<'_>) -> bool {
+        self.steps.iter().take(self.count).flatten().any(|(passed, _)| *passed == node.id())
+    }
+
+    fn pass(&mut self, node: Node<'_>, owner: Owner, reply: &Reply<'_>) -> Pass {
+        let mut pass = Pass::First;
+        if self.has_passed(node) {
+            pass = Pass::Again;
+            // Only the same name closes the loop, but it may have been passed by another node meanwhile.
+            let mut passed = self.steps.iter().take(self.count).flatten();
+            if passed.any(|(_, other)| reply.is_same_name(*other, owner)) {
+                return Pass::No;
             }
-            None => false,
+        }
+        match self.steps.get_mut(self.count) {
+            Some(free) => {
+                *free = Some((node.id(), owner));
+                self.count += 1;
+                pass
+            }
+            None => Pass::No,
         }
     }
 }
@@ -60,7 +81,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         scratch: &'a mut Scratch,
         reply: &'a mut Reply<'b>,
     ) -> Chase<'a, 'b> {
-        scratch.chase.steps = 0;
+        scratch.chase.count = 0;
         let Scratch { key, chase, additional } = scratch;
         Chase { zone, qtype, key, trail: chase, added: additional, reply }
     }
@@ -93,6 +114,10 @@ impl<'a, 'b> Chase<'a, 'b> {
         // RFC 8482 §4.1: one RRset is answer enough for ANY.
         let rrset = if self.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.qtype) };
         if let Some(rrset) = rrset {
+            // A DNAME that led to its own owner has been told.
+            if rrset.rtype() == RecordType::DNAME && self.trail.has_passed(node) {
+                return Step::Done(Rcode::NoError);
+            }
             return self.answer_rrset(&rrset, owner);
         }
         if node.has(node_flags::CNAME)
@@ -109,7 +134,14 @@ impl<'a, 'b> Chase<'a, 'b> {
             Err(_) => self.reply.set_truncated(),
             Ok(start) => {
                 if rrset.has_targets() && rrset.rtype() != RecordType::CNAME {
-                    additional::add(self.zone, rrset, start, Below::No, (self.added, self.key), self.reply);
+                    additional::add(
+                        self.zone,
+                        rrset,
+                        start,
+                        Kind::Answer,
+                        (self.added, self.key),
+                        self.reply,
+                    );
                 }
             }
         }
@@ -117,8 +149,7 @@ impl<'a, 'b> Chase<'a, 'b> {
     }
 
     fn answer_cname(&mut self, node: Node<'a>, cname: &Rrset<'a>, owner: Owner) -> Step<'a> {
-        // A wildcard may be passed for several names; the bound on steps ends a loop through it.
-        if !self.trail.pass(node.id(), owner.len != node.name_len()) {
+        if self.trail.pass(node, owner, self.reply) == Pass::No {
             return Step::Done(Rcode::NoError);
         }
         let Ok(start) = self.reply.append(Section::Answer, &cname.sealed(), owner) else {
@@ -141,16 +172,18 @@ impl<'a, 'b> Chase<'a, 'b> {
             reply.set_truncated();
             Step::Done(Rcode::NoError)
         };
-        let (Some(dname), true) = (node.rrset(RecordType::DNAME), self.trail.pass(node.id(), true)) else {
+        let Some(dname) = node.rrset(RecordType::DNAME) else { return Step::Done(Rcode::ServFail) };
+        let pass = self.trail.pass(node, owner, self.reply);
+        if pass == Pass::No {
             return Step::Done(Rcode::NoError);
-        };
+        }
         let sealed = dname.sealed();
         let mut prefix = [0u8; NAME_OCTETS_MAX];
         let Some((suffix, prefix_len)) = self.reply.split_name(owner, node.name_len(), &mut prefix) else {
             return Step::Done(Rcode::ServFail);
         };
         let target = sealed.octets.get(RECORD_HEAD_OCTETS..).unwrap_or_default();
-        if self.reply.append(Section::Answer, &sealed, suffix).is_err() {
+        if pass == Pass::First && self.reply.append(Section::Answer, &sealed, suffix).is_err() {
             return truncated(self.reply);
         }
         let len = prefix_len + target.len();
@@ -162,7 +195,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         let Ok(at) = self.reply.append_record(Section::Answer, owner, record, &parts) else {
             return truncated(self.reply);
         };
-        if matches!(self.qtype, RecordType::CNAME | RecordType::ANY) {
+        if self.qtype == RecordType::CNAME {
             return Step::Done(Rcode::NoError);
         }
         let name = self.reply.written().get(at..at + len).unwrap_or_default();
@@ -182,7 +215,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         match self.reply.append(Section::Authority, &ns.sealed(), owner) {
             Err(_) => self.reply.set_truncated(),
             Ok(start) => {
-                additional::add(self.zone, &ns, start, Below::Glue, (self.added, self.key), self.reply);
+                additional::add(self.zone, &ns, start, Kind::Referral, (self.added, self.key), self.reply);
             }
         }
         Step::Done(Rcode::NoError)

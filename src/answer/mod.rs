@@ -102,7 +102,7 @@ impl Route {
 #[inline(always)]
 pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey, guess: ZoneNumber) -> Route {
     let (qtype, qclass) = (shape.qtype(), shape.qclass());
-    if qclass != Class::IN || (qtype.is_meta() && qtype != RecordType::ANY) || qtype == RecordType::DS {
+    if qclass != Class::IN || qtype == RecordType::DS || qtype.is_transfer() {
         return route_rare(snapshot, qtype, qclass, key);
     }
     snapshot.find(key, guess).map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
@@ -110,14 +110,17 @@ pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey, guess: ZoneNumbe
 
 #[cold]
 fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameKey) -> Route {
-    match (qclass, qtype) {
-        (Class::CH, _) => Route::Chaos,
-        (Class::IN, RecordType::DS) => {
-            zone_for_ds(snapshot, key).map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
+    let zone = match (qclass, qtype) {
+        (Class::CH, _) => return Route::Chaos,
+        // Transfers are not offered.
+        (Class::IN | Class::ANY, RecordType::AXFR | RecordType::IXFR) => {
+            return Route::Nowhere(Rcode::NotImp);
         }
-        (Class::IN, _) => Route::Nowhere(refuse_meta(qtype)),
-        _ => Route::Nowhere(Rcode::Refused),
-    }
+        (Class::IN | Class::ANY, RecordType::DS) => zone_for_ds(snapshot, key),
+        (Class::IN | Class::ANY, _) => snapshot.find_at(key, key.label_count()),
+        _ => None,
+    };
+    zone.map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
 }
 
 /// The nearest zone above the name; at an apex the zone above the cut, which holds the DS (RFC 4035 §3.1.4.1).
@@ -193,15 +196,4 @@ pub fn refuse(
     let reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
     let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
     Outcome { verdict: Verdict::Reply(len), rcode, zone: None }
-}
-
-/// Types that ask for something other than records: no transfers are offered, and the rest are obsolete or
-/// belong in no question.
-#[cold]
-fn refuse_meta(qtype: RecordType) -> Rcode {
-    match qtype {
-        RecordType::AXFR | RecordType::IXFR => Rcode::Refused,
-        RecordType::OPT => Rcode::FormErr,
-        _ => Rcode::NotImp,
-    }
 }

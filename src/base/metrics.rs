@@ -118,6 +118,7 @@ impl WorkerCounters {
     /// Counts a query and its answer. `zone` is a slot or [`NO_ZONE`].
     #[inline(always)]
     pub fn answered(&self, zone: usize, transport: Transport, qtype: u16, rcode: u8) {
+        self.queries.add(1);
         let zone = zone.min(NO_ZONE);
         let request = zone * REQUESTS + transport.index() * TYPE_NAMES.len() + type_index(qtype);
         if let Some(counter) = self.requests.get(request) {
@@ -134,7 +135,6 @@ impl WorkerCounters {
         let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         // 250 µs doubling: the index is a logarithm.
         let bucket = ns.div_ceil(250_000).max(1).next_power_of_two().trailing_zeros() as usize;
-        self.queries.add(n);
         self.durations[bucket.min(DURATION_BUCKETS.len())].add(n);
         self.duration_sum_ns.add(n.wrapping_mul(ns));
     }

@@ -4,7 +4,7 @@
 //! not at all, and what that means (TC or a silent omission) is the caller's to say. Nothing is allocated.
 
 use crate::base::octets::{put_u16, u16_at};
-use crate::wire::message::{AA, CD, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode, TC};
+use crate::wire::message::{AA, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode, TC};
 use crate::wire::query::{Edns, Query};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::{RECORD_FIXED_OCTETS, RECORD_HEAD_OCTETS, SealedRrset};
@@ -42,6 +42,8 @@ pub struct Full;
 pub struct Reply<'b> {
     octets: &'b mut [u8],
     len: usize,
+    /// Octets of the whole message.
+    limit: usize,
     /// Octets that sections may fill: the caller's limit less what OPT will take.
     room: usize,
     /// Octets of the header and the question.
@@ -55,12 +57,16 @@ impl<'b> Reply<'b> {
     /// is itself bounded by the buffer; `nsid` is what is told to those who ask which server this is.
     #[inline(always)]
     pub fn begin(octets: &'b mut [u8], query: &Query<'_>, limit: usize, nsid: &[u8]) -> Reply<'b> {
+        let limit = limit.min(octets.len());
+        let copied = query.header_and_question();
         let reserved = match query.edns() {
             None => 0,
-            Some(edns) if edns.nsid => OPT_OCTETS + 4 + nsid.len(),
+            // A long name and a long identity may not fit together: then the identity is left out.
+            Some(edns) if edns.nsid && copied.len() + OPT_OCTETS + 4 + nsid.len() <= limit => {
+                OPT_OCTETS + 4 + nsid.len()
+            }
             Some(_) => OPT_OCTETS,
         };
-        let copied = query.header_and_question();
         let question_end = match octets.get_mut(..copied.len()) {
             Some(place) => {
                 place.copy_from_slice(copied);
@@ -69,12 +75,13 @@ impl<'b> Reply<'b> {
             None => 0,
         };
         Reply {
-            room: limit.min(octets.len()).saturating_sub(reserved),
+            limit,
+            room: limit.saturating_sub(reserved),
             octets,
             len: question_end,
             question_end,
             counts: [0; 3],
-            flags: query.flags() & (OPCODE_MASK | RD | CD) | QR,
+            flags: query.flags() & (OPCODE_MASK | RD) | QR,
         }
     }
 
@@ -105,14 +112,37 @@ impl<'b> Reply<'b> {
         let prefix_len = owner.len.checked_sub(suffix_len)?;
         let (mut at, mut copied) = (owner.at, 0);
         while copied < prefix_len {
-            at = self.walk(at, 0)?;
-            let end = at + 1 + usize::from(*self.octets.get(at)?);
-            let label = self.octets.get(at..end)?;
+            let (start, label) = self.label_at(at)?;
             prefix.get_mut(copied..copied + label.len())?.copy_from_slice(label);
             copied += label.len();
-            at = end;
+            at = start + label.len();
         }
         Some((Owner { at: self.walk(at, 0)?, len: suffix_len }, prefix_len))
+    }
+
+    /// True if two names in the message are the same; case does not count.
+    pub fn is_same_name(&self, a: Owner, b: Owner) -> bool {
+        let (mut a_at, mut b_at) = (a.at, b.at);
+        let mut left = a.len;
+        while a.len == b.len && left > 1 {
+            let (Some(a_label), Some(b_label)) = (self.label_at(a_at), self.label_at(b_at)) else {
+                return false;
+            };
+            if !a_label.1.eq_ignore_ascii_case(b_label.1) {
+                return false;
+            }
+            left = left.saturating_sub(a_label.1.len());
+            a_at = a_label.0 + a_label.1.len();
+            b_at = b_label.0 + b_label.1.len();
+        }
+        a.len == b.len
+    }
+
+    /// The label to which the name at `at` leads, with its length octet, and where it stands.
+    fn label_at(&self, at: usize) -> Option<(usize, &[u8])> {
+        let at = self.walk(at, 0)?;
+        let end = at + 1 + usize::from(*self.octets.get(at)?);
+        Some((at, self.octets.get(at..end)?))
     }
 
     /// The message so far; the header's flags and counts are not yet set.
@@ -224,6 +254,9 @@ impl<'b> Reply<'b> {
     #[cold]
     fn append_nsid(&mut self, nsid: &[u8]) {
         let len = nsid.len();
+        if self.len + 4 + len > self.limit {
+            return;
+        }
         let Some(option) = self.octets.get_mut(self.len..self.len + 4 + len) else { return };
         option[0..2].copy_from_slice(&3u16.to_be_bytes());
         option[2..4].copy_from_slice(&(len as u16).to_be_bytes());

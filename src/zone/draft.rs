@@ -32,6 +32,8 @@ pub mod node_flags {
     pub const CASED: u8 = 16;
     /// Has CNAME.
     pub const CNAME: u8 = 32;
+    /// What hides it is a DNAME, not a cut.
+    pub const BELOW_DNAME: u8 = 64;
 }
 
 /// One owner name, or an empty non-terminal.

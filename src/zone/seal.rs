@@ -13,11 +13,13 @@ use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{Sealer, wire_len};
 use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
 use crate::zone::fault::Faults;
+use crate::zone::rdata::canonicalize;
 use crate::zone::store::{
     NODE_HEAD, RRSET_HEAD, SLOT_DISTANCE_BITS, ShardAt, Store, TARGET_HEAD, aligned, home_of, shard_of,
     target_flags,
 };
 use crate::zone::zone::Zone;
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Nodes per shard on average: small enough that replacing a shard for one change costs microseconds, large
@@ -84,7 +86,9 @@ fn occlude(draft: &mut ZoneDraft) -> Vec<u8> {
         } else {
             continue;
         }
-        draft.nodes[i].flags |= node_flags::OCCLUDED;
+        let by_dname = parent.flags & node_flags::BELOW_DNAME != 0
+            || parent.flags & (node_flags::OCCLUDED | node_flags::CUT) == 0;
+        draft.nodes[i].flags |= node_flags::OCCLUDED | if by_dname { node_flags::BELOW_DNAME } else { 0 };
     }
     occluders
 }
@@ -119,7 +123,7 @@ fn check_apex(draft: &ZoneDraft, records: &[DraftRecord<'_>], faults: &mut Fault
             faults.error(draft.place_of_zone(), format!("the zone {} has no SOA at its apex", draft.origin()))
         }
         Some(first) => {
-            if let Some(second) = soas.find(|other| other.rdata != first.rdata) {
+            if let Some(second) = soas.find(|other| canonical(other) != canonical(first)) {
                 faults.error(draft.place(second.at), "a second SOA: a zone has one");
             }
         }
@@ -127,6 +131,16 @@ fn check_apex(draft: &ZoneDraft, records: &[DraftRecord<'_>], faults: &mut Fault
     if !records.iter().any(|record| record.rtype == RecordType::NS) {
         faults.warning(draft.place_of_zone(), format!("the zone {} has no NS at its apex", draft.origin()));
     }
+}
+
+/// RDATA as it compares: the letters of its names lowered (RFC 4034 §6.2).
+fn canonical<'d>(record: &DraftRecord<'d>) -> Cow<'d, [u8]> {
+    if !record.rdata.iter().any(u8::is_ascii_uppercase) {
+        return Cow::Borrowed(record.rdata);
+    }
+    let mut rdata = record.rdata.to_vec();
+    canonicalize(record.rtype, &mut rdata);
+    Cow::Owned(rdata)
 }
 
 /// A 32-bit field of SOA RDATA: 0 serial, 1 refresh, 2 retry, 3 expire, 4 minimum.
@@ -258,8 +272,8 @@ impl<'d> Work<'d> {
         let mut targets = Vec::new();
         let mut seen = HashSet::new();
         for record in set {
-            // Equal records are one (RFC 2181 §5).
-            if set.len() > 1 && !seen.insert(record.rdata) {
+            // Equal records are one (RFC 2181 §5), whatever the case of their names.
+            if set.len() > 1 && !seen.insert(canonical(record)) {
                 continue;
             }
             if record.ttl != ttl {
@@ -327,7 +341,7 @@ impl<'d> Work<'d> {
         for (rtype, what) in [(RecordType::CNAME, "CNAME"), (RecordType::DNAME, "DNAME")] {
             let mut set = of(rtype);
             if let Some(first) = set.next()
-                && let Some(second) = set.find(|other| other.rdata != first.rdata)
+                && let Some(second) = set.find(|other| canonical(other) != canonical(first))
             {
                 faults.error(self.draft.place(second.at), format!("a second {what} at {}", self.shown()));
             }

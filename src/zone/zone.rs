@@ -160,12 +160,30 @@ impl Zone {
 
     /// Where a name found in this zone's data leads; `key` is overwritten.
     pub fn locate_target(&self, target: &Target<'_>, key: &mut NameKey) -> Place<'_> {
-        let mut name = [0u8; NAME_OCTETS_MAX];
-        let (labels, origin) = (target.key.len(), self.origin_key.as_wire());
-        let Some(place) = name.get_mut(..labels + origin.len()) else { return Place::Absent };
-        place[..labels].copy_from_slice(target.key);
-        place[labels..].copy_from_slice(origin);
-        self.locate_name(&name, key).unwrap_or(Place::Absent)
+        match self.read_target(target, key) {
+            Some(()) => self.locate(key),
+            None => Place::Absent,
+        }
+    }
+
+    /// The node that has the addresses of a name found in this zone's data: itself, or the wildcard that stands
+    /// in for it; below a zone cut too, where they are glue, but not below a DNAME. `key` is overwritten.
+    pub fn host(&self, target: &Target<'_>, key: &mut NameKey) -> Option<Node<'_>> {
+        if let Some(node) = self.find(target.hash, target.key) {
+            return (!node.has(node_flags::BELOW_DNAME)).then_some(node);
+        }
+        self.read_target(target, key)?;
+        let mut encloser = self.apex();
+        let mut depth = self.origin_labels;
+        while depth + 1 < key.label_count() && !encloser.has(node_flags::DNAME) {
+            let Some(node) = self.find(key.hash_at(&self.seed, depth + 1), self.relative(key, depth + 1))
+            else {
+                break;
+            };
+            encloser = node;
+            depth += 1;
+        }
+        if encloser.has(node_flags::DNAME) { None } else { self.wildcard_child(encloser, key, depth) }
     }
 
     /// Where the wire-form name at the start of `name` leads; `None` if it is not at or below the apex. `key` is
@@ -228,15 +246,31 @@ impl Zone {
             }
             depth += 1;
         }
-        if !encloser.has(node_flags::WILDCARD_CHILD) {
-            return Place::Absent;
-        }
-        let hash = self.seed.wildcard(name.hash_at(&self.seed, depth));
-        let parent = encloser.key();
-        match self.store.find(hash, |key| key.strip_prefix(b"\x01*").is_some_and(|rest| rest == parent)) {
+        match self.wildcard_child(encloser, name, depth) {
             Some(node) => Place::Wildcard(node),
             None => Place::Absent,
         }
+    }
+
+    /// The `*` below `parent`, which is the suffix of `depth` labels of `name`.
+    fn wildcard_child(&self, parent: Node<'_>, name: &NameKey, depth: usize) -> Option<Node<'_>> {
+        if !parent.has(node_flags::WILDCARD_CHILD) {
+            return None;
+        }
+        let hash = self.seed.wildcard(name.hash_at(&self.seed, depth));
+        self.store.find(hash, |key| key.strip_prefix(b"\x01*").is_some_and(|rest| rest == parent.key()))
+    }
+
+    /// Reads and hashes a target's whole name.
+    fn read_target(&self, target: &Target<'_>, key: &mut NameKey) -> Option<()> {
+        let mut name = [0u8; NAME_OCTETS_MAX];
+        let (labels, origin) = (target.key.len(), self.origin_key.as_wire());
+        let place = name.get_mut(..labels + origin.len())?;
+        place[..labels].copy_from_slice(target.key);
+        place[labels..].copy_from_slice(origin);
+        key.read(&name)?;
+        key.hash(&self.seed);
+        Some(())
     }
 }
 

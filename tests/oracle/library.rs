@@ -4,7 +4,7 @@
 use hivedns::answer::{self, Bounds, Outcome, Scratch, Verdict};
 use hivedns::base::limits::MESSAGE_OCTETS_MAX;
 use hivedns::catalog::delta::{Delta, ZoneContent};
-use hivedns::catalog::snapshot::Snapshot;
+use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
 use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::name::Name;
@@ -66,16 +66,19 @@ impl Library {
         let bounds = |udp| Bounds { limit: limit(udp), udp_payload_max: UDP_PAYLOAD_MAX };
         let Outcome { verdict, .. } = match accept(message, &mut self.key) {
             Accepted::Ignore => return None,
-            Accepted::Refuse(refusal) => {
-                let bounds = bounds(refusal.head.udp_limit(UDP_PAYLOAD_MAX.into()));
-                answer::refuse(&self.snapshot, &refusal, &mut self.buffer, bounds)
+            Accepted::Refuse(shape, rcode) => {
+                let query = shape.of(message);
+                let bounds = bounds(query.udp_limit(UDP_PAYLOAD_MAX.into()));
+                answer::refuse(&self.snapshot, &query, rcode, &mut self.buffer, bounds)
             }
-            Accepted::Query(query) => {
+            Accepted::Query(shape) => {
                 self.key.hash(self.snapshot.seed());
-                let bounds = bounds(query.head().udp_limit(UDP_PAYLOAD_MAX.into()));
+                let query = shape.of(message);
+                let bounds = bounds(query.udp_limit(UDP_PAYLOAD_MAX.into()));
                 let Library { snapshot, scratch, key, buffer } = self;
-                let route = answer::route(snapshot, &query, key);
-                answer::answer(snapshot, route, &query, key, scratch, buffer, bounds)
+                let route = answer::route(snapshot, &shape, key, ZoneNumber::default());
+                let way = (route, route.hint(snapshot, key));
+                answer::answer(snapshot, way, &query, key, scratch, buffer, bounds)
             }
         };
         match verdict {

@@ -1,0 +1,128 @@
+//! The whole pure path on one desk: records in, zones sealed, a snapshot made, messages answered. No
+//! socket, no thread.
+
+use hivedns::answer::{self, Bounds, Scratch, Verdict};
+use hivedns::catalog::delta::{Delta, ZoneContent};
+use hivedns::catalog::snapshot::Snapshot;
+use hivedns::catalog::state::State;
+use hivedns::wire::key::{HashSeed, NameKey};
+use hivedns::wire::name::Name;
+use hivedns::wire::query::{Accepted, accept};
+use hivedns::wire::rtype::RecordType;
+use hivedns::zone::Zone;
+use hivedns::zone::draft::ZoneDraft;
+use hivedns::zone::fault::{Faults, place_in};
+use hivedns::zone::master::{self, Disk, Options};
+use hivedns::zone::seal::seal;
+use hivedns::zone::sink::{Record as Given, RecordSink};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Octets of UDP payload that replies offer.
+pub const UDP_PAYLOAD: u16 = 1232;
+
+/// A fixed seed: a test that fails shall fail again.
+pub fn seed() -> HashSeed {
+    HashSeed::new(*b"a seed for tests")
+}
+
+/// A record as it is handed to a draft: names in wire form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub owner: Vec<u8>,
+    pub rtype: u16,
+    pub ttl: u32,
+    pub rdata: Vec<u8>,
+}
+
+/// Seals records.
+pub fn zone(origin: &[u8], entries: &[Entry]) -> Result<Zone, String> {
+    let origin = Name::from_wire(origin).map_err(|e| e.to_string())?;
+    let mut draft = ZoneDraft::new(&origin, seed());
+    for (line, entry) in (1u32..).zip(entries) {
+        let Entry { owner, rtype, ttl, rdata } = entry;
+        draft
+            .record(Given { owner, rtype: RecordType(*rtype), ttl: *ttl, rdata }, &place_in("test", line, 1));
+    }
+    let (zone, faults) = seal(draft);
+    zone.ok_or_else(|| told(&faults))
+}
+
+/// Reads and seals a master file.
+pub fn zone_of_text(origin: &str, text: &str) -> Result<Zone, String> {
+    let origin = Name::parse(origin).map_err(|e| e.to_string())?;
+    let (mut draft, mut faults) = (ZoneDraft::new(&origin, seed()), Faults::default());
+    let options = Options { origin: &origin, ttl: None };
+    let file: Arc<Path> = Arc::from(Path::new("test"));
+    master::read(Box::new(text.as_bytes()), file, options, &Disk, &mut draft, &mut faults);
+    let (zone, sealing) = seal(draft);
+    faults.absorb(sealing);
+    zone.filter(|_| faults.errors() == 0).ok_or_else(|| told(&faults))
+}
+
+fn told(faults: &Faults) -> String {
+    faults.iter().map(|fault| format!("{fault}\n")).collect()
+}
+
+/// All zones of a test as one snapshot.
+pub fn snapshot(identity: &str, zones: impl IntoIterator<Item = Zone>) -> Snapshot {
+    let mut state = State::new(seed(), 16);
+    state.apply(Delta::Identify { identity: identity.into() });
+    for zone in zones {
+        let origin = zone.origin().clone();
+        state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::new(zone)) });
+    }
+    state.snapshot()
+}
+
+/// Answers messages one by one from one snapshot.
+pub struct Desk {
+    pub snapshot: Snapshot,
+    key: Box<NameKey>,
+    scratch: Box<Scratch>,
+    buffer: Vec<u8>,
+}
+
+impl Desk {
+    pub fn new(snapshot: Snapshot) -> Desk {
+        Desk { snapshot, key: Box::default(), scratch: Box::default(), buffer: vec![0; 65_535] }
+    }
+
+    /// The reply to a message, as over TCP.
+    pub fn answer(&mut self, message: &[u8]) -> Option<&[u8]> {
+        self.answer_within(message, 65_535)
+    }
+
+    /// The reply to a message as over UDP: bounded by what the message says that its sender takes.
+    pub fn answer_datagram(&mut self, message: &[u8]) -> Option<&[u8]> {
+        let limit = match accept(message, &mut self.key) {
+            Accepted::Query(shape) | Accepted::Refuse(shape, _) => {
+                shape.of(message).udp_limit(UDP_PAYLOAD.into())
+            }
+            Accepted::Ignore => return None,
+        };
+        self.answer_within(message, limit)
+    }
+
+    /// The reply to a message, of at most `limit` octets.
+    pub fn answer_within(&mut self, message: &[u8], limit: usize) -> Option<&[u8]> {
+        let Desk { snapshot, key, scratch, buffer } = self;
+        let bounds = Bounds { limit, udp_payload_max: UDP_PAYLOAD };
+        let outcome = match accept(message, key) {
+            Accepted::Query(shape) => {
+                key.hash(snapshot.seed());
+                let route = answer::route(snapshot, &shape, key);
+                let way = (route, route.hint(snapshot, key));
+                answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds)
+            }
+            Accepted::Refuse(shape, rcode) => {
+                answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds)
+            }
+            Accepted::Ignore => return None,
+        };
+        match outcome.verdict {
+            Verdict::Reply(len) => self.buffer.get(..len),
+            Verdict::Drop => None,
+        }
+    }
+}

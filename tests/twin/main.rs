@@ -1,0 +1,143 @@
+//! The server's pure path against its naive twin, over random zones and questions: what is fast must say what
+//! is obviously right says.
+//!
+//! `cargo test --test twin`; `PROPTEST_CASES=100000` for a long run. A case that failed becomes a test of its
+//! own in tests/answers or beside the code that was wrong.
+#![allow(unreachable_pub, reason = "a test program has no outside")]
+
+mod chance;
+mod naive;
+#[path = "../oracle/mod.rs"]
+mod oracle;
+mod sets;
+#[path = "../support/mod.rs"]
+mod support;
+
+use chance::Question;
+use hivedns::wire::key::NameKey;
+use hivedns::zone;
+use naive::{Expected, Place};
+use oracle::message::{self, Edns, Message, Record};
+use oracle::names;
+use oracle::render;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use support::desk::{self, Desk};
+
+/// Random zones of one run; each is asked about two dozen names.
+const CASES: u32 = 4_000;
+
+fn config() -> ProptestConfig {
+    let cases = ProptestConfig::default().cases;
+    // Only a larger number from the environment counts: the default is for smaller cases than these.
+    ProptestConfig { cases: cases.max(CASES), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+fn desk_of(zones: &[naive::Zone]) -> Desk {
+    let sealed = zones
+        .iter()
+        .map(|zone| desk::zone(&zone.origin, &zone.entries).unwrap_or_else(|faults| panic!("{faults}")));
+    Desk::new(desk::snapshot("twin", sealed.collect::<Vec<_>>()))
+}
+
+fn query(question: &Question) -> Vec<u8> {
+    let edns = Edns { payload: 1232, dnssec_ok: false, version: 0, options: Vec::new() };
+    message::query(7, 0, &question.name, question.qtype, 1, question.edns.then_some(&edns))
+}
+
+fn expected_of(reply: &Message) -> Expected {
+    Expected { rcode: reply.rcode(), aa: reply.flags & message::AA != 0, sections: reply.sections.clone() }
+}
+
+fn shown(expected: &Expected) -> String {
+    let records =
+        |section: &Vec<Record>| section.iter().map(|r| format!("  {}\n", render::record(r))).collect();
+    let [answer, authority, additional]: [String; 3] = [0, 1, 2].map(|i| records(&expected.sections[i]));
+    format!(
+        "rcode {} aa {}\n{answer} authority\n{authority} additional\n{additional}",
+        expected.rcode, expected.aa
+    )
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_answer_is_that_of_the_naive_twin((zones, questions) in chance::case()) {
+        let mut desk = desk_of(&zones);
+        for question in &questions {
+            let lowered = names::lowered(&question.name);
+            let mut expected = naive::answer(&zones, &lowered, question.qtype);
+            let octets = desk.answer(&query(question)).expect("a query gets an answer");
+            let reply = message::decode(octets).unwrap_or_else(|why| panic!("{why}: {octets:?}"));
+            let mut got = expected_of(&reply);
+            // The order of records within answer and authority is that of the chain; glue may come in any.
+            [&mut expected, &mut got].into_iter().for_each(|side| side.sections[2].sort());
+            prop_assert!(got == expected, "{question:?}\ngot {}\nexpected {}", shown(&got), shown(&expected));
+            prop_assert_eq!(reply.question, Some((question.name.clone(), question.qtype, 1)));
+            prop_assert_eq!(reply.opt.is_some(), question.edns);
+            prop_assert_eq!(reply.flags & message::TC, 0);
+        }
+    }
+
+    #[test]
+    fn a_small_limit_costs_whole_sets_and_sets_tc_for_those_that_matter((zones, questions) in chance::case(), spare in 0usize..300) {
+        let mut desk = desk_of(&zones);
+        for question in &questions {
+            let query = query(question);
+            let full = message::decode(desk.answer(&query).expect("an answer")).expect("well formed");
+            let limit = query.len() + 11 + spare;
+            let octets = desk.answer_within(&query, limit).expect("an answer").to_vec();
+            prop_assert!(octets.len() <= limit, "{} octets, {limit} allowed", octets.len());
+            let cut = message::decode(&octets).map_err(TestCaseError::fail)?;
+            if full.octets <= limit {
+                prop_assert_eq!(&cut, &full);
+                continue;
+            }
+            let truncated = cut.flags & message::TC != 0;
+            for (section, (cut, full)) in cut.sections.iter().zip(&full.sections).enumerate() {
+                let (cut, full) = (by_set(cut), by_set(full));
+                for (set, records) in &cut {
+                    prop_assert_eq!(Some(records), full.get(set), "a set in part: {:?}", set);
+                }
+                prop_assert!(section == 2 || truncated || cut == full, "section {} lacks a set without TC", section);
+            }
+        }
+    }
+
+    #[test]
+    fn every_name_is_where_the_naive_twin_finds_it((zones, questions) in chance::case()) {
+        let zone = &zones[0];
+        let sealed = desk::zone(&zone.origin, &zone.entries).map_err(TestCaseError::fail)?;
+        let absolute = |node: zone::store::Node<'_>| [node.key(), &zone.origin].concat();
+        let mut known: Vec<_> = sealed.nodes().map(absolute).collect();
+        known.sort();
+        let expected: Vec<_> = zone.names.keys().cloned().collect();
+        prop_assert_eq!(&known, &expected);
+        let mut key = NameKey::default();
+        for name in questions.iter().map(|question| &question.name).chain(&known) {
+            let got = sealed.locate_name(name, &mut key).map(|place| match place {
+                zone::Place::Node(node) => Place::Node(absolute(node)),
+                zone::Place::BelowCut(node) => Place::BelowCut(absolute(node)),
+                zone::Place::BelowDname(node) => Place::BelowDname(absolute(node)),
+                zone::Place::Wildcard(node) => Place::Wildcard(absolute(node)),
+                zone::Place::Absent => Place::Absent,
+            });
+            let lowered = names::lowered(name);
+            let expected = names::is_within(&lowered, &zone.origin).then(|| zone.locate(&lowered));
+            prop_assert_eq!(got, expected, "{}", names::to_text(name));
+            if let Some(relative) = lowered.strip_suffix(&zone.origin[..]).filter(|_| names::is_within(&lowered, &zone.origin)) {
+                let found = sealed.find(key.full_hash(), relative).map(absolute);
+                prop_assert_eq!(found, zone.names.contains_key(&lowered).then_some(lowered));
+            }
+        }
+    }
+}
+
+fn by_set(section: &[Record]) -> BTreeMap<(Vec<u8>, u16), Vec<&Record>> {
+    let mut sets: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for record in section {
+        sets.entry((record.owner.clone(), record.rtype)).or_default().push(record);
+    }
+    sets
+}
