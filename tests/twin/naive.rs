@@ -139,27 +139,40 @@ impl Zone {
     }
 
     /// Addresses of the names in `set`, which the asker will want next.
-    fn additional(&self, set: &[Record], glue: bool, out: &mut Vec<Record>) {
+    fn additional(&self, set: &[Record], out: &mut Vec<Record>) {
         let mut done = BTreeSet::new();
         for host in set.iter().filter_map(target) {
             if !is_within(host, &self.origin) || !done.insert(host.to_vec()) {
                 continue;
             }
-            let is_cut = |name: &Wire| *name != self.origin && self.set(name, NS).is_some();
-            let node = match self.locate(host) {
-                // A cut's addresses are glue.
-                Place::Node(node) if glue || !is_cut(&node) => node,
-                Place::BelowCut(_) | Place::BelowDname(_) if glue && self.names.contains_key(host) => {
-                    host.to_vec()
-                }
-                Place::Wildcard(node) => node,
-                Place::Node(_) | Place::BelowCut(_) | Place::BelowDname(_) | Place::Absent => continue,
-            };
+            let Some(node) = self.host(host) else { continue };
             // CHOICE: aliases are not followed for additional data.
             for rtype in [A, AAAA] {
                 out.extend(self.set(&node, rtype).into_iter().flatten().map(|r| renamed(r, host)));
             }
         }
+    }
+
+    /// The node with a host's addresses. CHOICE: what lies below a cut is told as glue, be it a wildcard's.
+    fn host(&self, host: &[u8]) -> Option<Wire> {
+        if self.names.contains_key(host) {
+            return (!matches!(self.locate(host), Place::BelowDname(_))).then(|| host.to_vec());
+        }
+        let mut encloser = host.to_vec();
+        while encloser != self.origin && !self.names.contains_key(&encloser) {
+            encloser = parent(&encloser).expect("the origin lies above");
+        }
+        let mut above = encloser.clone();
+        loop {
+            if self.set(&above, DNAME).is_some() {
+                return None;
+            }
+            if above == self.origin {
+                break;
+            }
+            above = parent(&above).expect("the origin lies above");
+        }
+        Some(star(&encloser)).filter(|star| self.names.contains_key(star))
     }
 }
 
@@ -179,7 +192,7 @@ pub fn answer(zones: &[Zone], qname: &[u8], qtype: u16) -> Expected {
 }
 
 fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u16 {
-    let mut passed = BTreeSet::new();
+    let mut passed: Vec<(Wire, Wire)> = Vec::new();
     for steps in 0.. {
         let (node, is_node) = match zone.locate(&name) {
             Place::Node(node) if node != zone.origin && qtype != DS && zone.set(&node, NS).is_some() => {
@@ -205,7 +218,7 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
                     expected.sections[0].extend(found);
                 }
                 if matches!(set[0].rtype, NS | MX | SRV) {
-                    zone.additional(set, false, &mut expected.sections[2]);
+                    zone.additional(set, &mut expected.sections[2]);
                 }
                 return 0;
             }
@@ -213,10 +226,16 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
                 return absent(zone, 0, expected);
             }
         }
-        // An alias. CHOICE: a chain that loops or is too long ends with what it has.
-        if !passed.insert(name.clone()) || steps == ALIASES_MAX {
+        // An alias. CHOICE: a chain that loops or is too long ends with what it has; a wildcard that leads a name
+        // to itself is told twice, as NSD and Knot do.
+        let by_node = passed.iter().filter(|(by, _)| *by == node).count();
+        let is_loop = passed.iter().any(|(_, passed)| *passed == name);
+        if (is_loop && !(is_node && by_node == 1 && node.starts_with(b"\x01*") && node != name))
+            || steps == ALIASES_MAX
+        {
             return 0;
         }
+        passed.push((node.clone(), name.clone()));
         if is_node {
             let cname = &zone.names[&node][&CNAME][0];
             expected.sections[0].push(renamed(cname, &name));
@@ -228,12 +247,13 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
             }
             let mut to = name[..name.len() - node.len()].to_vec();
             to.extend_from_slice(&dname.rdata);
+            // CHOICE: a name that grows with every round is a loop, and ends as one.
             if to.len() > 255 {
-                return 6;
+                return if by_node > 0 { 0 } else { 6 };
             }
             let synthesised = Record { owner: name, rtype: CNAME, rdata: to.clone(), ..dname.clone() };
             expected.sections[0].push(synthesised);
-            if matches!(qtype, CNAME | ANY) {
+            if qtype == CNAME {
                 return 0;
             }
             name = to;
@@ -248,7 +268,7 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
 fn refer(zone: &Zone, cut: &[u8], expected: &mut Expected) -> u16 {
     let set = &zone.names[cut][&NS];
     expected.sections[1].extend(set.iter().cloned());
-    zone.additional(set, true, &mut expected.sections[2]);
+    zone.additional(set, &mut expected.sections[2]);
     0
 }
 
