@@ -34,7 +34,7 @@ fn serve(config: Config, inputs: Inputs) -> ExitCode {
     let introduction = introduction(&config);
     let outcome = Server::bind(config, inputs).and_then(|server| {
         let _ = show(&introduction);
-        server.run(|_| {})
+        server.run()
     });
     match outcome {
         Ok(()) => ExitCode::from(EXIT_OK),

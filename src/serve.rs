@@ -2,14 +2,15 @@
 
 use crate::base::config::{Config, Inputs};
 use crate::base::limits;
-use crate::base::metrics::{WorkerCounters, ZONE_SLOTS};
+use crate::base::metrics::ZONE_SLOTS;
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
 use crate::control::status::Status;
 use crate::control::{self, Control, Event};
 use crate::loader::Loader;
 use crate::os::listen::{self, Pair};
-use crate::os::{affinity, entropy};
+use crate::os::{affinity, entropy, privileges};
+use crate::services::{Insight, Services};
 use crate::wire::key::HashSeed;
 use crate::worker::{Settings, Sockets, Worker};
 use arc_swap::ArcSwap;
@@ -17,7 +18,7 @@ use crossbeam::channel::{Sender, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
 /// Why the server did not start: one line that says what failed and what to do.
@@ -38,15 +39,7 @@ pub struct Server {
     config: Config,
     addresses: Vec<SocketAddr>,
     sockets: Vec<Sockets>,
-}
-
-/// What the services thread may look at.
-#[derive(Clone)]
-pub struct Insight {
-    /// The server's state.
-    pub status: Arc<ArcSwap<Status>>,
-    /// The counters of each worker.
-    pub counters: Vec<Arc<WorkerCounters>>,
+    http: TcpListener,
 }
 
 impl Server {
@@ -59,14 +52,17 @@ impl Server {
         let mut sockets: Vec<Sockets> = (0..workers).map(|_| Sockets::default()).collect();
         let mut addresses = Vec::new();
         for &address in &config.server.listen {
-            let pairs = listen::open(address, workers).map_err(|error| cannot_listen(address, &error))?;
+            let pairs = listen::open(address, workers)
+                .map_err(|error| cannot_listen("server.listen", "--listen", address, &error))?;
             addresses.extend(pairs.first().and_then(|pair| pair.udp.local_addr().ok()));
             for (Pair { udp, tcp }, worker) in pairs.into_iter().zip(&mut sockets) {
                 worker.udp.push(udp);
                 worker.tcp.push(tcp);
             }
         }
-        Ok(Server { inputs, config, addresses, sockets })
+        let http = listen_to_http(config.http.listen)
+            .map_err(|error| cannot_listen("http.listen", "--http", config.http.listen, &error))?;
+        Ok(Server { inputs, config, addresses, sockets, http })
     }
 
     /// The addresses it listens on.
@@ -74,9 +70,17 @@ impl Server {
         &self.addresses
     }
 
-    /// Answers until it is told to stop; `started` is called with what may be watched meanwhile.
-    pub fn run(self, started: impl FnOnce(Insight)) -> Result<(), StartError> {
+    /// Gives up all rights that it no longer needs, and answers until it is told to stop. **No other thread may
+    /// have been started before.**
+    pub fn run(self) -> Result<(), StartError> {
         let failed = |what: &str, error: io::Error| StartError(format!("cannot {what}: {error}"));
+        let user = &self.config.server.user;
+        if !user.is_empty() {
+            privileges::drop_to(user).map_err(|error| StartError(format!("server.user: {error}")))?;
+        }
+        let udp: io::Result<Vec<UdpSocket>> =
+            self.sockets.iter().flat_map(|sockets| &sockets.udp).map(UdpSocket::try_clone).collect();
+        let udp = udp.map_err(|error| failed("duplicate a socket", error))?;
         let seed = HashSeed::new(entropy::random().map_err(|error| failed("draw random numbers", error))?);
         let (sender, events) = unbounded();
         listen_to_signals(sender.clone()).map_err(|error| failed("listen to signals", error))?;
@@ -94,10 +98,13 @@ impl Server {
             .map_err(|error| failed("start the workers", error))?;
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
-        let insight = Insight { status: Arc::clone(&status), counters };
+        let insight = Insight { status: Arc::clone(&status), counters, udp };
         let control = Control::new((self.inputs, self.config), state, publisher, loader, workers, status);
-        started(insight);
+        let services = Services::start(self.http, insight)
+            .map_err(|error| failed("start the services thread", error))?;
         control.run(&events);
+        // Last: probes see that the server stops.
+        services.finish();
         Ok(())
     }
 }
@@ -144,14 +151,23 @@ fn listen_to_signals(events: Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> StartError {
+fn listen_to_http(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// `key` and `flag` are what the address comes from.
+fn cannot_listen(key: &str, flag: &str, address: SocketAddr, error: &io::Error) -> StartError {
     let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => "another program has this port: stop it, or choose another with --listen",
+        io::ErrorKind::AddrInUse => "another program has this port: stop it, or choose another with",
         io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need root or CAP_NET_BIND_SERVICE: or choose another with --listen"
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE: or choose another with"
         }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address: see `ip address`",
-        _ => return StartError(format!("cannot listen on {address}: {error}")),
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address, see `ip address`: choose another with"
+        }
+        _ => return StartError(format!("{key}: cannot listen on {address}: {error}")),
     };
-    StartError(format!("cannot listen on {address}: {error}; {advice}"))
+    StartError(format!("{key}: cannot listen on {address}: {error}; {advice} {flag}"))
 }

@@ -3,19 +3,24 @@
 use crate::wire::key::NameKey;
 use crate::wire::reply::{Full, Owner, Reply, Section};
 use crate::wire::rtype::RecordType;
-use crate::zone::store::{Node, Rrset, Target, node_flags, target_flags};
-use crate::zone::{Place, Zone};
+use crate::zone::Zone;
+use crate::zone::store::{Rrset, Target, node_flags, target_flags};
 
-/// Names whose addresses one answer may add: more would not fit in a UDP answer, and comparing each with all
-/// before it must stay cheap.
-const ADDED_MAX: usize = 32;
+/// Names whose addresses one answer may add: over UDP no more fit, and over TCP comparing each with all before
+/// it must not stall the worker.
+const ADDED_MAX: usize = 256;
 
 /// The names whose addresses are in the answer already, by their hashes: a wildcard may be host to several, so
 /// its node tells too little.
-#[derive(Default)]
 pub(super) struct Added {
     hashes: [u64; ADDED_MAX],
     count: usize,
+}
+
+impl Default for Added {
+    fn default() -> Added {
+        Added { hashes: [0; ADDED_MAX], count: 0 }
+    }
 }
 
 impl Added {
@@ -39,37 +44,37 @@ impl Added {
     }
 }
 
-/// Whether addresses below a cut may be told.
+/// What the set is in the answer that gets the addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Below {
-    /// As glue of a referral.
-    Glue,
-    /// Never: the zone is not authoritative for them.
-    No,
+pub(super) enum Kind {
+    /// The name servers of a referral: some of their addresses are required.
+    Referral,
+    /// What was asked for.
+    Answer,
 }
 
-/// Adds the addresses of the names that `rrset`, which stands at `start` in the reply, leads to. Required glue
-/// comes first and is missed by TC; what else does not fit is left out without a word.
+/// Adds the addresses of the names that `rrset`, which stands at `start` in the reply, leads to: as far as this
+/// zone has them, be it as glue below a cut. Required glue comes first and is missed by TC; what else does not
+/// fit is left out without a word.
 pub(super) fn add(
     zone: &Zone,
     rrset: &Rrset<'_>,
     start: usize,
-    below: Below,
+    kind: Kind,
     (added, key): (&mut Added, &mut NameKey),
     reply: &mut Reply<'_>,
 ) {
     added.clear();
-    if below == Below::Glue {
-        for target in rrset.targets().filter(|target| target.flags & target_flags::REQUIRED_GLUE != 0) {
-            if addresses(zone, &target, start, below, (added, key), reply).is_err() {
-                reply.set_truncated();
-                return;
-            }
+    let is_required =
+        |target: &Target<'_>| kind == Kind::Referral && target.flags & target_flags::REQUIRED_GLUE != 0;
+    for target in rrset.targets().filter(|target| is_required(target)) {
+        if addresses(zone, &target, start, (added, key), reply).is_err() {
+            reply.set_truncated();
+            return;
         }
     }
-    for target in rrset.targets().filter(|t| below == Below::No || t.flags & target_flags::REQUIRED_GLUE == 0)
-    {
-        if addresses(zone, &target, start, below, (added, key), reply).is_err() {
+    for target in rrset.targets().filter(|target| !is_required(target)) {
+        if addresses(zone, &target, start, (added, key), reply).is_err() {
             return;
         }
     }
@@ -79,12 +84,11 @@ fn addresses(
     zone: &Zone,
     target: &Target<'_>,
     start: usize,
-    below: Below,
     (added, key): (&mut Added, &mut NameKey),
     reply: &mut Reply<'_>,
 ) -> Result<(), Full> {
     let owner = Owner { at: start + target.at, len: target.key.len() + zone.origin_len() };
-    let Some(node) = host(zone, target, below, key) else { return Ok(()) };
+    let Some(node) = zone.host(target, key) else { return Ok(()) };
     if node.has(node_flags::CNAME) || !added.insert(target.hash) {
         return Ok(());
     }
@@ -94,16 +98,4 @@ fn addresses(
         }
     }
     Ok(())
-}
-
-/// The node that has the target's addresses: itself, or the wildcard that stands in for it.
-fn host<'z>(zone: &'z Zone, target: &Target<'_>, below: Below, key: &mut NameKey) -> Option<Node<'z>> {
-    match zone.find(target.hash, target.key) {
-        Some(node) if below == Below::No && node.has(node_flags::OCCLUDED | node_flags::CUT) => None,
-        Some(node) => Some(node),
-        None => match zone.locate_target(target, key) {
-            Place::Wildcard(node) => Some(node),
-            Place::Node(_) | Place::BelowCut(_) | Place::BelowDname(_) | Place::Absent => None,
-        },
-    }
 }

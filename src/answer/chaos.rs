@@ -9,16 +9,16 @@ use crate::wire::rtype::{Class, RecordType};
 
 const VERSION: &str = concat!("hivedns ", env!("CARGO_PKG_VERSION"));
 
-/// Answers TXT for `hostname.bind`, `id.server`, `version.bind` and `version.server`; all else is refused.
+/// Answers TXT for `hostname.bind`, `id.server`, `version.bind` and `version.server`; all else is refused. Not
+/// authoritative: there is no such zone.
 pub(super) fn answer(snapshot: &Snapshot, query: &Query<'_>, key: &NameKey, reply: &mut Reply<'_>) -> Rcode {
     let text = match key.as_wire() {
         b"\x08hostname\x04bind\0" | b"\x02id\x06server\0" => snapshot.identity(),
         b"\x07version\x04bind\0" | b"\x07version\x06server\0" => VERSION.as_bytes(),
         _ => return Rcode::Refused,
     };
-    reply.set_authoritative();
     if !matches!(query.qtype(), RecordType::TXT | RecordType::ANY) {
-        return Rcode::NoError;
+        return Rcode::Refused;
     }
     let owner = reply.question();
     let len = [text.len() as u8];

@@ -1,7 +1,7 @@
 //! From where a name leads to what is said about it, along aliases, within one zone.
 
 use crate::answer::Scratch;
-use crate::answer::additional::{self, Added, Below};
+use crate::answer::additional::{self, Added, Kind};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
@@ -88,7 +88,7 @@ impl<'a, 'b> Chase<'a, 'b> {
 
     /// Follows a name to its end. The code is that of the last name (RFC 6604 §3), the AA bit that of the first
     /// (RFC 1035 §4.1.1).
-    #[inline]
+    #[inline(never)]
     pub(super) fn follow(mut self, mut place: Place<'a>, mut owner: Owner) -> Rcode {
         loop {
             let step = match place {
@@ -137,8 +137,15 @@ impl<'a, 'b> Chase<'a, 'b> {
         match self.reply.append(Section::Answer, &rrset.sealed(), owner) {
             Err(_) => self.reply.set_truncated(),
             Ok(start) => {
-                if matches!(rrset.rtype(), RecordType::NS | RecordType::MX | RecordType::SRV) {
-                    additional::add(self.zone, rrset, start, Below::No, (self.added, self.key), self.reply);
+                if rrset.has_targets() && rrset.rtype() != RecordType::CNAME {
+                    additional::add(
+                        self.zone,
+                        rrset,
+                        start,
+                        Kind::Answer,
+                        (self.added, self.key),
+                        self.reply,
+                    );
                 }
             }
         }
@@ -192,7 +199,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         let Ok(at) = self.reply.append_record(Section::Answer, owner, record, &parts) else {
             return truncated(self.reply);
         };
-        if matches!(self.qtype, RecordType::CNAME | RecordType::ANY) {
+        if self.qtype == RecordType::CNAME {
             return Step::Done(Rcode::NoError);
         }
         let name = self.reply.written().get(at..at + len).unwrap_or_default();
@@ -212,7 +219,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         match self.reply.append(Section::Authority, &ns.sealed(), owner) {
             Err(_) => self.reply.set_truncated(),
             Ok(start) => {
-                additional::add(self.zone, &ns, start, Below::Glue, (self.added, self.key), self.reply);
+                additional::add(self.zone, &ns, start, Kind::Referral, (self.added, self.key), self.reply);
             }
         }
         Step::Done(Rcode::NoError)

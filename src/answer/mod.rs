@@ -18,10 +18,10 @@ use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::{Query, Shape};
-use crate::wire::reply::Reply;
+use crate::wire::reply::{Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
-use crate::zone::store::Hint;
+use crate::zone::store::{Hint, Rrset};
 
 /// What a worker keeps from answer to answer, so that answering allocates nothing.
 #[derive(Default)]
@@ -97,25 +97,44 @@ impl Route {
     }
 }
 
-/// Finds what a query is for. `key` is the name asked for, hashed with the snapshot's seed.
-#[inline]
-pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey) -> Route {
-    match shape.qclass() {
-        Class::IN => {}
-        Class::CH => return Route::Chaos,
-        _ => return Route::Nowhere(Rcode::Refused),
+/// Finds what a query is for. `key` is the name asked for, hashed with the snapshot's seed; `guess` is the zone
+/// of the query before, or any.
+#[inline(always)]
+pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey, guess: ZoneNumber) -> Route {
+    let (qtype, qclass) = (shape.qtype(), shape.qclass());
+    if qclass != Class::IN || qtype == RecordType::DS || qtype.is_transfer() {
+        return route_rare(snapshot, qtype, qclass, key);
     }
-    if shape.qtype().is_meta() && shape.qtype() != RecordType::ANY {
-        return Route::Nowhere(refuse_meta(shape.qtype()));
-    }
-    match zone_for(snapshot, key, shape.qtype()) {
-        None => Route::Nowhere(Rcode::Refused),
-        Some(number) => Route::Zone(number),
+    snapshot.find(key, guess).map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
+}
+
+#[cold]
+fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameKey) -> Route {
+    let zone = match (qclass, qtype) {
+        (Class::CH, _) => return Route::Chaos,
+        // Transfers are not offered.
+        (Class::IN | Class::ANY, RecordType::AXFR | RecordType::IXFR) => {
+            return Route::Nowhere(Rcode::NotImp);
+        }
+        (Class::IN | Class::ANY, RecordType::DS) => zone_for_ds(snapshot, key),
+        (Class::IN | Class::ANY, _) => snapshot.find_at(key, key.label_count()),
+        _ => None,
+    };
+    zone.map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
+}
+
+/// The nearest zone above the name; at an apex the zone above the cut, which holds the DS (RFC 4035 §3.1.4.1).
+fn zone_for_ds(snapshot: &Snapshot, key: &NameKey) -> Option<ZoneNumber> {
+    let nearest = snapshot.find_at(key, key.label_count())?;
+    let at_apex = snapshot.entry(nearest).is_some_and(|entry| entry.labels() == key.label_count());
+    match key.label_count().checked_sub(1) {
+        Some(above) if at_apex => snapshot.find_at(key, above).or(Some(nearest)),
+        _ => Some(nearest),
     }
 }
 
 /// Answers a query into `buffer`. `key` and `route` are as for and from [`route`], `hint` is the route's.
-#[inline]
+#[inline(always)]
 pub fn answer(
     snapshot: &Snapshot,
     (route, hint): (Route, Hint),
@@ -132,7 +151,14 @@ pub fn answer(
             let entry = snapshot.entry(number);
             zone = entry.map(ZoneEntry::metrics);
             match entry.and_then(ZoneEntry::zone) {
-                Some(zone) => {
+                Some(zone) => 'zone: {
+                    // What most queries come to: the name exists and the set leads nowhere else.
+                    if let Some(node) = zone.authoritative(hint, key)
+                        && let Some(rrset) = node.rrset(query.qtype())
+                        && !rrset.has_targets()
+                    {
+                        break 'zone answer_set(&rrset, &mut reply);
+                    }
                     let question = reply.question();
                     let chase = chase::Chase::new(zone, query.qtype(), scratch, &mut reply);
                     chase.follow(zone.locate_from(hint, key), question)
@@ -143,7 +169,20 @@ pub fn answer(
         Route::Chaos => chaos::answer(snapshot, query, key, &mut reply),
         Route::Nowhere(rcode) => rcode,
     };
-    Outcome { verdict: Verdict::Reply(reply.finish(rcode, bounds.udp_payload_max)), rcode, zone }
+    Outcome {
+        verdict: Verdict::Reply(reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity())),
+        rcode,
+        zone,
+    }
+}
+
+#[inline(always)]
+fn answer_set(rrset: &Rrset<'_>, reply: &mut Reply<'_>) -> Rcode {
+    reply.set_authoritative();
+    if reply.append(Section::Answer, &rrset.sealed(), reply.question()).is_err() {
+        reply.set_truncated();
+    }
+    Rcode::NoError
 }
 
 /// Answers a message that is no query with its error.
@@ -155,30 +194,6 @@ pub fn refuse(
     bounds: Bounds,
 ) -> Outcome {
     let reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
-    let len = reply.finish(rcode, bounds.udp_payload_max);
+    let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
     Outcome { verdict: Verdict::Reply(len), rcode, zone: None }
-}
-
-/// The nearest zone above the name; for DS at an apex the zone above the cut, which holds it (RFC 4035 §3.1.4.1).
-#[inline]
-fn zone_for(snapshot: &Snapshot, key: &NameKey, qtype: RecordType) -> Option<ZoneNumber> {
-    let nearest = snapshot.find(key, key.label_count())?;
-    if qtype == RecordType::DS
-        && key.label_count() > 0
-        && snapshot.entry(nearest).is_some_and(|entry| entry.labels() == key.label_count())
-    {
-        return snapshot.find(key, key.label_count() - 1).or(Some(nearest));
-    }
-    Some(nearest)
-}
-
-/// Types that ask for something other than records: no transfers are offered, and the rest are obsolete or
-/// belong in no question.
-#[cold]
-fn refuse_meta(qtype: RecordType) -> Rcode {
-    match qtype {
-        RecordType::AXFR | RecordType::IXFR => Rcode::Refused,
-        RecordType::OPT => Rcode::FormErr,
-        _ => Rcode::NotImp,
-    }
 }

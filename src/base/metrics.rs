@@ -15,6 +15,8 @@ pub const TYPE_NAMES: [&str; 16] = [
     "other", "A", "AAAA", "MX", "SOA", "CNAME", "PTR", "TXT", "NS", "DS", "DNSKEY", "RRSIG", "NSEC", "SRV",
     "HTTPS", "ANY",
 ];
+/// Counters of requests per zone: a transport and a type each.
+const REQUESTS: usize = 4 * TYPE_NAMES.len();
 /// Codes counted by their number (0 to 10 and 16 are in use).
 pub const RCODES: usize = 17;
 /// Upper bounds of the latency buckets in seconds, those of CoreDNS.
@@ -41,6 +43,7 @@ impl Transport {
         Transport { tcp: true, ipv6: true },
     ];
 
+    #[inline(always)]
     fn index(self) -> usize {
         usize::from(self.tcp) * 2 + usize::from(self.ipv6)
     }
@@ -87,8 +90,10 @@ impl Counter {
 #[repr(align(128))]
 pub struct WorkerCounters {
     queries: Counter,
-    requests: Box<[[[Counter; TYPE_NAMES.len()]; 4]]>,
-    responses: Box<[[Counter; RCODES]]>,
+    /// By zone slot, transport, type.
+    requests: Box<[Counter]>,
+    /// By zone slot, code.
+    responses: Box<[Counter]>,
     durations: [Counter; DURATION_BUCKETS.len() + 1],
     duration_sum_ns: Counter,
     drops: [Counter; DropReason::ALL.len()],
@@ -99,8 +104,8 @@ impl Default for WorkerCounters {
     fn default() -> WorkerCounters {
         WorkerCounters {
             queries: Counter::default(),
-            requests: (0..=ZONE_SLOTS).map(|_| Default::default()).collect(),
-            responses: (0..=ZONE_SLOTS).map(|_| Default::default()).collect(),
+            requests: (0..(ZONE_SLOTS + 1) * REQUESTS).map(|_| Counter::default()).collect(),
+            responses: (0..(ZONE_SLOTS + 1) * RCODES).map(|_| Counter::default()).collect(),
             durations: Default::default(),
             duration_sum_ns: Counter::default(),
             drops: Default::default(),
@@ -111,19 +116,20 @@ impl Default for WorkerCounters {
 
 impl WorkerCounters {
     /// Counts a query and its answer. `zone` is a slot or [`NO_ZONE`].
-    #[inline]
+    #[inline(always)]
     pub fn answered(&self, zone: usize, transport: Transport, qtype: u16, rcode: u8) {
-        let zone = zone.min(NO_ZONE);
         self.queries.add(1);
-        if let Some(requests) = self.requests.get(zone) {
-            requests[transport.index() & 3][type_index(qtype) & 15].add(1);
+        let zone = zone.min(NO_ZONE);
+        let request = zone * REQUESTS + transport.index() * TYPE_NAMES.len() + type_index(qtype);
+        if let Some(counter) = self.requests.get(request) {
+            counter.add(1);
         }
-        if let Some(counter) = self.responses.get(zone).and_then(|codes| codes.get(usize::from(rcode))) {
+        if let Some(counter) = self.responses.get(zone * RCODES + usize::from(rcode)) {
             counter.add(1);
         }
     }
 
-    /// Counts `n` answers that each took `duration`.
+    /// Counts `n` queries that took `duration` each.
     #[inline]
     pub fn took(&self, n: u64, duration: Duration) {
         let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -151,12 +157,12 @@ impl WorkerCounters {
 
     /// Queries by zone slot, transport and type.
     pub fn requests(&self, zone: usize, transport: Transport, type_index: usize) -> u64 {
-        self.requests[zone][transport.index()][type_index].get()
+        self.requests[zone * REQUESTS + transport.index() * TYPE_NAMES.len() + type_index].get()
     }
 
     /// Answers by zone slot and code.
     pub fn responses(&self, zone: usize, rcode: usize) -> u64 {
-        self.responses[zone][rcode].get()
+        self.responses[zone * RCODES + rcode].get()
     }
 
     /// Answers by bucket of [`DURATION_BUCKETS`], those above all at the end; not cumulative.
@@ -180,26 +186,22 @@ impl WorkerCounters {
     }
 }
 
-#[inline]
-fn type_index(qtype: u16) -> usize {
-    match qtype {
-        1 => 1,
-        28 => 2,
-        15 => 3,
-        6 => 4,
-        5 => 5,
-        12 => 6,
-        16 => 7,
-        2 => 8,
-        43 => 9,
-        48 => 10,
-        46 => 11,
-        47 => 12,
-        33 => 13,
-        65 => 14,
-        255 => 15,
-        _ => 0,
+/// The place in [`TYPE_NAMES`] of each type below 256.
+const TYPE_INDEXES: [u8; 256] = {
+    let counted = [1, 28, 15, 6, 5, 12, 16, 2, 43, 48, 46, 47, 33, 65, 255];
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < counted.len() {
+        table[counted[i]] = i as u8 + 1;
+        i += 1;
     }
+    table
+};
+const _: () = assert!(TYPE_NAMES.len() == 16);
+
+#[inline(always)]
+fn type_index(qtype: u16) -> usize {
+    usize::from(TYPE_INDEXES.get(usize::from(qtype)).copied().unwrap_or(0))
 }
 
 #[cfg(test)]

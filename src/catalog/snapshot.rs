@@ -1,7 +1,7 @@
 //! What the workers answer from: immutable, complete, of one moment.
 
 use crate::wire::key::{HashSeed, NameKey};
-use crate::wire::name::Name;
+use crate::wire::name::is_at_or_below;
 use crate::zone::Zone;
 use std::sync::Arc;
 
@@ -14,20 +14,29 @@ pub struct Revision(pub u64);
 pub struct MetricsSlot(pub u16);
 
 /// A zone's place in one snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ZoneNumber(u32);
 
 /// A zone as the snapshot holds it.
 pub struct ZoneEntry {
-    /// Lower-cased.
-    pub(crate) origin_key: Name,
+    /// In lower-cased wire form.
+    pub(crate) origin_key: Box<[u8]>,
     pub(crate) labels: usize,
     /// `None`: the zone is configured but faulty, and its names get SERVFAIL.
     pub(crate) zone: Option<Arc<Zone>>,
     pub(crate) metrics: MetricsSlot,
+    /// Another zone's apex lies below this one's.
+    pub(crate) has_below: bool,
 }
 
 impl ZoneEntry {
+    /// True if the name is at or below the apex.
+    #[inline(always)]
+    fn is_above(&self, name: &NameKey) -> bool {
+        self.labels <= name.label_count()
+            && name.as_wire().get(name.suffix_at(self.labels)..) == Some(&*self.origin_key)
+    }
+
     /// The zone, unless it is faulty.
     #[inline]
     pub fn zone(&self) -> Option<&Zone> {
@@ -40,8 +49,8 @@ impl ZoneEntry {
         self.labels
     }
 
-    /// The apex, lower-cased.
-    pub fn origin_key(&self) -> &Name {
+    /// The apex in lower-cased wire form.
+    pub fn origin_key(&self) -> &[u8] {
         &self.origin_key
     }
 
@@ -58,10 +67,12 @@ pub struct Snapshot {
     seed: HashSeed,
     identity: Box<[u8]>,
     entries: Box<[ZoneEntry]>,
-    /// Open addressing by the apex's hash, at most half full; entry number + 1, 0 is empty.
-    slots: Box<[(u64, u32)]>,
-    /// Labels of the deepest apex.
-    depth_max: usize,
+    /// Open addressing by the apex's hash, at most a quarter full; 0 is empty.
+    hashes: Box<[u64]>,
+    /// Beside each hash its entry's number.
+    numbers: Box<[u32]>,
+    /// How many labels apexes have: the distinct numbers, falling.
+    depths: Box<[u8]>,
 }
 
 impl Snapshot {
@@ -69,21 +80,32 @@ impl Snapshot {
         revision: Revision,
         seed: HashSeed,
         identity: &str,
-        entries: Vec<ZoneEntry>,
+        mut entries: Vec<ZoneEntry>,
     ) -> Snapshot {
-        let size = (entries.len() * 2).next_power_of_two().max(4);
-        let mut slots = vec![(0, 0); size];
+        mark_parents(&mut entries);
+        let size = (entries.len() * 4).next_power_of_two().max(8);
+        let (mut hashes, mut numbers) = (vec![0u64; size], vec![0u32; size]);
         for (number, entry) in entries.iter().enumerate() {
-            let hash = seed.name(seed.root(), entry.origin_key.as_wire());
-            let mut at = hash as usize & (size - 1);
-            while slots[at].1 != 0 {
+            let hash = seed.name(&entry.origin_key) | 1;
+            let mut at = (hash as usize / 2) & (size - 1);
+            while hashes[at] != 0 {
                 at = (at + 1) & (size - 1);
             }
-            slots[at] = (hash, number as u32 + 1);
+            (hashes[at], numbers[at]) = (hash, number as u32);
         }
-        let depth_max = entries.iter().map(|entry| entry.labels).max().unwrap_or(0);
+        let mut depths: Vec<u8> = entries.iter().map(|entry| entry.labels as u8).collect();
+        depths.sort_unstable_by(|a, b| b.cmp(a));
+        depths.dedup();
         let identity = identity.bytes().take(255).collect();
-        Snapshot { revision, seed, identity, entries: entries.into(), slots: slots.into(), depth_max }
+        Snapshot {
+            revision,
+            seed,
+            identity,
+            entries: entries.into(),
+            hashes: hashes.into(),
+            numbers: numbers.into(),
+            depths: depths.into(),
+        }
     }
 
     /// Its number.
@@ -114,37 +136,100 @@ impl Snapshot {
         self.entries.get(number.0 as usize)
     }
 
-    /// The nearest zone at or above the name's suffix of `depth` labels. The name must have been hashed.
-    #[inline]
-    pub fn find(&self, name: &NameKey, depth: usize) -> Option<ZoneNumber> {
-        let mut depth = depth.min(self.depth_max);
-        loop {
-            let hash = name.hash_at(depth);
-            if let Some(number) = self.at(hash)
-                && let Some(entry) = self.entry(number)
-                && name.as_wire().get(name.suffix_at(depth)..) == Some(entry.origin_key.as_wire())
-            {
-                return Some(number);
-            }
-            depth = depth.checked_sub(1)?;
+    /// The nearest zone at or above the name. `guess` is tried first: the zone of the query before, say.
+    #[inline(always)]
+    pub fn find(&self, name: &NameKey, guess: ZoneNumber) -> Option<ZoneNumber> {
+        match self.entry(guess) {
+            Some(entry) if !entry.has_below && entry.is_above(name) => Some(guess),
+            _ => self.find_at(name, name.label_count()),
         }
     }
 
-    /// The zone whose apex has that hash. Were two alike (one chance in 2^64 per pair), the second would not be
-    /// found; the caller compares names, so it is never taken for the first.
+    /// The nearest zone at or above the name's suffix of `depth` labels.
+    #[inline(never)]
+    pub fn find_at(&self, name: &NameKey, depth: usize) -> Option<ZoneNumber> {
+        let depths = self.depths.iter().map(|depth| usize::from(*depth)).filter(|labels| *labels <= depth);
+        depths.into_iter().find_map(|labels| {
+            let number = self.at(name.hash_at(&self.seed, labels) | 1)?;
+            self.entry(number)?.is_above(name).then_some(number)
+        })
+    }
+
+    /// The zone whose apex has that hash, its lowest bit set. Were two alike (one chance in 2^63 per pair), the
+    /// second would not be found; the caller compares names, so it is never taken for the first.
     #[inline(always)]
     fn at(&self, hash: u64) -> Option<ZoneNumber> {
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
+        let mask = self.hashes.len() - 1;
+        let mut at = (hash as usize / 2) & mask;
         loop {
-            let (other, number) = *self.slots.get(at)?;
-            if number == 0 {
-                return None;
+            match *self.hashes.get(at)? {
+                0 => return None,
+                other if other == hash => return Some(ZoneNumber(*self.numbers.get(at)?)),
+                _ => at = (at + 1) & mask,
             }
-            if other == hash {
-                return Some(ZoneNumber(number - 1));
+        }
+    }
+}
+
+/// Notes which apexes have others below them. `entries` are sorted canonically: what is below follows at once.
+fn mark_parents(entries: &mut [ZoneEntry]) {
+    let mut above: Vec<usize> = Vec::new();
+    for i in 0..entries.len() {
+        while let Some(&last) = above.last() {
+            if is_at_or_below(&entries[i].origin_key, &entries[last].origin_key) {
+                entries[last].has_below = true;
+                break;
             }
-            at = (at + 1) & mask;
+            above.pop();
+        }
+        above.push(i);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::name::Name;
+
+    fn snapshot(origins: &[&str]) -> Snapshot {
+        let mut names: Vec<Name> = origins.iter().map(|origin| Name::parse(origin).unwrap()).collect();
+        names.sort();
+        let entry = |name: &Name| ZoneEntry {
+            origin_key: name.to_lowercase().as_wire().into(),
+            labels: name.label_count(),
+            zone: None,
+            metrics: MetricsSlot(0),
+            has_below: false,
+        };
+        Snapshot::new(Revision(1), HashSeed::new([7; 16]), "", names.iter().map(entry).collect())
+    }
+
+    #[test]
+    fn the_nearest_zone_is_found_whatever_was_guessed() {
+        let origins = ["edu.", "groucho.edu.", "maths.groucho.edu.", "aroucho.edu.", "localhost."];
+        let snapshot = snapshot(&origins);
+        for (name, expected) in [
+            ("edu.", Some("edu.")),
+            ("x.edu.", Some("edu.")),
+            ("groucho.edu.", Some("groucho.edu.")),
+            ("a.b.GROUCHO.edu.", Some("groucho.edu.")),
+            ("xgroucho.edu.", Some("edu.")),
+            ("a.maths.groucho.edu.", Some("maths.groucho.edu.")),
+            ("aroucho.edu.", Some("aroucho.edu.")),
+            ("com.", None),
+            (".", None),
+        ] {
+            let mut key = NameKey::default();
+            key.read(Name::parse(name).unwrap().as_wire());
+            for guess in 0..=origins.len() as u32 {
+                let found = snapshot.find(&key, ZoneNumber(guess)).and_then(|number| snapshot.entry(number));
+                let expected = expected.map(|origin| Name::parse(origin).unwrap().to_lowercase());
+                assert_eq!(
+                    found.map(ZoneEntry::origin_key),
+                    expected.as_ref().map(Name::as_wire),
+                    "{name} {guess}"
+                );
+            }
         }
     }
 }

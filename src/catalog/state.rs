@@ -58,13 +58,14 @@ impl State {
     pub fn snapshot(&mut self) -> Snapshot {
         self.revision.0 += 1;
         let entries = self.zones.iter().map(|(origin, state)| ZoneEntry {
-            origin_key: origin.to_lowercase(),
+            origin_key: origin.to_lowercase().as_wire().into(),
             labels: origin.label_count(),
             zone: match &state.content {
                 ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
                 ZoneContent::Pending | ZoneContent::Faulty(_) => None,
             },
             metrics: state.metrics,
+            has_below: false,
         });
         Snapshot::new(self.revision, self.seed, &self.identity, entries.collect())
     }

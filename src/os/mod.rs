@@ -7,4 +7,5 @@ pub mod clock;
 pub mod entropy;
 pub mod listen;
 pub mod memory;
+pub mod privileges;
 pub mod udp;

@@ -27,19 +27,21 @@ struct Control([u8; CONTROL_OCTETS]);
 
 /// Buffers and headers of one batch of datagrams.
 pub struct Batch {
-    received: Box<[[u8; SLOT_OCTETS]]>,
-    replies: Box<[[u8; SLOT_OCTETS]]>,
+    received: Box<[[u8; SLOT_OCTETS]; BATCH]>,
+    replies: Box<[[u8; SLOT_OCTETS]; BATCH]>,
     // Room for either family; `sockaddr_in6` is the larger.
-    addresses: Box<[libc::sockaddr_in6]>,
-    controls: Box<[Control]>,
-    receive_parts: Box<[libc::iovec]>,
-    send_parts: Box<[libc::iovec]>,
-    receive_headers: Box<[libc::mmsghdr]>,
-    send_headers: Box<[libc::mmsghdr]>,
+    addresses: Box<[libc::sockaddr_in6; BATCH]>,
+    controls: Box<[Control; BATCH]>,
+    receive_parts: Box<[libc::iovec; BATCH]>,
+    send_parts: Box<[libc::iovec; BATCH]>,
+    receive_headers: Box<[libc::mmsghdr; BATCH]>,
+    send_headers: Box<[libc::mmsghdr; BATCH]>,
     /// Slots that the last receive filled.
     filled: usize,
     /// Replies to send, at the start of `send_headers`.
     pending: usize,
+    /// A slot without a reply made the send headers behind it lead elsewhere than to their own slots.
+    astray: bool,
     local_addresses: bool,
 }
 
@@ -69,16 +71,17 @@ impl Batch {
             )
         };
         let mut batch = Batch {
-            received: vec![[0; SLOT_OCTETS]; BATCH].into(),
-            replies: vec![[0; SLOT_OCTETS]; BATCH].into(),
-            addresses: vec![address; BATCH].into(),
-            controls: vec![Control([0; CONTROL_OCTETS]); BATCH].into(),
-            receive_parts: vec![part; BATCH].into(),
-            send_parts: vec![part; BATCH].into(),
-            receive_headers: vec![header; BATCH].into(),
-            send_headers: vec![header; BATCH].into(),
+            received: slots(),
+            replies: slots(),
+            addresses: Box::new([address; BATCH]),
+            controls: Box::new([Control([0; CONTROL_OCTETS]); BATCH]),
+            receive_parts: Box::new([part; BATCH]),
+            send_parts: Box::new([part; BATCH]),
+            receive_headers: Box::new([header; BATCH]),
+            send_headers: Box::new([header; BATCH]),
             filled: BATCH,
             pending: 0,
+            astray: false,
             local_addresses,
         };
         for i in 0..BATCH {
@@ -91,16 +94,31 @@ impl Batch {
             if local_addresses {
                 header.msg_control = batch.controls[i].0.as_mut_ptr().cast();
             }
-            let header = &mut batch.send_headers[i].msg_hdr;
-            header.msg_iov = &raw mut batch.send_parts[i];
-            header.msg_iovlen = 1;
         }
+        batch.aim_replies();
         batch
+    }
+
+    /// Has the send header of every slot lead to that slot's own reply and asker.
+    fn aim_replies(&mut self) {
+        for i in 0..BATCH {
+            self.send_parts[i] = libc::iovec { iov_base: self.replies[i].as_mut_ptr().cast(), iov_len: 0 };
+            let header = &mut self.send_headers[i].msg_hdr;
+            header.msg_iov = &raw mut self.send_parts[i];
+            header.msg_iovlen = 1;
+            header.msg_name = (&raw mut self.addresses[i]).cast();
+            header.msg_control = ptr::null_mut();
+            header.msg_controllen = 0;
+        }
+        self.astray = false;
     }
 
     /// Receives what has arrived, up to [`BATCH`] datagrams, without waiting. Replies not sent are forgotten.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.pending = 0;
+        if self.astray {
+            self.aim_replies();
+        }
         // The kernel wrote lengths over what it was offered: offer anew, where it did.
         for header in &mut self.receive_headers[..self.filled] {
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
@@ -134,7 +152,9 @@ impl Batch {
                 headers: &mut self.send_headers,
                 received: &self.receive_headers,
                 controls: &mut self.controls,
+                addresses: &mut self.addresses,
                 pending: &mut self.pending,
+                astray: &mut self.astray,
                 local_addresses: self.local_addresses,
             },
         )
@@ -191,70 +211,80 @@ impl Batch {
     }
 }
 
+fn slots() -> Box<[[u8; SLOT_OCTETS]; BATCH]> {
+    // Made on the heap: a quarter of a megabyte would not fit on every stack.
+    match vec![[0; SLOT_OCTETS]; BATCH].into_boxed_slice().try_into() {
+        Ok(slots) => slots,
+        Err(_) => unreachable!("the vector has BATCH slots"),
+    }
+}
+
 /// What a batch received.
 #[derive(Clone, Copy)]
 pub struct Datagrams<'b> {
-    received: &'b [[u8; SLOT_OCTETS]],
-    headers: &'b [libc::mmsghdr],
+    received: &'b [[u8; SLOT_OCTETS]; BATCH],
+    headers: &'b [libc::mmsghdr; BATCH],
 }
 
 impl<'b> Datagrams<'b> {
-    /// The datagram in slot `i`; one that was cut is empty.
+    /// The datagram in slot `i`, counted modulo [`BATCH`]; one that was cut is empty.
     #[inline(always)]
     pub fn get(&self, i: usize) -> &'b [u8] {
-        match (self.received.get(i), self.headers.get(i)) {
-            (Some(slot), Some(header)) if header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0 => {
-                slot.get(..header.msg_len as usize).unwrap_or_default()
-            }
-            _ => &[],
+        let (slot, header) = (&self.received[i % BATCH], &self.headers[i % BATCH]);
+        if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+            return &[];
         }
+        slot.get(..header.msg_len as usize).unwrap_or_default()
     }
 }
 
 /// Room for what a batch sends.
 pub struct Replies<'b> {
-    replies: &'b mut [[u8; SLOT_OCTETS]],
-    parts: &'b mut [libc::iovec],
-    headers: &'b mut [libc::mmsghdr],
-    received: &'b [libc::mmsghdr],
-    controls: &'b mut [Control],
+    replies: &'b mut [[u8; SLOT_OCTETS]; BATCH],
+    parts: &'b mut [libc::iovec; BATCH],
+    headers: &'b mut [libc::mmsghdr; BATCH],
+    received: &'b [libc::mmsghdr; BATCH],
+    controls: &'b mut [Control; BATCH],
+    addresses: &'b mut [libc::sockaddr_in6; BATCH],
     pending: &'b mut usize,
+    astray: &'b mut bool,
     local_addresses: bool,
 }
 
 impl Replies<'_> {
-    /// Room for the reply to the datagram in slot `i`.
+    /// Room for the reply to the datagram in slot `i`, counted modulo [`BATCH`].
     #[inline(always)]
     pub fn buffer(&mut self, i: usize) -> &mut [u8] {
-        self.replies.get_mut(i).and_then(|slot| slot.get_mut(..DATAGRAM_OCTETS_MAX)).unwrap_or_default()
+        &mut self.replies[i % BATCH][..DATAGRAM_OCTETS_MAX]
     }
 
-    /// Notes that the first `len` octets of slot `i`'s buffer go back to where its datagram came from.
+    /// Notes that the first `len` octets of slot `i`'s buffer go back to where its datagram came from. Once per
+    /// slot, in rising order.
     #[inline(always)]
     pub fn reply(&mut self, i: usize, len: usize) {
-        let (Some(reply), Some(part), Some(header), Some(received)) = (
-            self.replies.get_mut(i),
-            self.parts.get_mut(*self.pending),
-            self.headers.get_mut(*self.pending),
-            self.received.get(i),
-        ) else {
-            return;
-        };
-        part.iov_base = reply.as_mut_ptr().cast();
-        part.iov_len = len.min(DATAGRAM_OCTETS_MAX);
-        let (header, received) = (&mut header.msg_hdr, &received.msg_hdr);
-        header.msg_name = received.msg_name;
-        header.msg_namelen = received.msg_namelen;
-        if self.local_addresses
-            && let Some(control) = self.controls.get_mut(i)
-        {
-            #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
-            let len = received.msg_controllen as usize;
-            forget_interface(control, len);
-            header.msg_control = if len == 0 { ptr::null_mut() } else { control.0.as_mut_ptr().cast() };
-            header.msg_controllen = received.msg_controllen;
+        let (i, place) = (i % BATCH, *self.pending % BATCH);
+        self.parts[place].iov_len = len.min(DATAGRAM_OCTETS_MAX);
+        self.headers[place].msg_hdr.msg_namelen = self.received[i].msg_hdr.msg_namelen;
+        if i != place {
+            // A slot before had no reply: what follows moves up.
+            *self.astray = true;
+            self.parts[place].iov_base = self.replies[i].as_mut_ptr().cast();
+            self.headers[place].msg_hdr.msg_name = (&raw mut self.addresses[i]).cast();
+        }
+        if self.local_addresses {
+            self.leave_from_address_asked(i, place);
         }
         *self.pending += 1;
+    }
+
+    #[inline(never)]
+    fn leave_from_address_asked(&mut self, i: usize, place: usize) {
+        let (header, control) = (&mut self.headers[place].msg_hdr, &mut self.controls[i]);
+        header.msg_controllen = self.received[i].msg_hdr.msg_controllen;
+        #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
+        let len = header.msg_controllen as usize;
+        forget_interface(control, len);
+        header.msg_control = if len == 0 { ptr::null_mut() } else { control.0.as_mut_ptr().cast() };
     }
 }
 

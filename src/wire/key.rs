@@ -1,12 +1,9 @@
-//! A name made ready for look-up: lower-cased, cut into labels, and hashed label by label from the right,
-//! so that the hash of every ancestor falls out of the same pass.
+//! A name made ready for look-up: lower-cased, cut into labels, hashed.
 //!
-//! ```text
-//! www.groucho.edu.   hash[0] = seed              the root
-//!                    hash[1] = h(hash[0], "edu")
-//!                    hash[2] = h(hash[1], "groucho")     a zone's apex, say
-//!                    hash[3] = h(hash[2], "www")
-//! ```
+//! The hash of a name is taken over its wire form in words of eight octets; an ancestor's over its own part of
+//! the same octets, and only when somebody asks for it: most questions are answered with one hash, that of the
+//! whole name. A name that begins with a wildcard label is hashed from its parent's hash, so that a look-up
+//! that has just found the closest encloser knows where the wildcard would be.
 //!
 //! The hash is keyed at random per process: whoever sends the questions cannot choose names that collide.
 
@@ -17,6 +14,9 @@ use crate::base::octets::le64_or_zero;
 /// are lowered at once.
 const KEY_ROOM: usize = 272;
 const _: () = assert!(KEY_ROOM.is_multiple_of(16) && KEY_ROOM >= NAME_OCTETS_MAX + 8);
+
+/// A lone `*` (RFC 4592 §2.1.1).
+const WILDCARD_LABEL: &[u8] = b"\x01*";
 
 /// The secret of the name hash: one per process, drawn from the system's entropy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,39 +32,29 @@ impl HashSeed {
         HashSeed { start: le64_or_zero(&random, 0), factor: le64_or_zero(&random, 8) | 1 }
     }
 
-    /// The hash of the root, from which every other begins.
-    #[inline]
-    pub fn root(&self) -> u64 {
-        self.start
-    }
-
-    /// The hash of `label` under a parent whose hash is `parent`. `label` begins with its length octet and is
-    /// lower-cased.
-    pub fn child(&self, parent: u64, label: &[u8]) -> u64 {
-        label.chunks(8).fold(parent, |state, chunk| {
-            let mut word = [0u8; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.step(state, u64::from_le_bytes(word))
-        })
-    }
-
-    /// The hash of a whole or partial lower-cased wire-form name (no final zero octet needed) under `parent`.
-    pub fn name(&self, parent: u64, labels: &[u8]) -> u64 {
-        let mut starts = [0u8; LABELS_MAX + 1];
-        let (mut count, mut at) = (0, 0);
-        while let Some(&len) = labels.get(at) {
-            if len == 0 || count > LABELS_MAX {
-                break;
-            }
-            starts[count] = at as u8;
-            count += 1;
-            at += 1 + usize::from(len);
+    /// The hash of an absolute lower-cased name in wire form.
+    pub fn name(&self, wire: &[u8]) -> u64 {
+        match wire.strip_prefix(WILDCARD_LABEL) {
+            Some(parent) => self.wildcard(self.octets(parent)),
+            None => self.octets(wire),
         }
-        starts[..count].iter().rev().fold(parent, |state, &start| {
-            let start = usize::from(start);
-            let end = (start + 1 + usize::from(labels[start])).min(labels.len());
-            self.child(state, &labels[start..end])
-        })
+    }
+
+    /// The hash of `*` under a parent whose hash is `parent`.
+    #[inline]
+    pub fn wildcard(&self, parent: u64) -> u64 {
+        self.step(parent, u64::from(b'*'))
+    }
+
+    fn octets(&self, octets: &[u8]) -> u64 {
+        let (words, tail) = octets.as_chunks::<8>();
+        let state = words.iter().fold(self.start, |state, word| self.step(state, u64::from_le_bytes(*word)));
+        if tail.is_empty() {
+            return state;
+        }
+        let mut word = [0u8; 8];
+        word[..tail.len()].copy_from_slice(tail);
+        self.step(state, u64::from_le_bytes(word))
     }
 
     #[inline(always)]
@@ -74,29 +64,23 @@ impl HashSeed {
     }
 }
 
-/// A lower-cased name with its labels' places and the hashes of itself and of all its ancestors.
+/// A lower-cased name with its labels' places and its hash.
 ///
 /// Invariant: `octets[..len]` is a valid wire-form name of `labels` labels; `at[i]` is where label `i` (from
-/// the left) begins and `at[labels]` where the root's zero octet stands; `hash[d]` belongs to the suffix of
-/// `d` labels.
+/// the left) begins and `at[labels]` where the root's zero octet stands.
 pub struct NameKey {
-    len: usize,
-    labels: usize,
+    // Eight bits each, so that no offset made of them can leave its array, and the compiler knows.
+    len: u8,
+    labels: u8,
+    hash: u64,
     octets: [u8; KEY_ROOM],
     at: [u8; LABELS_MAX + 1],
-    hash: [u64; LABELS_MAX + 1],
 }
 
 impl Default for NameKey {
     /// The root, not yet hashed.
     fn default() -> NameKey {
-        NameKey {
-            len: 1,
-            labels: 0,
-            octets: [0; KEY_ROOM],
-            at: [0; LABELS_MAX + 1],
-            hash: [0; LABELS_MAX + 1],
-        }
+        NameKey { len: 1, labels: 0, octets: [0; KEY_ROOM], at: [0; LABELS_MAX + 1], hash: 0 }
     }
 }
 
@@ -131,66 +115,73 @@ impl NameKey {
         for block in blocks.iter_mut().take(len.div_ceil(16)) {
             block.make_ascii_lowercase();
         }
-        self.len = len;
-        self.labels = labels;
+        self.len = len as u8;
+        self.labels = labels as u8;
         Some(len)
     }
 
-    /// Computes the hash of the name and of every ancestor.
-    #[inline]
+    /// Computes the hash of the name.
+    #[inline(always)]
     pub fn hash(&mut self, seed: &HashSeed) {
-        let mut state = seed.start;
-        self.hash[0] = state;
-        let labels = self.labels & LABELS_MAX;
-        for depth in 1..=labels {
-            let start = self.at[labels - depth];
-            let mut at = usize::from(start);
-            let mut left = 1 + u32::from(self.octets[at]);
-            while left > 8 {
-                state = seed.step(state, le64_or_zero(&self.octets, at));
-                at += 8;
-                left -= 8;
-            }
-            let word = le64_or_zero(&self.octets, at) & (u64::MAX >> ((64 - 8 * left) & 63));
-            state = seed.step(state, word);
-            self.hash[depth] = state;
+        self.hash = self.hash_from(seed, 0);
+    }
+
+    /// The hash of the suffix of `depth` labels.
+    #[inline]
+    pub fn hash_at(&self, seed: &HashSeed, depth: usize) -> u64 {
+        self.hash_from(seed, self.suffix_at(depth) as u8)
+    }
+
+    #[inline(always)]
+    fn hash_from(&self, seed: &HashSeed, start: u8) -> u64 {
+        let at = usize::from(start);
+        if self.octets[at..at + 2] == *WILDCARD_LABEL {
+            return seed.wildcard(self.octets_from(seed, start.wrapping_add(2)));
         }
+        self.octets_from(seed, start)
+    }
+
+    #[inline(always)]
+    fn octets_from(&self, seed: &HashSeed, start: u8) -> u64 {
+        let (start, end) = (usize::from(start), usize::from(self.len));
+        let (words, tail) = self.octets.get(start..end).unwrap_or_default().as_chunks::<8>();
+        let state = words.iter().fold(seed.start, |state, word| seed.step(state, u64::from_le_bytes(*word)));
+        if tail.is_empty() {
+            return state;
+        }
+        // What stands behind the name is masked away.
+        let word = le64_or_zero(&self.octets, end - tail.len());
+        seed.step(state, word & (u64::MAX >> ((64 - 8 * tail.len()) & 63)))
     }
 
     /// The name in lower-cased wire form, the root's zero octet included.
     #[inline]
     pub fn as_wire(&self) -> &[u8] {
-        self.octets.get(..self.len).unwrap_or_default()
+        &self.octets[..usize::from(self.len)]
     }
 
     /// Octets of the wire form, the root's zero octet included.
     #[inline]
     pub fn wire_len(&self) -> usize {
-        self.len
+        usize::from(self.len)
     }
 
     /// How many labels there are, the root not counted.
     #[inline]
     pub fn label_count(&self) -> usize {
-        self.labels
+        usize::from(self.labels)
     }
 
     /// Where the suffix of `depth` labels begins in the wire form.
     #[inline]
     pub fn suffix_at(&self, depth: usize) -> usize {
-        usize::from(self.at[self.labels.saturating_sub(depth) & LABELS_MAX])
-    }
-
-    /// The hash of the suffix of `depth` labels, as of the last [`NameKey::hash`].
-    #[inline]
-    pub fn hash_at(&self, depth: usize) -> u64 {
-        self.hash[depth & LABELS_MAX]
+        usize::from(self.at[usize::from(self.labels).wrapping_sub(depth) & LABELS_MAX])
     }
 
     /// The hash of the whole name, as of the last [`NameKey::hash`].
     #[inline]
     pub fn full_hash(&self) -> u64 {
-        self.hash[self.labels & LABELS_MAX]
+        self.hash
     }
 }
 
@@ -222,7 +213,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_padded_and_the_plain_hash_agree(labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..=40), 0..6)) {
+        fn the_padded_and_the_plain_hash_agree(labels in prop::collection::vec(prop_oneof![Just(b"*".to_vec()), prop::collection::vec(any::<u8>(), 1..=40)], 0..6)) {
             let wire: Vec<u8> = labels
                 .iter()
                 .flat_map(|label| std::iter::once(label.len() as u8).chain(label.iter().copied()))
@@ -234,12 +225,13 @@ mod tests {
             key.read(Name::parse("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.yyyyyyyyyyyyyyyyyyyyyyyyyy.zzzzzzzzzz.").unwrap().as_wire());
             prop_assert_eq!(key.read(&wire), Some(wire.len()));
             key.hash(&seed());
+            prop_assert_eq!(key.full_hash(), seed().name(key.as_wire()));
             let lowered = Name::from_wire(&wire).unwrap().to_lowercase();
             prop_assert_eq!(key.as_wire(), lowered.as_wire());
             prop_assert_eq!(key.label_count(), labels.len());
             for depth in 0..=labels.len() {
                 let suffix = &lowered.as_wire()[key.suffix_at(depth)..];
-                prop_assert_eq!(key.hash_at(depth), seed().name(seed().root(), suffix));
+                prop_assert_eq!(key.hash_at(&seed(), depth), seed().name(suffix));
             }
         }
     }

@@ -4,8 +4,8 @@
 //! not at all, and what that means (TC or a silent omission) is the caller's to say. Nothing is allocated.
 
 use crate::base::octets::{put_u16, u16_at};
-use crate::wire::message::{AA, CD, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode, TC};
-use crate::wire::query::Query;
+use crate::wire::message::{AA, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode, TC};
+use crate::wire::query::{Edns, Query};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::{RECORD_FIXED_OCTETS, RECORD_HEAD_OCTETS, SealedRrset};
 
@@ -42,62 +42,59 @@ pub struct Full;
 pub struct Reply<'b> {
     octets: &'b mut [u8],
     len: usize,
+    /// Octets of the whole message.
+    limit: usize,
     /// Octets that sections may fill: the caller's limit less what OPT will take.
     room: usize,
-    question_len: usize,
+    /// Octets of the header and the question.
+    question_end: usize,
     counts: [u16; 3],
     flags: u16,
-    edns: bool,
-    nsid: &'b [u8],
-    dnssec_ok: bool,
 }
 
 impl<'b> Reply<'b> {
-    /// Begins the answer to a message: header and question as they came. `limit` bounds the whole answer and
+    /// Begins the answer to a query: header and question as they came. `limit` bounds the whole answer and
     /// is itself bounded by the buffer; `nsid` is what is told to those who ask which server this is.
     #[inline(always)]
-    pub fn begin(octets: &'b mut [u8], query: &Query<'_>, limit: usize, nsid: &'b [u8]) -> Reply<'b> {
+    pub fn begin(octets: &'b mut [u8], query: &Query<'_>, limit: usize, nsid: &[u8]) -> Reply<'b> {
         let limit = limit.min(octets.len());
-        let (edns, dnssec_ok, nsid) = match query.edns() {
-            Some(edns) => (true, edns.dnssec_ok, if edns.nsid { nsid } else { &[] }),
-            None => (false, false, &[][..]),
-        };
         let copied = query.header_and_question();
-        // A long name and a long identity may not fit together.
-        let nsid = if copied.len() + OPT_OCTETS + 4 + nsid.len() > limit { &[][..] } else { nsid };
-        let reserved = match (edns, nsid.is_empty()) {
-            (false, _) => 0,
-            (true, true) => OPT_OCTETS,
-            (true, false) => OPT_OCTETS + 4 + nsid.len(),
+        let reserved = match query.edns() {
+            None => 0,
+            // A long name and a long identity may not fit together: then the identity is left out.
+            Some(edns) if edns.nsid && copied.len() + OPT_OCTETS + 4 + nsid.len() <= limit => {
+                OPT_OCTETS + 4 + nsid.len()
+            }
+            Some(_) => OPT_OCTETS,
         };
-        let mut len = 0;
-        if let Some(place) = octets.get_mut(..copied.len()) {
-            place.copy_from_slice(copied);
-            len = copied.len();
-        }
+        let question_end = match octets.get_mut(..copied.len()) {
+            Some(place) => {
+                place.copy_from_slice(copied);
+                copied.len()
+            }
+            None => 0,
+        };
         Reply {
-            octets,
-            len,
+            limit,
             room: limit.saturating_sub(reserved),
-            question_len: len.saturating_sub(HEADER_OCTETS + 4),
+            octets,
+            len: question_end,
+            question_end,
             counts: [0; 3],
-            flags: query.flags() & (OPCODE_MASK | RD | CD) | QR,
-            edns,
-            nsid,
-            dnssec_ok,
+            flags: query.flags() & (OPCODE_MASK | RD) | QR,
         }
     }
 
     /// The name asked for, where it stands in the message.
     #[inline]
     pub fn question(&self) -> Owner {
-        Owner { at: HEADER_OCTETS, len: self.question_len }
+        Owner { at: HEADER_OCTETS, len: self.question_end.saturating_sub(HEADER_OCTETS + 4) }
     }
 
     /// The suffix of the question that has `len` octets.
     #[inline]
     pub fn question_suffix(&self, len: usize) -> Owner {
-        Owner { at: HEADER_OCTETS + self.question_len.saturating_sub(len), len }
+        Owner { at: self.question_end.saturating_sub(4 + len), len }
     }
 
     /// The suffix of `len` octets of a name in the message.
@@ -230,47 +227,45 @@ impl<'b> Reply<'b> {
     }
 
     /// Ends the answer: OPT (RFC 6891 §6.1.1: if and only if the query had one), counts, flags. The octets of
-    /// the whole message.
+    /// the whole message. `query` and `nsid` are those it began with.
     #[inline(always)]
-    pub fn finish(mut self, rcode: Rcode, udp_payload_max: u16) -> usize {
-        if self.edns {
-            self.append_opt(rcode, udp_payload_max);
+    pub fn finish(mut self, query: &Query<'_>, rcode: Rcode, udp_payload_max: u16, nsid: &[u8]) -> usize {
+        if let Some(edns) = query.edns() {
+            self.append_opt(edns, rcode, udp_payload_max, nsid);
         }
-        let questions = u16::from(self.question_len > 0);
-        let flags = self.flags | (rcode as u16 & 0x0f);
-        if let Some(header) = self.octets.get_mut(2..HEADER_OCTETS) {
-            header[0..2].copy_from_slice(&flags.to_be_bytes());
-            header[2..4].copy_from_slice(&questions.to_be_bytes());
-            header[4..6].copy_from_slice(&self.counts[0].to_be_bytes());
-            header[6..8].copy_from_slice(&self.counts[1].to_be_bytes());
-            header[8..10].copy_from_slice(&self.counts[2].to_be_bytes());
+        let [flags_high, flags_low] = (self.flags | (rcode as u16 & 0x0f)).to_be_bytes();
+        let [an, ns, ar] = self.counts.map(u16::to_be_bytes);
+        let questions = u8::from(self.question_end > HEADER_OCTETS);
+        if let Some([_, _, rest @ ..]) = self.octets.first_chunk_mut::<HEADER_OCTETS>() {
+            *rest = [flags_high, flags_low, 0, questions, an[0], an[1], ns[0], ns[1], ar[0], ar[1]];
         }
         self.len
     }
 
-    #[inline]
-    fn append_opt(&mut self, rcode: Rcode, udp_payload_max: u16) {
+    #[inline(always)]
+    fn append_opt(&mut self, edns: Edns, rcode: Rcode, udp_payload_max: u16, nsid: &[u8]) {
         let Some(rest) = self.octets.get_mut(self.len..) else { return };
         let Some(opt) = rest.first_chunk_mut::<OPT_OCTETS>() else { return };
-        *opt = [0; OPT_OCTETS];
-        opt[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
-        opt[3..5].copy_from_slice(&udp_payload_max.to_be_bytes());
-        opt[5] = rcode as u8 >> 4;
-        opt[7] = if self.dnssec_ok { 0x80 } else { 0 };
+        let [size_high, size_low] = udp_payload_max.to_be_bytes();
+        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+        *opt = [0, 0, RecordType::OPT.0 as u8, size_high, size_low, rcode as u8 >> 4, 0, dnssec_ok, 0, 0, 0];
         self.len += OPT_OCTETS;
         self.counts[Section::Additional as usize] += 1;
-        if !self.nsid.is_empty() {
-            self.append_nsid();
+        if edns.nsid {
+            self.append_nsid(nsid);
         }
     }
 
     #[cold]
-    fn append_nsid(&mut self) {
-        let len = self.nsid.len();
+    fn append_nsid(&mut self, nsid: &[u8]) {
+        let len = nsid.len();
+        if self.len + 4 + len > self.limit {
+            return;
+        }
         let Some(option) = self.octets.get_mut(self.len..self.len + 4 + len) else { return };
         option[0..2].copy_from_slice(&3u16.to_be_bytes());
         option[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-        option[4..].copy_from_slice(self.nsid);
+        option[4..].copy_from_slice(nsid);
         put_u16(self.octets, self.len - 2, 4 + len as u16);
         self.len += 4 + len;
     }

@@ -14,6 +14,7 @@ mod udp;
 use crate::answer::{self, Bounds, Outcome, Scratch};
 use crate::base::metrics::{NO_ZONE, Transport, WorkerCounters};
 use crate::catalog::published::{Published, Reader};
+use crate::catalog::snapshot::ZoneNumber;
 use crate::os::affinity::{self, Core};
 use crate::os::clock;
 use crate::wire::key::NameKey;
@@ -84,6 +85,7 @@ impl Worker {
             scratch: Box::default(),
             counters: Arc::clone(&counters),
             settings,
+            guess: ZoneNumber::default(),
         };
         let udp = udp::Listeners::new(sockets.udp, poll.registry())?;
         let tcp = tcp::Connections::new(sockets.tcp, poll.registry(), settings, udp.count())?;
@@ -132,6 +134,8 @@ pub(crate) struct Desk {
     scratch: Box<(NameKey, Scratch)>,
     counters: Arc<WorkerCounters>,
     settings: Settings,
+    /// The zone last asked: most likely the next one too.
+    guess: ZoneNumber,
 }
 
 impl Desk {
@@ -143,7 +147,7 @@ impl Desk {
         let (outcome, qtype) = match accept(message, key) {
             Accepted::Query(shape) => {
                 key.hash(snapshot.seed());
-                let route = answer::route(snapshot, &shape, key);
+                let route = answer::route(snapshot, &shape, key, self.guess);
                 let way = (route, route.hint(snapshot, key));
                 let outcome = answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds);
                 (outcome, shape.qtype().0)
@@ -161,7 +165,7 @@ impl Desk {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn count(counters: &WorkerCounters, outcome: &Outcome, transport: Transport, qtype: u16) {
     let zone = outcome.zone.map_or(NO_ZONE, |slot| usize::from(slot.0));
     counters.answered(zone, transport, qtype, outcome.rcode as u8);

@@ -3,8 +3,9 @@
 //! A batch is answered in stripes. Within a stripe every query is first parsed and hashed and its place in
 //! memory requested, then all are answered: the waits for memory overlap.
 
-use crate::answer::{self, Bounds, Outcome, Route, Verdict};
+use crate::answer::{self, Bounds, Outcome, Route, Scratch, Verdict};
 use crate::base::metrics::{DropReason, Transport};
+use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
 use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
 use crate::wire::key::NameKey;
@@ -121,45 +122,78 @@ fn stripe(
     range: std::ops::Range<usize>,
 ) {
     let snapshot = desk.reader.current();
+    let udp_payload_max = desk.settings.udp_payload_max;
+    let mut guess = desk.guess;
     for (i, slot) in range.clone().zip(slots.iter_mut()) {
-        slot.accepted = accept(datagrams.get(i), &mut slot.key);
-        if let Accepted::Query(shape) = &slot.accepted {
-            slot.key.hash(snapshot.seed());
-            slot.route = answer::route(snapshot, shape, &slot.key);
-            slot.route.prefetch(snapshot, &slot.key);
-        }
+        guess = slot.prepare(snapshot, datagrams.get(i), guess);
     }
+    desk.guess = guess;
     for (_, slot) in range.clone().zip(slots.iter_mut()) {
         if let Accepted::Query(_) = &slot.accepted {
             slot.hint = slot.route.hint(snapshot, &slot.key);
         }
     }
-    let udp_payload_max = desk.settings.udp_payload_max;
+    let scratch = &mut desk.scratch.1;
     for (i, slot) in range.zip(slots.iter()) {
-        let message = datagrams.get(i);
-        let (outcome, qtype): (Outcome, u16) = match slot.accepted {
+        let Some(outcome) =
+            slot.answer(snapshot, datagrams.get(i), replies.buffer(i), scratch, udp_payload_max)
+        else {
+            desk.counters.dropped(DropReason::NotAQuery, 1);
+            continue;
+        };
+        count(&desk.counters, &outcome, transport, slot.qtype());
+        match outcome.verdict {
+            Verdict::Reply(len) => replies.reply(i, len),
+            Verdict::Drop => {}
+        }
+    }
+}
+
+// Two functions of their own: in one body the compiler would keep half of each stage's values on the stack.
+impl Slot {
+    /// Parses, hashes and routes; the zone found is the guess for the next.
+    #[inline(never)]
+    fn prepare(&mut self, snapshot: &Snapshot, message: &[u8], guess: ZoneNumber) -> ZoneNumber {
+        self.accepted = accept(message, &mut self.key);
+        let Accepted::Query(shape) = &self.accepted else { return guess };
+        self.key.hash(snapshot.seed());
+        self.route = answer::route(snapshot, shape, &self.key, guess);
+        self.route.prefetch(snapshot, &self.key);
+        match self.route {
+            Route::Zone(number) => number,
+            Route::Chaos | Route::Nowhere(_) => guess,
+        }
+    }
+
+    #[inline(never)]
+    fn answer(
+        &self,
+        snapshot: &Snapshot,
+        message: &[u8],
+        buffer: &mut [u8],
+        scratch: &mut Scratch,
+        udp_payload_max: u16,
+    ) -> Option<Outcome> {
+        match self.accepted {
             Accepted::Query(shape) => {
                 let query = shape.of(message);
                 let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
-                let (way, scratch) = ((slot.route, slot.hint), &mut desk.scratch.1);
-                let outcome =
-                    answer::answer(snapshot, way, &query, &slot.key, scratch, replies.buffer(i), bounds);
-                (outcome, shape.qtype().0)
+                let way = (self.route, self.hint);
+                Some(answer::answer(snapshot, way, &query, &self.key, scratch, buffer, bounds))
             }
             Accepted::Refuse(shape, rcode) => {
                 let query = shape.of(message);
                 let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
-                (answer::refuse(snapshot, &query, rcode, replies.buffer(i), bounds), 0)
+                Some(answer::refuse(snapshot, &query, rcode, buffer, bounds))
             }
-            Accepted::Ignore => {
-                desk.counters.dropped(DropReason::NotAQuery, 1);
-                continue;
-            }
-        };
-        count(&desk.counters, &outcome, transport, qtype);
-        match outcome.verdict {
-            Verdict::Reply(len) => replies.reply(i, len),
-            Verdict::Drop => {}
+            Accepted::Ignore => None,
+        }
+    }
+
+    fn qtype(&self) -> u16 {
+        match &self.accepted {
+            Accepted::Query(shape) => shape.qtype().0,
+            Accepted::Refuse(..) | Accepted::Ignore => 0,
         }
     }
 }

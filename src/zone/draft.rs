@@ -32,6 +32,8 @@ pub mod node_flags {
     pub const CASED: u8 = 16;
     /// Has CNAME.
     pub const CNAME: u8 = 32;
+    /// What hides it is a DNAME, not a cut.
+    pub const BELOW_DNAME: u8 = 64;
 }
 
 /// One owner name, or an empty non-terminal.
@@ -79,7 +81,7 @@ pub struct ZoneDraft {
 impl ZoneDraft {
     /// An empty zone at `origin`; `seed` is the process's.
     pub fn new(origin: &Name, seed: HashSeed) -> ZoneDraft {
-        let hash = seed.name(seed.root(), origin.to_lowercase().as_wire());
+        let hash = seed.name(origin.to_lowercase().as_wire());
         let apex = DraftNode {
             hash,
             key_at: 0,
@@ -227,14 +229,13 @@ impl ZoneDraft {
         {
             return None;
         }
-        key.hash(&self.seed);
         let cased = &owner[..key_len];
         let full = key.label_count();
         // Upwards to the nearest node that exists, then down again, so that parents come first.
         let mut depth = full;
         let mut node = loop {
             let wire = &key.as_wire()[key.suffix_at(depth)..key_len];
-            match self.find(key.hash_at(depth), wire) {
+            match self.find(key.hash_at(&self.seed, depth), wire) {
                 Some(node) => break node,
                 None => depth -= 1,
             }
@@ -243,7 +244,7 @@ impl ZoneDraft {
             depth += 1;
             let start = key.suffix_at(depth);
             let wire = &key.as_wire()[start..key_len];
-            node = self.make(key.hash_at(depth), wire, &cased[start..], node);
+            node = self.make(key.hash_at(&self.seed, depth), wire, &cased[start..], node);
         }
         Some(node)
     }

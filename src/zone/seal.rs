@@ -25,8 +25,8 @@ use std::collections::HashSet;
 /// Nodes per shard on average: small enough that replacing a shard for one change costs microseconds, large
 /// enough that the directory stays in the processor's cache.
 const NODES_PER_SHARD: usize = 256;
-/// Home slots per 4 nodes: a load of 0.67 keeps most look-ups to one cache line of slots.
-const SLOTS_PER_4_NODES: usize = 6;
+/// Home slots per node: half of them free, so that the first slot that is not free is most likely the right one.
+const SLOTS_PER_NODE: usize = 2;
 /// Octets of one shard, beyond which a slot cannot tell a node's distance.
 const SHARD_OCTETS_MAX: usize = 4 << SLOT_DISTANCE_BITS;
 
@@ -86,7 +86,9 @@ fn occlude(draft: &mut ZoneDraft) -> Vec<u8> {
         } else {
             continue;
         }
-        draft.nodes[i].flags |= node_flags::OCCLUDED;
+        let by_dname = parent.flags & node_flags::BELOW_DNAME != 0
+            || parent.flags & (node_flags::OCCLUDED | node_flags::CUT) == 0;
+        draft.nodes[i].flags |= node_flags::OCCLUDED | if by_dname { node_flags::BELOW_DNAME } else { 0 };
     }
     occluders
 }
@@ -160,7 +162,6 @@ struct Work<'d> {
     draft: &'d ZoneDraft,
     occluders: &'d [u8],
     seed: HashSeed,
-    apex_hash: u64,
     origin: Name,
     sealer: Sealer,
     owner: Vec<u8>,
@@ -176,7 +177,6 @@ impl<'d> Work<'d> {
             draft,
             occluders,
             seed: draft.seed(),
-            apex_hash: draft.nodes[0].hash,
             origin: draft.origin().to_lowercase(),
             sealer: Sealer::default(),
             owner: Vec::new(),
@@ -195,7 +195,7 @@ impl<'d> Work<'d> {
             self.placed.push((self.draft.nodes[number as usize].hash, at));
             self.node(number as usize, faults);
         }
-        let homes = u16::try_from((numbers.len() * SLOTS_PER_4_NODES).div_ceil(4)).ok()?;
+        let homes = u16::try_from(numbers.len() * SLOTS_PER_NODE).ok()?;
         let probe_max = self.fill_slots(homes)?;
         let slots_len = self.slots.len() * 4;
         if slots_len + self.nodes.len() > SHARD_OCTETS_MAX {
@@ -331,7 +331,7 @@ impl<'d> Work<'d> {
         targets.extend_from_slice(&(at as u16).to_le_bytes());
         targets.push(key.len() as u8);
         targets.push(if required { target_flags::REQUIRED_GLUE } else { 0 });
-        targets.extend_from_slice(&self.seed.name(self.apex_hash, key).to_le_bytes());
+        targets.extend_from_slice(&self.seed.name(&name).to_le_bytes());
         targets.extend_from_slice(key);
         const _: () = assert!(TARGET_HEAD == 12);
     }

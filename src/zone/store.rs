@@ -61,6 +61,10 @@ pub(crate) struct ShardAt {
     pub(crate) probe_max: u16,
 }
 
+impl ShardAt {
+    const NONE: ShardAt = ShardAt { at: u32::MAX, slots: 0, probe_max: 0 };
+}
+
 /// The nodes of one zone.
 pub(crate) struct Store {
     pub(crate) octets: Vec<u8>,
@@ -82,14 +86,6 @@ pub(crate) fn home_of(hash: u64, slots: u16) -> usize {
 }
 
 #[inline(always)]
-fn le32(octets: &[u8], at: usize) -> u32 {
-    match octets.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
-        Some(c) => u32::from_le_bytes(*c),
-        None => 0,
-    }
-}
-
-#[inline(always)]
 fn le16(octets: &[u8], at: usize) -> usize {
     match octets.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
         Some(c) => usize::from(u16::from_le_bytes(*c)),
@@ -107,58 +103,53 @@ impl Store {
     /// The node of that hash whose key satisfies `is_it`.
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<Node<'_>> {
-        let shard = self.shards.get(shard_of(hash, self.shards.len()))?;
-        let start = shard.at as usize * 4;
-        let mut slot_at = start + home_of(hash, shard.slots) * 4;
-        for _ in 0..=shard.probe_max {
-            let slot = le32(&self.octets, slot_at);
-            if slot == 0 {
-                return None;
-            }
-            if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
-                let node = self.node_at(start + distance(slot));
-                if is_it(node.key()) {
-                    return Some(node);
+        self.candidates(hash).map(|at| self.node_at(at as usize * 4)).find(|node| is_it(node.key()))
+    }
+
+    /// Where nodes of that hash's tag lie, in units of four octets, in the order of their slots.
+    #[inline(always)]
+    fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let (words, _) = self.octets.as_chunks::<4>();
+        let shard = self.shards.get(shard_of(hash, self.shards.len())).copied().unwrap_or(ShardAt::NONE);
+        let mut slot_at = shard.at as usize + home_of(hash, shard.slots);
+        std::iter::from_fn(move || {
+            // An empty slot ends every search: the last of a shard is one.
+            loop {
+                let slot = u32::from_le_bytes(*words.get(slot_at)?);
+                if slot == 0 {
+                    return None;
+                }
+                slot_at += 1;
+                if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
+                    return Some(shard.at + (slot & DISTANCE_MASK));
                 }
             }
-            slot_at += 4;
-        }
-        None
+        })
     }
 
     #[inline(always)]
     pub(crate) fn node_at(&self, at: usize) -> Node<'_> {
-        Node { octets: self.octets.get(at..).unwrap_or_default(), at, origin_len: self.origin_len }
+        let octets = self.octets.get(at..).unwrap_or_default();
+        let [key_len, flags, rrsets, occluder] =
+            octets.first_chunk::<NODE_HEAD>().copied().unwrap_or_default();
+        Node { octets, at, origin_len: self.origin_len, key_len, flags, rrsets, occluder }
     }
 
     /// Has the processor fetch the slot that [`Store::find`] will look at first.
     #[inline(always)]
     pub(crate) fn prefetch_slot(&self, hash: u64) {
         if let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) {
-            prefetch(&self.octets, shard.at as usize * 4 + home_of(hash, shard.slots) * 4);
+            prefetch(&self.octets, (shard.at as usize + home_of(hash, shard.slots)) * 4);
         }
     }
 
     /// The first node that may have that hash, judged by its tag alone, and has the processor fetch it.
     #[inline(always)]
     pub(crate) fn hint(&self, hash: u64) -> Hint {
-        let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) else { return Hint::ABSENT };
-        let start = shard.at as usize * 4;
-        let mut slot_at = start + home_of(hash, shard.slots) * 4;
-        for _ in 0..=shard.probe_max {
-            let slot = le32(&self.octets, slot_at);
-            if slot == 0 {
-                break;
-            }
-            if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
-                let at = start + distance(slot);
-                prefetch(&self.octets, at);
-                prefetch(&self.octets, at + 64);
-                return Hint((at / 4) as u32);
-            }
-            slot_at += 4;
-        }
-        Hint::ABSENT
+        let Some(at) = self.candidates(hash).next() else { return Hint::ABSENT };
+        prefetch(&self.octets, at as usize * 4);
+        prefetch(&self.octets, at as usize * 4 + 64);
+        Hint(at)
     }
 
     /// As [`Store::find`] by key, beginning with a hint for the same hash.
@@ -173,20 +164,22 @@ impl Store {
 
     /// All nodes, in no order that means anything.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        let (words, _) = self.octets.as_chunks::<4>();
         self.shards.iter().flat_map(move |shard| {
-            let start = shard.at as usize * 4;
-            (0..usize::from(shard.slots) + usize::from(shard.probe_max))
-                .map(move |slot| le32(&self.octets, start + slot * 4))
+            let start = shard.at as usize;
+            let slots = words.get(start..start + usize::from(shard.slots) + usize::from(shard.probe_max));
+            slots
+                .unwrap_or_default()
+                .iter()
+                .map(|slot| u32::from_le_bytes(*slot))
                 .filter(|slot| *slot != 0)
-                .map(move |slot| self.node_at(start + distance(slot)))
+                .map(move |slot| self.node_at((start + (slot & DISTANCE_MASK) as usize) * 4))
         })
     }
 }
 
-#[inline(always)]
-fn distance(slot: u32) -> usize {
-    (slot & ((1 << SLOT_DISTANCE_BITS) - 1)) as usize * 4
-}
+/// The bits of a slot that hold a distance.
+const DISTANCE_MASK: u32 = (1 << SLOT_DISTANCE_BITS) - 1;
 
 /// A name of the zone: an owner of records, or an empty non-terminal.
 #[derive(Clone, Copy)]
@@ -194,6 +187,10 @@ pub struct Node<'z> {
     octets: &'z [u8],
     at: usize,
     origin_len: usize,
+    key_len: u8,
+    flags: u8,
+    rrsets: u8,
+    occluder: u8,
 }
 
 impl<'z> Node<'z> {
@@ -206,41 +203,37 @@ impl<'z> Node<'z> {
     /// The lower-cased name relative to the apex, without a final zero octet; empty for the apex.
     #[inline(always)]
     pub fn key(&self) -> &'z [u8] {
-        let len = usize::from(self.octets.first().copied().unwrap_or(0));
-        self.octets.get(NODE_HEAD..NODE_HEAD + len).unwrap_or_default()
+        self.octets.get(NODE_HEAD..NODE_HEAD + usize::from(self.key_len)).unwrap_or_default()
     }
 
     /// The same in the case it was loaded with.
     pub fn cased_key(&self) -> &'z [u8] {
-        let len = self.key().len();
-        if self.has(node_flags::CASED) {
-            self.octets.get(NODE_HEAD + len..NODE_HEAD + 2 * len).unwrap_or_default()
-        } else {
-            self.key()
-        }
+        let len = usize::from(self.key_len);
+        let at = if self.has(node_flags::CASED) { NODE_HEAD + len } else { NODE_HEAD };
+        self.octets.get(at..at + len).unwrap_or_default()
     }
 
     /// Octets of the absolute name in wire form.
     #[inline(always)]
     pub fn name_len(&self) -> usize {
-        usize::from(self.octets.first().copied().unwrap_or(0)) + self.origin_len
+        usize::from(self.key_len) + self.origin_len
     }
 
     /// True if any of `flags` is set.
     #[inline(always)]
     pub fn has(&self, flags: u8) -> bool {
-        self.octets.get(1).copied().unwrap_or(0) & flags != 0
+        self.flags & flags != 0
     }
 
     /// How many labels below the apex the cut or DNAME stands that hides this node; only where it is occluded.
     #[inline]
     pub fn occluder_depth(&self) -> usize {
-        usize::from(self.octets.get(3).copied().unwrap_or(0))
+        usize::from(self.occluder)
     }
 
     /// True for an empty non-terminal.
     pub fn is_empty(&self) -> bool {
-        self.octets.get(2) == Some(&0)
+        self.rrsets == 0
     }
 
     /// The RRsets, by rising type.
@@ -248,7 +241,7 @@ impl<'z> Node<'z> {
     pub fn rrsets(&self) -> impl Iterator<Item = Rrset<'z>> {
         let node = *self;
         let mut at = self.rrsets_at();
-        (0..self.octets.get(2).copied().unwrap_or(0)).map(move |_| {
+        (0..self.rrsets).map(move |_| {
             let rrset = node.rrset_at(at);
             at = rrset.next;
             rrset
@@ -259,36 +252,31 @@ impl<'z> Node<'z> {
     #[inline(always)]
     pub fn rrset(&self, rtype: RecordType) -> Option<Rrset<'z>> {
         let mut at = self.rrsets_at();
-        for _ in 0..self.octets.get(2).copied().unwrap_or(0) {
+        for _ in 0..self.rrsets {
             let head = le64_or_zero(self.octets, at);
             if head as u16 == rtype.0 {
                 return Some(self.rrset_at(at));
             }
-            let len = (head >> 32 & 0xffff) as usize + (head >> 48) as usize;
-            at = aligned(at + RRSET_HEAD + len);
+            at = aligned(at + RRSET_HEAD + (head >> 32 & 0xffff) as usize + (head >> 48) as usize);
         }
         None
     }
 
     #[inline(always)]
     fn rrsets_at(&self) -> usize {
-        let len = usize::from(self.octets.first().copied().unwrap_or(0));
-        let cased = if self.has(node_flags::CASED) { len } else { 0 };
-        aligned(NODE_HEAD + len + cased)
+        aligned(NODE_HEAD + (usize::from(self.key_len) << u32::from(self.has(node_flags::CASED))))
     }
 
     #[inline(always)]
     fn rrset_at(&self, at: usize) -> Rrset<'z> {
         let head = le64_or_zero(self.octets, at);
         let octets_len = (head >> 32 & 0xffff) as usize;
-        let extras_len = (head >> 48) as usize;
-        let (octets_at, extras_at) = (at + RRSET_HEAD, at + RRSET_HEAD + octets_len);
-        let end = extras_at + extras_len;
+        let end = at + RRSET_HEAD + octets_len + (head >> 48) as usize;
         Rrset {
             rtype: RecordType(head as u16),
             records: (head >> 16) as u16,
-            octets: self.octets.get(octets_at..extras_at).unwrap_or_default(),
-            extras: self.octets.get(extras_at..end).unwrap_or_default(),
+            octets_len,
+            octets: self.octets.get(at + RRSET_HEAD..end).unwrap_or_default(),
             owner_len: self.name_len(),
             next: aligned(end),
         }
@@ -300,8 +288,9 @@ impl<'z> Node<'z> {
 pub struct Rrset<'z> {
     rtype: RecordType,
     records: u16,
+    /// Of `octets`, those that are records; extras follow.
+    octets_len: usize,
     octets: &'z [u8],
-    extras: &'z [u8],
     owner_len: usize,
     next: usize,
 }
@@ -312,17 +301,29 @@ impl<'z> Rrset<'z> {
         self.rtype
     }
 
+    /// True if the set leads to other names of the zone.
+    #[inline(always)]
+    pub fn has_targets(&self) -> bool {
+        matches!(self.rtype, RecordType::NS | RecordType::MX | RecordType::SRV | RecordType::CNAME)
+    }
+
     /// What goes into a message.
     #[inline(always)]
     pub fn sealed(&self) -> SealedRrset<'z> {
-        let pointers = self.extras.get(2..2 + 2 * le16(self.extras, 0)).unwrap_or_default();
-        SealedRrset { records: self.records, octets: self.octets, pointers, owner_len: self.owner_len }
+        let (octets, extras) = self.octets.split_at_checked(self.octets_len).unwrap_or_default();
+        let pointers = match extras.split_first_chunk::<2>() {
+            None => &[],
+            Some((count, rest)) => {
+                rest.get(..2 * usize::from(u16::from_le_bytes(*count))).unwrap_or_default()
+            }
+        };
+        SealedRrset { records: self.records, octets, pointers, owner_len: self.owner_len }
     }
 
     /// The names of this zone that the set leads to, in the order of its records.
     #[inline]
     pub fn targets(&self) -> impl Iterator<Item = Target<'z>> + use<'z> {
-        let extras = self.extras;
+        let extras = self.octets.get(self.octets_len..).unwrap_or_default();
         let mut at = if extras.is_empty() { 0 } else { 2 + 2 * le16(extras, 0) };
         std::iter::from_fn(move || {
             let head = extras.get(at..at + TARGET_HEAD)?;

@@ -52,7 +52,7 @@ impl Zone {
         records: usize,
     ) -> Zone {
         let origin_key = origin.to_lowercase();
-        let hash = seed.name(seed.root(), origin_key.as_wire());
+        let hash = seed.name(origin_key.as_wire());
         let apex_at = store.find(hash, <[u8]>::is_empty).map_or(0, |apex| apex.id());
         let origin_labels = origin.label_count();
         Zone {
@@ -139,7 +139,15 @@ impl Zone {
         self.locate_from(self.hint(name.full_hash()), name)
     }
 
-    /// The same, with the hint for the whole name already there.
+    /// The node of a hashed name, if it exists and no cut or DNAME stands at or above it.
+    #[inline(always)]
+    pub fn authoritative(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
+        let key = self.relative(name, name.label_count());
+        let node = self.store.find_from(hint, name.full_hash(), key)?;
+        (!node.has(node_flags::OCCLUDED | node_flags::CUT)).then_some(node)
+    }
+
+    /// As [`Zone::locate`], with the hint for the whole name already there.
     #[inline(always)]
     pub fn locate_from(&self, hint: Hint, name: &NameKey) -> Place<'_> {
         let key = self.relative(name, name.label_count());
@@ -152,12 +160,30 @@ impl Zone {
 
     /// Where a name found in this zone's data leads; `key` is overwritten.
     pub fn locate_target(&self, target: &Target<'_>, key: &mut NameKey) -> Place<'_> {
-        let mut name = [0u8; NAME_OCTETS_MAX];
-        let (labels, origin) = (target.key.len(), self.origin_key.as_wire());
-        let Some(place) = name.get_mut(..labels + origin.len()) else { return Place::Absent };
-        place[..labels].copy_from_slice(target.key);
-        place[labels..].copy_from_slice(origin);
-        self.locate_name(&name, key).unwrap_or(Place::Absent)
+        match self.read_target(target, key) {
+            Some(()) => self.locate(key),
+            None => Place::Absent,
+        }
+    }
+
+    /// The node that has the addresses of a name found in this zone's data: itself, or the wildcard that stands
+    /// in for it; below a zone cut too, where they are glue, but not below a DNAME. `key` is overwritten.
+    pub fn host(&self, target: &Target<'_>, key: &mut NameKey) -> Option<Node<'_>> {
+        if let Some(node) = self.find(target.hash, target.key) {
+            return (!node.has(node_flags::BELOW_DNAME)).then_some(node);
+        }
+        self.read_target(target, key)?;
+        let mut encloser = self.apex();
+        let mut depth = self.origin_labels;
+        while depth + 1 < key.label_count() && !encloser.has(node_flags::DNAME) {
+            let Some(node) = self.find(key.hash_at(&self.seed, depth + 1), self.relative(key, depth + 1))
+            else {
+                break;
+            };
+            encloser = node;
+            depth += 1;
+        }
+        if encloser.has(node_flags::DNAME) { None } else { self.wildcard_child(encloser, key, depth) }
     }
 
     /// Where the wire-form name at the start of `name` leads; `None` if it is not at or below the apex. `key` is
@@ -196,7 +222,7 @@ impl Zone {
     }
 
     fn occluder(&self, name: &NameKey, depth: usize) -> Place<'_> {
-        match self.find(name.hash_at(depth), self.relative(name, depth)) {
+        match self.find(name.hash_at(&self.seed, depth), self.relative(name, depth)) {
             Some(node) if node.has(node_flags::CUT) => Place::BelowCut(node),
             Some(node) => Place::BelowDname(node),
             None => Place::Absent,
@@ -212,7 +238,7 @@ impl Zone {
         }
         let mut depth = self.origin_labels;
         while depth + 1 < name.label_count() {
-            match self.find(name.hash_at(depth + 1), self.relative(name, depth + 1)) {
+            match self.find(name.hash_at(&self.seed, depth + 1), self.relative(name, depth + 1)) {
                 Some(node) if node.has(node_flags::CUT) => return Place::BelowCut(node),
                 Some(node) if node.has(node_flags::DNAME) => return Place::BelowDname(node),
                 Some(node) => encloser = node,
@@ -220,15 +246,31 @@ impl Zone {
             }
             depth += 1;
         }
-        if !encloser.has(node_flags::WILDCARD_CHILD) {
-            return Place::Absent;
-        }
-        let hash = self.seed.child(name.hash_at(depth), b"\x01*");
-        let parent = encloser.key();
-        match self.store.find(hash, |key| key.strip_prefix(b"\x01*").is_some_and(|rest| rest == parent)) {
+        match self.wildcard_child(encloser, name, depth) {
             Some(node) => Place::Wildcard(node),
             None => Place::Absent,
         }
+    }
+
+    /// The `*` below `parent`, which is the suffix of `depth` labels of `name`.
+    fn wildcard_child(&self, parent: Node<'_>, name: &NameKey, depth: usize) -> Option<Node<'_>> {
+        if !parent.has(node_flags::WILDCARD_CHILD) {
+            return None;
+        }
+        let hash = self.seed.wildcard(name.hash_at(&self.seed, depth));
+        self.store.find(hash, |key| key.strip_prefix(b"\x01*").is_some_and(|rest| rest == parent.key()))
+    }
+
+    /// Reads and hashes a target's whole name.
+    fn read_target(&self, target: &Target<'_>, key: &mut NameKey) -> Option<()> {
+        let mut name = [0u8; NAME_OCTETS_MAX];
+        let (labels, origin) = (target.key.len(), self.origin_key.as_wire());
+        let place = name.get_mut(..labels + origin.len())?;
+        place[..labels].copy_from_slice(target.key);
+        place[labels..].copy_from_slice(origin);
+        key.read(&name)?;
+        key.hash(&self.seed);
+        Some(())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Why NSD and Knot differ: every dispute that is understood has a name, a side that hivedns takes, and a
 //! reason; `docs/differences.md` tells them at length. What no cause explains is counted as "unexplained".
 
-use crate::compare::{Case, Fact};
-use crate::oracle::message::{Message, Record, TC, target};
+use crate::compare::{Case, Fact, near_limit};
+use crate::oracle::message::{AA, Message, Record, TC, target};
 use crate::oracle::names::{Wire, is_within, lowered};
 use std::collections::HashMap;
 
@@ -54,6 +54,8 @@ causes! {
         "RFC 6672 §2.2: YXDOMAIN; Knot says NXDOMAIN with SOA";
     WILD_DNAME = "a DNAME at a wildcard", Nsd,
         "RFC 4592 §4.4: below the asterisk itself the owner is the asterisk; Knot puts the asked name there";
+    DS_OCCLUDED = "DS of a cut that lies below another cut", Nsd,
+        "RFC 1034 §4.3.2 step 3b: the upper cut ends the zone; Knot answers from what is occluded";
     ZONE_BELOW = "a name that exists only through another zone of this server", Knot,
         "a zone is what its own data says; NSD keeps the names of all zones in one tree";
     ADDITIONAL_GLUE = "addresses below a cut, beside MX or SRV", Knot,
@@ -65,9 +67,6 @@ causes! {
     SIZE = "a message near its limit", Own,
         "how well names are compressed and what is left out first is each server's choice";
 }
-
-/// Octets below the limit within which compression and choice of additional data may decide.
-const NEAR_LIMIT: usize = 64;
 
 /// The aliases that Knot follows, at most.
 const KNOT_ALIASES: usize = 5;
@@ -93,7 +92,7 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
         return Some(&YXDOMAIN);
     }
     let has_data = |message: &Message| message.sections[0].iter().any(|r| r.rtype != 5 && r.rtype != 39);
-    if question.qtype == ANY && has_data(nsd) && has_data(knot) {
+    if question.qtype == ANY && (has_data(nsd) && has_data(knot) || chain.steps == 0 && only(Fact::Answer)) {
         return Some(&WHICH_ANY);
     }
     if chain.endless {
@@ -110,8 +109,11 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
         return Some(&SIZE);
     }
     if chain.steps > 0 {
-        let wild = |record: &&Record| record.rtype == 39 && record.owner.starts_with(b"\x01*");
-        if nsd.sections[0].iter().any(|record| wild(&record)) && !knot.sections[0].iter().any(|r| wild(&r)) {
+        let dname = |message: &Message, owner: &[u8]| {
+            message.sections[0].iter().any(|record| record.rtype == 39 && record.owner == owner)
+        };
+        let wild = |record: &Record| record.rtype == 39 && record.owner.starts_with(b"\x01*");
+        if nsd.sections[0].iter().any(|record| wild(record) && !dname(knot, &record.owner)) {
             return Some(&WILD_DNAME);
         }
         let home = closest(zones, &name);
@@ -126,6 +128,9 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
         }
         return knot.sections[1].iter().any(|record| record.rtype == 2).then_some(&ALIAS_TO_CUT);
     }
+    if question.qtype == DS && nsd.flags & AA == 0 && knot.flags & AA != 0 {
+        return Some(&DS_OCCLUDED);
+    }
     if only(Fact::Additional) {
         let svcb = matches!(question.qtype, 64 | 65);
         return Some(if svcb { &ADDITIONAL_SVCB } else { &ADDITIONAL_GLUE });
@@ -135,10 +140,6 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
         || zones.iter().any(|zone| zone != home && is_within(home, zone));
     (foreign && disputed.iter().all(|fact| matches!(fact, Fact::Rcode | Fact::Answer | Fact::Authority)))
         .then_some(&ZONE_BELOW)
-}
-
-fn near_limit(octets: usize) -> bool {
-    [512, 1232].iter().any(|limit| (limit - NEAR_LIMIT..=*limit).contains(&octets))
 }
 
 /// The closest zone that encloses `name`.

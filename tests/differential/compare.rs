@@ -21,7 +21,6 @@ pub enum Fact {
     Reply,
     Rcode,
     Aa,
-    Tc,
     /// QR, opcode, RD, RA, AD, CD.
     Flags,
     /// The question comes back octet for octet.
@@ -29,6 +28,7 @@ pub enum Fact {
     Answer,
     Authority,
     Additional,
+    Tc,
     /// Whether there is an OPT, and of which version.
     Edns,
 }
@@ -38,12 +38,12 @@ impl Fact {
         Fact::Reply,
         Fact::Rcode,
         Fact::Aa,
-        Fact::Tc,
         Fact::Flags,
         Fact::Question,
         Fact::Answer,
         Fact::Authority,
         Fact::Additional,
+        Fact::Tc,
         Fact::Edns,
     ];
 
@@ -112,6 +112,14 @@ pub fn differing(question: &Question, one: &Answer, other: &Answer) -> Vec<Fact>
     Fact::ALL.into_iter().filter(differ).collect()
 }
 
+/// Octets below the limit within which compression and choice of additional data may decide.
+const NEAR_LIMIT: usize = 64;
+
+/// True where a message of so many octets fits, but only just.
+pub fn near_limit(octets: usize) -> bool {
+    [512, 1232].iter().any(|limit| (limit - NEAR_LIMIT..=*limit).contains(&octets))
+}
+
 /// One question and what everybody said.
 pub struct Case<'a> {
     pub question: &'a Question,
@@ -126,7 +134,7 @@ pub struct Finding {
     pub disputed: Vec<Fact>,
     /// Facts on which they agree and we do not.
     pub wrong: Vec<Fact>,
-    /// On the disputed facts we are with: nsd, knot, neither, or nobody was asked.
+    /// On the disputed facts we are with: nsd, knot, each in part, neither; `-` if we were not asked.
     pub with: &'static str,
 }
 
@@ -138,14 +146,27 @@ impl Case<'_> {
         };
         let from_nsd = differing(self.question, &self.nsd, ours);
         let from_knot = differing(self.question, &self.knot, ours);
-        let wrong = from_nsd.iter().filter(|fact| from_knot.contains(fact) && !disputed.contains(fact));
+        // Where they differ on what is answered, that they agree on what goes with it is chance.
+        let chance = |fact: Fact| match fact {
+            Fact::Authority => disputed.contains(&Fact::Answer) || disputed.contains(&Fact::Rcode),
+            Fact::Additional | Fact::Tc => {
+                disputed.iter().any(|other| *other < fact && (other.is_section() || *other == Fact::Rcode))
+            }
+            _ => false,
+        };
+        let octets = |answer: &Answer| answer.as_ref().map_or(0, |message| message.octets);
+        let near = near_limit(octets(&self.nsd).max(octets(&self.knot)));
+        let free = |fact: Fact| near && matches!(fact, Fact::Additional | Fact::Tc) || chance(fact);
+        let agreed = |fact: &Fact| from_knot.contains(fact) && !disputed.contains(fact);
+        let wrong = from_nsd.iter().filter(|fact| agreed(fact) && !free(**fact));
         let wrong = wrong.copied().collect();
         let with = |others: &[Fact]| disputed.iter().all(|fact| !others.contains(fact));
         let with = match (with(&from_nsd), with(&from_knot)) {
-            _ if disputed.is_empty() => "both",
+            (true, true) => "both",
             (true, _) => "nsd",
             (_, true) => "knot",
-            (false, false) => "neither",
+            _ if disputed.iter().any(|fact| from_nsd.contains(fact) && from_knot.contains(fact)) => "neither",
+            (false, false) => "each in part",
         };
         Finding { disputed, wrong, with }
     }
@@ -158,6 +179,18 @@ impl Case<'_> {
         };
         let facts: Vec<_> = disputed.iter().map(|fact| format!("{fact:?}").to_lowercase()).collect();
         format!("{} | {} | {}", facts.join("; "), short(&self.nsd), short(&self.knot))
+    }
+
+    /// The kind of a wrong answer: the facts, what both peers say in short, and what we do.
+    pub fn kind_of_wrong(&self, wrong: &[Fact]) -> String {
+        let short = |answer: &Answer| {
+            let words = wrong.iter().map(|fact| summary(&fact.of(self.question, answer)));
+            words.collect::<Vec<_>>().join("; ")
+        };
+        let facts: Vec<_> = wrong.iter().map(|fact| format!("{fact:?}").to_lowercase()).collect();
+        let ours = self.ours.as_ref().map(short).unwrap_or_default();
+        let qtype = render::rtype(self.question.qtype);
+        format!("{qtype}: {}: peers: {} | hivedns: {ours}", facts.join("; "), short(&self.nsd))
     }
 
     /// The question and all answers, to be read by people.

@@ -24,16 +24,19 @@ const FAMILY_DEPTH: usize = 3;
 pub fn family(seed: u64, origin: &str) -> Vec<Zone> {
     let mut rng = Rng::new(seed);
     let mut zones = Vec::new();
-    let mut pending = vec![(origin.to_owned(), 1)];
-    while let Some((origin, depth)) = pending.pop() {
-        let mut draft = Draft { origin: origin.clone(), nodes: BTreeMap::new() };
+    let mut pending = vec![(origin.to_owned(), 1, Vec::new())];
+    while let Some((origin, depth, above)) = pending.pop() {
+        let mut draft = Draft { origin: origin.clone(), nodes: BTreeMap::new(), above };
         let others = [format!("a.b.{origin}"), "nested.test.".into(), "plain.ordinary.test.".into()];
         for _ in 0..15 + rng.below(50) {
             draft.add_random(&mut rng, &others);
         }
         if depth < FAMILY_DEPTH && rng.chance(60) {
             let cut = draft.cuts().into_iter().nth(rng.below(3));
-            pending.extend(cut.map(|cut| (format!("{cut}.{origin}"), depth + 1)));
+            if let Some(cut) = cut {
+                draft.without_dname_below(&cut);
+                pending.push((format!("{}.{origin}", cut.join(".")), depth + 1, draft.below(&cut)));
+            }
         }
         zones.push(Zone { text: draft.text(&mut rng), origin });
     }
@@ -44,6 +47,9 @@ pub fn family(seed: u64, origin: &str) -> Vec<Zone> {
 struct Draft {
     origin: String,
     nodes: BTreeMap<Vec<String>, Vec<(&'static str, String)>>,
+    /// Names in this zone that zones above it know too: NSD keeps all zones in one tree, and refuses
+    /// a DNAME above any name in it.
+    above: Vec<Vec<String>>,
 }
 
 impl Draft {
@@ -100,7 +106,8 @@ impl Draft {
             self.nodes.get(owner).is_some_and(|node| node.iter().any(|(has, _)| types.contains(has)))
         };
         let below_dname = (1..owner.len()).any(|cut| has(&owner[cut..], &["DNAME"]));
-        let has_below = || self.nodes.keys().any(|name| name.len() > owner.len() && name.ends_with(&owner));
+        let mut known = self.nodes.keys().chain(&self.above);
+        let mut has_below = || known.any(|name| name.len() > owner.len() && name.ends_with(&owner));
         let refused = below_dname
             || has(&owner, &["CNAME"])
             || match rtype {
@@ -118,9 +125,25 @@ impl Draft {
         }
     }
 
-    fn cuts(&self) -> Vec<String> {
+    fn cuts(&self) -> Vec<Vec<String>> {
         let cut = |node: &Vec<(&str, String)>| node.iter().any(|(rtype, _)| *rtype == "NS");
-        self.nodes.iter().filter(|(_, node)| cut(node)).map(|(owner, _)| owner.join(".")).collect()
+        self.nodes.iter().filter(|(_, node)| cut(node)).map(|(owner, _)| owner.clone()).collect()
+    }
+
+    /// No occluded DNAME below a cut whose child is served: NSD would hold it against the child's names.
+    fn without_dname_below(&mut self, cut: &[String]) {
+        for (owner, node) in &mut self.nodes {
+            if owner.ends_with(cut) {
+                node.retain(|(rtype, _)| *rtype != "DNAME");
+            }
+        }
+    }
+
+    /// The names below `cut`, relative to it.
+    fn below(&self, cut: &[String]) -> Vec<Vec<String>> {
+        let known = self.nodes.keys().chain(&self.above);
+        let below = known.filter(|name| name.len() > cut.len() && name.ends_with(cut));
+        below.map(|name| name[..name.len() - cut.len()].to_vec()).collect()
     }
 
     /// Mostly a name that exists here, else one that might, else one of another zone.

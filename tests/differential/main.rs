@@ -8,8 +8,9 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `HIVEDNS_DIFFERENTIAL_SEED` | the zones and questions of that run again; else a fixed seed |
-//! | `HIVEDNS_DIFFERENTIAL_PEERS` | `1`: compare NSD with Knot only, and print every kind of dispute |
+//! | `HIVEDNS_DIFFERENTIAL_OURS` | `process` (as by default), `library` (without sockets), `none` (NSD and Knot only) |
 //! | `HIVEDNS_DIFFERENTIAL_SHOW` | text: print the cases of the kinds of dispute that contain it |
+//! | `HIVEDNS_DIFFERENTIAL_KEEP` | `1`: leave the directory of zones, configurations and logs behind |
 //! | `CI` | `true`: a missing peer is a failure, not a skip |
 //!
 //! Reading order: [`zones`] (what is served), [`generate`] (zones by chance), [`questions`] (what is
@@ -29,16 +30,19 @@ mod zones;
 
 use causes::{Cause, Side, cause};
 use compare::{Case, read, without_courtesies};
+use oracle::library::{Library, ZoneText};
 use oracle::process::{Server, TempDir, hivedns};
 use oracle::transport;
 use questions::{Question, Transport};
 use rng::Rng;
 use std::collections::BTreeMap;
 use std::env;
+use std::path::Path;
+use std::sync::Mutex;
 
 /// Below this many questions a run proves too little.
 const QUESTIONS_MIN: usize = 20_000;
-/// So many wrong answers are printed whole.
+/// Of so many kinds of wrong answers the first is printed whole.
 const SHOWN_MAX: usize = 20;
 const SEED: u64 = 1035;
 
@@ -51,11 +55,13 @@ fn hivedns_agrees_where_nsd_and_knot_agree() {
     }
     let seed = env::var("HIVEDNS_DIFFERENTIAL_SEED").map_or(SEED, |text| text.parse().expect("a number"));
     println!("seed {seed}; again with HIVEDNS_DIFFERENTIAL_SEED={seed}");
-    let peers_only = env::var("HIVEDNS_DIFFERENTIAL_PEERS").is_ok_and(|text| text == "1");
-    let dir = TempDir::new("differential").expect("a temporary directory");
+    let ours = env::var("HIVEDNS_DIFFERENTIAL_OURS").unwrap_or("process".into());
+    let keep = env::var("HIVEDNS_DIFFERENTIAL_KEEP").is_ok_and(|text| text == "1");
+    let dir = TempDir::new("differential", keep).expect("a temporary directory");
+    println!("zones, configurations and logs: {}", dir.path().display());
     let mut tally = Tally::default();
     for stage in zones::stages(dir.path(), seed) {
-        run(&stage, &dir, seed, peers_only, &mut tally).unwrap_or_else(|why| panic!("{}: {why}", stage.name));
+        run(&stage, &dir, seed, &ours, &mut tally).unwrap_or_else(|why| panic!("{}: {why}", stage.name));
     }
     tally.print();
     assert!(tally.asked >= QUESTIONS_MIN, "only {} questions", tally.asked);
@@ -63,39 +69,32 @@ fn hivedns_agrees_where_nsd_and_knot_agree() {
 }
 
 /// Starts the servers with the zones of one stage, asks everything, and judges.
-fn run(
-    stage: &zones::Stage,
-    dir: &TempDir,
-    seed: u64,
-    peers_only: bool,
-    tally: &mut Tally,
-) -> Result<(), String> {
+fn run(stage: &zones::Stage, dir: &TempDir, seed: u64, ours: &str, tally: &mut Tally) -> Result<(), String> {
     let dir = dir.path().join(stage.name.replace(' ', "-"));
     std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
     let peers_zones = [stage.zones.clone(), stage.built_in.clone()].concat();
     let nsd = peers::nsd(&dir, &peers_zones)?;
     let knot = peers::knot(&dir, &peers_zones)?;
-    let ours = if peers_only { None } else { Some(hivedns(&dir, &stage.zones, &[])?) };
+    let ours = Ours::start(ours, &dir, &stage.zones)?;
 
     let mut rng = Rng::new(seed);
-    let mut asked = Vec::new();
+    let mut asked = questions::chaos();
     for (origin, file) in &peers_zones {
         let records =
             transport::transfer(knot.address, origin).map_err(|e| format!("{}: {e}", file.display()))?;
         asked.extend(questions::about(origin, &records, &mut rng));
     }
     let [from_nsd, from_knot, from_us] = std::thread::scope(|scope| {
-        let asked = &asked;
-        let servers = [Some(&nsd), Some(&knot), ours.as_ref()];
-        servers
-            .map(|server| server.map(|server| scope.spawn(|| ask(server, asked))))
-            .map(|thread| thread.map(|thread| thread.join().expect("asking does not panic")))
+        let nsd = scope.spawn(|| ask(&nsd, &asked).map(Some));
+        let knot = scope.spawn(|| ask(&knot, &asked).map(Some));
+        let ours = scope.spawn(|| ours.ask(&asked));
+        [nsd, knot, ours].map(|thread| thread.join().expect("asking does not panic"))
     });
-    let (from_nsd, from_knot) = (from_nsd.ok_or("no nsd")??, from_knot.ok_or("no knot")??);
-    let from_us = from_us.transpose()?;
+    let (from_nsd, from_knot) = (from_nsd?.ok_or("no nsd")?, from_knot?.ok_or("no knot")?);
+    let from_us = from_us?;
     println!("{}: {} zones, {} questions", stage.name, peers_zones.len(), asked.len());
     if stage.name == "all zones" {
-        judge_oddities(&nsd, &knot, ours.as_ref(), tally)?;
+        judge_oddities(&nsd, &knot, &ours, tally)?;
     }
     let origins: Vec<_> = peers_zones.into_iter().map(|(origin, _)| origin).collect();
     for (at, question) in asked.iter().enumerate() {
@@ -111,16 +110,11 @@ fn run(
 }
 
 /// Malformed messages: where the peers agree whether to answer, and with which rcode, so have we to.
-fn judge_oddities(
-    nsd: &Server,
-    knot: &Server,
-    ours: Option<&Server>,
-    tally: &mut Tally,
-) -> Result<(), String> {
+fn judge_oddities(nsd: &Server, knot: &Server, ours: &Ours, tally: &mut Tally) -> Result<(), String> {
     let oddities = malformed::oddities("groucho.edu.");
     let octets: Vec<_> = oddities.iter().map(|oddity| oddity.octets.clone()).collect();
     let ask = |server: &Server| transport::udp(server.address, &octets).map_err(|e| e.to_string());
-    let (from_nsd, from_knot, from_us) = (ask(nsd)?, ask(knot)?, ours.map(ask).transpose()?);
+    let (from_nsd, from_knot, from_us) = (ask(nsd)?, ask(knot)?, ours.ask_raw(&octets)?);
     let told = |reply: &Option<Vec<u8>>| match reply.as_ref().map(|octets| oracle::message::decode(octets)) {
         None => "silence".to_owned(),
         Some(Err(why)) => format!("malformed: {why}"),
@@ -139,8 +133,63 @@ fn judge_oddities(
     Ok(())
 }
 
+/// The server under test.
+enum Ours {
+    Process(Server),
+    Library(Box<Mutex<Library>>),
+    None,
+}
+
+/// What came back for each question; `None` for silence.
+type Replies = Vec<Option<Vec<u8>>>;
+
+impl Ours {
+    fn start(kind: &str, dir: &Path, zones: &peers::Zones) -> Result<Ours, String> {
+        match kind {
+            "none" => Ok(Ours::None),
+            "library" => {
+                let texts = zones.iter().map(|(origin, file)| {
+                    let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
+                    Ok((oracle::names::to_text(origin), file, text))
+                });
+                let texts: Vec<_> = texts.collect::<Result<_, String>>()?;
+                let zones = texts.iter().map(|(origin, file, text)| ZoneText { origin, file, text });
+                let (library, told) = Library::new(&zones.collect::<Vec<_>>(), peers::IDENTITY);
+                told.iter().for_each(|fault| println!("{fault}"));
+                Ok(Ours::Library(Box::new(Mutex::new(library))))
+            }
+            _ => hivedns(dir, zones, &["--node", peers::IDENTITY]).map(Ours::Process),
+        }
+    }
+
+    fn ask(&self, questions: &[Question]) -> Result<Option<Replies>, String> {
+        match self {
+            Ours::None => Ok(None),
+            Ours::Process(server) => ask(server, questions).map(Some),
+            Ours::Library(library) => {
+                let mut library = library.lock().expect("asked by one thread");
+                let mut ask = |q: &Question| library.ask(&q.encode(), q.transport == Transport::Tcp);
+                Ok(Some(questions.iter().map(&mut ask).collect()))
+            }
+        }
+    }
+
+    fn ask_raw(&self, messages: &[Vec<u8>]) -> Result<Option<Replies>, String> {
+        match self {
+            Ours::None => Ok(None),
+            Ours::Process(server) => {
+                transport::udp(server.address, messages).map(Some).map_err(|e| e.to_string())
+            }
+            Ours::Library(library) => {
+                let mut library = library.lock().expect("asked by one thread");
+                Ok(Some(messages.iter().map(|message| library.ask(message, false)).collect()))
+            }
+        }
+    }
+}
+
 /// All replies of one server, in the order of the questions.
-fn ask(server: &Server, questions: &[Question]) -> Result<Vec<Option<Vec<u8>>>, String> {
+fn ask(server: &Server, questions: &[Question]) -> Result<Replies, String> {
     let is_tcp = |question: &Question| question.transport == Transport::Tcp;
     let encoded = |tcp: bool| -> Vec<_> {
         questions.iter().filter(|question| is_tcp(question) == tcp).map(Question::encode).collect()
@@ -158,6 +207,8 @@ fn ask(server: &Server, questions: &[Question]) -> Result<Vec<Option<Vec<u8>>>, 
 struct Tally {
     asked: usize,
     wrong: usize,
+    /// Wrong answers by what is wrong with them: how many, one example.
+    wrong_kinds: BTreeMap<String, (usize, String)>,
     /// Disputes that are understood, by the name of their cause.
     explained: BTreeMap<&'static str, Dispute>,
     /// Disputes that are not, by what the sides say.
@@ -194,7 +245,10 @@ impl Tally {
         }
         if !finding.wrong.is_empty() {
             self.wrong += 1;
-            if self.wrong <= SHOWN_MAX {
+            let kinds = self.wrong_kinds.len();
+            let kind = self.wrong_kinds.entry(case.kind_of_wrong(&finding.wrong));
+            kind.or_insert_with(|| (0, case.question.to_text())).0 += 1;
+            if self.wrong_kinds.len() > kinds && kinds < SHOWN_MAX {
                 println!("WRONG {}", case.report(&finding.wrong));
             }
         }
@@ -203,6 +257,9 @@ impl Tally {
     fn print(&self) {
         let all = self.explained.values().chain(self.unexplained.values());
         let disputed: usize = all.map(|dispute| dispute.count).sum();
+        for (kind, (count, example)) in &self.wrong_kinds {
+            println!("{count:>6}  WRONG {kind}  {example}");
+        }
         println!("{} questions, {} wrong; NSD and Knot differ on {disputed}:\n", self.asked, self.wrong);
         println!(
             "{:>6}  {:<62} {:<6} {:<24} example",

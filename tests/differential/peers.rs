@@ -12,6 +12,9 @@ use std::process::Command;
 /// Zones as all servers get them: origin in wire form, file.
 pub type Zones = [(Vec<u8>, PathBuf)];
 
+/// What every server calls itself.
+pub const IDENTITY: &str = "peer";
+
 /// Where Debian puts daemons; not on everyone's PATH.
 const DAEMONS: [&str; 4] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
 
@@ -49,7 +52,7 @@ pub fn nsd(dir: &Path, zones: &Zones) -> Result<Server, String> {
         "server:\n  server-count: 1\n  ip-address: 127.0.0.1@{port}\n  port: {port}\n  username: \"\"\n  \
          chroot: \"\"\n  zonesdir: \"{dir}\"\n  database: \"\"\n  pidfile: \"{dir}/nsd.pid\"\n  \
          xfrdfile: \"{dir}/xfrd.state\"\n  zonelistfile: \"{dir}/zone.list\"\n  xfrdir: \"{dir}\"\n  \
-         identity: \"peer\"\n  version: \"peer\"\n  minimal-responses: no\n  refuse-any: no\n  \
+         identity: \"{IDENTITY}\"\n  version: \"peer\"\n  minimal-responses: no\n  refuse-any: no\n  \
          round-robin: no\n  tcp-count: 100\n  rrl-ratelimit: 0\n  rrl-whitelist-ratelimit: 0\n\
          remote-control:\n  control-enable: no\n",
         port = address.port(),
@@ -74,7 +77,7 @@ pub fn knot(dir: &Path, zones: &Zones) -> Result<Server, String> {
     let dir = home(dir, "knot")?;
     let mut text = format!(
         "server:\n    rundir: \"{dir}\"\n    listen: 127.0.0.1@{port}\n    udp-workers: 1\n    \
-         tcp-workers: 1\n    background-workers: 1\n    identity: \"peer\"\n    version: \"peer\"\n\
+         tcp-workers: 1\n    background-workers: 1\n    identity: \"{IDENTITY}\"\n    version: \"peer\"\n\
          database:\n    storage: \"{dir}/db\"\n    journal-db-max-size: 1M\n\
          log:\n  - target: stderr\n    any: warning\n\
          acl:\n  - id: transfer\n    address: 127.0.0.1\n    action: transfer\n\

@@ -99,6 +99,24 @@ pub fn about(zone: &[u8], records: &[Record], rng: &mut Rng) -> Vec<Question> {
     asked.into_iter().map(|(name, qtype)| dressed(zone, name, qtype, rng)).collect()
 }
 
+/// Questions about the server itself (RFC 4892). The version is each server's own: not asked.
+pub fn chaos() -> Vec<Question> {
+    let names =
+        ["id.server.", "hostname.bind.", "ID.Server.", "authors.bind.", "no.such.server.", "server.", "."];
+    let zone = vec![0];
+    let ways = [Transport::Udp, Transport::Tcp];
+    let mut asked = Vec::new();
+    for name in names.iter().filter_map(|name| names::from_text(name)) {
+        for qtype in [16, 1, 6] {
+            for transport in ways.clone() {
+                let (zone, name) = (zone.clone(), name.clone());
+                asked.push(Question { zone, name, qtype, qclass: 3, flags: 0, transport });
+            }
+        }
+    }
+    asked
+}
+
 /// Names beside and below `name`, whether they exist or not.
 fn neighbours(name: &[u8], zone: &[u8], kind: &BTreeSet<u16>, rng: &mut Rng) -> Vec<Wire> {
     let random = format!("zz{:x}", rng.below(4096));

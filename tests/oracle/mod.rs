@@ -4,6 +4,7 @@
 //! Each test program uses a part of it.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod library;
 pub mod message;
 pub mod names;
 pub mod process;

@@ -11,30 +11,35 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How long a server may take until it answers for its zones.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(10);
 /// How long a server may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(5);
 
 /// A directory of its own below the system's temporary one.
-pub struct TempDir(PathBuf);
+pub struct TempDir {
+    path: PathBuf,
+    keep: bool,
+}
 
 impl TempDir {
-    pub fn new(purpose: &str) -> io::Result<TempDir> {
+    pub fn new(purpose: &str, keep: bool) -> io::Result<TempDir> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("hivedns-{purpose}-{}-{number}", std::process::id()));
         fs::create_dir_all(&path)?;
-        Ok(TempDir(path))
+        Ok(TempDir { path, keep })
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        if !self.keep {
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 
@@ -60,7 +65,7 @@ pub struct Server {
 
 impl Server {
     /// Starts `command`, whose output goes to a file in `dir`, and waits until it answers the SOA
-    /// query for each of `origins` with anything but REFUSED and silence.
+    /// query for each of `origins` with NOERROR: a zone that was not loaded is refused or SERVFAIL.
     pub fn start(
         name: &str,
         mut command: Command,
@@ -78,7 +83,7 @@ impl Server {
         for origin in origins {
             let query = message::query(7, 0, origin, 6, 1, None);
             let alive = || matches!(server.child.try_wait(), Ok(None));
-            if !transport::wait_until(address, &query, START, |reply| reply.rcode() != 5, alive) {
+            if !transport::wait_until(address, &query, START, |reply| reply.rcode() == 0, alive) {
                 let ended = server.child.try_wait().ok().flatten();
                 let log = server.log();
                 let origin = super::names::to_text(origin);

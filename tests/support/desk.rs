@@ -3,7 +3,7 @@
 
 use hivedns::answer::{self, Bounds, Scratch, Verdict};
 use hivedns::catalog::delta::{Delta, ZoneContent};
-use hivedns::catalog::snapshot::Snapshot;
+use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
 use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::name::Name;
@@ -111,7 +111,7 @@ impl Desk {
         let outcome = match accept(message, key) {
             Accepted::Query(shape) => {
                 key.hash(snapshot.seed());
-                let route = answer::route(snapshot, &shape, key);
+                let route = answer::route(snapshot, &shape, key, ZoneNumber::default());
                 let way = (route, route.hint(snapshot, key));
                 answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds)
             }

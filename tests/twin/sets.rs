@@ -109,7 +109,7 @@ proptest! {
         }
         let start = reply.append(Section::Answer, &rrset, owner);
         prop_assert!(start.is_ok());
-        let len = reply.finish(Rcode::NoError, 1232);
+        let len = reply.finish(&shape.of(&query), Rcode::NoError, 1232, b"");
         let decoded = message::decode(&buffer[..len]).map_err(TestCaseError::fail)?;
         // RDATA as it would be without any compression, its names lowered as the decoder lowers them.
         for rdata in &case.rdatas {

@@ -49,16 +49,19 @@ impl Reader<'_> {
             read_name(scanner, &context.origin, "an origin for the file")?
         };
         scanner.end()?;
-        if self.depth == INCLUDE_DEPTH_MAX {
+        // Without this a file that includes itself often would be read ever so often before the depth ends it.
+        if self.open.iter().any(|open| **open == *path) {
+            let message = format!("expected no file that includes itself, found {}", path.display());
+            return Err(complaint(spot, message));
+        }
+        if self.open.len() > INCLUDE_DEPTH_MAX {
             let message = format!("expected at most {INCLUDE_DEPTH_MAX} files included within each other");
             return Err(complaint(spot, message));
         }
         let source = self.files.open(&path).map_err(|error| {
             complaint(spot, format!("expected a file to include at {}: {error}", path.display()))
         })?;
-        self.depth += 1;
         self.file(source, &mut Context::new(Arc::from(path), origin));
-        self.depth -= 1;
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ pub fn read(
         ttl: Ttl { fallback: options.ttl, ..Ttl::default() },
         names: NameBuffer::default(),
         rdata: Vec::with_capacity(RDATA_OCTETS_MAX),
-        depth: 0,
+        open: Vec::new(),
     };
     reader.file(source, &mut Context::new(file, options.origin.clone()));
 }
@@ -76,8 +76,8 @@ struct Reader<'a> {
     names: NameBuffer,
     /// The RDATA of the record being read.
     rdata: Vec<u8>,
-    /// How many `$INCLUDE` lead to the file being read.
-    depth: usize,
+    /// The files being read, each included by the one before it.
+    open: Vec<Arc<Path>>,
 }
 
 /// Where a TTL comes from that a record leaves out: the first that is there (RFC 2308 §4, RFC 1035 §5.1).
@@ -133,6 +133,12 @@ impl Context {
 impl Reader<'_> {
     /// Reads one file to its end.
     fn file(&mut self, source: Box<dyn Read + '_>, context: &mut Context) {
+        self.open.push(context.place.file.clone());
+        self.lines(source, context);
+        self.open.pop();
+    }
+
+    fn lines(&mut self, source: Box<dyn Read + '_>, context: &mut Context) {
         let mut scanner = Scanner::new(source);
         let mut more = scanner.begin();
         if matches!(more, Ok(true)) && scanner.take_byte_order_mark() {

@@ -1,6 +1,6 @@
 //! RDATA: text into wire form and back, and what stands where in it.
 //!
-//! [`layout()`] is the one table; [`read`], [`print`], [`validate`], [`names`] and [`canonicalize`] walk it.
+//! [`layout()`] is the one table; [`read`], [`print()`], [`validate`], [`names`] and [`canonicalize`] walk it.
 //! Adding a type is adding a row; adding a kind of field is adding a [`Field`], which the compiler then
 //! asks for in `check`, `read` and `print`.
 

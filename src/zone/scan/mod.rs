@@ -6,113 +6,18 @@
 //! The invariant that makes it fast: `buffer[..lines_end]` holds whole lines, each with its line feed,
 //! and `at < lines_end` while a line is being read. So no token crosses the buffer's end, and the line
 //! feed stops every inner loop. A token never crosses a line: a quote that is not closed on its line is
-//! a fault (BIND and RFC 1035's own examples agree; see docs/master-files.md).
+//! a fault, as in BIND (docs/master-files.md).
 
+mod class;
 mod name;
+mod token;
 
 pub use name::NameBuffer;
+pub use token::{Complaint, Scanned, Spot, Token, complaint};
 
 use crate::base::limits::{LINE_OCTETS_MAX, READ_OCTETS};
+use class::{CLASSES, Class};
 use std::io::{self, Read};
-
-/// Line and column of an octet, both counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spot {
-    /// 1 for the first line.
-    pub line: u32,
-    /// 1 for the first octet of the line.
-    pub column: u32,
-}
-
-/// What is wrong with text, and where in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaint {
-    /// Where.
-    pub spot: Spot,
-    /// What, in one line, without a final dot.
-    pub message: String,
-}
-
-/// Boxed, so that the way without faults moves one word.
-pub type Scanned<T> = Result<T, Box<Complaint>>;
-
-/// One token, lent from the scanner's buffer until the next one is asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Token<'a> {
-    /// The text as it stands, escapes not undone, outer quotes not included.
-    pub text: &'a [u8],
-    /// True for a string in quotes.
-    pub quoted: bool,
-    /// True if a backslash stands in the text.
-    pub escaped: bool,
-    /// Where its first octet stands (of a quoted string, the quote).
-    pub spot: Spot,
-}
-
-impl Token<'_> {
-    /// `expected …, found …` at this token.
-    #[cold]
-    pub fn unlike(&self, expected: &str) -> Box<Complaint> {
-        complaint(self.spot, format!("expected {expected}, found {}", self.shown()))
-    }
-
-    /// The token for a message: printable, and cut where it is long.
-    pub fn shown(&self) -> String {
-        let mut shown = String::from(if self.quoted { "the quoted string `" } else { "`" });
-        for &octet in self.text.iter().take(SHOWN_OCTETS_MAX) {
-            match octet {
-                0x20..=0x7e => shown.push(char::from(octet)),
-                _ => shown.push_str(&format!("\\{octet:03}")),
-            }
-        }
-        shown.push_str(if self.text.len() > SHOWN_OCTETS_MAX { "…`" } else { "`" });
-        shown
-    }
-}
-
-/// Octets of a token that a message shows: a line of a terminal holds them with the rest of the message.
-const SHOWN_OCTETS_MAX: usize = 48;
-
-/// A complaint at a place.
-#[cold]
-pub fn complaint(spot: Spot, message: impl Into<String>) -> Box<Complaint> {
-    Box::new(Complaint { spot, message: message.into() })
-}
-
-/// What an octet is outside quotes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Ordinary,
-    Backslash,
-    Blank,
-    LineFeed,
-    CarriageReturn,
-    Semicolon,
-    Open,
-    Close,
-    Quote,
-    Control,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Ordinary; 256];
-    let mut octet = 0;
-    while octet < 0x20 {
-        classes[octet] = Class::Control;
-        octet += 1;
-    }
-    classes[0x7f] = Class::Control;
-    classes[b'\\' as usize] = Class::Backslash;
-    classes[b' ' as usize] = Class::Blank;
-    classes[b'\t' as usize] = Class::Blank;
-    classes[b'\n' as usize] = Class::LineFeed;
-    classes[b'\r' as usize] = Class::CarriageReturn;
-    classes[b';' as usize] = Class::Semicolon;
-    classes[b'(' as usize] = Class::Open;
-    classes[b')' as usize] = Class::Close;
-    classes[b'"' as usize] = Class::Quote;
-    classes
-};
 
 /// Cuts text into tokens, entry by entry.
 pub struct Scanner<'r> {
@@ -235,7 +140,7 @@ impl<'r> Scanner<'r> {
 
     /// Skips blanks, comments and parentheses, within parentheses also line ends. True at a token, false
     /// at the end of the entry.
-    #[inline]
+    #[inline(always)]
     fn skip(&mut self) -> Scanned<bool> {
         // Nearly always one blank stands before a token.
         if self.buffer[self.at] == b' ' {
@@ -247,6 +152,7 @@ impl<'r> Scanner<'r> {
         self.skip_slowly()
     }
 
+    #[inline(never)]
     fn skip_slowly(&mut self) -> Scanned<bool> {
         loop {
             match CLASSES[usize::from(self.buffer[self.at])] {
@@ -292,14 +198,14 @@ impl<'r> Scanner<'r> {
     }
 
     /// The next token; `None` at the end of the entry.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::should_implement_trait, reason = "the token is lent: no iterator can be made of it")]
     pub fn next(&mut self) -> Scanned<Option<Token<'_>>> {
         if self.skip()? { self.here().map(Some) } else { Ok(None) }
     }
 
     /// The token at which `skip` has stopped.
-    #[inline]
+    #[inline(always)]
     fn here(&mut self) -> Scanned<Token<'_>> {
         let spot = self.spot();
         if self.buffer[self.at] == b'"' {
@@ -311,14 +217,14 @@ impl<'r> Scanner<'r> {
     }
 
     /// The next token, which must be there and not in quotes.
-    #[inline]
+    #[inline(always)]
     pub fn word(&mut self, expected: &str) -> Scanned<Token<'_>> {
         let token = self.string(expected)?;
         if token.quoted { Err(token.unlike(expected)) } else { Ok(token) }
     }
 
     /// The next token, which must be there, in quotes or not.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self, expected: &str) -> Scanned<Token<'_>> {
         if self.skip()? { self.here() } else { Err(self.missing(expected)) }
     }
@@ -405,7 +311,7 @@ impl<'r> Scanner<'r> {
     }
 
     /// Moves past a word; tells whether a backslash stands in it.
-    #[inline]
+    #[inline(always)]
     fn pass_word(&mut self) -> Scanned<bool> {
         let buffer = &self.buffer[..self.lines_end];
         let mut at = self.at;
@@ -420,6 +326,7 @@ impl<'r> Scanner<'r> {
     }
 
     /// A word in which something stands that is not ordinary.
+    #[inline(never)]
     fn pass_rest_of_word(&mut self) -> Scanned<bool> {
         let mut escaped = false;
         loop {
@@ -456,6 +363,7 @@ impl<'r> Scanner<'r> {
         }
     }
 
+    #[inline(never)]
     fn quoted(&mut self, spot: Spot) -> Scanned<Token<'_>> {
         self.at += 1;
         let start = self.at;

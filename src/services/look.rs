@@ -1,0 +1,212 @@
+//! What the services may look at, and one look at it: the counters of all workers together.
+
+use crate::base::metrics::{DURATION_BUCKETS, DropReason, NO_ZONE, TYPE_NAMES, Transport, WorkerCounters};
+use crate::control::status::Status;
+use crate::os::udp::receive_drops;
+use crate::wire::message::Rcode;
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What stands for a zone where none of ours was asked for: refused, malformed, CHAOS. It is CoreDNS's word, and
+/// dashboards made for it know no other.
+pub(super) const NO_ZONE_LABEL: &str = "dropped";
+
+/// What the services may look at.
+pub struct Insight {
+    /// The server's state.
+    pub status: Arc<ArcSwap<Status>>,
+    /// The counters of each worker.
+    pub counters: Vec<Arc<WorkerCounters>>,
+    /// Duplicates of the workers' UDP sockets: only to ask the kernel what it dropped.
+    pub udp: Vec<UdpSocket>,
+}
+
+impl Insight {
+    /// Everything at this moment.
+    pub(super) fn look(&self, now: Instant) -> Look<'_> {
+        Look { status: self.status.load_full(), now, insight: self }
+    }
+}
+
+/// The server at one moment. Counters go on counting meanwhile: sums may differ by what came in between.
+pub(super) struct Look<'i> {
+    /// Its state.
+    pub(super) status: Arc<Status>,
+    now: Instant,
+    insight: &'i Insight,
+}
+
+/// Queries of one kind. The field names are the labels.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Requests<'l> {
+    pub(super) proto: &'static str,
+    /// The address family as CoreDNS numbers it: 1 is IPv4, 2 is IPv6.
+    pub(super) family: &'static str,
+    #[serde(rename = "type")]
+    pub(super) qtype: &'static str,
+    pub(super) zone: &'l str,
+    pub(super) count: u64,
+}
+
+/// Answers of one kind. The field names are the labels.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Responses<'l> {
+    pub(super) rcode: String,
+    pub(super) zone: &'l str,
+    pub(super) count: u64,
+}
+
+impl Look<'_> {
+    /// Workers.
+    pub(super) fn workers(&self) -> usize {
+        self.insight.counters.len()
+    }
+
+    /// Queries answered, by worker.
+    pub(super) fn queries(&self) -> impl Iterator<Item = u64> {
+        self.insight.counters.iter().map(|worker| worker.queries())
+    }
+
+    /// Queries by zone, transport and type; only those that there were.
+    pub(super) fn requests(&self) -> impl Iterator<Item = Requests<'_>> {
+        let kinds = self.zones().flat_map(|zone| {
+            let of_zone = move |transport| (0..TYPE_NAMES.len()).map(move |qtype| (zone, transport, qtype));
+            Transport::ALL.into_iter().flat_map(of_zone)
+        });
+        kinds.filter_map(|((slot, zone), transport, qtype)| {
+            let count = self.total(|worker| worker.requests(slot, transport, qtype));
+            (count > 0).then_some(Requests {
+                proto: if transport.tcp { "tcp" } else { "udp" },
+                family: if transport.ipv6 { "2" } else { "1" },
+                qtype: TYPE_NAMES[qtype],
+                zone,
+                count,
+            })
+        })
+    }
+
+    /// Answers by zone and code; only those that there were.
+    pub(super) fn responses(&self) -> impl Iterator<Item = Responses<'_>> {
+        let kinds = self.zones().flat_map(|zone| Rcode::ALL.into_iter().map(move |rcode| (zone, rcode)));
+        kinds.filter_map(|((slot, zone), rcode)| {
+            let count = self.total(|worker| worker.responses(slot, rcode as usize));
+            (count > 0).then(|| Responses { rcode: rcode.to_string(), zone, count })
+        })
+    }
+
+    /// Answers by bucket of [`DURATION_BUCKETS`], those above all at the end; not cumulative.
+    pub(super) fn durations(&self) -> [u64; DURATION_BUCKETS.len() + 1] {
+        self.insight.counters.iter().fold([0; _], |mut sums, worker| {
+            for (sum, count) in sums.iter_mut().zip(worker.durations()) {
+                *sum += count;
+            }
+            sums
+        })
+    }
+
+    /// The time that all answers together took.
+    pub(super) fn duration_sum(&self) -> Duration {
+        self.insight.counters.iter().map(|worker| worker.duration_sum()).sum()
+    }
+
+    /// What came to nothing, by reason; `rcvbuf` is what the kernel dropped because a receive buffer was full.
+    pub(super) fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let rcvbuf = self.insight.udp.iter().map(|socket| u64::from(receive_drops(socket.as_fd()))).sum();
+        let own = DropReason::ALL.into_iter();
+        own.map(|(reason, label)| (label, self.total(|worker| worker.drops(reason))))
+            .chain([("rcvbuf", rcvbuf)])
+    }
+
+    /// Open TCP connections.
+    pub(super) fn tcp_connections(&self) -> u64 {
+        self.total(WorkerCounters::tcp_connections)
+    }
+
+    /// How long ago the current snapshot was published, if one was.
+    pub(super) fn snapshot_age(&self) -> Option<Duration> {
+        self.status.published.map(|published| self.now.saturating_duration_since(published))
+    }
+
+    fn total(&self, count: impl Fn(&WorkerCounters) -> u64) -> u64 {
+        self.insight.counters.iter().map(|worker| count(worker)).sum()
+    }
+
+    /// The slots in use, with what their zone is called.
+    fn zones(&self) -> impl Iterator<Item = (usize, &str)> {
+        let named = self.status.slots.iter().map(String::as_str).take(NO_ZONE).enumerate();
+        named.chain([(NO_ZONE, NO_ZONE_LABEL)])
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::control::status::{Health, ZoneStatus};
+    use crate::os::clock;
+    use crate::wire::name::Name;
+
+    /// A server of two workers that has answered a little.
+    pub(in crate::services) fn insight() -> Insight {
+        let zone = |origin: &str, health, serial, records| ZoneStatus {
+            origin: Name::parse(origin).unwrap(),
+            health,
+            serial,
+            records,
+        };
+        let status = Status {
+            ready: true,
+            zones: vec![
+                zone("broken.test.", Health::Faulty(vec!["z:3:5: bad address".into()]), None, 0),
+                zone("example.", Health::Serving, Some(7), 12),
+            ],
+            slots: vec!["broken.test.".into(), "example.".into()],
+            revision: 3,
+            published: Some(clock::now()),
+            publish_took: Duration::from_micros(250),
+            ..Status::default()
+        };
+        let counters: Vec<_> = (0..2).map(|_| Arc::new(WorkerCounters::default())).collect();
+        let [udp4, .., tcp6] = Transport::ALL;
+        for worker in &counters {
+            worker.answered(1, udp4, 1, 0);
+            worker.took(1, Duration::from_micros(300));
+        }
+        counters[1].answered(0, tcp6, 28, 2);
+        counters[1].answered(NO_ZONE, udp4, 999, 5);
+        counters[1].dropped(DropReason::NotAQuery, 4);
+        counters[0].set_tcp_connections(6);
+        Insight { status: Arc::new(ArcSwap::from_pointee(status)), counters, udp: Vec::new() }
+    }
+
+    #[test]
+    fn the_workers_are_summed_up_and_what_never_was_is_left_out() {
+        let insight = insight();
+        let look = insight.look(clock::now());
+        let requests: Vec<_> =
+            look.requests().map(|r| (r.proto, r.family, r.qtype, r.zone, r.count)).collect();
+        assert_eq!(
+            requests,
+            [
+                ("tcp", "2", "AAAA", "broken.test.", 1),
+                ("udp", "1", "A", "example.", 2),
+                ("udp", "1", "other", "dropped", 1),
+            ]
+        );
+        let responses: Vec<_> = look.responses().map(|r| (r.rcode, r.zone, r.count)).collect();
+        assert_eq!(
+            responses,
+            [
+                ("SERVFAIL".to_owned(), "broken.test.", 1),
+                ("NOERROR".to_owned(), "example.", 2),
+                ("REFUSED".to_owned(), "dropped", 1),
+            ]
+        );
+        assert_eq!(look.queries().collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(look.durations()[1], 2);
+        assert_eq!(look.drops().collect::<Vec<_>>()[..1], [("not_a_query", 4)]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The table of metrics: for each its name, kind, help and where its values come from, once.
+
+use crate::base::build;
+use crate::base::metrics::DURATION_BUCKETS;
+use crate::services::exposition::{Kind, Samples};
+use crate::services::look::Look;
+
+/// Everything there is to know of one metric.
+struct Metric {
+    name: &'static str,
+    kind: Kind,
+    help: &'static str,
+    collect: fn(&Look<'_>, &mut Samples<'_>),
+}
+
+/// Those that CoreDNS has too have its shapes, so that dashboards made for it fit.
+static METRICS: &[Metric] = &[
+    Metric {
+        name: "hivedns_dns_requests_total",
+        kind: Kind::Counter,
+        help: "Queries by transport, address family (1 = IPv4, 2 = IPv6), type and zone (dropped = none of ours).",
+        collect: |look, samples| {
+            for kind in look.requests() {
+                let labels = [
+                    ("proto", kind.proto),
+                    ("family", kind.family),
+                    ("type", kind.qtype),
+                    ("zone", kind.zone),
+                ];
+                samples.put(&labels, kind.count);
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_dns_responses_total",
+        kind: Kind::Counter,
+        help: "Answers by response code and zone (dropped = none of ours).",
+        collect: |look, samples| {
+            for kind in look.responses() {
+                samples.put(&[("rcode", &kind.rcode), ("zone", kind.zone)], kind.count);
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_dns_request_duration_seconds",
+        kind: Kind::Histogram,
+        help: "Time from waking up for a batch of UDP queries until its answers were sent (TCP is not timed).",
+        collect: |look, samples| {
+            let sum = look.duration_sum().as_secs_f64();
+            samples.put_histogram(&DURATION_BUCKETS, &look.durations(), sum);
+        },
+    },
+    Metric {
+        name: "hivedns_build_info",
+        kind: Kind::Gauge,
+        help: "Always 1; the labels say what the program was built from.",
+        collect: |_, samples| {
+            let always = [("version", build::VERSION), ("rustc", build::RUSTC)];
+            let revision = build::revision().map(|revision| ("revision", revision));
+            let labels: Vec<_> = always.into_iter().chain(revision).collect();
+            samples.put(&labels, 1);
+        },
+    },
+    Metric {
+        name: "hivedns_worker_queries_total",
+        kind: Kind::Counter,
+        help: "Queries by the worker that answered them.",
+        collect: |look, samples| {
+            for (number, queries) in look.queries().enumerate() {
+                samples.put(&[("worker", &number.to_string())], queries);
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_snapshot_revision",
+        kind: Kind::Gauge,
+        help: "Revision of the data being served; rises with every change.",
+        collect: |look, samples| samples.put(&[], look.status.revision),
+    },
+    Metric {
+        name: "hivedns_snapshot_publish_seconds",
+        kind: Kind::Gauge,
+        help: "How long making and publishing the data being served took.",
+        collect: |look, samples| {
+            if look.status.published.is_some() {
+                samples.put(&[], look.status.publish_took.as_secs_f64());
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_snapshot_age_seconds",
+        kind: Kind::Gauge,
+        help: "Time since the data being served was published.",
+        collect: |look, samples| {
+            if let Some(age) = look.snapshot_age() {
+                samples.put(&[], age.as_secs_f64());
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_dropped_total",
+        kind: Kind::Counter,
+        help: "Datagrams and connections that came to nothing (rcvbuf = dropped by the kernel before we saw them).",
+        collect: |look, samples| {
+            for (reason, count) in look.drops() {
+                samples.put(&[("reason", reason)], count);
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_tcp_connections",
+        kind: Kind::Gauge,
+        help: "Open TCP connections of DNS clients.",
+        collect: |look, samples| samples.put(&[], look.tcp_connections()),
+    },
+];
+
+/// All metrics as text.
+pub(super) fn text(look: &Look<'_>) -> String {
+    let mut text = String::new();
+    for metric in METRICS {
+        (metric.collect)(look, &mut Samples::begin(&mut text, metric.name, metric.kind, metric.help));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::clock;
+    use crate::services::look::tests::insight;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_table_keeps_the_conventions_of_names() {
+        let names: BTreeSet<_> = METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), METRICS.len());
+        for Metric { name, kind, help, .. } in METRICS {
+            assert!(name.starts_with("hivedns_"), "{name}");
+            assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert!(help.ends_with('.') && !help.contains(['\\', '\n']), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_workers_counted_is_told() {
+        let text = text(&insight().look(clock::now()));
+        for line in [
+            "hivedns_dns_requests_total{proto=\"udp\",family=\"1\",type=\"A\",zone=\"example.\"} 2",
+            "hivedns_dns_requests_total{proto=\"tcp\",family=\"2\",type=\"AAAA\",zone=\"broken.test.\"} 1",
+            "hivedns_dns_responses_total{rcode=\"REFUSED\",zone=\"dropped\"} 1",
+            "hivedns_dns_request_duration_seconds_bucket{le=\"0.00025\"} 0",
+            "hivedns_dns_request_duration_seconds_bucket{le=\"0.0005\"} 2",
+            "hivedns_dns_request_duration_seconds_bucket{le=\"+Inf\"} 2",
+            "hivedns_dns_request_duration_seconds_sum 0.0006",
+            "hivedns_dns_request_duration_seconds_count 2",
+            "hivedns_worker_queries_total{worker=\"1\"} 3",
+            "hivedns_snapshot_revision 3",
+            "hivedns_snapshot_publish_seconds 0.00025",
+            "hivedns_dropped_total{reason=\"not_a_query\"} 4",
+            "hivedns_dropped_total{reason=\"rcvbuf\"} 0",
+            "hivedns_tcp_connections 6",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(text.contains("\nhivedns_build_info{version=\""));
+    }
+}

@@ -1,0 +1,105 @@
+//! The server without its sockets: zones from text or files, messages in, messages out. Pure, in the test's
+//! own process.
+
+use hivedns::answer::{self, Bounds, Outcome, Scratch, Verdict};
+use hivedns::base::limits::MESSAGE_OCTETS_MAX;
+use hivedns::catalog::delta::{Delta, ZoneContent};
+use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
+use hivedns::catalog::state::State;
+use hivedns::wire::key::{HashSeed, NameKey};
+use hivedns::wire::name::Name;
+use hivedns::wire::query::{Accepted, accept};
+use hivedns::zone::builtin::BUILTIN;
+use hivedns::zone::draft::ZoneDraft;
+use hivedns::zone::fault::Faults;
+use hivedns::zone::master::{self, Disk, Options};
+use hivedns::zone::seal::seal;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the server sends over UDP at most, as by default.
+const UDP_PAYLOAD_MAX: u16 = 1232;
+
+/// The answering part of the server with its zones.
+pub struct Library {
+    snapshot: Snapshot,
+    scratch: Scratch,
+    key: NameKey,
+    buffer: Vec<u8>,
+}
+
+/// A zone to be served: origin, what faults call it, text. Of a faulty one SERVFAIL is served.
+pub struct ZoneText<'a> {
+    pub origin: &'a str,
+    pub file: &'a Path,
+    pub text: &'a str,
+}
+
+impl Library {
+    /// Serves `zones`, and of the built-in ones those that are not among them. What is wrong with the zones
+    /// comes back beside it.
+    pub fn new(zones: &[ZoneText<'_>], identity: &str) -> (Library, Vec<String>) {
+        let seed = HashSeed::new(*b"any seed will do");
+        let (mut state, mut told) = (State::new(seed, u16::MAX), Vec::new());
+        state.apply(Delta::Identify { identity: identity.into() });
+        let built_in =
+            BUILTIN.iter().map(|(origin, file, text)| ZoneText { origin, file: Path::new(file), text });
+        let configured = zones.iter().map(|zone| ZoneText { ..*zone });
+        for zone in built_in.chain(configured) {
+            let origin = Name::parse(zone.origin).unwrap_or_else(|e| panic!("{}: {e}", zone.origin));
+            let (content, faults) = read(&origin, &zone, seed);
+            told.extend(faults.iter().map(ToString::to_string));
+            state.apply(Delta::PutZone { origin, content });
+        }
+        let library = Library {
+            snapshot: state.snapshot(),
+            scratch: Scratch::default(),
+            key: NameKey::default(),
+            buffer: vec![0; MESSAGE_OCTETS_MAX],
+        };
+        (library, told)
+    }
+
+    /// What comes back for a message over UDP or TCP; `None` for silence.
+    pub fn ask(&mut self, message: &[u8], tcp: bool) -> Option<Vec<u8>> {
+        let limit = |udp: usize| if tcp { MESSAGE_OCTETS_MAX } else { udp };
+        let bounds = |udp| Bounds { limit: limit(udp), udp_payload_max: UDP_PAYLOAD_MAX };
+        let Outcome { verdict, .. } = match accept(message, &mut self.key) {
+            Accepted::Ignore => return None,
+            Accepted::Refuse(shape, rcode) => {
+                let query = shape.of(message);
+                let bounds = bounds(query.udp_limit(UDP_PAYLOAD_MAX.into()));
+                answer::refuse(&self.snapshot, &query, rcode, &mut self.buffer, bounds)
+            }
+            Accepted::Query(shape) => {
+                self.key.hash(self.snapshot.seed());
+                let query = shape.of(message);
+                let bounds = bounds(query.udp_limit(UDP_PAYLOAD_MAX.into()));
+                let Library { snapshot, scratch, key, buffer } = self;
+                let route = answer::route(snapshot, &shape, key, ZoneNumber::default());
+                let way = (route, route.hint(snapshot, key));
+                answer::answer(snapshot, way, &query, key, scratch, buffer, bounds)
+            }
+        };
+        match verdict {
+            Verdict::Reply(octets) => Some(self.buffer[..octets].to_vec()),
+            Verdict::Drop => None,
+        }
+    }
+}
+
+fn read(origin: &Name, zone: &ZoneText<'_>, seed: HashSeed) -> (ZoneContent, Faults) {
+    let mut draft = ZoneDraft::new(origin, seed);
+    let file: Arc<Path> = Arc::from(zone.file);
+    draft.set_file(&file);
+    let mut faults = Faults::default();
+    let options = Options { origin, ttl: None };
+    master::read(Box::new(zone.text.as_bytes()), file, options, &Disk, &mut draft, &mut faults);
+    let unread = faults.errors() > 0;
+    let (sealed, more) = seal(draft);
+    let told = if unread { faults } else { more };
+    match sealed {
+        Some(sealed) if !unread => (ZoneContent::Sealed(Arc::new(sealed)), told),
+        _ => (ZoneContent::Faulty(Arc::new(told.clone())), told),
+    }
+}
