@@ -40,7 +40,7 @@ fn sigterm_answers_what_has_arrived_and_ends_with_0() {
 
 #[test]
 fn a_taken_port_is_told_in_one_line_with_advice() {
-    let dir = TempDir::new("taken").expect("a temporary directory");
+    let dir = TempDir::new("taken", false).expect("a temporary directory");
     fs::write(dir.path().join("z.zone"), zone(1, "")).expect("a file");
     let (address, http) = (free_port().expect("a port"), free_port().expect("a port"));
     let _taken = UdpSocket::bind(address).expect("a free port");

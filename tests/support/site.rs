@@ -77,7 +77,7 @@ impl Site {
     }
 
     fn spawn(plan: &Plan<'_>) -> Option<Site> {
-        let dir = TempDir::new("live").expect("a temporary directory");
+        let dir = TempDir::new("live", false).expect("a temporary directory");
         let (address, http) = (free_port().expect("a port"), free_port().expect("a port"));
         let address = SocketAddr::new(plan.ip.parse().expect("an address"), address.port());
         let mut site = Site { address, http, dir, child: None };
