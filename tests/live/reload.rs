@@ -55,7 +55,7 @@ fn flow(site: &Site, done: &AtomicBool, newest: &AtomicU32) -> u32 {
     let mut on_the_way = WINDOW;
     let mut buffer = [0; 2048];
     while on_the_way > 0 {
-        let len = socket.recv(&mut buffer).expect("every question is answered");
+        let len = socket.recv(&mut buffer).unwrap_or_else(|e| panic!("unanswered: {e}, after {answered}"));
         let reply = message::decode(&buffer[..len]).expect("well formed");
         let (_, _, rcode, counts) = QUESTIONS[usize::from(reply.id) % QUESTIONS.len()];
         assert_eq!((reply.rcode(), [0, 1, 2].map(|i: usize| reply.sections[i].len())), (rcode, counts));
