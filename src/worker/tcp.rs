@@ -244,8 +244,11 @@ impl Connections {
                         connection.out.extend_from_slice(&(len as u16).to_be_bytes());
                         connection.out.extend_from_slice(self.reply.get(..len).unwrap_or_default());
                     }
-                    // Not a query: whoever sends such things is not worth a connection.
-                    None => alive = false,
+                    // Not a query: whoever sends such things is not worth a connection, nor what it says next.
+                    None => {
+                        alive = false;
+                        break;
+                    }
                 }
                 connection.input.drain(..2 + message_len);
                 connection.active = now;
