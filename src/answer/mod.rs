@@ -18,10 +18,10 @@ use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::{Query, Shape};
-use crate::wire::reply::{Reply, Section};
+use crate::wire::reply::{Reply, answer_with};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
-use crate::zone::store::{Hint, Rrset};
+use crate::zone::store::Hint;
 
 /// What a worker keeps from answer to answer, so that answering allocates nothing.
 #[derive(Default)]
@@ -150,6 +150,31 @@ pub fn answer(
     buffer: &mut [u8],
     bounds: Bounds,
 ) -> Outcome {
+    if let Route::Zone(number) = route
+        && let Some(entry) = snapshot.entry(number)
+        && let Some(zone) = entry.zone()
+        // What most queries come to: the name exists and the set leads nowhere else.
+        && let Some(node) = zone.authoritative(hint, key)
+        && let Some(rrset) = node.rrset(query.qtype())
+        && !rrset.has_targets()
+        && let Some(len) = answer_with(buffer, query, &rrset.sealed(), bounds.limit, bounds.udp_payload_max)
+    {
+        return Outcome { verdict: Verdict::Reply(len), rcode: Rcode::NoError, zone: Some(entry.metrics()) };
+    }
+    answer_at_length(snapshot, (route, hint), query, key, scratch, buffer, bounds)
+}
+
+/// As [`answer`], for all that takes more than one copy.
+#[inline(never)]
+fn answer_at_length(
+    snapshot: &Snapshot,
+    (route, hint): (Route, Hint),
+    query: &Query<'_>,
+    key: &NameKey,
+    scratch: &mut Scratch,
+    buffer: &mut [u8],
+    bounds: Bounds,
+) -> Outcome {
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
     let mut zone = None;
     let rcode = match route {
@@ -157,14 +182,7 @@ pub fn answer(
             let entry = snapshot.entry(number);
             zone = entry.map(ZoneEntry::metrics);
             match entry.and_then(ZoneEntry::zone) {
-                Some(zone) => 'zone: {
-                    // What most queries come to: the name exists and the set leads nowhere else.
-                    if let Some(node) = zone.authoritative(hint, key)
-                        && let Some(rrset) = node.rrset(query.qtype())
-                        && !rrset.has_targets()
-                    {
-                        break 'zone answer_set(&rrset, &mut reply);
-                    }
+                Some(zone) => {
                     let question = reply.question();
                     let chase = chase::Chase::new(zone, query.qtype(), scratch, &mut reply);
                     chase.follow(zone.locate_from(hint, key), question)
@@ -175,20 +193,8 @@ pub fn answer(
         Route::Chaos => chaos::answer(snapshot, query, key, &mut reply),
         Route::Nowhere(rcode) => rcode,
     };
-    Outcome {
-        verdict: Verdict::Reply(reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity())),
-        rcode,
-        zone,
-    }
-}
-
-#[inline(always)]
-fn answer_set(rrset: &Rrset<'_>, reply: &mut Reply<'_>) -> Rcode {
-    reply.set_authoritative();
-    if reply.append(Section::Answer, &rrset.sealed(), reply.question()).is_err() {
-        reply.set_truncated();
-    }
-    Rcode::NoError
+    let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
+    Outcome { verdict: Verdict::Reply(len), rcode, zone }
 }
 
 /// Answers a message that is no query with its error.
@@ -199,7 +205,7 @@ pub fn refuse(
     buffer: &mut [u8],
     bounds: Bounds,
 ) -> Outcome {
-    let reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
     let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
     Outcome { verdict: Verdict::Reply(len), rcode, zone: None }
 }

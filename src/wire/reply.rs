@@ -38,6 +38,49 @@ pub struct Owner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
+/// The shortest way: the answer to a query is one set, sealed for the very name asked for. `None`, and nothing
+/// written that counts, where it does not fit or more is to be said; then a [`Reply`] says it.
+#[inline(always)]
+pub fn answer_with(
+    octets: &mut [u8],
+    query: &Query<'_>,
+    rrset: &SealedRrset<'_>,
+    limit: usize,
+    udp_payload_max: u16,
+) -> Option<usize> {
+    let copied = query.header_and_question();
+    let edns = query.edns();
+    let len = copied.len() + rrset.octets.len() + if edns.is_some() { OPT_OCTETS } else { 0 };
+    if len > limit || copied.len() != rrset.base() {
+        return None;
+    }
+    let (head, rest) = octets.get_mut(..len)?.split_at_mut_checked(copied.len())?;
+    head.copy_from_slice(copied);
+    let (body, tail) = rest.split_at_mut_checked(rrset.octets.len())?;
+    body.copy_from_slice(rrset.octets);
+    let mut additional = 0;
+    if let Some(edns) = edns {
+        if edns.nsid {
+            return None;
+        }
+        *tail.first_chunk_mut()? = opt(edns, Rcode::NoError, udp_payload_max);
+        additional = 1;
+    }
+    let [flags_high, flags_low] = (query.flags() & (OPCODE_MASK | RD) | QR | AA).to_be_bytes();
+    let [records_high, records_low] = rrset.records.to_be_bytes();
+    let [_, _, rest @ ..] = head.first_chunk_mut::<HEADER_OCTETS>()?;
+    *rest = [flags_high, flags_low, 0, 1, records_high, records_low, 0, 0, 0, additional];
+    Some(len)
+}
+
+/// An OPT record without options (RFC 6891 §6.1.2).
+#[inline(always)]
+fn opt(edns: Edns, rcode: Rcode, udp_payload_max: u16) -> [u8; OPT_OCTETS] {
+    let [size_high, size_low] = udp_payload_max.to_be_bytes();
+    let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+    [0, 0, RecordType::OPT.0 as u8, size_high, size_low, rcode as u8 >> 4, 0, dnssec_ok, 0, 0, 0]
+}
+
 /// An answer in the making.
 pub struct Reply<'b> {
     octets: &'b mut [u8],
@@ -235,7 +278,7 @@ impl<'b> Reply<'b> {
     /// Ends the answer: OPT (RFC 6891 §6.1.1: if and only if the query had one), counts, flags. The octets of
     /// the whole message. `query` and `nsid` are those it began with.
     #[inline(always)]
-    pub fn finish(mut self, query: &Query<'_>, rcode: Rcode, udp_payload_max: u16, nsid: &[u8]) -> usize {
+    pub fn finish(&mut self, query: &Query<'_>, rcode: Rcode, udp_payload_max: u16, nsid: &[u8]) -> usize {
         if let Some(edns) = query.edns() {
             self.append_opt(edns, rcode, udp_payload_max, nsid);
         }
@@ -251,10 +294,8 @@ impl<'b> Reply<'b> {
     #[inline(always)]
     fn append_opt(&mut self, edns: Edns, rcode: Rcode, udp_payload_max: u16, nsid: &[u8]) {
         let Some(rest) = self.octets.get_mut(self.len..) else { return };
-        let Some(opt) = rest.first_chunk_mut::<OPT_OCTETS>() else { return };
-        let [size_high, size_low] = udp_payload_max.to_be_bytes();
-        let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-        *opt = [0, 0, RecordType::OPT.0 as u8, size_high, size_low, rcode as u8 >> 4, 0, dnssec_ok, 0, 0, 0];
+        let Some(place) = rest.first_chunk_mut() else { return };
+        *place = opt(edns, rcode, udp_payload_max);
         self.len += OPT_OCTETS;
         self.counts[Section::Additional as usize] += 1;
         if edns.nsid {

@@ -334,13 +334,16 @@ impl RecordSink for ZoneDraft {
             return;
         }
         let file = self.file_number(&place.file);
-        self.records.extend_from_slice(&NONE.to_be_bytes());
-        self.records.extend_from_slice(&record.ttl.to_be_bytes());
-        self.records.extend_from_slice(&place.line.to_be_bytes());
-        self.records.extend_from_slice(&(place.column.min(u32::from(u16::MAX)) as u16).to_be_bytes());
-        self.records.extend_from_slice(&file.to_be_bytes());
-        self.records.extend_from_slice(&record.rtype.0.to_be_bytes());
-        self.records.extend_from_slice(&(record.rdata.len() as u16).to_be_bytes());
+        let column = place.column.min(u32::from(u16::MAX)) as u16;
+        let mut head = [0; RECORD_HEAD];
+        head[0..4].copy_from_slice(&NONE.to_be_bytes());
+        head[4..8].copy_from_slice(&record.ttl.to_be_bytes());
+        head[8..12].copy_from_slice(&place.line.to_be_bytes());
+        head[12..14].copy_from_slice(&column.to_be_bytes());
+        head[14..16].copy_from_slice(&file.to_be_bytes());
+        head[16..18].copy_from_slice(&record.rtype.0.to_be_bytes());
+        head[18..20].copy_from_slice(&(record.rdata.len() as u16).to_be_bytes());
+        self.records.extend_from_slice(&head);
         self.records.extend_from_slice(record.rdata);
         let node = &mut self.nodes[node as usize];
         match node.last {

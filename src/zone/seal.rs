@@ -165,6 +165,7 @@ struct Work<'d> {
     origin: Name,
     sealer: Sealer,
     owner: Vec<u8>,
+    records: Vec<DraftRecord<'d>>,
     extras: Vec<u8>,
     nodes: Vec<u8>,
     placed: Vec<(u64, u32)>,
@@ -180,6 +181,7 @@ impl<'d> Work<'d> {
             origin: draft.origin().to_lowercase(),
             sealer: Sealer::default(),
             owner: Vec::new(),
+            records: Vec::new(),
             extras: Vec::new(),
             nodes: Vec::new(),
             placed: Vec::new(),
@@ -237,7 +239,9 @@ impl<'d> Work<'d> {
         self.owner.extend_from_slice(key);
         self.owner.extend_from_slice(self.origin.as_wire());
 
-        let mut records: Vec<DraftRecord<'d>> = draft.records(node).collect();
+        let mut records = std::mem::take(&mut self.records);
+        records.clear();
+        records.extend(draft.records(node));
         records.sort_by_key(|record| record.rtype);
         self.check_node(&records, faults);
 
@@ -258,6 +262,7 @@ impl<'d> Work<'d> {
             Err(_) => faults.error(draft.place(records[0].at), "more than 255 types at one name"),
         }
         debug_assert_eq!((self.nodes.len() - head) % 4, 0);
+        self.records = records;
         const _: () = assert!(NODE_HEAD == 4);
     }
 

@@ -15,8 +15,9 @@
 //! from home, slots are tried one by one up to the shard's longest probe, which sealing bounds. Names are
 //! always compared. The origin is stored once: keys are relative and lower-cased.
 //!
-//! Room for signed zones: a set that has a form with signatures lies twice, the plain form first, the signed
-//! one after it with [`SIGNED`] in its type's place in `records`; who wants signatures takes the second.
+//! Room for signed zones: a set that has a form with signatures will lie twice, the plain form first and the
+//! signed one after it, marked by the highest bit of `records` (no message holds so many); who wants signatures
+//! takes the second.
 
 use crate::base::octets::le64_or_zero;
 use crate::os::memory::prefetch;

@@ -11,7 +11,7 @@ fn examine(file: &str, given: &[&str]) -> (Config, Vec<ConfigError>) {
 }
 
 fn inputs(given: &[&str]) -> Inputs {
-    let mut inputs = Inputs { directory: PathBuf::from("/work/dir"), ..Inputs::default() };
+    let mut inputs = Inputs { directory: PathBuf::from("/srv/dir"), ..Inputs::default() };
     for one in given {
         let (name, text) = one.split_once('=').unwrap();
         let text = text.to_owned();
@@ -176,7 +176,7 @@ fn zones_of_the_command_line_are_added_and_win_over_the_file() {
     let config = good(file, &["--zone=B=x,c=y", "--zone=.=/r=1"]);
     let zones: Vec<_> =
         config.zones.iter().map(|z| format!("{}={}", z.origin.as_str(), z.file.display())).collect();
-    assert_eq!(zones, ["a.=/etc/h/a", "B.=/work/dir/x", "c.=/work/dir/y", ".=/r=1"]);
+    assert_eq!(zones, ["a.=/etc/h/a", "B.=/srv/dir/x", "c.=/srv/dir/y", ".=/r=1"]);
     assert_eq!(config.zones[1].said.source("zone.file"), Source::Flag("--zone"));
 
     let many: Vec<String> = (0..500).map(|i| format!("--zone=z{i}.example=z{i}")).collect();
