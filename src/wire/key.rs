@@ -2,7 +2,7 @@
 //!
 //! The hash of a name is taken over its wire form in words of eight octets; an ancestor's over its own part of
 //! the same octets, and only when somebody asks for it: most questions are answered with one hash, that of the
-//! whole name. A name that begins with a wildcard label is hashed from its parent's hash, so that a look-up
+//! whole name. A name that begins with a wildcard label is hashed from its parent's octets' hash, so that a look-up
 //! that has just found the closest encloser knows where the wildcard would be.
 //!
 //! The hash is keyed at random per process: whoever sends the questions cannot choose names that collide.
@@ -40,9 +40,9 @@ impl HashSeed {
         }
     }
 
-    /// The hash of `*` under a parent whose hash is `parent`.
+    /// The hash of `*` under a parent whose octets hash to `parent`.
     #[inline]
-    pub fn wildcard(&self, parent: u64) -> u64 {
+    fn wildcard(&self, parent: u64) -> u64 {
         self.step(parent, u64::from(b'*'))
     }
 
@@ -130,6 +130,12 @@ impl NameKey {
     #[inline]
     pub fn hash_at(&self, seed: &HashSeed, depth: usize) -> u64 {
         self.hash_from(seed, self.suffix_at(depth) as u8)
+    }
+
+    /// The hash of `*` below the suffix of `depth` labels, itself a wildcard or not.
+    #[inline]
+    pub fn wildcard_hash_at(&self, seed: &HashSeed, depth: usize) -> u64 {
+        seed.wildcard(self.octets_from(seed, self.suffix_at(depth) as u8))
     }
 
     #[inline(always)]

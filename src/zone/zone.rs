@@ -257,7 +257,7 @@ impl Zone {
         if !parent.has(node_flags::WILDCARD_CHILD) {
             return None;
         }
-        let hash = self.seed.wildcard(name.hash_at(&self.seed, depth));
+        let hash = name.wildcard_hash_at(&self.seed, depth);
         self.store.find(hash, |key| key.strip_prefix(b"\x01*").is_some_and(|rest| rest == parent.key()))
     }
 
