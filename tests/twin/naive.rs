@@ -117,11 +117,7 @@ impl Zone {
 
     /// Steps 3a to 3c, without regard to types.
     pub fn locate(&self, name: &[u8]) -> Place {
-        let mut above = vec![name.to_vec()];
-        while above.last() != Some(&self.origin) {
-            above.push(parent(above.last().expect("never empty")).expect("the name lies in the zone"));
-        }
-        above.reverse();
+        let above = self.down_to(name);
         for ancestor in &above[..above.len() - 1] {
             if *ancestor != self.origin && self.set(ancestor, NS).is_some() {
                 return Place::BelowCut(ancestor.clone());
@@ -138,28 +134,34 @@ impl Zone {
         if self.names.contains_key(&wildcard) { Place::Wildcard(wildcard) } else { Place::Absent }
     }
 
-    /// Addresses of the names in `set`, which the asker will want next.
-    fn additional(&self, set: &[Record], glue: bool, out: &mut Vec<Record>) {
+    /// Addresses of the names in `set`, which the asker will want next. CHOICE: glue, too, as far as this zone
+    /// has it, and wildcards below a cut; nothing below a DNAME, and no aliases.
+    fn additional(&self, set: &[Record], out: &mut Vec<Record>) {
         let mut done = BTreeSet::new();
         for host in set.iter().filter_map(target) {
             if !is_within(host, &self.origin) || !done.insert(host.to_vec()) {
                 continue;
             }
-            let is_cut = |name: &Wire| *name != self.origin && self.set(name, NS).is_some();
-            let node = match self.locate(host) {
-                // A cut's addresses are glue.
-                Place::Node(node) if glue || !is_cut(&node) => node,
-                Place::BelowCut(_) | Place::BelowDname(_) if glue && self.names.contains_key(host) => {
-                    host.to_vec()
-                }
-                Place::Wildcard(node) => node,
-                Place::Node(_) | Place::BelowCut(_) | Place::BelowDname(_) | Place::Absent => continue,
-            };
-            // CHOICE: aliases are not followed for additional data.
-            for rtype in [A, AAAA] {
+            let above = self.down_to(host);
+            let encloser =
+                above.iter().rev().find(|name| self.names.contains_key(*name)).expect("the apex exists");
+            let parents = &above[..above.len() - 1];
+            let hidden = parents.iter().any(|name| self.set(name, DNAME).is_some());
+            let node = if encloser == host { host.to_vec() } else { star(encloser) };
+            for rtype in [A, AAAA].into_iter().filter(|_| !hidden) {
                 out.extend(self.set(&node, rtype).into_iter().flatten().map(|r| renamed(r, host)));
             }
         }
+    }
+
+    /// The names from the apex down to `name`.
+    fn down_to(&self, name: &[u8]) -> Vec<Wire> {
+        let mut above = vec![name.to_vec()];
+        while above.last() != Some(&self.origin) {
+            above.push(parent(above.last().expect("never empty")).expect("the name lies in the zone"));
+        }
+        above.reverse();
+        above
     }
 }
 
@@ -205,7 +207,7 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
                     expected.sections[0].extend(found);
                 }
                 if matches!(set[0].rtype, NS | MX | SRV) {
-                    zone.additional(set, false, &mut expected.sections[2]);
+                    zone.additional(set, &mut expected.sections[2]);
                 }
                 return 0;
             }
@@ -233,7 +235,8 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
             }
             let synthesised = Record { owner: name, rtype: CNAME, rdata: to.clone(), ..dname.clone() };
             expected.sections[0].push(synthesised);
-            if matches!(qtype, CNAME | ANY) {
+            // CHOICE: the alias is not the whole of what there is to know, so ANY follows it.
+            if qtype == CNAME {
                 return 0;
             }
             name = to;
@@ -248,7 +251,7 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
 fn refer(zone: &Zone, cut: &[u8], expected: &mut Expected) -> u16 {
     let set = &zone.names[cut][&NS];
     expected.sections[1].extend(set.iter().cloned());
-    zone.additional(set, true, &mut expected.sections[2]);
+    zone.additional(set, &mut expected.sections[2]);
     0
 }
 
