@@ -71,7 +71,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>, Option<u16>)> {
         ("ANY", plain("z.", 255), Some(0)),
         ("CHAOS", of("version.bind.", 16, 3, None), Some(0)),
         ("refused", plain("www.elsewhere.", 1), Some(5)),
-        ("transfer", plain("z.", 252), Some(5)),
+        ("transfer", plain("z.", 252), Some(4)),
         ("FORMERR", changed(5, 2), Some(1)),
         ("NOTIMP", changed(2, 0x20), Some(4)),
         ("BADVERS", of("www.z.", 1, 1, Some(&edns(1232, 1, &[]))), Some(16)),

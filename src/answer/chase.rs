@@ -36,14 +36,15 @@ impl Trail {
     }
 
     fn pass(&mut self, node: Node<'_>, owner: Owner, reply: &Reply<'_>) -> Pass {
-        let mut pass = Pass::First;
-        if self.has_passed(node) {
-            pass = Pass::Again;
-            // Only the same name closes the loop, but it may have been passed by another node meanwhile.
-            let mut passed = self.steps.iter().take(self.count).flatten();
-            if passed.any(|(_, other)| reply.is_same_name(*other, owner)) {
-                return Pass::No;
-            }
+        let passed = || self.steps.iter().take(self.count).flatten();
+        let times = passed().filter(|(passed, _)| *passed == node.id()).count();
+        let pass = if times == 0 { Pass::First } else { Pass::Again };
+        // Only the same name closes the loop, but it may have been passed by another node meanwhile. A wildcard
+        // that leads a name to itself is told twice, as NSD and Knot do.
+        let leads_to_itself =
+            times == 1 && node.has(node_flags::CNAME) && node.is_wildcard() && !reply.is_wildcard(owner);
+        if times > 0 && !leads_to_itself && passed().any(|(_, other)| reply.is_same_name(*other, owner)) {
+            return Pass::No;
         }
         match self.steps.get_mut(self.count) {
             Some(free) => {
@@ -192,7 +193,8 @@ impl<'a, 'b> Chase<'a, 'b> {
         }
         let len = prefix_len + target.len();
         if len > NAME_OCTETS_MAX {
-            return Step::Done(Rcode::YxDomain);
+            // A name that grows with every round is a loop, and ends as one.
+            return Step::Done(if pass == Pass::First { Rcode::YxDomain } else { Rcode::NoError });
         }
         let record = (RecordType::CNAME, Class::IN, sealed.ttl());
         let parts = [prefix.get(..prefix_len).unwrap_or_default(), target];

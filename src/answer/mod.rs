@@ -102,7 +102,9 @@ impl Route {
 #[inline(always)]
 pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey, guess: ZoneNumber) -> Route {
     let (qtype, qclass) = (shape.qtype(), shape.qclass());
-    if qclass != Class::IN || qtype == RecordType::DS || qtype.is_transfer() {
+    if qclass != Class::IN
+        || matches!(qtype, RecordType(0) | RecordType::DS | RecordType::IXFR | RecordType::AXFR)
+    {
         return route_rare(snapshot, qtype, qclass, key);
     }
     snapshot.find(key, guess).map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
@@ -120,6 +122,10 @@ fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameK
         (Class::IN | Class::ANY, _) => snapshot.find_at(key, key.label_count()),
         _ => None,
     };
+    // Type 0 is no type (RFC 6895 §3.1).
+    if zone.is_some() && qtype == RecordType(0) {
+        return Route::Nowhere(Rcode::NotImp);
+    }
     zone.map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
 }
 

@@ -28,7 +28,8 @@ pub struct State {
 }
 
 impl State {
-    /// Nothing yet. The first `slots_max` distinct origins get counters of their own; later ones share the last.
+    /// Nothing yet. The first origins get counters of their own; those beyond share the last
+    /// of `slots_max`, which must be at least 1.
     pub fn new(seed: HashSeed, slots_max: u16) -> State {
         State {
             seed,
@@ -83,11 +84,29 @@ impl State {
     fn slot(&mut self, origin: &Name) -> MetricsSlot {
         let known = self.slots.iter().position(|known| known == origin);
         let slot = known.unwrap_or_else(|| {
-            if self.slots.len() < usize::from(self.slots_max) {
+            if self.slots.len() < usize::from(self.slots_max) - 1 {
                 self.slots.push(origin.clone());
+                self.slots.len() - 1
+            } else {
+                usize::from(self.slots_max) - 1
             }
-            self.slots.len() - 1
         });
         MetricsSlot(slot as u16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_beyond_the_slots_share_the_last() {
+        let mut state = State::new(HashSeed::new([1; 16]), 3);
+        for origin in ["a.", "b.", "c.", "d.", "a."] {
+            let origin = Name::parse(origin).unwrap();
+            state.apply(Delta::PutZone { origin, content: ZoneContent::Pending });
+        }
+        let slots: Vec<u16> = state.zones().map(|(_, zone)| zone.metrics.0).collect();
+        assert_eq!((slots, state.slots().len()), (vec![0, 1, 2, 2], 2));
     }
 }

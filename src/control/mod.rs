@@ -319,9 +319,10 @@ pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
 /// The state before anything has been loaded: every zone is pending.
 pub fn initial(config: &Config) -> impl Iterator<Item = Delta> {
     let identity = config.server.identity.clone();
-    let zones = zone_specs(config)
-        .into_iter()
-        .map(|spec| Delta::PutZone { origin: spec.origin, content: ZoneContent::Pending });
+    // Built-in ones last: what the operator configured gets counters of its own first.
+    let mut origins: Vec<Name> = zone_specs(config).into_iter().map(|spec| spec.origin).collect();
+    origins.reverse();
+    let zones = origins.into_iter().map(|origin| Delta::PutZone { origin, content: ZoneContent::Pending });
     std::iter::once(Delta::Identify { identity }).chain(zones)
 }
 

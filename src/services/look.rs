@@ -1,6 +1,8 @@
 //! What the services may look at, and one look at it: the counters of all workers together.
 
-use crate::base::metrics::{DURATION_BUCKETS, DropReason, NO_ZONE, TYPE_NAMES, Transport, WorkerCounters};
+use crate::base::metrics::{
+    DURATION_BUCKETS, DropReason, NO_ZONE, TYPE_NAMES, Transport, WorkerCounters, ZONE_SLOTS,
+};
 use crate::control::status::Status;
 use crate::os::udp::receive_drops;
 use crate::wire::message::Rcode;
@@ -11,6 +13,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// The zones beyond those that have counters of their own.
+const SHARED_LABEL: &str = "other";
 /// What stands for a zone where none of ours was asked for: refused, malformed, CHAOS. It is CoreDNS's word, and
 /// dashboards made for it know no other.
 pub(super) const NO_ZONE_LABEL: &str = "dropped";
@@ -137,8 +141,8 @@ impl Look<'_> {
 
     /// The slots in use, with what their zone is called.
     fn zones(&self) -> impl Iterator<Item = (usize, &str)> {
-        let named = self.status.slots.iter().map(String::as_str).take(NO_ZONE).enumerate();
-        named.chain([(NO_ZONE, NO_ZONE_LABEL)])
+        let named = self.status.slots.iter().map(String::as_str).take(ZONE_SLOTS - 1).enumerate();
+        named.chain([(ZONE_SLOTS - 1, SHARED_LABEL), (NO_ZONE, NO_ZONE_LABEL)])
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The hash of a name is taken over its wire form in words of eight octets; an ancestor's over its own part of
 //! the same octets, and only when somebody asks for it: most questions are answered with one hash, that of the
-//! whole name. A name that begins with a wildcard label is hashed from its parent's octets' hash, so that a look-up
-//! that has just found the closest encloser knows where the wildcard would be.
+//! whole name. A name that begins with a wildcard label is hashed from the octets behind it, so that a
+//! look-up that has found the closest encloser knows where the wildcard would be.
 //!
 //! The hash is keyed at random per process: whoever sends the questions cannot choose names that collide.
 
@@ -40,7 +40,8 @@ impl HashSeed {
         }
     }
 
-    /// The hash of `*` under a parent whose octets hash to `parent`.
+    /// The hash of `*` under a parent, given the hash of the parent's octets as they are (whether or not it
+    /// begins with a wildcard itself).
     #[inline]
     fn wildcard(&self, parent: u64) -> u64 {
         self.step(parent, u64::from(b'*'))
@@ -132,7 +133,7 @@ impl NameKey {
         self.hash_from(seed, self.suffix_at(depth) as u8)
     }
 
-    /// The hash of `*` below the suffix of `depth` labels, itself a wildcard or not.
+    /// The hash of `*` below the suffix of `depth` labels.
     #[inline]
     pub fn wildcard_hash_at(&self, seed: &HashSeed, depth: usize) -> u64 {
         seed.wildcard(self.octets_from(seed, self.suffix_at(depth) as u8))
@@ -238,6 +239,8 @@ mod tests {
             for depth in 0..=labels.len() {
                 let suffix = &lowered.as_wire()[key.suffix_at(depth)..];
                 prop_assert_eq!(key.hash_at(&seed(), depth), seed().name(suffix));
+                let star = [b"\x01*", suffix].concat();
+                prop_assert_eq!(key.wildcard_hash_at(&seed(), depth), seed().name(&star));
             }
         }
     }

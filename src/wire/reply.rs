@@ -120,6 +120,12 @@ impl<'b> Reply<'b> {
         Some((Owner { at: self.walk(at, 0)?, len: suffix_len }, prefix_len))
     }
 
+    /// True if the first label of a name in the message is a lone `*`.
+    pub fn is_wildcard(&self, name: Owner) -> bool {
+        let at = self.walk(name.at, 0);
+        at.and_then(|at| self.octets.get(at..)).is_some_and(|octets| octets.starts_with(b"\x01*"))
+    }
+
     /// True if two names in the message are the same; case does not count.
     pub fn is_same_name(&self, a: Owner, b: Owner) -> bool {
         let (mut a_at, mut b_at) = (a.at, b.at);

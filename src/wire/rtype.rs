@@ -37,11 +37,6 @@ record_types! {
 }
 
 impl RecordType {
-    /// True for the types that ask for a transfer (RFC 5936, RFC 1995).
-    pub fn is_transfer(self) -> bool {
-        self == Self::AXFR || self == Self::IXFR
-    }
-
     /// True for types that only questions and messages carry, never zone data (RFC 6895 §3.1: QTYPEs and meta-TYPEs).
     pub fn is_meta(self) -> bool {
         self == Self::OPT || (128..=255).contains(&self.0)

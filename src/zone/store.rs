@@ -231,6 +231,11 @@ impl<'z> Node<'z> {
         usize::from(self.occluder)
     }
 
+    /// True if the first label is a lone `*`.
+    pub fn is_wildcard(&self) -> bool {
+        self.key().starts_with(b"\x01*")
+    }
+
     /// True for an empty non-terminal.
     pub fn is_empty(&self) -> bool {
         self.rrsets == 0

@@ -117,7 +117,11 @@ impl Zone {
 
     /// Steps 3a to 3c, without regard to types.
     pub fn locate(&self, name: &[u8]) -> Place {
-        let above = self.down_to(name);
+        let mut above = vec![name.to_vec()];
+        while above.last() != Some(&self.origin) {
+            above.push(parent(above.last().expect("never empty")).expect("the name lies in the zone"));
+        }
+        above.reverse();
         for ancestor in &above[..above.len() - 1] {
             if *ancestor != self.origin && self.set(ancestor, NS).is_some() {
                 return Place::BelowCut(ancestor.clone());
@@ -134,34 +138,41 @@ impl Zone {
         if self.names.contains_key(&wildcard) { Place::Wildcard(wildcard) } else { Place::Absent }
     }
 
-    /// Addresses of the names in `set`, which the asker will want next. CHOICE: glue, too, as far as this zone
-    /// has it, and wildcards below a cut; nothing below a DNAME, and no aliases.
+    /// Addresses of the names in `set`, which the asker will want next.
     fn additional(&self, set: &[Record], out: &mut Vec<Record>) {
         let mut done = BTreeSet::new();
         for host in set.iter().filter_map(target) {
             if !is_within(host, &self.origin) || !done.insert(host.to_vec()) {
                 continue;
             }
-            let above = self.down_to(host);
-            let encloser =
-                above.iter().rev().find(|name| self.names.contains_key(*name)).expect("the apex exists");
-            let parents = &above[..above.len() - 1];
-            let hidden = parents.iter().any(|name| self.set(name, DNAME).is_some());
-            let node = if encloser == host { host.to_vec() } else { star(encloser) };
-            for rtype in [A, AAAA].into_iter().filter(|_| !hidden) {
+            let Some(node) = self.host(host) else { continue };
+            // CHOICE: aliases are not followed for additional data.
+            for rtype in [A, AAAA] {
                 out.extend(self.set(&node, rtype).into_iter().flatten().map(|r| renamed(r, host)));
             }
         }
     }
 
-    /// The names from the apex down to `name`.
-    fn down_to(&self, name: &[u8]) -> Vec<Wire> {
-        let mut above = vec![name.to_vec()];
-        while above.last() != Some(&self.origin) {
-            above.push(parent(above.last().expect("never empty")).expect("the name lies in the zone"));
+    /// The node with a host's addresses. CHOICE: what lies below a cut is told as glue, be it a wildcard's.
+    fn host(&self, host: &[u8]) -> Option<Wire> {
+        if self.names.contains_key(host) {
+            return (!matches!(self.locate(host), Place::BelowDname(_))).then(|| host.to_vec());
         }
-        above.reverse();
-        above
+        let mut encloser = host.to_vec();
+        while encloser != self.origin && !self.names.contains_key(&encloser) {
+            encloser = parent(&encloser).expect("the origin lies above");
+        }
+        let mut above = encloser.clone();
+        loop {
+            if self.set(&above, DNAME).is_some() {
+                return None;
+            }
+            if above == self.origin {
+                break;
+            }
+            above = parent(&above).expect("the origin lies above");
+        }
+        Some(star(&encloser)).filter(|star| self.names.contains_key(star))
     }
 }
 
@@ -181,7 +192,7 @@ pub fn answer(zones: &[Zone], qname: &[u8], qtype: u16) -> Expected {
 }
 
 fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u16 {
-    let mut passed = BTreeSet::new();
+    let mut passed: Vec<(Wire, Wire)> = Vec::new();
     for steps in 0.. {
         let (node, is_node) = match zone.locate(&name) {
             Place::Node(node) if node != zone.origin && qtype != DS && zone.set(&node, NS).is_some() => {
@@ -215,10 +226,16 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
                 return absent(zone, 0, expected);
             }
         }
-        // An alias. CHOICE: a chain that loops or is too long ends with what it has.
-        if !passed.insert(name.clone()) || steps == ALIASES_MAX {
+        // An alias. CHOICE: a chain that loops or is too long ends with what it has; a wildcard that leads a name
+        // to itself is told twice, as NSD and Knot do.
+        let by_node = passed.iter().filter(|(by, _)| *by == node).count();
+        let is_loop = passed.iter().any(|(_, passed)| *passed == name);
+        if (is_loop && !(is_node && by_node == 1 && node.starts_with(b"\x01*") && node != name))
+            || steps == ALIASES_MAX
+        {
             return 0;
         }
+        passed.push((node.clone(), name.clone()));
         if is_node {
             let cname = &zone.names[&node][&CNAME][0];
             expected.sections[0].push(renamed(cname, &name));
@@ -230,12 +247,12 @@ fn follow(zone: &Zone, mut name: Wire, qtype: u16, expected: &mut Expected) -> u
             }
             let mut to = name[..name.len() - node.len()].to_vec();
             to.extend_from_slice(&dname.rdata);
+            // CHOICE: a name that grows with every round is a loop, and ends as one.
             if to.len() > 255 {
-                return 6;
+                return if by_node > 0 { 0 } else { 6 };
             }
             let synthesised = Record { owner: name, rtype: CNAME, rdata: to.clone(), ..dname.clone() };
             expected.sections[0].push(synthesised);
-            // CHOICE: the alias is not the whole of what there is to know, so ANY follows it.
             if qtype == CNAME {
                 return 0;
             }
