@@ -86,3 +86,10 @@ fn a_long_identity_never_makes_a_reply_longer_than_its_limit() {
         assert_eq!(nsid.len(), if labels < 4 { 259 } else { 0 });
     }
 }
+
+#[test]
+fn a_wildcard_below_a_wildcard_is_found() {
+    let mut desk = desk("*.*.w A 192.0.2.1\n");
+    let answer = told(&ask(&mut desk, "a.*.w.z.", 1).sections[0]);
+    assert_eq!(answer, ["a.*.w.z. 60 IN A 192.0.2.1"]);
+}

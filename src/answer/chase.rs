@@ -41,8 +41,8 @@ impl Trail {
         let pass = if times == 0 { Pass::First } else { Pass::Again };
         // Only the same name closes the loop, but it may have been passed by another node meanwhile. A wildcard
         // that leads a name to itself is told twice, as NSD and Knot do.
-        let leads_to_itself =
-            times == 1 && node.has(node_flags::CNAME) && node.is_wildcard() && !reply.is_wildcard(owner);
+        let is_own_name = owner.len == node.name_len() && reply.is_wildcard(owner);
+        let leads_to_itself = times == 1 && node.has(node_flags::CNAME) && node.is_wildcard() && !is_own_name;
         if times > 0 && !leads_to_itself && passed().any(|(_, other)| reply.is_same_name(*other, owner)) {
             return Pass::No;
         }
