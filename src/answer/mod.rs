@@ -18,8 +18,9 @@ use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::{Query, Shape};
-use crate::wire::reply::{Reply, answer_with};
+use crate::wire::reply::Reply;
 use crate::wire::rtype::{Class, RecordType};
+use crate::wire::short;
 use crate::zone::Zone;
 use crate::zone::store::Hint;
 
@@ -139,34 +140,30 @@ fn zone_for_ds(snapshot: &Snapshot, key: &NameKey) -> Option<ZoneNumber> {
     }
 }
 
-/// Answers a query into `buffer`. `key` and `route` are as for and from [`route`], `hint` is the route's.
+/// Answers an ordinary query over UDP (see [`short`]) if it gets an ordinary answer: the name exists, and one
+/// set that leads nowhere else says it all. Most do.
 #[inline(always)]
-pub fn answer(
+pub fn answer_short(
     snapshot: &Snapshot,
     (route, hint): (Route, Hint),
-    query: &Query<'_>,
+    (window, shape): (&[u8; short::WINDOW], &Shape),
     key: &NameKey,
-    scratch: &mut Scratch,
     buffer: &mut [u8],
-    bounds: Bounds,
-) -> Outcome {
-    if let Route::Zone(number) = route
-        && let Some(entry) = snapshot.entry(number)
-        && let Some(zone) = entry.zone()
-        // What most queries come to: the name exists and the set leads nowhere else.
-        && let Some(node) = zone.authoritative(hint, key)
-        && let Some(rrset) = node.rrset(query.qtype())
-        && !rrset.has_targets()
-        && let Some(len) = answer_with(buffer, query, &rrset.sealed(), bounds.limit, bounds.udp_payload_max)
-    {
-        return Outcome { verdict: Verdict::Reply(len), rcode: Rcode::NoError, zone: Some(entry.metrics()) };
+    udp_payload_max: u16,
+) -> Option<Outcome> {
+    let Route::Zone(number) = route else { return None };
+    let entry = snapshot.entry(number)?;
+    let rrset = entry.zone()?.authoritative(hint, key)?.rrset(shape.qtype())?;
+    if rrset.has_targets() {
+        return None;
     }
-    answer_at_length(snapshot, (route, hint), query, key, scratch, buffer, bounds)
+    let len = short::answer(buffer, window, shape, &rrset.sealed(), udp_payload_max)?;
+    Some(Outcome { verdict: Verdict::Reply(len), rcode: Rcode::NoError, zone: Some(entry.metrics()) })
 }
 
-/// As [`answer`], for all that takes more than one copy.
+/// Answers a query into `buffer`. `key` and `route` are as for and from [`route`], `hint` is the route's.
 #[inline(never)]
-fn answer_at_length(
+pub fn answer(
     snapshot: &Snapshot,
     (route, hint): (Route, Hint),
     query: &Query<'_>,

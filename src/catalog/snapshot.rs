@@ -1,6 +1,6 @@
 //! What the workers answer from: immutable, complete, of one moment.
 
-use crate::wire::key::{HashSeed, NameKey};
+use crate::wire::key::{HashSeed, NameKey, Packed};
 use crate::wire::name::is_at_or_below;
 use crate::zone::Zone;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct ZoneNumber(u32);
 pub struct ZoneEntry {
     /// In lower-cased wire form.
     pub(crate) origin_key: Box<[u8]>,
+    /// The same ready for comparing, where it is short.
+    pub(crate) packed: Option<Packed>,
     pub(crate) labels: usize,
     /// `None`: the zone is configured but faulty, and its names get SERVFAIL.
     pub(crate) zone: Option<Arc<Zone>>,
@@ -33,8 +35,14 @@ impl ZoneEntry {
     /// True if the name is at or below the apex.
     #[inline(always)]
     fn is_above(&self, name: &NameKey) -> bool {
-        self.labels <= name.label_count()
-            && name.as_wire().get(name.suffix_at(self.labels)..) == Some(&*self.origin_key)
+        if self.labels > name.label_count() {
+            return false;
+        }
+        let at = name.suffix_at(self.labels);
+        match &self.packed {
+            Some(packed) => name.has_at(at, packed),
+            None => name.as_wire().get(at..) == Some(&*self.origin_key),
+        }
     }
 
     /// The zone, unless it is faulty.
@@ -196,6 +204,7 @@ mod tests {
         names.sort();
         let entry = |name: &Name| ZoneEntry {
             origin_key: name.to_lowercase().as_wire().into(),
+            packed: Packed::new(name.to_lowercase().as_wire()),
             labels: name.label_count(),
             zone: None,
             metrics: MetricsSlot(0),

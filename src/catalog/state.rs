@@ -2,7 +2,7 @@
 
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::snapshot::{MetricsSlot, Revision, Snapshot, ZoneEntry};
-use crate::wire::key::HashSeed;
+use crate::wire::key::{HashSeed, Packed};
 use crate::wire::name::Name;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,6 +60,7 @@ impl State {
         self.revision.0 += 1;
         let entries = self.zones.iter().map(|(origin, state)| ZoneEntry {
             origin_key: origin.to_lowercase().as_wire().into(),
+            packed: Packed::new(origin.to_lowercase().as_wire()),
             labels: origin.label_count(),
             zone: match &state.content {
                 ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),

@@ -236,6 +236,21 @@ impl<'b> Datagrams<'b> {
         }
         slot.get(..header.msg_len as usize).unwrap_or_default()
     }
+
+    /// The first `N` octets of slot `i`, counted modulo [`BATCH`], and how many octets its datagram has; what
+    /// stands behind those is left from earlier ones. A datagram that was cut has none.
+    #[inline(always)]
+    pub fn window<const N: usize>(&self, i: usize) -> (&'b [u8; N], usize) {
+        const { assert!(N <= SLOT_OCTETS) };
+        let (slot, header) = (&self.received[i % BATCH], &self.headers[i % BATCH]);
+        let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+        let len = if cut { 0 } else { header.msg_len as usize };
+        match slot.first_chunk::<N>() {
+            Some(window) => (window, len),
+            // Not possible: a slot has more octets than `N`.
+            None => (&[0; N], 0),
+        }
+    }
 }
 
 /// Room for what a batch sends.

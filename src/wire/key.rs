@@ -9,11 +9,12 @@
 
 use crate::base::limits::{LABEL_OCTETS_MAX, LABELS_MAX, NAME_OCTETS_MAX};
 use crate::base::octets::le64_or_zero;
+use crate::wire::short::NAME_OCTETS;
 
 /// Room for a name and for reading its last label in whole words of eight octets; in blocks of sixteen, which
 /// are lowered at once.
 const KEY_ROOM: usize = 272;
-const _: () = assert!(KEY_ROOM.is_multiple_of(16) && KEY_ROOM >= NAME_OCTETS_MAX + 8);
+const _: () = assert!(KEY_ROOM.is_multiple_of(16) && KEY_ROOM > NAME_OCTETS_MAX + PACKED_OCTETS);
 
 /// A lone `*` (RFC 4592 §2.1.1).
 const WILDCARD_LABEL: &[u8] = b"\x01*";
@@ -62,6 +63,37 @@ impl HashSeed {
     fn step(&self, state: u64, word: u64) -> u64 {
         let product = u128::from(state ^ word) * u128::from(self.factor);
         (product as u64) ^ ((product >> 64) as u64)
+    }
+}
+
+/// Octets that are compared at once.
+const PACKED_OCTETS: usize = 16;
+
+/// The low `n` octets, for each `n`.
+const PACKED_MASKS: [u128; PACKED_OCTETS + 1] = {
+    let mut masks = [0; PACKED_OCTETS + 1];
+    let mut n = 1;
+    while n <= PACKED_OCTETS {
+        masks[n] = u128::MAX >> (8 * (PACKED_OCTETS - n));
+        n += 1;
+    }
+    masks
+};
+
+/// A few octets made ready for comparing them at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    octets: u128,
+    mask: u128,
+}
+
+impl Packed {
+    /// `None` if there are more than 16.
+    pub fn new(octets: &[u8]) -> Option<Packed> {
+        let mask = *PACKED_MASKS.get(octets.len())?;
+        let mut padded = [0; PACKED_OCTETS];
+        padded[..octets.len()].copy_from_slice(octets);
+        Some(Packed { octets: u128::from_le_bytes(padded), mask })
     }
 }
 
@@ -119,6 +151,49 @@ impl NameKey {
         self.len = len as u8;
         self.labels = labels as u8;
         Some(len)
+    }
+
+    /// As [`NameKey::read`], for a name of at most 64 octets within a window that may hold anything behind it.
+    #[inline(always)]
+    pub fn read_short(&mut self, window: &[u8; NAME_OCTETS]) -> Option<usize> {
+        let octets = self.octets.first_chunk_mut::<NAME_OCTETS>()?;
+        *octets = *window;
+        octets.make_ascii_lowercase();
+        let (mut at, mut labels) = (0usize, 0usize);
+        loop {
+            self.at[labels & LABELS_MAX] = at as u8;
+            let len = octets[at];
+            if len == 0 {
+                break;
+            }
+            at += 1 + usize::from(len);
+            labels += 1;
+            // A pointer, 192 and more, leads out of here too.
+            if at >= NAME_OCTETS {
+                return None;
+            }
+        }
+        self.len = at as u8 + 1;
+        self.labels = labels as u8;
+        Some(at + 1)
+    }
+
+    /// True if the suffix at `at` begins with these octets.
+    #[inline(always)]
+    pub fn has_at(&self, at: usize, packed: &Packed) -> bool {
+        let at = usize::from(at as u8);
+        let Some(octets) = self.octets[at..].first_chunk::<PACKED_OCTETS>() else { return false };
+        u128::from_le_bytes(*octets) & packed.mask == packed.octets
+    }
+
+    /// True if the first `len` octets are those of `other`, as far as both have them; `None` if there are too many
+    /// to compare at once.
+    #[inline(always)]
+    pub fn begins_as(&self, other: &[u8], len: usize) -> Option<bool> {
+        let mask = PACKED_MASKS.get(len)?;
+        let own = self.octets.first_chunk::<PACKED_OCTETS>()?;
+        let other = other.first_chunk::<PACKED_OCTETS>()?;
+        Some((u128::from_le_bytes(*own) ^ u128::from_le_bytes(*other)) & mask == 0)
     }
 
     /// Computes the hash of the name.

@@ -9,3 +9,4 @@ pub mod query;
 pub mod reply;
 pub mod rtype;
 pub mod sealed;
+pub mod short;

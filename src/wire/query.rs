@@ -21,7 +21,7 @@ pub struct Edns {
 }
 
 /// What reading a message found: where things stand in it. Together with the message it is a [`Query`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     flags: u16,
     /// Where the question ends; `HEADER_OCTETS` if it could not be read.
@@ -50,6 +50,46 @@ pub enum Accepted {
 }
 
 impl Shape {
+    /// `question_end` is where in the message the question ends.
+    #[inline(always)]
+    pub(crate) fn new(
+        flags: u16,
+        question_end: u16,
+        qtype: RecordType,
+        qclass: Class,
+        edns: Option<Edns>,
+    ) -> Shape {
+        Shape { flags, question_end, qtype, qclass, edns }
+    }
+
+    /// Where in the message the question ends.
+    #[inline(always)]
+    pub(crate) fn question_end(&self) -> u16 {
+        self.question_end
+    }
+
+    /// The flags of the message.
+    #[inline(always)]
+    pub fn flags(&self) -> u16 {
+        self.flags
+    }
+
+    /// What EDNS said, if it was there.
+    #[inline(always)]
+    pub fn edns(&self) -> Option<Edns> {
+        self.edns
+    }
+
+    /// Octets that a UDP answer may have: what the asker can take, at least 512 (RFC 6891 §6.2.3), at most
+    /// what this server sends.
+    #[inline(always)]
+    pub fn udp_limit(&self, udp_payload_max: usize) -> usize {
+        match self.edns {
+            Some(edns) => usize::from(edns.udp_payload).clamp(UDP_PAYLOAD_PLAIN, udp_payload_max),
+            None => UDP_PAYLOAD_PLAIN,
+        }
+    }
+
     /// The query of this shape; `message` is the one that [`accept`] read.
     #[inline(always)]
     pub fn of<'p>(self, message: &'p [u8]) -> Query<'p> {
@@ -88,14 +128,10 @@ impl<'p> Query<'p> {
         self.shape.edns
     }
 
-    /// Octets that a UDP answer may have: what the asker can take, at least 512 (RFC 6891 §6.2.3), at most
-    /// what this server sends.
+    /// See [`Shape::udp_limit`].
     #[inline]
     pub fn udp_limit(&self, udp_payload_max: usize) -> usize {
-        match self.shape.edns {
-            Some(edns) => usize::from(edns.udp_payload).clamp(UDP_PAYLOAD_PLAIN, udp_payload_max),
-            None => UDP_PAYLOAD_PLAIN,
-        }
+        self.shape.udp_limit(udp_payload_max)
     }
 
     /// The type asked for.

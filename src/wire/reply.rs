@@ -12,7 +12,7 @@ use crate::wire::sealed::{RECORD_FIXED_OCTETS, RECORD_HEAD_OCTETS, SealedRrset};
 /// The largest offset a compression pointer can hold (RFC 1035 §4.1.4).
 const POINTER_MAX: usize = 0x3fff;
 /// Octets of an OPT record without options (RFC 6891 §6.1.2).
-const OPT_OCTETS: usize = 11;
+pub(crate) const OPT_OCTETS: usize = 11;
 
 /// The sections that an answer adds to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,44 +38,9 @@ pub struct Owner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-/// The shortest way: the answer to a query is one set, sealed for the very name asked for. `None`, and nothing
-/// written that counts, where it does not fit or more is to be said; then a [`Reply`] says it.
-#[inline(always)]
-pub fn answer_with(
-    octets: &mut [u8],
-    query: &Query<'_>,
-    rrset: &SealedRrset<'_>,
-    limit: usize,
-    udp_payload_max: u16,
-) -> Option<usize> {
-    let copied = query.header_and_question();
-    let edns = query.edns();
-    let len = copied.len() + rrset.octets.len() + if edns.is_some() { OPT_OCTETS } else { 0 };
-    if len > limit || copied.len() != rrset.base() {
-        return None;
-    }
-    let (head, rest) = octets.get_mut(..len)?.split_at_mut_checked(copied.len())?;
-    head.copy_from_slice(copied);
-    let (body, tail) = rest.split_at_mut_checked(rrset.octets.len())?;
-    body.copy_from_slice(rrset.octets);
-    let mut additional = 0;
-    if let Some(edns) = edns {
-        if edns.nsid {
-            return None;
-        }
-        *tail.first_chunk_mut()? = opt(edns, Rcode::NoError, udp_payload_max);
-        additional = 1;
-    }
-    let [flags_high, flags_low] = (query.flags() & (OPCODE_MASK | RD) | QR | AA).to_be_bytes();
-    let [records_high, records_low] = rrset.records.to_be_bytes();
-    let [_, _, rest @ ..] = head.first_chunk_mut::<HEADER_OCTETS>()?;
-    *rest = [flags_high, flags_low, 0, 1, records_high, records_low, 0, 0, 0, additional];
-    Some(len)
-}
-
 /// An OPT record without options (RFC 6891 §6.1.2).
 #[inline(always)]
-fn opt(edns: Edns, rcode: Rcode, udp_payload_max: u16) -> [u8; OPT_OCTETS] {
+pub(crate) fn opt(edns: Edns, rcode: Rcode, udp_payload_max: u16) -> [u8; OPT_OCTETS] {
     let [size_high, size_low] = udp_payload_max.to_be_bytes();
     let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
     [0, 0, RecordType::OPT.0 as u8, size_high, size_low, rcode as u8 >> 4, 0, dnssec_ok, 0, 0, 0]

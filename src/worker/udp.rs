@@ -10,6 +10,7 @@ use crate::os::clock;
 use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
 use crate::wire::key::NameKey;
 use crate::wire::query::{Accepted, accept};
+use crate::wire::short;
 use crate::worker::{BATCHES_PER_TURN, Desk, count};
 use crate::zone::store::Hint;
 use mio::unix::SourceFd;
@@ -103,13 +104,21 @@ impl Listeners {
 struct Slot {
     key: NameKey,
     accepted: Accepted,
+    /// It is an ordinary query: see `wire::short`.
+    is_short: bool,
     route: Route,
     hint: Hint,
 }
 
 impl Default for Slot {
     fn default() -> Slot {
-        Slot { key: NameKey::default(), accepted: Accepted::Ignore, route: Route::Chaos, hint: Hint::ABSENT }
+        Slot {
+            key: NameKey::default(),
+            accepted: Accepted::Ignore,
+            is_short: false,
+            route: Route::Chaos,
+            hint: Hint::ABSENT,
+        }
     }
 }
 
@@ -125,7 +134,7 @@ fn stripe(
     let udp_payload_max = desk.settings.udp_payload_max;
     let mut guess = desk.guess;
     for (i, slot) in range.clone().zip(slots.iter_mut()) {
-        guess = slot.prepare(snapshot, datagrams.get(i), guess);
+        guess = slot.prepare(snapshot, datagrams, i, guess);
     }
     desk.guess = guess;
     for (_, slot) in range.clone().zip(slots.iter_mut()) {
@@ -135,9 +144,10 @@ fn stripe(
     }
     let scratch = &mut desk.scratch.1;
     for (i, slot) in range.zip(slots.iter()) {
-        let Some(outcome) =
-            slot.answer(snapshot, datagrams.get(i), replies.buffer(i), scratch, udp_payload_max)
-        else {
+        let outcome = slot
+            .answer_short(snapshot, datagrams, i, replies.buffer(i), udp_payload_max)
+            .or_else(|| slot.answer(snapshot, datagrams.get(i), replies.buffer(i), scratch, udp_payload_max));
+        let Some(outcome) = outcome else {
             desk.counters.dropped(DropReason::NotAQuery, 1);
             continue;
         };
@@ -149,15 +159,33 @@ fn stripe(
     }
 }
 
-// Two functions of their own: in one body the compiler would keep half of each stage's values on the stack.
+// Functions of their own: in one body the compiler would keep half of each stage's values on the stack.
 impl Slot {
     /// Parses, hashes and routes; the zone found is the guess for the next.
     #[inline(never)]
-    fn prepare(&mut self, snapshot: &Snapshot, message: &[u8], guess: ZoneNumber) -> ZoneNumber {
-        self.accepted = accept(message, &mut self.key);
-        let Accepted::Query(shape) = &self.accepted else { return guess };
+    fn prepare(
+        &mut self,
+        snapshot: &Snapshot,
+        datagrams: Datagrams<'_>,
+        i: usize,
+        guess: ZoneNumber,
+    ) -> ZoneNumber {
+        let (window, len) = datagrams.window(i);
+        let shape = match short::accept(window, len, &mut self.key) {
+            Some(shape) => {
+                self.is_short = true;
+                self.accepted = Accepted::Query(shape);
+                shape
+            }
+            None => {
+                self.is_short = false;
+                self.accepted = accept(datagrams.get(i), &mut self.key);
+                let Accepted::Query(shape) = self.accepted else { return guess };
+                shape
+            }
+        };
         self.key.hash(snapshot.seed());
-        self.route = answer::route(snapshot, shape, &self.key, guess);
+        self.route = answer::route(snapshot, &shape, &self.key, guess);
         self.route.prefetch(snapshot, &self.key);
         match self.route {
             Route::Zone(number) => number,
@@ -165,6 +193,26 @@ impl Slot {
         }
     }
 
+    #[inline(always)]
+    fn answer_short(
+        &self,
+        snapshot: &Snapshot,
+        datagrams: Datagrams<'_>,
+        i: usize,
+        buffer: &mut [u8],
+        udp_payload_max: u16,
+    ) -> Option<Outcome> {
+        match &self.accepted {
+            Accepted::Query(shape) if self.is_short => {
+                let way = (self.route, self.hint);
+                let (window, _) = datagrams.window(i);
+                answer::answer_short(snapshot, way, (window, shape), &self.key, buffer, udp_payload_max)
+            }
+            Accepted::Query(_) | Accepted::Refuse(..) | Accepted::Ignore => None,
+        }
+    }
+
+    /// The general way.
     #[inline(never)]
     fn answer(
         &self,

@@ -21,6 +21,7 @@
 
 use crate::base::octets::le64_or_zero;
 use crate::os::memory::prefetch;
+use crate::wire::key::NameKey;
 use crate::wire::rtype::RecordType;
 use crate::wire::sealed::SealedRrset;
 
@@ -153,14 +154,20 @@ impl Store {
         Hint(at)
     }
 
-    /// As [`Store::find`] by key, beginning with a hint for the same hash.
+    /// The node of a name whose key has `key_len` octets, beginning with a hint for its hash.
     #[inline(always)]
-    pub(crate) fn find_from(&self, hint: Hint, hash: u64, key: &[u8]) -> Option<Node<'_>> {
+    pub(crate) fn find_from(&self, hint: Hint, name: &NameKey, key_len: usize) -> Option<Node<'_>> {
         if hint == Hint::ABSENT {
             return None;
         }
         let node = self.node_at(hint.0 as usize * 4);
-        if node.key() == key { Some(node) } else { self.find(hash, |other| other == key) }
+        if usize::from(node.key_len) == key_len
+            && let Some(true) = name.begins_as(node.octets.get(NODE_HEAD..)?, key_len)
+        {
+            return Some(node);
+        }
+        let key = name.as_wire().get(..key_len)?;
+        self.find(name.full_hash(), |other| other == key)
     }
 
     /// All nodes, in no order that means anything.

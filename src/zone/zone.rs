@@ -142,16 +142,14 @@ impl Zone {
     /// The node of a hashed name, if it exists and no cut or DNAME stands at or above it.
     #[inline(always)]
     pub fn authoritative(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
-        let key = self.relative(name, name.label_count());
-        let node = self.store.find_from(hint, name.full_hash(), key)?;
+        let node = self.store.find_from(hint, name, name.wire_len().checked_sub(self.store.origin_len)?)?;
         (!node.has(node_flags::OCCLUDED | node_flags::CUT)).then_some(node)
     }
 
     /// As [`Zone::locate`], with the hint for the whole name already there.
     #[inline(always)]
     pub fn locate_from(&self, hint: Hint, name: &NameKey) -> Place<'_> {
-        let key = self.relative(name, name.label_count());
-        match self.store.find_from(hint, name.full_hash(), key) {
+        match self.store.find_from(hint, name, name.wire_len().saturating_sub(self.store.origin_len)) {
             Some(node) if !node.has(node_flags::OCCLUDED) => Place::Node(node),
             Some(node) => self.occluder(name, self.origin_labels + node.occluder_depth()),
             None => self.descend(name),
