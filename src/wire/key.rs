@@ -158,7 +158,6 @@ impl NameKey {
     pub fn read_short(&mut self, window: &[u8; NAME_OCTETS]) -> Option<usize> {
         let octets = self.octets.first_chunk_mut::<NAME_OCTETS>()?;
         *octets = *window;
-        octets.make_ascii_lowercase();
         let (mut at, mut labels) = (0usize, 0usize);
         loop {
             self.at[labels & LABELS_MAX] = at as u8;
@@ -172,6 +171,12 @@ impl NameKey {
             if at >= NAME_OCTETS {
                 return None;
             }
+        }
+        // Lowering leaves length octets alone, so it can wait until it is known how much there is to lower.
+        let (first, second) = octets.split_at_mut(NAME_OCTETS / 2);
+        first.make_ascii_lowercase();
+        if at >= NAME_OCTETS / 2 {
+            second.make_ascii_lowercase();
         }
         self.len = at as u8 + 1;
         self.labels = labels as u8;

@@ -300,7 +300,12 @@ impl<'b> Reply<'b> {
                 sealed - base + start
             } else {
                 let into_owner = (sealed - HEADER_OCTETS).checked_add_signed(excess)?;
-                self.walk(owner.at, into_owner)?
+                // The question is never compressed.
+                if owner.at < self.question_end {
+                    owner.at + into_owner
+                } else {
+                    self.walk(owner.at, into_owner)?
+                }
             };
             if target > POINTER_MAX {
                 return None;
