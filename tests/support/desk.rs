@@ -1,7 +1,7 @@
 //! The whole pure path on one desk: records in, zones sealed, a snapshot made, messages answered. No
 //! socket, no thread.
 
-use hivedns::answer::{self, Bounds, Scratch, Verdict};
+use hivedns::answer::{self, Bounds, Route, Scratch, Verdict};
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
@@ -9,6 +9,7 @@ use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::name::Name;
 use hivedns::wire::query::{Accepted, accept};
 use hivedns::wire::rtype::RecordType;
+use hivedns::wire::short;
 use hivedns::zone::Zone;
 use hivedns::zone::draft::ZoneDraft;
 use hivedns::zone::fault::{Faults, place_in};
@@ -81,11 +82,21 @@ pub struct Desk {
     key: Box<NameKey>,
     scratch: Box<Scratch>,
     buffer: Vec<u8>,
+    window: [u8; short::WINDOW],
+    /// The zone of the question before, as a worker guesses.
+    guess: ZoneNumber,
 }
 
 impl Desk {
     pub fn new(snapshot: Snapshot) -> Desk {
-        Desk { snapshot, key: Box::default(), scratch: Box::default(), buffer: vec![0; 65_535] }
+        Desk {
+            snapshot,
+            key: Box::default(),
+            scratch: Box::default(),
+            buffer: vec![0; 65_535],
+            window: [0xc0; short::WINDOW],
+            guess: ZoneNumber::default(),
+        }
     }
 
     /// The reply to a message, as over TCP.
@@ -93,8 +104,17 @@ impl Desk {
         self.answer_within(message, 65_535)
     }
 
-    /// The reply to a message as over UDP: bounded by what the message says that its sender takes.
+    /// The reply to a message as over UDP, bounded by what the message says that its sender takes; by the short
+    /// way where that is open, as in a worker.
     pub fn answer_datagram(&mut self, message: &[u8]) -> Option<&[u8]> {
+        match self.answer_short(message) {
+            Some(len) => self.buffer.get(..len),
+            None => self.answer_datagram_generally(message),
+        }
+    }
+
+    /// The same, always by the general way.
+    pub fn answer_datagram_generally(&mut self, message: &[u8]) -> Option<&[u8]> {
         let limit = match accept(message, &mut self.key) {
             Accepted::Query(shape) | Accepted::Refuse(shape, _) => {
                 shape.of(message).udp_limit(UDP_PAYLOAD.into())
@@ -104,14 +124,37 @@ impl Desk {
         self.answer_within(message, limit)
     }
 
+    /// The length of the reply by the short way.
+    fn answer_short(&mut self, message: &[u8]) -> Option<usize> {
+        let Desk { snapshot, key, buffer, window, guess, .. } = self;
+        // What stood there before stays behind the message, as in a worker's slot.
+        let len = message.len().min(window.len());
+        window[..len].copy_from_slice(&message[..len]);
+        let shape = short::accept(window, message.len(), key)?;
+        key.hash(snapshot.seed());
+        let route = answer::route(snapshot, &shape, key, *guess);
+        if let Route::Zone(number) = route {
+            *guess = number;
+        }
+        let way = (route, route.hint(snapshot, key));
+        let outcome = answer::answer_short(snapshot, way, (window, &shape), key, buffer, UDP_PAYLOAD)?;
+        match outcome.verdict {
+            Verdict::Reply(len) => Some(len),
+            Verdict::Drop => None,
+        }
+    }
+
     /// The reply to a message, of at most `limit` octets.
     pub fn answer_within(&mut self, message: &[u8], limit: usize) -> Option<&[u8]> {
-        let Desk { snapshot, key, scratch, buffer } = self;
+        let Desk { snapshot, key, scratch, buffer, guess, .. } = self;
         let bounds = Bounds { limit, udp_payload_max: UDP_PAYLOAD };
         let outcome = match accept(message, key) {
             Accepted::Query(shape) => {
                 key.hash(snapshot.seed());
-                let route = answer::route(snapshot, &shape, key, ZoneNumber::default());
+                let route = answer::route(snapshot, &shape, key, *guess);
+                if let Route::Zone(number) = route {
+                    *guess = number;
+                }
                 let way = (route, route.hint(snapshot, key));
                 answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds)
             }
