@@ -5,6 +5,7 @@
 //! the records of a node form a list through the arena, in the order they came.
 
 use crate::base::octets::{u16_at, u32_at};
+use crate::os::memory::{advise_huge, prefetch};
 use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 const NONE: u32 = u32::MAX;
 /// Octets before a record's RDATA in the arena: next, TTL, line (32 bits each), column, file, type, length (16).
 const RECORD_HEAD: usize = 20;
+/// Octets of a record, head and RDATA, that counts as small.
+const SMALL_RECORD: usize = 64;
 
 /// What is known of a node before its records are looked at.
 pub mod node_flags {
@@ -66,8 +69,9 @@ pub struct ZoneDraft {
     origin_labels: usize,
     seed: HashSeed,
     pub(crate) nodes: Vec<DraftNode>,
-    /// Open addressing by hash; node number + 1, 0 is empty.
-    index: Vec<u32>,
+    /// Open addressing by the low half of the hash, which stands above the node's number + 1; 0 is empty. Names
+    /// that are new, most of them, are told apart without a look at the nodes.
+    index: Vec<u64>,
     keys: Vec<u8>,
     records: Vec<u8>,
     files: Vec<Arc<Path>>,
@@ -144,6 +148,18 @@ impl ZoneDraft {
     /// Frees what only adding needs.
     pub(crate) fn end_of_input(&mut self) {
         self.index = Vec::new();
+    }
+
+    /// Has the processor fetch a node.
+    pub(crate) fn prefetch_node(&self, node: u32) {
+        prefetch(&self.nodes, node as usize);
+    }
+
+    /// Has the processor fetch a node's key and first record.
+    pub(crate) fn prefetch_content(&self, node: u32) {
+        let Some(node) = self.nodes.get(node as usize) else { return };
+        prefetch(&self.keys, node.key_at as usize);
+        prefetch(&self.records, node.first as usize);
     }
 
     /// The key of a node: its lower-cased name relative to the apex, without a final zero octet.
@@ -253,13 +269,15 @@ impl ZoneDraft {
         let mask = self.index.len() - 1;
         let mut at = hash as usize & mask;
         loop {
-            match self.index[at] {
-                0 => return None,
-                slot => {
-                    let node = &self.nodes[slot as usize - 1];
-                    if node.hash == hash && self.key(node) == wire {
-                        return Some(slot - 1);
-                    }
+            let slot = self.index[at];
+            if slot == 0 {
+                return None;
+            }
+            if slot >> 32 == hash & 0xffff_ffff {
+                let number = slot as u32 - 1;
+                let node = &self.nodes[number as usize];
+                if node.hash == hash && self.key(node) == wire {
+                    return Some(number);
                 }
             }
             at = (at + 1) & mask;
@@ -282,21 +300,29 @@ impl ZoneDraft {
         let key_len = wire.len() as u8;
         self.nodes.push(DraftNode { hash, key_at, first: NONE, last: NONE, parent, key_len, depth, flags });
         if self.nodes.len() * 4 > self.index.len() * 3 {
-            self.index = vec![0; self.index.len() * 2];
-            (0..=number).for_each(|node| self.index_node(node));
-        } else {
-            self.index_node(number);
+            let old = std::mem::take(&mut self.index);
+            self.index.reserve_exact(old.len() * 2);
+            // Look-ups jump about in it.
+            advise_huge(&mut self.index);
+            self.index.resize(old.len() * 2, 0);
+            old.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.index_slot(slot));
         }
+        self.index_node(number);
         number
     }
 
     fn index_node(&mut self, node: u32) {
+        let hash = self.nodes[node as usize].hash;
+        self.index_slot((hash << 32) | u64::from(node + 1));
+    }
+
+    fn index_slot(&mut self, slot: u64) {
         let mask = self.index.len() - 1;
-        let mut at = self.nodes[node as usize].hash as usize & mask;
+        let mut at = (slot >> 32) as usize & mask;
         while self.index[at] != 0 {
             at = (at + 1) & mask;
         }
-        self.index[at] = node + 1;
+        self.index[at] = slot;
     }
 
     fn file_number(&mut self, file: &Arc<Path>) -> u16 {
@@ -343,8 +369,19 @@ impl RecordSink for ZoneDraft {
         head[14..16].copy_from_slice(&file.to_be_bytes());
         head[16..18].copy_from_slice(&record.rtype.0.to_be_bytes());
         head[18..20].copy_from_slice(&(record.rdata.len() as u16).to_be_bytes());
-        self.records.extend_from_slice(&head);
-        self.records.extend_from_slice(record.rdata);
+        // One copy where that is cheaper than two: for most records it is.
+        let mut whole = [0; SMALL_RECORD];
+        match whole.get_mut(..RECORD_HEAD + record.rdata.len()) {
+            Some(small) => {
+                small[..RECORD_HEAD].copy_from_slice(&head);
+                small[RECORD_HEAD..].copy_from_slice(record.rdata);
+                self.records.extend_from_slice(small);
+            }
+            None => {
+                self.records.extend_from_slice(&head);
+                self.records.extend_from_slice(record.rdata);
+            }
+        }
         let node = &mut self.nodes[node as usize];
         match node.last {
             NONE => node.first = at as u32,

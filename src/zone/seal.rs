@@ -27,6 +27,8 @@ use std::collections::HashSet;
 const NODES_PER_SHARD: usize = 256;
 /// Home slots per node: half of them free, so that the first slot that is not free is most likely the right one.
 const SLOTS_PER_NODE: usize = 2;
+/// Records of a set that are compared pair by pair.
+const SMALL_SET: usize = 16;
 /// Octets of one shard, beyond which a slot cannot tell a node's distance.
 const SHARD_OCTETS_MAX: usize = 4 << SLOT_DISTANCE_BITS;
 
@@ -133,6 +135,11 @@ fn check_apex(draft: &ZoneDraft, records: &[DraftRecord<'_>], faults: &mut Fault
     }
 }
 
+/// True if two records of one set are equal; most differ even where the case of letters does not count.
+fn is_same(a: &DraftRecord<'_>, b: &DraftRecord<'_>) -> bool {
+    a.rdata == b.rdata || (a.rdata.eq_ignore_ascii_case(b.rdata) && canonical(a) == canonical(b))
+}
+
 /// RDATA as it compares: the letters of its names lowered (RFC 4034 §6.2).
 fn canonical<'d>(record: &DraftRecord<'d>) -> Cow<'d, [u8]> {
     if !record.rdata.iter().any(u8::is_ascii_uppercase) {
@@ -192,6 +199,9 @@ impl<'d> Work<'d> {
     fn shard(&mut self, numbers: &[u32], octets: &mut Vec<u8>, faults: &mut Faults) -> Option<ShardAt> {
         self.nodes.clear();
         self.placed.clear();
+        // The draft's nodes lie in the order they came: the waits for a shard's overlap.
+        numbers.iter().for_each(|number| self.draft.prefetch_node(*number));
+        numbers.iter().for_each(|number| self.draft.prefetch_content(*number));
         for &number in numbers {
             let at = self.nodes.len() as u32;
             self.placed.push((self.draft.nodes[number as usize].hash, at));
@@ -276,9 +286,15 @@ impl<'d> Work<'d> {
         self.extras.clear();
         let mut targets = Vec::new();
         let mut seen = HashSet::new();
-        for record in set {
+        for (i, record) in set.iter().enumerate() {
             // Equal records are one (RFC 2181 §5), whatever the case of their names.
-            if set.len() > 1 && !seen.insert(canonical(record)) {
+            let is_known = match set.len() {
+                1 => false,
+                // Comparing a few with each other costs less than hashing them.
+                2..=SMALL_SET => set[..i].iter().any(|other| is_same(other, record)),
+                _ => !seen.insert(canonical(record)),
+            };
+            if is_known {
                 continue;
             }
             if record.ttl != ttl {
