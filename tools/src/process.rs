@@ -195,15 +195,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_sees_its_own_use() {
+    fn a_process_sees_its_own_memory_and_family() {
         let pid = std::process::id();
         assert!(memory(pid).resident_kib > 100);
         assert!(memory(pid).peak_kib >= 100);
         assert!(family(pid).contains(&pid));
-        let before = usage(pid).cpu_ns;
-        let end = clock::now() + Duration::from_millis(30);
-        while clock::now() < end {}
-        assert!(usage(pid).cpu_ns > before);
+    }
+
+    /// Of a process of one thread: in this one other tests' threads end, and take their share with them.
+    #[test]
+    fn a_busy_process_is_seen_to_use_the_processor() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "while :; do :; done"]);
+        let busy = Server::start(0, &command).unwrap();
+        let before = usage(busy.pid()).cpu_ns;
+        let deadline = clock::now() + Duration::from_secs(20);
+        while usage(busy.pid()).cpu_ns <= before {
+            assert!(clock::now() < deadline, "it has not run for 20 s");
+        }
     }
 
     #[test]
