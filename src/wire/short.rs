@@ -1,5 +1,5 @@
 //! The ordinary query, and the ordinary answer to it: the same as [`accept`](crate::wire::query::accept) and
-//! [`Reply`](crate::wire::reply::Reply) would make, in a third of the instructions.
+//! [`Reply`](crate::wire::reply::Reply) would make, in fewer instructions.
 //!
 //! Ordinary is: one question for a name of at most 64 octets, nothing else or a bare OPT of version 0; answered
 //! by one set that was sealed for this very name. All of it lies within a window of known size at the start of
