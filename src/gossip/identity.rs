@@ -1,0 +1,52 @@
+//! Who is who, and which of two sayings is newer: the numbers that membership and replication order by.
+
+use bincode::{Decode, Encode};
+use std::fmt;
+
+/// A node for as long as its state on disk lives: drawn at random at its first start. Names and addresses may
+/// change; this does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct NodeId(pub u64);
+
+/// One life of a node: counted on its disk, one higher at each start. Whatever a node published in an earlier
+/// life is replaced as a whole by what it publishes in this one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Generation(pub u32);
+
+/// What SWIM calls the incarnation: how new a saying about a node is. Only the node itself makes a higher one:
+/// by starting anew, or within one life to refute that it were suspect or down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Incarnation {
+    /// The life.
+    pub generation: Generation,
+    /// How often it has refuted in this life.
+    pub refutation: u32,
+}
+
+/// Numbers the changes of one owner within one generation, from 1 on. Version 0 is before the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Version(pub u64);
+
+impl Incarnation {
+    /// The first of a life.
+    pub fn first(generation: Generation) -> Incarnation {
+        Incarnation { generation, refutation: 0 }
+    }
+
+    /// The next of the same life.
+    pub fn refute(self) -> Incarnation {
+        Incarnation { refutation: self.refutation.saturating_add(1), ..self }
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.generation.0, self.refutation)
+    }
+}

@@ -1,0 +1,170 @@
+//! What the machine wants done, and what it has to tell.
+
+use crate::base::time::Moment;
+use crate::gossip::identity::{Generation, NodeId};
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A stream, for as long as it is open at this machine. The machine numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// One thing to do. Closed: whoever drives the machine handles each.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this datagram, whole, unfragmented.
+    Datagram {
+        /// To whom.
+        to: SocketAddr,
+        /// At most [`DATAGRAM_OCTETS_MAX`]; the same octets may go to several members.
+        octets: Bytes,
+    },
+    /// Open a stream to that address; tell by `stream_opened` or `stream_closed` what came of it.
+    Open {
+        /// What it will be called.
+        stream: StreamId,
+        /// To whom.
+        to: SocketAddr,
+    },
+    /// Append to what is being sent on a stream. Only as much comes as `stream_writable` made room for.
+    Write {
+        /// The stream.
+        stream: StreamId,
+        /// At least one octet.
+        octets: Bytes,
+    },
+    /// Send what was written, then close; the machine knows the stream no more.
+    Close {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// News.
+    Event(Event),
+    /// Nothing more now. Call `handle_timeout` at that moment; [`Moment::NEVER`] if nothing is due.
+    Wake(Moment),
+}
+
+/// Octets of the largest datagram: within the MTU of an encrypted overlay (1,424) with IPv6 and UDP headers.
+pub const DATAGRAM_OCTETS_MAX: usize = 1_350;
+/// Octets of the largest datagram to where a larger one did not get through (EMSGSIZE).
+pub const DATAGRAM_OCTETS_SMALL: usize = 1_200;
+
+/// What others know of a node besides its records. Shared: it changes once in a node's life or never.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NodeInfo {
+    /// Who.
+    pub id: NodeId,
+    /// Drawn at random at each start: tells two processes that were given one disk apart.
+    pub boot: u64,
+    /// One label.
+    pub name: Box<str>,
+    /// Where it takes datagrams and streams.
+    pub address: SocketAddr,
+}
+
+/// How a member is, as this node sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Health {
+    /// It answers.
+    Alive,
+    /// It did not answer somebody; it may still refute that.
+    Suspect,
+    /// It said that it stops and comes back: its lease counts, nobody suspects it.
+    Restarting,
+    /// It did not refute. Remembered, and probed now and then: that is how a split heals.
+    Down,
+    /// It said that it leaves for good, or an operator did.
+    Left,
+}
+
+/// What becomes of the records of an owner (RFC-less: see "Leases" in the architecture document).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// The owner lives: its records are served with their own TTL.
+    Full,
+    /// The owner is lost or restarting since that moment: a record is served until max(lease, its TTL) after it.
+    Counting {
+        /// When the count began; may lie before the start of this machine.
+        spent: Duration,
+        /// The moment at which `spent` was true.
+        at: Moment,
+        /// True if the owner restarts: its records keep their rank.
+        restarting: bool,
+    },
+    /// As counting, but too many owners were lost at once and expiry waits: so much has been spent.
+    Frozen {
+        /// How much of the lease.
+        spent: Duration,
+    },
+    /// The owner left, or its lease is over: its records are not served.
+    Hidden,
+}
+
+/// One change of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which record; opaque here.
+    pub key: Bytes,
+    /// What it became; `None`: it is gone.
+    pub value: Option<Bytes>,
+}
+
+/// News for the machine's owner. Each follows from what was handed in, in the order in which it is true.
+#[derive(Debug)]
+pub enum Event {
+    /// Records of an owner changed. Another owner's order means nothing.
+    Records {
+        /// Whose.
+        owner: NodeId,
+        /// True if what was known of this owner before is replaced as a whole.
+        replace: bool,
+        /// Per key the newest.
+        changes: Vec<Change>,
+    },
+    /// The lease of an owner's records changed. Comes after the records it is about.
+    Lease {
+        /// Whose.
+        owner: NodeId,
+        /// Into what.
+        lease: Lease,
+    },
+    /// Cluster-wide records changed.
+    Cluster {
+        /// Per key the newest.
+        changes: Vec<Change>,
+    },
+    /// A member appeared or changed.
+    Member {
+        /// Who and where.
+        info: Arc<NodeInfo>,
+        /// How it is now.
+        health: Health,
+    },
+    /// A member is forgotten.
+    Forgotten {
+        /// Who.
+        id: NodeId,
+    },
+    /// This node knows the cluster's records. `alone`: because nobody answered, not because somebody told it.
+    Synced {
+        /// See above; an alarm for the operator.
+        alone: bool,
+    },
+    /// This node's own numbers changed and must be on disk before its next start. The id changes if another
+    /// process uses the same (a cloned disk).
+    Identity {
+        /// Who this node is now.
+        id: NodeId,
+        /// Its life.
+        generation: Generation,
+    },
+    /// A drain is over.
+    Drained {
+        /// Members that live and have not acknowledged; empty: all have.
+        missing: Vec<NodeId>,
+    },
+    /// Expiry waits (`true`) because many owners were lost at once, or goes on.
+    ExpiryFrozen(bool),
+}
