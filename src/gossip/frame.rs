@@ -6,71 +6,76 @@
 //! ```
 //!
 //! A kind that is not known is passed over by its length, so that an older version can live beside a newer one.
+//! Membership has frames of its own; see [`membership`](crate::gossip::membership).
 
 use crate::gossip::codec::{Malformed, decode, encode};
 
-/// What a frame says. The numbers are the wire format: none is ever given another meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The kind of a frame that is not membership's, whose are the numbers up to 15. The numbers are the wire format:
+/// none is ever given another meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
-    /// Membership's own; see [`membership`](crate::gossip::membership).
-    Member = 1,
-    /// Changes of one owner.
-    Delta = 2,
+    /// Changes of one owner, pushed: whoever learns of them by this sends them on.
+    Delta = 16,
+    /// Changes of one owner, asked for.
+    Answer = 17,
     /// Heads that are new here.
-    Hint = 3,
+    Hint = 18,
     /// Heads of which the newer changes are wanted.
-    Pull = 4,
-    /// One hash of all that is held.
-    Digest = 5,
-    /// A hash of each part of what is held.
-    Buckets = 6,
-    /// All heads of some parts.
-    Heads = 7,
+    Pull = 19,
     /// Too much for datagrams: fetch it over a stream.
-    Refer = 8,
+    Refer = 20,
     /// Cluster-wide records.
-    Cluster = 9,
-    /// One hash of each part of the cluster-wide records.
-    ClusterBuckets = 10,
+    Cluster = 21,
+    /// One hash of each kind of what is held.
+    Digest = 22,
+    /// A hash of each part of what is held of owners.
+    Buckets = 23,
+    /// All heads of one part.
+    Heads = 24,
+    /// A hash of each part of the cluster-wide records.
+    ClusterBuckets = 25,
+    /// A hash of each part of what is told of members.
+    MemberBuckets = 26,
     /// An owner asks who has what it withdrew.
-    Ask = 11,
+    Ask = 27,
     /// The answer to that.
-    Held = 12,
-    /// On a stream: what the one who opened it wants, and what it has.
-    Want = 13,
-    /// On a stream: how long the leases of lost owners have been running.
-    Leases = 14,
-    /// On a stream: that was all.
-    Done = 15,
+    Held = 28,
     /// A change of the ring of keys.
-    Key = 16,
+    Key = 29,
+    /// On a stream: members.
+    Table = 30,
+    /// On a stream: how far what is here goes; more than that is wanted.
+    Want = 31,
+    /// On a stream: that was all.
+    Done = 32,
 }
 
 impl Kind {
-    /// All of them, by their number less one.
-    pub const ALL: [Kind; 16] = [
-        Kind::Member,
+    /// All of them, by their number from 16 on.
+    pub const ALL: [Kind; 17] = [
         Kind::Delta,
+        Kind::Answer,
         Kind::Hint,
         Kind::Pull,
+        Kind::Refer,
+        Kind::Cluster,
         Kind::Digest,
         Kind::Buckets,
         Kind::Heads,
-        Kind::Refer,
-        Kind::Cluster,
         Kind::ClusterBuckets,
+        Kind::MemberBuckets,
         Kind::Ask,
         Kind::Held,
-        Kind::Want,
-        Kind::Leases,
-        Kind::Done,
         Kind::Key,
+        Kind::Table,
+        Kind::Want,
+        Kind::Done,
     ];
 
     /// The kind of that number; `None` for one that this version does not know.
     pub fn from_number(number: u8) -> Option<Kind> {
-        Kind::ALL.get(usize::from(number).checked_sub(1)?).copied()
+        Kind::ALL.get(usize::from(number).checked_sub(16)?).copied()
     }
 }
 
@@ -95,12 +100,12 @@ pub fn framed(body: usize) -> usize {
     }
 }
 
-/// Takes the first frame off: its kind, if this version knows it, its body, and what follows.
-pub fn split(octets: &[u8]) -> Result<(Option<Kind>, &[u8], &[u8]), Malformed> {
+/// Takes the first frame off: the number of its kind, its body, and what follows.
+pub fn split(octets: &[u8]) -> Result<(u8, &[u8], &[u8]), Malformed> {
     let (number, rest) = octets.split_first().ok_or(Malformed)?;
     let (len, rest) = decode::<u32>(rest)?;
     let (body, rest) = rest.split_at_checked(len as usize).ok_or(Malformed)?;
-    Ok((Kind::from_number(*number), body, rest))
+    Ok((*number, body, rest))
 }
 
 #[cfg(test)]
@@ -118,12 +123,12 @@ mod tests {
             assert_eq!(octets.len() - before, framed(len), "{len}");
         }
         let (kind, body, rest) = split(&octets).unwrap();
-        assert_eq!((kind, body), (Some(Kind::Hint), &b"hint"[..]));
+        assert_eq!((kind, body), (Kind::Hint as u8, &b"hint"[..]));
         let (kind, body, mut rest) = split(rest).unwrap();
-        assert_eq!((kind, body), (None, &[1, 1][..]));
+        assert_eq!((kind, body), (200, &[1, 1][..]));
         while !rest.is_empty() {
             let (kind, _, after) = split(rest).unwrap();
-            assert_eq!(kind, Some(Kind::Delta));
+            assert_eq!(kind, Kind::Delta as u8);
             rest = after;
         }
         assert_eq!(split(&[1, 5, 0]), Err(Malformed));
@@ -134,6 +139,6 @@ mod tests {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_number(kind as u8), Some(kind));
         }
-        assert_eq!((Kind::from_number(0), Kind::from_number(17)), (None, None));
+        assert_eq!((Kind::from_number(15), Kind::from_number(16 + Kind::ALL.len() as u8)), (None, None));
     }
 }

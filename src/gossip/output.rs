@@ -126,6 +126,9 @@ pub enum Event {
         key: Bytes,
         /// What it became; `None`: it is gone.
         value: Option<Bytes>,
+        /// The same with what orders it: what is kept on disk under that key, and handed in again at the next
+        /// start.
+        stored: Bytes,
     },
     /// A member appeared or changed.
     Member {

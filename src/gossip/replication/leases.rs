@@ -67,17 +67,8 @@ impl Leases {
         self.frozen_since.is_some()
     }
 
-    /// How much of the leases has been spent, for others.
-    pub fn spent(&self, now: Moment) -> impl Iterator<Item = (NodeId, Duration)> {
-        self.lost.iter().filter_map(move |(owner, count)| match count {
-            Count::Running { since, .. } => Some((*owner, now.since(*since))),
-            Count::Waiting { spent } => Some((*owner, *spent)),
-            Count::Left => None,
-        })
-    }
-
-    /// A member is so now. True if its lease changed.
-    pub fn member(&mut self, now: Moment, owner: NodeId, health: Health) -> bool {
+    /// A member is so, since that moment if it is lost. True if its lease changed.
+    pub fn member(&mut self, now: Moment, owner: NodeId, health: Health, since: Moment) -> bool {
         let before = self.lost.get(&owner).copied();
         match health {
             Health::Alive | Health::Suspect => {
@@ -88,11 +79,13 @@ impl Leases {
             }
             Health::Restarting | Health::Down => {
                 let restarting = health == Health::Restarting;
+                // What has been spent stays spent, whatever else is learnt: the most wins.
                 let count = match before {
-                    // What has been spent stays spent, whatever else is learnt.
-                    Some(Count::Running { since, .. }) => Count::Running { since, restarting },
-                    Some(Count::Waiting { spent }) => Count::Waiting { spent },
-                    Some(Count::Left) | None => Count::Running { since: now, restarting },
+                    Some(Count::Running { since: known, .. }) => {
+                        Count::Running { since: known.min(since), restarting }
+                    }
+                    Some(Count::Waiting { spent }) => Count::Waiting { spent: spent.max(now.since(since)) },
+                    Some(Count::Left) | None => Count::Running { since, restarting },
                 };
                 if before.is_none() && !restarting {
                     self.recent.push_back(now);
@@ -101,21 +94,6 @@ impl Leases {
             }
         }
         self.lost.get(&owner).copied() != before
-    }
-
-    /// Somebody says how much of a lost owner's lease has been spent. True if that is more than was known.
-    pub fn learn_spent(&mut self, now: Moment, owner: NodeId, spent: Duration) -> bool {
-        match self.lost.get_mut(&owner) {
-            Some(Count::Running { since, .. }) if now.before(spent) < *since => {
-                *since = now.before(spent);
-                true
-            }
-            Some(Count::Waiting { spent: own }) if spent > *own => {
-                *own = spent;
-                true
-            }
-            _ => false,
-        }
     }
 
     /// An owner is forgotten.
@@ -184,25 +162,23 @@ mod tests {
         let owner = NodeId(1);
         let mut leases = Leases::new(RULE);
         assert_eq!(leases.get(owner), Lease::Full);
-        assert!(leases.member(at(10), owner, Health::Down));
-        assert!(!leases.member(at(20), owner, Health::Down));
+        assert!(leases.member(at(10), owner, Health::Down, at(10)));
+        assert!(!leases.member(at(20), owner, Health::Down, at(20)));
         assert_eq!(leases.get(owner), Lease::Counting { since: at(10), restarting: false });
-        assert!(leases.learn_spent(at(20), owner, Duration::from_secs(15)));
-        assert!(!leases.learn_spent(at(20), owner, Duration::from_secs(3)));
+        assert!(leases.member(at(20), owner, Health::Down, at(5)));
         assert_eq!(leases.get(owner), Lease::Counting { since: at(5), restarting: false });
-        assert!(leases.member(at(30), owner, Health::Alive));
+        assert!(leases.member(at(30), owner, Health::Alive, at(30)));
         assert_eq!(leases.get(owner), Lease::Full);
-        assert!(!leases.learn_spent(at(31), owner, Duration::from_secs(15)));
     }
 
     #[test]
     fn a_restart_that_does_not_come_back_counts_from_its_announcement() {
         let owner = NodeId(1);
         let mut leases = Leases::new(RULE);
-        leases.member(at(0), owner, Health::Restarting);
-        leases.member(at(9), owner, Health::Down);
+        leases.member(at(0), owner, Health::Restarting, at(0));
+        leases.member(at(9), owner, Health::Down, at(9));
         assert_eq!(leases.get(owner), Lease::Counting { since: at(0), restarting: false });
-        leases.member(at(9), owner, Health::Left);
+        leases.member(at(9), owner, Health::Left, at(9));
         assert_eq!(leases.get(owner), Lease::Hidden);
     }
 
@@ -210,13 +186,13 @@ mod tests {
     fn a_mass_loss_holds_expiry_until_enough_are_back() {
         let mut leases = Leases::new(RULE);
         for owner in 0..4 {
-            leases.member(at(owner), NodeId(owner), Health::Down);
+            leases.member(at(owner), NodeId(owner), Health::Down, at(owner));
         }
         assert!(leases.settle(at(4), 10));
         assert!(leases.is_frozen());
         assert_eq!(leases.get(NodeId(1)), Lease::Frozen { spent: Duration::from_secs(3) });
         assert!(!leases.settle(at(1000), 10));
-        leases.member(at(1001), NodeId(0), Health::Alive);
+        leases.member(at(1001), NodeId(0), Health::Alive, at(1001));
         assert!(leases.settle(at(1001), 10));
         assert_eq!(leases.get(NodeId(1)), Lease::Counting { since: at(998), restarting: false });
     }
@@ -225,10 +201,10 @@ mod tests {
     fn expiry_does_not_wait_for_ever_and_few_losses_are_no_mass_loss() {
         let mut leases = Leases::new(RULE);
         for owner in 0..2 {
-            leases.member(at(0), NodeId(owner), Health::Down);
+            leases.member(at(0), NodeId(owner), Health::Down, at(0));
         }
         assert!(!leases.settle(at(0), 2));
-        leases.member(at(0), NodeId(2), Health::Down);
+        leases.member(at(0), NodeId(2), Health::Down, at(0));
         assert!(leases.settle(at(0), 3));
         assert_eq!(leases.next(), at(3600));
         assert!(leases.settle(at(3600), 3));
@@ -236,7 +212,7 @@ mod tests {
         // Slowly one after the other is no mass loss either.
         let mut leases = Leases::new(RULE);
         for owner in 0..10 {
-            leases.member(at(owner * 40), NodeId(owner), Health::Down);
+            leases.member(at(owner * 40), NodeId(owner), Health::Down, at(owner * 40));
             assert!(!leases.settle(at(owner * 40), 10));
         }
     }

@@ -7,7 +7,9 @@
 //! a new or long absent node:   everything, over a stream
 //! ```
 
+pub mod cluster;
 pub mod delta;
+pub mod engine;
 pub mod leases;
 pub mod log;
 pub mod owners;

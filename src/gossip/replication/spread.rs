@@ -96,6 +96,11 @@ impl Spread {
         self.schedule(now);
     }
 
+    /// There will be frames of this node's own when [`Spread::next`] is due.
+    pub fn push_own_soon(&mut self, now: Moment) {
+        self.schedule(now);
+    }
+
     /// A frame that `from` pushed and that was new here.
     pub fn push_on(&mut self, now: Moment, frame: Vec<u8>, from: NodeId) {
         if self.queued + frame.len() > QUEUED_OCTETS_MAX {

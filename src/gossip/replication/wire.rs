@@ -45,15 +45,6 @@ pub struct DigestWire {
     pub members: [u8; 8],
 }
 
-/// How long the lease of an owner has been running, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct LeaseWire {
-    /// Whose.
-    pub owner: NodeId,
-    /// How long.
-    pub spent_ms: u64,
-}
-
 /// The end of what a stream brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct DoneWire {
@@ -132,7 +123,7 @@ mod tests {
         for frame in &frames {
             assert!(frame.len() <= 1200);
             let (kind, body, rest) = split(frame).unwrap();
-            assert_eq!((kind, rest), (Some(Kind::Hint), &[][..]));
+            assert_eq!((kind, rest), (Kind::Hint as u8, &[][..]));
             read.extend(heads(body).map(Result::unwrap));
         }
         assert_eq!(read, all);
