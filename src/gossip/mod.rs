@@ -25,3 +25,4 @@
 pub mod codec;
 pub mod identity;
 pub mod output;
+pub mod secrecy;
