@@ -28,3 +28,4 @@ pub mod hash;
 pub mod identity;
 pub mod output;
 pub mod replication;
+pub mod secrecy;
