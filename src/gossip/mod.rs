@@ -24,4 +24,5 @@
 
 pub mod codec;
 pub mod identity;
+pub mod membership;
 pub mod output;
