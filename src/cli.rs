@@ -50,7 +50,6 @@ const SERVE_FLAGS_LATER: &[(&str, bool)] = &[
     ("forward", true),
     ("recurse", false),
     ("root-hints", true),
-    ("state-dir", true),
 ];
 
 /// Flags of `check` that are promised but not there yet, and whether each takes a value.
@@ -130,6 +129,9 @@ struct ServeArgs {
     /// Address of the read-only HTTP service.
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<String>,
+    /// Directory of what outlives the process [default: /var/lib/hivedns, else $XDG_STATE_HOME/hivedns].
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<String>,
     /// Learn no names from containers (it learns none yet).
     #[arg(long)]
     no_docker: bool,
@@ -182,6 +184,7 @@ impl ServeArgs {
         give("--workers", self.workers.into_iter().collect());
         give("--node", self.node.into_iter().collect());
         give("--http", self.http.into_iter().collect());
+        give("--state-dir", self.state_dir.into_iter().collect());
         let file = match self.config {
             Some(path) => ConfigFile::Required(path),
             None => ConfigFile::IfPresent(PathBuf::from(DEFAULT_FILE)),
@@ -317,6 +320,7 @@ mod tests {
             ),
             ("serve --zone a=b,c=d --zone e=f", "serve --zone:a=b,c=d --zone:e=f"),
             ("--workers 2 --node n --http 127.0.0.1:1", "serve --workers:2 --node:n --http:127.0.0.1:1"),
+            ("--state-dir s", "serve --state-dir:s"),
             ("check", "check"),
             ("check a=b c=d", "check without ORIGIN=FILE:a=b ORIGIN=FILE:c=d"),
             ("check -c f a=b", "check -c f ORIGIN=FILE:a=b"),

@@ -24,8 +24,9 @@
 //!
 //! ```text
 //! roof    main, serve, cli, log
-//! 4       worker    control    loader    services      threads: loops, sockets, clocks
+//! 4       worker    control    loader    services    keeper    threads: loops, sockets, clocks
 //! 3       answer                                       pure: a snapshot and a query make an answer
+//!         disk                                         what outlives the process
 //! 2       catalog, zone                                data: what is answered from
 //! 1       wire                                         octets: names, messages, sealed sets
 //! 0       base                                         bounds, configuration, counters, integers
@@ -44,7 +45,8 @@
 //! 4. [`catalog`]: all zones as one value, changed by deltas, published by an exchange of pointers.
 //! 5. [`answer`]: RFC 1034 §4.3.2, read off the names of its functions.
 //! 6. [`worker`]: the loop around it. [`loader`] and [`control`]: where snapshots come from.
-//! 7. [`serve`]: how all of it is put together, and in which order it may fail.
+//! 7. [`disk`]: what outlives the process, and how it survives crashes. [`keeper`]: the thread in front of it.
+//! 8. [`serve`]: how all of it is put together, and in which order it may fail.
 //!
 //! # What each module does not know
 //!
@@ -59,6 +61,8 @@
 //! - [`worker`] does not know where a snapshot came from or what was before it. It takes no lock, waits only in
 //!   `poll`, writes no log line, and frees no snapshot.
 //! - [`control`] never sees a query. [`loader`] never sees a snapshot's use; it makes zones and frees leftovers.
+//! - [`disk`] does not know what it keeps: ids, keys and records are numbers and octets. [`keeper`] waits for it,
+//!   so that no other thread does.
 //! - Only the threads and [`serve`] know what time it is; everything below takes `now` as an argument.
 
 pub mod answer;
@@ -66,7 +70,9 @@ pub mod base;
 pub mod catalog;
 pub mod cli;
 pub mod control;
+pub mod disk;
 pub mod gossip;
+pub mod keeper;
 pub mod loader;
 pub mod log;
 pub mod os;

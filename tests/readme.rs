@@ -132,7 +132,7 @@ fn with_examples(dir: &Path) -> Server {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
     command.args(["--listen", &dns.to_string(), "--http", &http.to_string(), "--workers", "1"]);
     // What this machine itself configures is not what the README speaks of.
-    command.env_clear().current_dir(dir);
+    command.env_clear().current_dir(dir).env("HIVEDNS_SERVER__STATE_DIR", dir.join("state"));
     let origin = names::from_text("groucho.edu.").expect("a name");
     let server = Server::start("hivedns", command, dns, dir, &[origin]).expect("the server starts");
     assert!(transport::wait_until(

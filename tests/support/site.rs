@@ -102,6 +102,7 @@ impl Site {
         let log = fs::File::create(dir.join("log")).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
         command.args(["serve", "-c", "hivedns.toml"]).current_dir(dir);
+        command.env("HIVEDNS_SERVER__STATE_DIR", dir.join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
     }

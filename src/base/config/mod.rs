@@ -160,6 +160,15 @@ impl Config {
     /// Fills in what depends on other keys and on the system, and checks what no single value can tell.
     fn settle(&mut self, inputs: &Inputs, errors: &mut Vec<ConfigError>) {
         let server = &mut self.server;
+        if !server.state_dir.is_empty() {
+            // Relative to where it was said, as files of zones are.
+            let near = match self.said.source("server.state_dir") {
+                Source::File { path, .. } => inputs.directory.join(path.parent().unwrap_or(&path)),
+                Source::Default | Source::Environment(_) | Source::Flag(_) => inputs.directory.clone(),
+            };
+            // Everything a path comes from is UTF-8, but for the current directory.
+            server.state_dir = near.join(&server.state_dir).to_string_lossy().into_owned();
+        }
         let mut wrong = |key: &str, message: String| {
             errors.push(ConfigError::about(self.said.source(key), key, message));
         };
