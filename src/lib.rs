@@ -66,6 +66,7 @@ pub mod base;
 pub mod catalog;
 pub mod cli;
 pub mod control;
+pub mod discovery;
 pub mod gossip;
 pub mod loader;
 pub mod log;
