@@ -6,8 +6,12 @@
 
 #[cfg(test)]
 mod tests;
+mod verbs;
+
+pub use verbs::{Asked, Call, Format};
 
 use crate::base::config::{ConfigFile, DEFAULT_FILE, Given, Inputs};
+use crate::cli::verbs::{Common, RunningVerb};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeMap;
@@ -22,39 +26,11 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 
 /// Verbs that are promised but not there yet.
-const VERBS_LATER: &[&str] = &[
-    "status",
-    "members",
-    "zones",
-    "stats",
-    "records",
-    "set",
-    "unset",
-    "why",
-    "diff",
-    "resync",
-    "drain",
-    "reload",
-    "flush",
-    "cache",
-    "zone",
-    "leave",
-    "force-leave",
-    "keygen",
-    "key",
-    "simulate",
-];
+const VERBS_LATER: &[&str] = &["flush", "cache", "zone", "simulate"];
 
 /// Flags of `serve` that are promised but not there yet, and whether each takes a value.
-const SERVE_FLAGS_LATER: &[(&str, bool)] = &[
-    ("gossip", true),
-    ("join", true),
-    ("control", true),
-    ("forward", true),
-    ("recurse", false),
-    ("root-hints", true),
-    ("state-dir", true),
-];
+const SERVE_FLAGS_LATER: &[(&str, bool)] =
+    &[("forward", true), ("recurse", false), ("root-hints", true), ("state-dir", true)];
 
 /// Flags of `check` that are promised but not there yet, and whether each takes a value.
 const CHECK_FLAGS_LATER: &[(&str, bool)] = &[("format", true), ("control", true)];
@@ -79,6 +55,10 @@ pub enum Request {
     PrintConfig(Inputs),
     /// Check this configuration and all of its zones.
     Check(Inputs),
+    /// Ask a running server.
+    Call(Call),
+    /// Make a new key for the cluster's traffic.
+    Keygen(Format),
 }
 
 /// Why there is no request, and how the process ends.
@@ -111,6 +91,10 @@ enum Verb {
     ///
     /// Exits with 0 if all is clean, 1 if there are faults, 2 if the arguments are wrong.
     Check(CheckArgs),
+    #[command(flatten)]
+    Running(RunningVerb),
+    /// A new gossip key, on one line; for gossip.keys_file or `key add`.
+    Keygen(Common),
 }
 
 #[derive(Args, Default)]
@@ -130,13 +114,22 @@ struct ServeArgs {
     /// This node's name.
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// Address of the cluster's traffic.
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "no_gossip")]
+    gossip: Option<String>,
+    /// Member to join; repeatable, replaces gossip.join.
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "no_gossip")]
+    join: Vec<String>,
     /// Address of the read-only HTTP service.
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<String>,
+    /// The control socket [default: /run/hivedns/hivedns.sock, else in $XDG_RUNTIME_DIR].
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
     /// Learn no names from containers (it learns none yet).
     #[arg(long)]
     no_docker: bool,
-    /// Be a cluster of one (it is one for now).
+    /// Be a cluster of one: no traffic with other nodes.
     #[arg(long)]
     no_gossip: bool,
     /// Print the configuration in force, each key with its origin, and exit.
@@ -164,6 +157,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, system: System) -> R
         None => serve(line.serve, system),
         Some(Verb::Serve(arguments)) => serve(arguments, system),
         Some(Verb::Check(arguments)) => Request::Check(arguments.inputs(system)),
+        Some(Verb::Running(verb)) => Request::Call(verb.call(&system.environment)),
+        Some(Verb::Keygen(common)) => Request::Keygen(common.format()),
     })
 }
 
@@ -184,12 +179,15 @@ impl ServeArgs {
         give("--listen", self.listen);
         give("--workers", self.workers.into_iter().collect());
         give("--node", self.node.into_iter().collect());
+        give("--gossip", self.gossip.into_iter().collect());
+        give("--join", self.join);
         give("--http", self.http.into_iter().collect());
         let file = match self.config {
             Some(path) => ConfigFile::Required(path),
             None => ConfigFile::IfPresent(PathBuf::from(DEFAULT_FILE)),
         };
-        inputs(file, flags, given("--zone", self.zone), system)
+        let inputs = inputs(file, flags, given("--zone", self.zone), system);
+        Inputs { control: self.control, no_gossip: self.no_gossip, ..inputs }
     }
 }
 
@@ -207,7 +205,7 @@ impl CheckArgs {
 
 fn inputs(file: ConfigFile, flags: Vec<Given>, zones: Vec<Given>, system: System) -> Inputs {
     let System { environment, directory, host_name } = system;
-    Inputs { file, directory, host_name, environment, flags, zones }
+    Inputs { file, directory, host_name, environment, flags, zones, control: None, no_gossip: false }
 }
 
 fn given(flag: &'static str, texts: Vec<String>) -> Vec<Given> {
@@ -238,7 +236,8 @@ fn refuse_what_is_later(matches: &ArgMatches) -> Result<(), Refusal> {
     let (flags, matches) = match matches.subcommand() {
         Some((verb, _)) if VERBS_LATER.contains(&verb) => return Err(not_available_yet(verb)),
         Some(("check", matches)) => (CHECK_FLAGS_LATER, matches),
-        Some((_, matches)) => (SERVE_FLAGS_LATER, matches),
+        Some(("serve", matches)) => (SERVE_FLAGS_LATER, matches),
+        Some(_) => return Ok(()),
         None => (SERVE_FLAGS_LATER, matches),
     };
     let given = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);

@@ -21,6 +21,8 @@ fn told(line: &str) -> String {
         Ok(Request::Serve(inputs)) => ("serve", inputs),
         Ok(Request::PrintConfig(inputs)) => ("print", inputs),
         Ok(Request::Check(inputs)) => ("check", inputs),
+        Ok(Request::Call(call)) => return called(&call),
+        Ok(Request::Keygen(format)) => return format!("keygen {format:?}"),
         Err(Refusal::Shown(text)) => return format!("shown: {}", text.lines().next().unwrap()),
         Err(Refusal::Wrong(lines)) => return format!("wrong: {}", lines[0]),
     };
@@ -38,7 +40,26 @@ fn told(line: &str) -> String {
         .chain(&inputs.zones)
         .map(|given| format!(" {}:{}", given.flag, given.text))
         .collect();
-    format!("{what}{file}{given}")
+    let control = inputs.control.map(|path| format!(" at {}", path.display())).unwrap_or_default();
+    let gossip = if inputs.no_gossip { " alone" } else { "" };
+    format!("{what}{file}{given}{control}{gossip}")
+}
+
+/// The call in one line; the usual socket is left out.
+fn called(call: &Call) -> String {
+    let what = match &call.what {
+        Asked::Look(look) => look.verb().to_owned(),
+        Asked::Request(request) => serde_json::to_string(request).unwrap(),
+    };
+    let format = if call.format == Format::Json { " json" } else { "" };
+    let usual = crate::base::control_socket::usual(&BTreeMap::new());
+    let sockets: String = call
+        .sockets
+        .iter()
+        .filter(|path| !usual.contains(path))
+        .map(|p| format!(" at {}", p.display()))
+        .collect();
+    format!("ask {what}{format}{sockets}")
 }
 
 #[test]
@@ -49,7 +70,9 @@ fn the_command_line_says_what_to_do() {
         ("-c f", "serve -c f"),
         ("serve -c f --print-config", "print -c f"),
         ("--print-config", "print"),
-        ("--no-docker --no-gossip", "serve"),
+        ("--no-docker --no-gossip", "serve alone"),
+        ("--gossip [::]:7953 --join a --join b:1,c", "serve --gossip:[::]:7953 --join:a,b:1,c"),
+        ("serve --control run/s", "serve at run/s"),
         (
             "--listen [::1]:1,127.0.0.1:1 --listen 127.0.0.1:2",
             "serve --listen:[::1]:1,127.0.0.1:1,127.0.0.1:2",
@@ -80,7 +103,7 @@ fn what_is_promised_for_later_is_refused_with_these_words_and_not_in_the_help() 
         for rest in ["", " x --format json", " --help"] {
             assert_eq!(told(&format!("{verb}{rest}")), format!("wrong: {verb} is not available yet"));
         }
-        assert!(!help.contains(&format!("\n  {verb}")), "{verb}");
+        assert!(!help.contains(&format!("\n  {verb} ")), "{verb}");
     }
     for (flag, _) in SERVE_FLAGS_LATER {
         for line in [format!("--{flag}"), format!("serve --{flag}")] {
@@ -88,8 +111,8 @@ fn what_is_promised_for_later_is_refused_with_these_words_and_not_in_the_help() 
         }
         assert!(!help.contains(&format!("--{flag}")), "{flag}");
     }
-    for line in ["--join a --join b", "serve --join a,b --listen x", "--join=a"] {
-        assert_eq!(told(line), "wrong: --join is not available yet");
+    for line in ["--forward a --forward b", "serve --forward a,b --listen x", "--forward=a"] {
+        assert_eq!(told(line), "wrong: --forward is not available yet");
     }
     assert_eq!(told("check --format json"), "wrong: --format is not available yet");
 }
@@ -137,5 +160,65 @@ proptest! {
                 prop_assert!(Name::parse(said).is_err() || said.contains(' '), "{}", text);
             }
         }
+    }
+}
+
+#[test]
+fn a_verb_becomes_a_request_to_the_running_server() {
+    for (line, expected) in [
+        ("status", "ask status"),
+        ("zones --format json", "ask zones json"),
+        ("stats --control /s", "ask stats at /s"),
+        ("members", r#"ask {"verb":"members"}"#),
+        ("records", r#"ask {"verb":"records","name":null,"type":null,"owner":null,"after":null}"#),
+        (
+            "records a. --type A --owner n --format json --control s",
+            r#"ask {"verb":"records","name":"a.","type":"A","owner":"n","after":null} json at s"#,
+        ),
+        ("set a. 60 A 1 2", r#"ask {"verb":"set","name":"a.","ttl":60,"type":"A","rdata":["1","2"]}"#),
+        ("set a. 5m TXT -- -x", r#"ask {"verb":"set","name":"a.","ttl":300,"type":"TXT","rdata":["-x"]}"#),
+        ("unset a.", r#"ask {"verb":"unset","name":"a.","type":null,"rdata":[]}"#),
+        ("unset a. MX x y", r#"ask {"verb":"unset","name":"a.","type":"MX","rdata":["x","y"]}"#),
+        ("why a. MX --from ::1", r#"ask {"verb":"why","name":"a.","type":"MX","from":"::1"}"#),
+        ("diff", r#"ask {"verb":"diff"}"#),
+        ("resync", r#"ask {"verb":"resync","node":null}"#),
+        ("resync n", r#"ask {"verb":"resync","node":"n"}"#),
+        ("drain", r#"ask {"verb":"drain","timeout_ms":10000}"#),
+        ("drain --timeout 250ms", r#"ask {"verb":"drain","timeout_ms":250}"#),
+        ("reload", r#"ask {"verb":"reload"}"#),
+        ("leave", r#"ask {"verb":"leave"}"#),
+        ("force-leave n", r#"ask {"verb":"force-leave","node":"n"}"#),
+        ("key add", r#"ask {"verb":"key-add","key":"-"}"#),
+        ("key add k=", r#"ask {"verb":"key-add","key":"k="}"#),
+        ("key use i --format json", r#"ask {"verb":"key-use","id":"i"} json"#),
+        ("key remove i", r#"ask {"verb":"key-remove","id":"i"}"#),
+        ("key list", r#"ask {"verb":"key-list"}"#),
+        ("keygen", "keygen Text"),
+        ("keygen --format json", "keygen Json"),
+    ] {
+        assert_eq!(told(line), expected, "hivedns {line}");
+    }
+}
+
+#[test]
+fn a_verb_that_makes_no_sense_is_told() {
+    for (line, expected) in [
+        ("set a. 60 A", "the following required arguments were not provided:"),
+        ("set a. x A 1", "invalid value 'x' for '<TTL>': expected seconds, or a duration such as 5m"),
+        ("set a. 250ms A 1", "invalid value '250ms' for '<TTL>': expected seconds, or a duration such as 5m"),
+        (
+            "set a. 4294967296 A 1",
+            "invalid value '4294967296' for '<TTL>': expected seconds, or a duration such as 5m",
+        ),
+        ("why a. --from here", "invalid value 'here' for '--from <IP>': invalid IP address syntax"),
+        (
+            "drain --timeout 1h",
+            "invalid value '1h' for '--timeout <DURATION>': expected a duration up to 600s, such as 10s",
+        ),
+        ("status --format xml", "invalid value 'xml' for '--format <FORMAT>'"),
+        ("force-leave", "the following required arguments were not provided:"),
+        ("--no-gossip --join a", "the argument '--no-gossip' cannot be used with '--join <HOST[:PORT]>'"),
+    ] {
+        assert_eq!(told(line), format!("wrong: {expected}"), "hivedns {line}");
     }
 }
