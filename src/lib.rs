@@ -25,9 +25,10 @@
 //!
 //! ```text
 //! roof    main, serve, cli, verbs, log
-//! 4       worker    control    loader    services      threads: loops, sockets, clocks
+//! 4       worker    control    loader    services    keeper    threads: loops, sockets, clocks
 //! 3       answer                                       pure: a snapshot and a query make an answer
 //!         discovery                                    pure: what is replicated, and the records it stands for
+//!         disk                                         what outlives the process
 //! 2       catalog, zone                                data: what is answered from
 //! 1       wire                                         octets: names, messages, sealed sets
 //! 0       base                                         bounds, configuration, counters, integers
@@ -46,9 +47,10 @@
 //! 4. [`catalog`]: all zones as one value, changed by deltas, published by an exchange of pointers.
 //! 5. [`answer`]: RFC 1034 §4.3.2, read off the names of its functions.
 //! 6. [`worker`]: the loop around it. [`loader`] and [`control`]: where snapshots come from.
-//! 7. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
+//! 7. [`disk`]: what outlives the process, and how it survives crashes. [`keeper`]: the thread in front of it.
+//! 8. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
 //!    [`cli`] and [`verbs`] are the user's side.
-//! 8. [`serve`]: how all of it is put together, and in which order it may fail.
+//! 9. [`serve`]: how all of it is put together, and in which order it may fail.
 //!
 //! # What each module does not know
 //!
@@ -66,6 +68,8 @@
 //! - [`worker`] does not know where a snapshot came from or what was before it. It takes no lock, waits only in
 //!   `poll`, writes no log line, and frees no snapshot.
 //! - [`control`] never sees a query. [`loader`] never sees a snapshot's use; it makes zones and frees leftovers.
+//! - [`disk`] does not know what it keeps: ids, keys and records are numbers and octets. [`keeper`] waits for it,
+//!   so that no other thread does.
 //! - Only the threads and [`serve`] know what time it is; everything below takes `now` as an argument.
 
 pub mod answer;
@@ -74,7 +78,9 @@ pub mod catalog;
 pub mod cli;
 pub mod control;
 pub mod discovery;
+pub mod disk;
 pub mod gossip;
+pub mod keeper;
 pub mod loader;
 pub mod log;
 pub mod os;

@@ -8,6 +8,8 @@ use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
 use crate::control::status::Status;
 use crate::control::{self, Control, Event};
+use crate::keeper::opening::{self, Opened, Opening};
+use crate::keeper::{Keeper, Told};
 use crate::loader::Loader;
 use crate::os::listen::{self, Pair};
 use crate::os::unix::{self, Listening};
@@ -93,6 +95,7 @@ impl Server {
             }
             privileges::drop_to(user).map_err(|error| StartError(format!("server.user: {error}")))?;
         }
+        let keeper = remember(&self.config, &self.inputs)?;
         let udp: io::Result<Vec<UdpSocket>> =
             self.sockets.iter().flat_map(|sockets| &sockets.udp).map(UdpSocket::try_clone).collect();
         let udp = udp.map_err(|error| failed("duplicate a socket", error))?;
@@ -127,8 +130,47 @@ impl Server {
         // Last: probes see that the server stops.
         services.finish();
         drop(listening);
+        drop(keeper);
         Ok(())
     }
+}
+
+/// Opens the state directory and begins a new life of this node. `None`: nothing is remembered.
+fn remember(config: &Config, inputs: &Inputs) -> Result<Option<Keeper>, StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError(format!("server.state_dir: {error}"));
+    let opening =
+        opening::open(&config.server.state_dir, &inputs.environment).map_err(|error| failed(&error))?;
+    let Opened { path, mut dir, restored } = match opening {
+        Opening::Open(opened) => *opened,
+        Opening::Without(reason) => {
+            tracing::warn!("nothing is remembered across restarts: {reason}");
+            return Ok(None);
+        }
+    };
+    for notice in &restored.notices {
+        if notice.is_loss() {
+            tracing::error!("{notice}");
+        } else {
+            tracing::warn!("{notice}");
+        }
+    }
+    let id = match restored.id {
+        Some(id) => id,
+        None => u64::from_le_bytes(
+            entropy::random().map_err(|error| StartError(format!("cannot draw random numbers: {error}")))?,
+        ),
+    };
+    // A node that lived so often is one that somebody gave this number.
+    let generation = restored.generation.saturating_add(1);
+    dir.write_identity(id, generation).map_err(|error| failed(&error))?;
+    tracing::info!("state in {}: node {id:016x}, start {generation}", path.display());
+    let keeper = Keeper::start(dir, |told| match told {
+        Told::Kept(_) => {}
+        Told::Refused { error, .. } => tracing::error!("not remembered: {error}"),
+        Told::Failing { error, next } => tracing::error!("{error}; next attempt in {next:?}"),
+        Told::Lost { error } => tracing::error!("the last changes may be lost: {error}"),
+    });
+    keeper.map(Some).map_err(|error| StartError(format!("cannot start the keeper: {error}")))
 }
 
 fn settings(config: &Config) -> Settings {

@@ -42,12 +42,25 @@ const HOUSE: &[Room] = &[
     room(Floor::Answers, "discovery", &["base", "wire", "zone", "catalog"]),
     // The production machines in a made-up world.
     room(Floor::Threads, "testing", &["base", "gossip"]),
+    room(Floor::Threads, "keeper", &["base", "os", "disk"]),
     room(Floor::Threads, "worker", &["base", "os", "wire", "zone", "catalog", "answer"]),
     room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog"]),
     room(
         Floor::Threads,
         "control",
-        &["base", "os", "wire", "zone", "catalog", "gossip", "disk", "discovery", "loader", "worker"],
+        &[
+            "base",
+            "os",
+            "wire",
+            "zone",
+            "catalog",
+            "gossip",
+            "disk",
+            "discovery",
+            "keeper",
+            "loader",
+            "worker",
+        ],
     ),
     room(Floor::Threads, "services", &["base", "os", "wire", "zone", "catalog", "control"]),
     room(Floor::Roof, "log", &["base"]),
@@ -57,7 +70,10 @@ const HOUSE: &[Room] = &[
     room(
         Floor::Roof,
         "serve",
-        &["base", "os", "wire", "zone", "catalog", "answer", "worker", "loader", "control", "services"],
+        &[
+            "base", "os", "wire", "zone", "catalog", "answer", "disk", "keeper", "worker", "loader",
+            "control", "services",
+        ],
     ),
     room(
         Floor::Roof,
@@ -71,6 +87,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("libc", &["os"]),
     ("socket2", &["os"]),
     ("core_affinity", &["os"]),
+    ("crc32fast", &["disk"]),
     ("mio", &["worker", "control"]),
     ("bincode", &["gossip"]),
     ("ring", &["gossip"]),

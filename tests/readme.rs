@@ -140,7 +140,7 @@ fn with_examples(dir: &Path) -> Server {
     command.args(["--listen", &dns.to_string(), "--http", &http.to_string(), "--workers", "1"]);
     command.args(["--no-gossip", "--control", "control"]);
     // What this machine itself configures is not what the README speaks of.
-    command.env_clear().current_dir(dir);
+    command.env_clear().current_dir(dir).env("HIVEDNS_SERVER__STATE_DIR", dir.join("state"));
     let origin = names::from_text("groucho.edu.").expect("a name");
     let server = Server::start("hivedns", command, dns, dir, &[origin]).expect("the server starts");
     assert!(transport::wait_until(

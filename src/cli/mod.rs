@@ -29,8 +29,7 @@ pub const EXIT_USAGE: u8 = 2;
 const VERBS_LATER: &[&str] = &["flush", "cache", "zone", "simulate"];
 
 /// Flags of `serve` that are promised but not there yet, and whether each takes a value.
-const SERVE_FLAGS_LATER: &[(&str, bool)] =
-    &[("forward", true), ("recurse", false), ("root-hints", true), ("state-dir", true)];
+const SERVE_FLAGS_LATER: &[(&str, bool)] = &[("forward", true), ("recurse", false), ("root-hints", true)];
 
 /// Flags of `check` that are promised but not there yet, and whether each takes a value.
 const CHECK_FLAGS_LATER: &[(&str, bool)] = &[("format", true), ("control", true)];
@@ -126,6 +125,9 @@ struct ServeArgs {
     /// The control socket [default: /run/hivedns/hivedns.sock, else in $XDG_RUNTIME_DIR].
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
+    /// Directory of what outlives the process [default: /var/lib/hivedns, else $XDG_STATE_HOME/hivedns].
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<String>,
     /// Learn no names from containers (it learns none yet).
     #[arg(long)]
     no_docker: bool,
@@ -182,6 +184,7 @@ impl ServeArgs {
         give("--gossip", self.gossip.into_iter().collect());
         give("--join", self.join);
         give("--http", self.http.into_iter().collect());
+        give("--state-dir", self.state_dir.into_iter().collect());
         let file = match self.config {
             Some(path) => ConfigFile::Required(path),
             None => ConfigFile::IfPresent(PathBuf::from(DEFAULT_FILE)),

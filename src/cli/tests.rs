@@ -79,6 +79,7 @@ fn the_command_line_says_what_to_do() {
         ),
         ("serve --zone a=b,c=d --zone e=f", "serve --zone:a=b,c=d --zone:e=f"),
         ("--workers 2 --node n --http 127.0.0.1:1", "serve --workers:2 --node:n --http:127.0.0.1:1"),
+        ("--state-dir s", "serve --state-dir:s"),
         ("check", "check"),
         ("check a=b c=d", "check without ORIGIN=FILE:a=b ORIGIN=FILE:c=d"),
         ("check -c f a=b", "check -c f ORIGIN=FILE:a=b"),

@@ -84,6 +84,7 @@ impl Control {
         for (key, changed) in [
             ("server.listen", new.server.listen != old.server.listen),
             ("server.workers", new.server.workers != old.server.workers),
+            ("server.state_dir", new.server.state_dir != old.server.state_dir),
             ("server.user", new.server.user != old.server.user),
             ("server.udp_payload_max", new.server.udp_payload_max != old.server.udp_payload_max),
             ("server.tcp_idle", new.server.tcp_idle != old.server.tcp_idle),

@@ -112,6 +112,7 @@ impl Site {
             .args(["serve", "-c", "hivedns.toml", "--no-gossip", "--control"])
             .arg(control)
             .current_dir(dir);
+        command.env("HIVEDNS_SERVER__STATE_DIR", dir.join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
     }

@@ -156,8 +156,8 @@ settings! {
             "This node's name, one label; empty = the system's host name up to its first dot.";
         udp_payload_max: Bounded<UDP_PAYLOAD_PLAIN_U32, UDP_PAYLOAD_MAX> = Bounded::new(1232) =>
             "Octets of the largest UDP reply to a client with EDNS; what is larger goes over TCP.";
-        state_dir =>
-            "Directory of what outlives the process: id, incarnation, cluster records, journals, key ring.";
+        state_dir: String = String::new(), "--state-dir" =>
+            "Directory of what outlives the process; empty = /var/lib/hivedns, else $XDG_STATE_HOME/hivedns.";
         user: String = String::new() =>
             "User to become after start, keeping only what binding needs; empty = stay.";
         tcp_idle: Duration = Duration::from_secs(10) =>

@@ -37,6 +37,11 @@ impl Faults<'_> {
 }
 
 fn settle_server(server: &mut Server, inputs: &Inputs, faults: &mut Faults<'_>) {
+    if !server.state_dir.is_empty() {
+        let near = directory_of(&faults.said.source("server.state_dir"), inputs);
+        // Everything a path comes from is UTF-8, but for the current directory.
+        server.state_dir = near.join(&server.state_dir).to_string_lossy().into_owned();
+    }
     if server.node.is_empty() {
         server.node = inputs.host_name.split('.').next().unwrap_or_default().to_owned();
     }
@@ -98,8 +103,7 @@ fn settle_gossip(gossip: &mut Gossip, inputs: &Inputs, faults: &mut Faults<'_>) 
     }
     let file = directory_of(&faults.said.source("gossip.keys_file"), inputs).join(&gossip.keys_file);
     match readable(&file) {
-        // Everything a path comes from is UTF-8 but the current directory; a path that is not stays relative.
-        Ok(()) => gossip.keys_file = file.into_os_string().into_string().unwrap_or(gossip.keys_file.clone()),
+        Ok(()) => gossip.keys_file = file.to_string_lossy().into_owned(),
         Err(error) => faults.wrong("gossip.keys_file", format!("{}: {error}", file.display())),
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn inputs(given: &[&str]) -> Inputs {
             "--node" => inputs.flags.push(Given { flag: "--node", text }),
             "--gossip" => inputs.flags.push(Given { flag: "--gossip", text }),
             "--join" => inputs.flags.push(Given { flag: "--join", text }),
+            "--state-dir" => inputs.flags.push(Given { flag: "--state-dir", text }),
             "--http" => inputs.flags.push(Given { flag: "--http", text }),
             variable => drop(inputs.environment.insert(variable.to_owned(), text.into())),
         }
@@ -46,7 +47,7 @@ fn addresses(text: &str) -> Vec<std::net::SocketAddr> {
 
 /// Every section with its keys in one line each: what the server promises, whether it works yet or not.
 const PROMISED: &str = "
-    server: listen workers node udp_payload_max -state_dir user tcp_idle tcp_connections_max identity
+    server: listen workers node udp_payload_max state_dir user tcp_idle tcp_connections_max identity
     services: domain ttl negative_ttl lease -reverse -order -none_healthy loss_freeze loss_freeze_max
     docker: -socket -networks -external -relist -label_prefix
     gossip: bind advertise join cluster keys_file
@@ -212,7 +213,6 @@ fn every_fault_of_a_file_is_told_with_its_place() {
         "[gossip]|joint = 1 => 2:1: gossip.joint: unknown key; the nearest known one is gossip.join",
         // Not available yet.
         "[services]|order = 'fixed' => 2:1: services.order is not available yet",
-        "[server]|state_dir = '/x' => 2:1: server.state_dir is not available yet",
         "docker.relist = '1s' => 1:8: docker.relist is not available yet",
         "[docker] => 1:2: docker is not available yet",
         "[forward]|'.' = ['root'] => 2:1: forward.. is not available yet",
@@ -391,7 +391,20 @@ fn printing_shows_every_key_that_works_and_no_other() {
             assert!(text.contains(&format!("# {}\n{} = ", key.doc, key.name)), "{}", key.name);
         }
     }
-    assert!(!text.contains("state_dir"));
+    assert!(!text.contains("root_hints"));
+}
+
+#[test]
+fn the_state_directory_is_relative_to_where_it_was_said() {
+    let state_dir = |file, given: &[&str]| good(file, given).server.state_dir;
+    assert_eq!(state_dir("", &[]), "");
+    assert_eq!(state_dir("[server]\nstate_dir = 'state'", &[]), "/etc/h/state");
+    assert_eq!(state_dir("[server]\nstate_dir = '/x/state'", &[]), "/x/state");
+    assert_eq!(
+        state_dir("[server]\nstate_dir = '/x'", &["HIVEDNS_SERVER__STATE_DIR=state"]),
+        "/srv/dir/state"
+    );
+    assert_eq!(state_dir("", &["HIVEDNS_SERVER__STATE_DIR=/x", "--state-dir=state"]), "/srv/dir/state");
 }
 
 #[test]
