@@ -64,7 +64,9 @@ const HOUSE: &[Room] = &[
     ),
     room(Floor::Threads, "services", &["base", "os", "wire", "zone", "catalog", "control"]),
     room(Floor::Roof, "log", &["base"]),
-    room(Floor::Roof, "cli", &["base"]),
+    // What is asked of a running server, and its documents, are types of `control`.
+    room(Floor::Roof, "cli", &["base", "control"]),
+    room(Floor::Roof, "verbs", &["base", "control", "cli"]),
     room(
         Floor::Roof,
         "serve",
@@ -73,7 +75,11 @@ const HOUSE: &[Room] = &[
             "control", "services",
         ],
     ),
-    room(Floor::Roof, "main", &["base", "wire", "zone", "loader", "log", "cli", "serve"]),
+    room(
+        Floor::Roof,
+        "main",
+        &["base", "os::entropy", "wire", "zone", "loader", "log", "cli", "verbs", "serve"],
+    ),
 ];
 
 /// Dependencies that belong to few rooms, and which those are.
