@@ -283,15 +283,15 @@ impl<'z> Node<'z> {
     #[inline(always)]
     fn rrset_at(&self, at: usize) -> Rrset<'z> {
         let head = le64_or_zero(self.octets, at);
-        let octets_len = (head >> 32 & 0xffff) as usize;
-        let end = at + RRSET_HEAD + octets_len + (head >> 48) as usize;
+        let (octets_len, extras_len) = ((head >> 32 & 0xffff) as usize, (head >> 48) as usize);
         Rrset {
             rtype: RecordType(head as u16),
             records: (head >> 16) as u16,
             octets_len,
-            octets: self.octets.get(at + RRSET_HEAD..end).unwrap_or_default(),
+            extras_len,
+            run: self.octets.get(at + RRSET_HEAD..).unwrap_or_default(),
             owner_len: self.name_len(),
-            next: aligned(end),
+            next: aligned(at + RRSET_HEAD + octets_len + extras_len),
         }
     }
 }
@@ -301,9 +301,10 @@ impl<'z> Node<'z> {
 pub struct Rrset<'z> {
     rtype: RecordType,
     records: u16,
-    /// Of `octets`, those that are records; extras follow.
     octets_len: usize,
-    octets: &'z [u8],
+    extras_len: usize,
+    /// The records, then the extras, then whatever follows.
+    run: &'z [u8],
     owner_len: usize,
     next: usize,
 }
@@ -323,20 +324,50 @@ impl<'z> Rrset<'z> {
     /// What goes into a message.
     #[inline(always)]
     pub fn sealed(&self) -> SealedRrset<'z> {
-        let (octets, extras) = self.octets.split_at_checked(self.octets_len).unwrap_or_default();
-        let pointers = match extras.split_first_chunk::<2>() {
-            None => &[],
+        let octets = self.run.get(..self.octets_len).unwrap_or_default();
+        SealedRrset { records: self.records, octets, pointers: self.pointers(), owner_len: self.owner_len }
+    }
+
+    /// How many records there are.
+    #[inline(always)]
+    pub fn records(&self) -> u16 {
+        self.records
+    }
+
+    /// Octets that begin with the sealed records and go on with anything, and how many of them are records.
+    #[inline(always)]
+    pub fn run(&self) -> (&'z [u8], usize) {
+        (self.run, self.octets_len)
+    }
+
+    /// Octets of the owner's absolute name in wire form.
+    #[inline(always)]
+    pub fn owner_len(&self) -> usize {
+        self.owner_len
+    }
+
+    /// What stands behind the records.
+    #[inline(always)]
+    fn extras(&self) -> &'z [u8] {
+        self.run.get(self.octets_len..self.octets_len + self.extras_len).unwrap_or_default()
+    }
+
+    /// The pointers to shift: see [`SealedRrset::pointers`].
+    #[inline(always)]
+    pub fn pointers(&self) -> &'z [u8] {
+        let pointers = match self.extras().split_first_chunk::<2>() {
+            None => &[][..],
             Some((count, rest)) => {
                 rest.get(..2 * usize::from(u16::from_le_bytes(*count))).unwrap_or_default()
             }
         };
-        SealedRrset { records: self.records, octets, pointers, owner_len: self.owner_len }
+        pointers
     }
 
     /// The names of this zone that the set leads to, in the order of its records.
     #[inline]
     pub fn targets(&self) -> impl Iterator<Item = Target<'z>> + use<'z> {
-        let extras = self.octets.get(self.octets_len..).unwrap_or_default();
+        let extras = self.extras();
         let mut at = if extras.is_empty() { 0 } else { 2 + 2 * le16(extras, 0) };
         std::iter::from_fn(move || {
             let head = extras.get(at..at + TARGET_HEAD)?;
