@@ -72,6 +72,7 @@ pub mod log;
 pub mod os;
 pub mod serve;
 pub mod services;
+pub mod testing;
 pub mod wire;
 pub mod worker;
 pub mod zone;
