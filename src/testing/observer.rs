@@ -166,6 +166,12 @@ impl Observer {
                     let ordinal = change.value.as_deref().and_then(Ordinal::read);
                     self.watches.seen(now, seat, key, ordinal);
                 }
+                // An owner's records are those of the node that has its id now.
+                let of = self.ids.iter().position(|id| *id == Some(*owner)).filter(|_| *replace);
+                if let Some(of) = of {
+                    let keys: Vec<Key> = changes.iter().filter_map(|change| Key::read(&change.key)).collect();
+                    self.watches.replaced(now, seat, Seat(of as u32), |key| keys.contains(&key));
+                }
                 self.learns(now, seat, *owner);
             }
             Event::Lease { owner, lease } => self.mirror.lease(seat, *owner, lease),

@@ -31,6 +31,11 @@ impl Key {
         Key(seat.0 << 16 | u32::from(number))
     }
 
+    /// Whose record it is, if it is not one of the cluster.
+    pub fn seat(self) -> Seat {
+        Seat(self.0 >> 16)
+    }
+
     /// The key of a node's record.
     pub fn octets(self) -> Bytes {
         key_octets(OF_NODE, self)

@@ -226,7 +226,9 @@ fn summary<M: Machine>(
     let observer = world.observer();
     let done = observer.watches.done();
     let disturbed = |spread: &&Spread| {
-        cut.is_some_and(|span| spread.made < span.until && spread.made + spread.all >= span.from)
+        // Until everybody holds everybody for alive again, the cut is in the way.
+        let over = |span: Span| healed_members.map_or(Moment::NEVER, |at| at.max(span.until));
+        cut.is_some_and(|span| spread.made < over(span) && spread.made + spread.all >= span.from)
     };
     let measured = scenario.duration.as_secs_f64().max(1e-6);
     let per_node = |count: u64| count as f64 / measured / scenario.nodes as f64;
@@ -244,7 +246,8 @@ fn summary<M: Machine>(
         everywhere_s: since(incident.at, incident.everywhere),
     });
     let healed_records = cut.map(|span| {
-        let last = done.iter().filter(disturbed).map(|spread| spread.made + spread.all).max();
+        let before_its_end = done.iter().filter(disturbed).filter(|spread| spread.made < span.until);
+        let last = before_its_end.map(|spread| spread.made + spread.all).max();
         last.map_or(0.0, |last| (last - span.until).as_secs_f64())
     });
     Summary {

@@ -29,7 +29,7 @@ pub(super) const WINDOW_OCTETS: usize = 64 << 10;
 /// After how long a lost segment is sent again (Linux: TCP_RTO_MIN); doubled each time.
 const RESEND_AFTER: Duration = Duration::from_millis(200);
 /// How often a segment is sent again before the stream is given up: some 200 s in all.
-const RESENDS_MAX: u32 = 9;
+const RESENDS_MAX: u32 = 10;
 /// After how long a SYN is sent again (RFC 6298 section 2); doubled each time.
 const SYN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often a SYN is sent again.

@@ -183,7 +183,7 @@ fn who_writes_into_a_cut_gives_up_at_last_and_the_other_side_learns_it_when_it_w
     desk.run(seconds(2));
     desk.write(A, b"lost");
     desk.run(seconds(500));
-    assert_eq!(desk.lines()[2..], ["104300 a closed"]);
+    assert_eq!(desk.lines()[2..], ["206600 a closed"]);
     desk.write(B, b"anybody?");
     desk.run(seconds(501));
     assert_eq!(desk.lines()[3..], ["500002 b closed"]);

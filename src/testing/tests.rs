@@ -89,7 +89,7 @@ fn a_death_is_timed_and_its_records_go_when_the_lease_is_over() {
     assert_eq!(run.deaths.len(), 2);
     for death in &run.deaths {
         let everywhere = death.everywhere_s.expect("all noticed");
-        assert!((8.0..11.0).contains(&everywhere) && death.suspected_s <= Some(everywhere), "{death:?}");
+        assert!((7.0..11.0).contains(&everywhere) && death.suspected_s <= Some(everywhere), "{death:?}");
     }
 }
 

@@ -5,6 +5,7 @@ use super::hash::NumberMap;
 use super::record::{Key, Ordinal};
 use super::seat::Seat;
 use crate::base::time::Moment;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Changes that are watched at one time; further ones are not measured, and the report says how many.
@@ -46,6 +47,8 @@ pub struct Watches {
     open: NumberMap<u32, Watch>,
     /// Which changes of a record are open, in their order.
     by_key: NumberMap<u32, Vec<Ordinal>>,
+    /// Records with a deletion among their open changes.
+    deleted: BTreeSet<Key>,
     done: Vec<Spread>,
     classes: Vec<u64>,
     arrivals: u64,
@@ -91,6 +94,9 @@ impl Watches {
         };
         self.open.insert(change.0, watch);
         self.by_key.entry(key.0).or_default().push(change);
+        if deletes {
+            self.deleted.insert(key);
+        }
     }
 
     /// A node has told that a record is now what `change` made of it; `None` if it is gone.
@@ -125,6 +131,16 @@ impl Watches {
         });
         if open.is_empty() {
             self.by_key.remove(&key.0);
+            self.deleted.remove(&key);
+        }
+    }
+
+    /// A node has told that `owner`'s records are now exactly those with these keys: what was deleted is not there.
+    pub fn replaced(&mut self, now: Moment, seat: Seat, owner: Seat, has: impl Fn(Key) -> bool) {
+        let own = Key::of(owner, 0)..=Key::of(owner, u16::MAX);
+        let gone: Vec<Key> = self.deleted.range(own).copied().filter(|key| !has(*key)).collect();
+        for key in gone {
+            self.seen(now, seat, key, None);
         }
     }
 
