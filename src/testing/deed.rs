@@ -4,7 +4,7 @@ use super::action::{Action, DiskFate};
 use super::machine::{Disk, Machine};
 use super::record::{Key, RECORDS_PER_NODE_MAX};
 use super::seat::Seat;
-use super::stream::Host;
+use super::step::Host;
 use super::world::World;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -88,14 +88,9 @@ impl<M: Machine> World<M> {
         }
         let start = self.start_of(seat);
         let identity = start.identity();
-        let known: Vec<_> =
-            start.disk.cluster.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
         let (nodes, hosts, observer, _) = self.parts();
         observer.tell(now, format!("{seat} starts"));
         observer.begins(now, seat, identity.0, true);
-        let known: Vec<_> =
-            known.into_iter().map(|(key, value)| crate::gossip::output::Change { key, value }).collect();
-        observer.mirror.cluster(seat, &known);
         hosts[seat.index()] = Host::Serving;
         let node = &mut nodes[seat.index()];
         node.disk.identity = Some(identity);

@@ -5,7 +5,7 @@
 
 use crate::base::time::Moment;
 use crate::gossip::identity::{Generation, NodeId};
-use crate::gossip::output::{Output, StreamId};
+use crate::gossip::output::{Health, StreamId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 pub struct Disk {
     /// Who the node is, and the life it was last in; `None` before its first start and after the disk was lost.
     pub identity: Option<(NodeId, Generation)>,
-    /// The cluster's records, as the machine's events gave them.
+    /// The cluster's records: what the machine wanted to be kept under each key.
     pub cluster: BTreeMap<Bytes, Bytes>,
 }
 
@@ -46,6 +46,70 @@ impl Start {
     }
 }
 
+/// One change of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which record.
+    pub key: Bytes,
+    /// What it became; `None`: it is gone.
+    pub value: Option<Bytes>,
+}
+
+/// Whether an owner's records are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Their owner lives, or nothing was said of it.
+    Full,
+    /// For a while.
+    Counting,
+    /// And the while does not pass.
+    Frozen,
+    /// Not any more.
+    Hidden,
+}
+
+/// What a machine tells its owner, as far as anybody here looks at it.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "fields say it by their names; the variants have the words")]
+pub enum News {
+    /// Records of an owner changed; all that was known of it is replaced, or each of these.
+    Records { owner: NodeId, replace: bool, changes: Vec<Change> },
+    /// An owner's records are now served like this.
+    Lease { owner: NodeId, held: Held },
+    /// A record of the cluster changed; the last is what the disk keeps for it.
+    Cluster { change: Change, stored: Bytes },
+    /// A member appeared or changed.
+    Member { id: NodeId, address: SocketAddr, health: Health },
+    /// A member is forgotten.
+    Forgotten(NodeId),
+    /// The node knows the cluster's records; `true`: because nobody answered.
+    Synced(bool),
+    /// This goes to the disk before the next start.
+    Identity(NodeId, Generation),
+    /// A drain is over; so many have not acknowledged.
+    Drained(usize),
+    /// Whether leases wait.
+    ExpiryFrozen(bool),
+}
+
+/// What a machine wants: [`Output`](crate::gossip::output::Output) with news in the form above.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "as above")]
+pub enum Wish {
+    /// Send a datagram.
+    Datagram { to: SocketAddr, octets: Bytes },
+    /// Open a stream.
+    Open { stream: StreamId, to: SocketAddr },
+    /// Write to it.
+    Write { stream: StreamId, octets: Bytes },
+    /// Close it.
+    Close(StreamId),
+    /// Something to know.
+    News(News),
+    /// Nothing more; wake me then.
+    Wake(Moment),
+}
+
 /// A machine of a cluster that has been running for long: what it is started with, and what it said of itself.
 #[derive(Debug, Clone)]
 pub struct Warm {
@@ -68,12 +132,12 @@ pub trait Machine: Sized {
     /// they can share what they know.
     fn warm(nodes: Vec<Warm>) -> Vec<Self>;
 
-    /// A datagram came.
-    fn handle_datagram(&mut self, now: Moment, from: SocketAddr, octets: &[u8]);
+    /// A datagram came; it may be opened in place.
+    fn handle_datagram(&mut self, now: Moment, from: SocketAddr, octets: &mut [u8]);
     /// The moment of the last `Wake` has come.
     fn handle_timeout(&mut self, now: Moment);
-    /// A stream was opened by somebody; the port of `from` says nothing.
-    fn accept(&mut self, now: Moment, from: SocketAddr) -> StreamId;
+    /// A stream was opened by somebody; the port of `from` says nothing. `None`: it is refused.
+    fn accept(&mut self, now: Moment, from: SocketAddr) -> Option<StreamId>;
     /// A stream that was asked for is open.
     fn stream_opened(&mut self, now: Moment, stream: StreamId);
     /// Octets came on a stream.
@@ -83,7 +147,7 @@ pub trait Machine: Sized {
     /// A stream is over: not opened, closed by the other side, or broken.
     fn stream_closed(&mut self, now: Moment, stream: StreamId);
     /// The next thing to do.
-    fn poll(&mut self, now: Moment) -> Output;
+    fn poll(&mut self, now: Moment) -> Wish;
 
     /// Addresses of nodes to join by, and whether these are all.
     fn join(&mut self, now: Moment, addresses: &[SocketAddr], all_resolved: bool);

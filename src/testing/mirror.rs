@@ -10,29 +10,16 @@
 //! ```
 
 use super::hash::{Mix, NumberMap};
+use super::machine::{Change, Held};
 use super::record::{Key, Ledger, Ordinal};
 use super::seat::Seat;
 use crate::gossip::identity::NodeId;
-use crate::gossip::output::{Change, Lease};
 use std::collections::BTreeMap;
 
 /// Cells of the table at most: 64 MB. In a larger world only the first nodes, and those that join, are mirrored.
 pub const CELLS_MAX: usize = 8 << 20;
 /// The view of a node that was told nothing.
 const NOTHING: u32 = 0;
-
-/// Which records are served, in short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Held {
-    /// Their owner lives, or nothing was said of it.
-    Full,
-    /// Served for a while.
-    Counting,
-    /// Served, and the while does not pass.
-    Frozen,
-    /// Not served.
-    Hidden,
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Cell {
@@ -208,16 +195,10 @@ impl Mirror {
         self.views.get(&view)?.backwards
     }
 
-    /// A node told of an owner's lease.
-    pub fn lease(&mut self, seat: Seat, owner: NodeId, lease: &Lease) {
+    /// A node told how it serves an owner's records.
+    pub fn lease(&mut self, seat: Seat, owner: NodeId, held: Held) {
         let Some(row) = self.row(seat) else { return };
         let column = self.column(owner);
-        let held = match lease {
-            Lease::Full => Held::Full,
-            Lease::Counting { .. } => Held::Counting,
-            Lease::Frozen { .. } => Held::Frozen,
-            Lease::Hidden => Held::Hidden,
-        };
         let cell = self.cell(row, column);
         self.set(row, column, Cell { held, ..cell });
     }
@@ -230,16 +211,14 @@ impl Mirror {
         }
     }
 
-    /// A node told of the cluster's records.
-    pub fn cluster(&mut self, seat: Seat, changes: &[Change]) {
+    /// A node told of a record of the cluster.
+    pub fn cluster(&mut self, seat: Seat, change: &Change) {
         let Some(row) = self.row(seat) else { return };
-        for change in changes {
-            let Some(key) = Key::read(&change.key) else { continue };
-            match change.value.as_deref().and_then(Ordinal::read) {
-                Some(ordinal) => self.cluster[row].insert(key, ordinal),
-                None => self.cluster[row].remove(&key),
-            };
-        }
+        let Some(key) = Key::read(&change.key) else { return };
+        match change.value.as_deref().and_then(Ordinal::read) {
+            Some(ordinal) => self.cluster[row].insert(key, ordinal),
+            None => self.cluster[row].remove(&key),
+        };
     }
 
     /// True if the node holds at least the records that were true when `known` was taken, or newer ones.
@@ -424,9 +403,9 @@ mod tests {
         let (mut mirror, ledger, ..) = world();
         let owners = [(B, Seat(1))];
         assert!(mirror.difference(&owners, &[A], &ledger).is_some());
-        mirror.lease(Seat(1), A, &Lease::Hidden);
+        mirror.lease(Seat(1), A, Held::Hidden);
         assert_eq!(mirror.difference(&owners, &[A], &ledger), None);
-        mirror.lease(Seat(1), A, &Lease::Full);
+        mirror.lease(Seat(1), A, Held::Full);
         mirror.forgotten(Seat(1), A);
         assert_eq!(mirror.difference(&owners, &[A], &ledger), None);
     }
@@ -434,7 +413,7 @@ mod tests {
     #[test]
     fn a_living_owner_s_records_must_be_served_in_full() {
         let (mut mirror, ledger, ..) = world();
-        mirror.lease(Seat(1), A, &Lease::Hidden);
+        mirror.lease(Seat(1), A, Held::Hidden);
         let difference = mirror.difference(&[(A, Seat(0)), (B, Seat(1))], &[], &ledger).unwrap();
         assert_eq!(difference.what, "its records are Hidden though it lives");
     }
@@ -458,7 +437,7 @@ mod tests {
         let living = [Seat(0), Seat(1)];
         assert!(mirror.cluster_difference(&living, Some(ledger.cluster())).is_some());
         assert_eq!(mirror.cluster_difference(&living, None), None);
-        let told = [Change { key: key.cluster_octets(), value: Some(change.value()) }];
+        let told = Change { key: key.cluster_octets(), value: Some(change.value()) };
         mirror.cluster(Seat(0), &told);
         assert_eq!(mirror.cluster_difference(&living, None).unwrap().at, Seat(1));
         mirror.cluster(Seat(1), &told);

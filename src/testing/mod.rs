@@ -8,7 +8,7 @@
 //!
 //! 1. [`machine`]: what lives here; [`flood`] is the plainest example. [`seat`], [`clock`], [`record`]: where, when, what.
 //! 2. [`queue`], [`network`], [`stream`], [`node`]: what carries events to machines. [`world`]: the loop. [`action`],
-//!    [`deed`]: what befalls nodes.
+//!    `deed`: what befalls nodes.
 //! 3. [`watch`], [`census`], [`mirror`]: three witnesses, of time, of members, of records. [`observer`]: all of them.
 //! 4. [`scenario`], [`simulate`]: what is asked for, and a run of it. [`oracle`]: what must be true at its end.
 //!    [`summary`], [`report`], [`picture`]: what is said of it.
@@ -17,6 +17,7 @@ pub mod action;
 pub mod census;
 pub mod clock;
 mod deed;
+mod delivery;
 pub mod flood;
 pub mod hash;
 pub mod machine;
@@ -32,6 +33,7 @@ pub mod report;
 pub mod scenario;
 pub mod seat;
 pub mod simulate;
+mod step;
 mod stream;
 pub mod summary;
 pub mod watch;

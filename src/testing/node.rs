@@ -4,7 +4,7 @@
 use super::clock::NodeClock;
 use super::machine::Disk;
 use super::seat::Seat;
-use super::stream::Told;
+use super::step::Told;
 use crate::base::time::Moment;
 use bytes::Bytes;
 use std::collections::VecDeque;

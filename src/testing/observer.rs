@@ -4,13 +4,13 @@
 //! It sees what a machine's owner would see, its events, and never looks into a machine.
 
 use super::census::{Census, Noticed};
+use super::machine::News;
 use super::mirror::{CELLS_MAX, Mirror};
 use super::record::{Key, Ledger, Ordinal};
 use super::seat::Seat;
 use super::watch::Watches;
 use crate::base::time::Moment;
 use crate::gossip::identity::NodeId;
-use crate::gossip::output::Event;
 use std::collections::BTreeMap;
 
 /// Failures that are kept: one is enough to act on, some show whether there is a pattern.
@@ -152,9 +152,9 @@ impl Observer {
     }
 
     /// A machine told something; `healthy` says of another node whether it is well and within reach.
-    pub fn event(&mut self, now: Moment, seat: Seat, event: &Event, healthy: impl FnOnce(Seat) -> bool) {
-        match event {
-            Event::Records { owner, replace, changes } => {
+    pub fn news(&mut self, now: Moment, seat: Seat, news: &News, healthy: impl FnOnce(Seat) -> bool) {
+        match news {
+            News::Records { owner, replace, changes } => {
                 let backwards = self.mirror.records(seat, *owner, *replace, changes, &self.ledger);
                 if let Some(key) = backwards {
                     let what =
@@ -174,12 +174,12 @@ impl Observer {
                 }
                 self.learns(now, seat, *owner);
             }
-            Event::Lease { owner, lease } => self.mirror.lease(seat, *owner, lease),
-            Event::Cluster { changes } => self.mirror.cluster(seat, changes),
-            Event::Member { info, health } => {
-                let Some(subject) = Seat::at(info.address) else { return };
+            News::Lease { owner, held } => self.mirror.lease(seat, *owner, *held),
+            News::Cluster { change, .. } => self.mirror.cluster(seat, change),
+            News::Member { id, address, health } => {
+                let Some(subject) = Seat::at(*address) else { return };
                 // What is said of a former id is true of nobody.
-                if self.id(subject).is_some_and(|id| id != info.id) {
+                if self.id(subject).is_some_and(|present| present != *id) {
                     return;
                 }
                 let noticed = self.census.says(now, seat, subject, Some(*health), || healthy(subject));
@@ -196,14 +196,14 @@ impl Observer {
                     None => {}
                 }
             }
-            Event::Forgotten { id } => self.mirror.forgotten(seat, *id),
-            Event::Identity { id, .. } => self.renamed(now, seat, *id),
-            Event::Synced { alone: true } => self.tell(now, format!("{seat} goes on alone")),
-            Event::Synced { alone: false } => {}
-            Event::Drained { missing } => {
-                self.tell(now, format!("{seat} is drained, {} have not acknowledged", missing.len()));
+            News::Forgotten(id) => self.mirror.forgotten(seat, *id),
+            News::Identity(id, _) => self.renamed(now, seat, *id),
+            News::Synced(true) => self.tell(now, format!("{seat} goes on alone")),
+            News::Synced(false) => {}
+            News::Drained(missing) => {
+                self.tell(now, format!("{seat} is drained, {missing} have not acknowledged"));
             }
-            Event::ExpiryFrozen(frozen) => {
+            News::ExpiryFrozen(frozen) => {
                 let what =
                     if *frozen { "lets no lease end: too many are lost" } else { "lets leases end again" };
                 self.tell(now, format!("{seat} {what}"));

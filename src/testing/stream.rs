@@ -11,9 +11,8 @@
 //! ```
 //! It does not know what is in a stream, nor the machines: it says what is to be told to whom.
 
-use super::network::{Journey, Network, Packet};
-use super::queue::Queue;
 use super::seat::Seat;
+use super::step::{Connection, End, Host, Step, Surroundings, Told};
 use crate::base::time::Moment;
 use crate::gossip::output::StreamId;
 use bytes::Bytes;
@@ -36,109 +35,6 @@ const SYN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const SYNS_AGAIN_MAX: u32 = 3;
 /// Octets of a packet that carries nothing.
 const EMPTY_OCTETS: usize = 0;
-
-/// Which connection.
-pub(super) type Connection = u32;
-
-/// One end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// Who asked for it.
-    Opener,
-    /// Who was asked.
-    Acceptor,
-}
-
-impl End {
-    fn other(self) -> End {
-        match self {
-            End::Opener => End::Acceptor,
-            End::Acceptor => End::Opener,
-        }
-    }
-}
-
-/// What a connection does next, at a moment that the queue knows.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Step {
-    /// The opener asks, for the first time or again.
-    Syn { connection: Connection, attempt: u32 },
-    /// The asking arrives; the answer will take so long, and what follows it as well.
-    SynArrives { connection: Connection, attempt: u32, back_micros: u32, on_micros: u32 },
-    /// The opener has its answer.
-    Opened { connection: Connection },
-    /// The acceptor knows that the opener has it.
-    Accepted { connection: Connection },
-    /// The next piece from that end is complete at the other.
-    Arrives { connection: Connection, from: End },
-    /// Some segments of a piece were not acknowledged.
-    Resend { connection: Connection, from: End, piece: u64 },
-    /// The other end has taken so many octets.
-    Room { connection: Connection, to: End, octets: u32 },
-    /// The connection is over, and that end is told.
-    Broken { connection: Connection, to: End },
-    /// That end has waited for acknowledgements for too long; the other knows nothing of it.
-    GivenUp { connection: Connection, by: End },
-}
-
-/// What is to be told to a machine.
-#[derive(Debug)]
-pub(super) enum Told {
-    /// `accept`; then [`Streams::accepted`] has to be called.
-    Accept { connection: Connection, from: Seat },
-    /// `stream_opened`.
-    Opened(StreamId),
-    /// `stream_received`; then [`Streams::taken`] has to be called.
-    Received { connection: Connection, from: End, stream: StreamId, octets: Bytes },
-    /// `stream_writable`.
-    Writable(StreamId, usize),
-    /// `stream_closed`.
-    Closed(StreamId),
-}
-
-/// What is there at a node's address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Host {
-    /// A process takes connections.
-    Serving,
-    /// A machine without the process: it refuses.
-    Refusing,
-    /// Nothing.
-    Off,
-}
-
-/// What streams need of the world for a step.
-pub(super) struct Surroundings<'w, E> {
-    /// The moment.
-    pub(super) now: Moment,
-    /// What carries segments.
-    pub(super) network: &'w mut Network,
-    /// For the network's lots.
-    pub(super) rng: &'w mut fastrand::Rng,
-    /// Where steps wait.
-    pub(super) queue: &'w mut Queue<E>,
-    /// Per seat.
-    pub(super) hosts: &'w [Host],
-}
-
-impl<E: From<Step>> Surroundings<'_, E> {
-    /// How long a packet takes; `None` if it is lost.
-    fn pass(&mut self, from: Seat, to: Seat, octets: usize) -> Option<Duration> {
-        let packet = Packet { from, to, octets, segment: true, at: self.now };
-        match self.network.pass(&packet, self.rng) {
-            Journey::Arrives(delay, _) => Some(delay),
-            Journey::Lost(_) => None,
-        }
-    }
-
-    fn after(&mut self, delay: Duration, step: Step) {
-        self.queue.push(self.now + delay, step.into());
-    }
-
-    fn host(&self, seat: Seat) -> Host {
-        self.hosts.get(seat.index()).copied().unwrap_or(Host::Off)
-    }
-}
 
 #[derive(Debug)]
 struct Piece {
@@ -255,6 +151,19 @@ impl Streams {
         let seat = side.seat;
         self.ends.insert((seat, stream), (connection, End::Acceptor));
         Some((seat, Told::Writable(stream, WINDOW_OCTETS)))
+    }
+
+    /// The machine at the acceptor will not have it.
+    pub(super) fn refused<E: From<Step>>(
+        &mut self,
+        around: &mut Surroundings<'_, E>,
+        connection: Connection,
+    ) {
+        let Some(pair) = self.pairs.get_mut(&connection) else { return };
+        let (opener, acceptor) = (pair.opener.seat, pair.acceptor.seat);
+        pair.acceptor.state = State::Done;
+        let delay = around.pass(acceptor, opener, EMPTY_OCTETS).unwrap_or(RESEND_AFTER);
+        around.after(delay, Step::Broken { connection, to: End::Opener });
     }
 
     /// The machine at the other end of `from` has taken octets: there is room for more.

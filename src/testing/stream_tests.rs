@@ -1,6 +1,7 @@
 //! Streams between two nodes, without machines.
 
-use super::super::network::{Delays, Span, Stage};
+use super::super::network::{Delays, Network, Span, Stage};
+use super::super::queue::Queue;
 use super::super::seat::Seats;
 use super::*;
 

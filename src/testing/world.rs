@@ -12,25 +12,23 @@
 use super::action::Action;
 use super::clock::NodeClock;
 use super::hash::Mix;
-use super::machine::{Machine, Start, Warm};
+use super::machine::{Machine, News, Start, Warm, Wish};
 use super::network::{Journey, Loss, Network, Packet, Span};
 use super::node::{Kept, Node, Ring};
 use super::observer::Observer;
 use super::queue::Queue;
 use super::record::Key;
 use super::seat::Seat;
-use super::stream::{Host, Step, Streams, Surroundings, Told};
+use super::step::{Host, Step, Surroundings};
+use super::stream::Streams;
 use crate::base::time::Moment;
 use crate::gossip::identity::NodeId;
-use crate::gossip::output::{Event, Output};
 use bytes::Bytes;
 use std::time::Duration;
 
 /// Outputs after one call, at most: a machine that never says `Wake` is stopped here. Ten times what a burst of a
 /// thousand changes to a whole view of peers makes.
 const OUTPUTS_MAX: usize = 1 << 20;
-/// Wake-ups in a row at one moment, at most.
-const WAKES_MAX: u32 = 1_000;
 /// Octets that one machine may have waiting: what a burst leaves is far below; a queue without bounds is not.
 const QUEUED_OCTETS_MAX: usize = 32 << 20;
 /// One in so many events looks at how much its machine has waiting.
@@ -84,16 +82,18 @@ pub struct World<M> {
     nodes: Vec<Node<M>>,
     hosts: Vec<Host>,
     network: Network,
-    streams: Streams,
+    pub(super) streams: Streams,
     observer: Observer,
     traffic: Traffic,
     network_rng: fastrand::Rng,
     node_rng: fastrand::Rng,
-    outputs: Vec<Output>,
+    outputs: Vec<Wish>,
+    /// What a datagram is copied into: a machine opens it in place, and several may be sent the same.
+    pub(super) opened: Vec<u8>,
     stopwatch: Option<Stopwatch>,
     busy: Duration,
     events: u64,
-    trace: Mix,
+    pub(super) trace: Mix,
     queued_octets_max: usize,
 }
 
@@ -116,6 +116,7 @@ impl<M: Machine> World<M> {
             network_rng,
             node_rng,
             outputs: Vec::new(),
+            opened: Vec::new(),
             stopwatch: None,
             busy: Duration::ZERO,
             events: 0,
@@ -273,93 +274,6 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn datagram(&mut self, from: Seat, to: Seat, octets: &[u8]) {
-        self.call(to, |machine, now| machine.handle_datagram(now, from.address(), octets));
-        self.settle(to);
-    }
-
-    fn wake(&mut self, seat: Seat) {
-        let node = &mut self.nodes[seat.index()];
-        if node.is_paused(self.now) || node.machine.is_none() {
-            return;
-        }
-        match &mut node.wakes_at {
-            (at, count) if *at == self.now => *count += 1,
-            wakes => *wakes = (self.now, 1),
-        }
-        if node.wakes_at.1 > WAKES_MAX {
-            let what = format!("{seat} wants to be woken again and again at one moment");
-            return self.observer.fail(self.now, "time passes", what);
-        }
-        self.call(seat, |machine, now| machine.handle_timeout(now));
-        self.settle(seat);
-    }
-
-    /// The process goes on: its loop finds what has come and a timer that is late, in the one or the other order.
-    fn resume(&mut self, seat: Seat) {
-        let node = &mut self.nodes[seat.index()];
-        if node.is_paused(self.now) || node.machine.is_none() {
-            return;
-        }
-        let timer_first = self.node_rng.bool();
-        let kept = node.take_kept();
-        if timer_first && node.timer.is_due(self.now) {
-            self.wake(seat);
-        }
-        for kept in kept {
-            match kept {
-                Kept::Datagram(from, octets) => self.datagram(from, seat, &octets),
-                Kept::Told(told) => self.tell(seat, told),
-            }
-        }
-        if self.nodes[seat.index()].timer.is_due(self.now) {
-            self.wake(seat);
-        }
-    }
-
-    fn tell(&mut self, seat: Seat, told: Told) {
-        let node = &mut self.nodes[seat.index()];
-        if node.machine.is_none() {
-            return;
-        }
-        if node.is_paused(self.now) {
-            node.keep(Kept::Told(told));
-            return;
-        }
-        match told {
-            Told::Accept { connection, from } => {
-                let from = from.address_of_streams();
-                let Some(stream) = self.call(seat, |machine, now| machine.accept(now, from)) else { return };
-                // Before its outputs are looked at: it may have closed the stream at once.
-                let room = self.streams.accepted(connection, stream);
-                self.settle(seat);
-                if let Some((seat, room)) = room {
-                    self.tell(seat, room);
-                }
-            }
-            Told::Opened(stream) => {
-                self.call(seat, |machine, now| machine.stream_opened(now, stream));
-                self.settle(seat);
-                let room = self.streams.first_room(stream);
-                self.tell(seat, room);
-            }
-            Told::Received { connection, from, stream, octets } => {
-                self.trace.octets(&octets);
-                self.with_streams(|streams, around| streams.taken(around, connection, from, octets.len()));
-                self.call(seat, |machine, now| machine.stream_received(now, stream, &octets));
-                self.settle(seat);
-            }
-            Told::Writable(stream, room) => {
-                self.call(seat, |machine, now| machine.stream_writable(now, stream, room));
-                self.settle(seat);
-            }
-            Told::Closed(stream) => {
-                self.call(seat, |machine, now| machine.stream_closed(now, stream));
-                self.settle(seat);
-            }
-        }
-    }
-
     pub(super) fn with_streams<R>(
         &mut self,
         act: impl FnOnce(&mut Streams, &mut Surroundings<'_, Happening>) -> R,
@@ -384,7 +298,7 @@ impl<M: Machine> World<M> {
         let result = act(machine, now);
         let wake = loop {
             match machine.poll(now) {
-                Output::Wake(wake) => break wake,
+                Wish::Wake(wake) => break wake,
                 output if self.outputs.len() < OUTPUTS_MAX => self.outputs.push(output),
                 _ => {
                     self.observer.fail(
@@ -421,13 +335,13 @@ impl<M: Machine> World<M> {
         let mut outputs = std::mem::take(&mut self.outputs);
         for output in outputs.drain(..) {
             match output {
-                Output::Datagram { to, octets } => self.send(seat, to, octets),
-                Output::Open { stream, to } => {
+                Wish::Datagram { to, octets } => self.send(seat, to, octets),
+                Wish::Open { stream, to } => {
                     // Who is nowhere in this world is as silent as a host that is off.
                     let to = Seat::at(to).unwrap_or(Seat(u32::MAX));
                     self.with_streams(|streams, around| streams.open(around, seat, stream, to));
                 }
-                Output::Write { stream, octets } => {
+                Wish::Write { stream, octets } => {
                     let overruns = self.streams.overruns;
                     self.with_streams(|streams, around| streams.write(around, seat, stream, octets));
                     if self.streams.overruns > overruns {
@@ -435,11 +349,11 @@ impl<M: Machine> World<M> {
                         self.observer.fail(self.now, "writes keep to their room", what);
                     }
                 }
-                Output::Close { stream } => {
+                Wish::Close(stream) => {
                     self.with_streams(|streams, around| streams.close(around, seat, stream));
                 }
-                Output::Event(event) => self.event(seat, &event),
-                Output::Wake(_) => {}
+                Wish::News(news) => self.news(seat, &news),
+                Wish::Wake(_) => {}
             }
         }
         self.outputs = outputs;
@@ -466,34 +380,28 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn event(&mut self, seat: Seat, event: &Event) {
-        match event {
-            Event::Identity { id, generation } => {
+    fn news(&mut self, seat: Seat, news: &News) {
+        match news {
+            News::Identity(id, generation) => {
                 self.nodes[seat.index()].disk.identity = Some((*id, *generation));
             }
-            Event::Cluster { changes } => {
-                let disk = &mut self.nodes[seat.index()].disk.cluster;
-                for change in changes {
-                    match &change.value {
-                        Some(value) => disk.insert(change.key.clone(), value.clone()),
-                        None => disk.remove(&change.key),
-                    };
-                }
+            News::Cluster { change, stored } => {
+                self.nodes[seat.index()].disk.cluster.insert(change.key.clone(), stored.clone());
             }
-            Event::Records { .. }
-            | Event::Lease { .. }
-            | Event::Member { .. }
-            | Event::Forgotten { .. }
-            | Event::Synced { .. }
-            | Event::Drained { .. }
-            | Event::ExpiryFrozen(_) => {}
+            News::Records { .. }
+            | News::Lease { .. }
+            | News::Member { .. }
+            | News::Forgotten(_)
+            | News::Synced(_)
+            | News::Drained(_)
+            | News::ExpiryFrozen(_) => {}
         }
         let (now, nodes, network) = (self.now, &self.nodes, &self.network);
         let recovering = now.before(RECOVERY);
         let well = |seat: Seat| nodes.get(seat.index()).is_some_and(|node| node.paused_until <= recovering);
         let recent = Span { from: recovering, until: now + Duration::from_micros(1) };
         let healthy = |subject: Seat| well(subject) && well(seat) && !network.is_cut(recent);
-        self.observer.event(now, seat, event, healthy);
+        self.observer.news(now, seat, news, healthy);
     }
 
     pub(super) fn parts(&mut self) -> (&mut Vec<Node<M>>, &mut Vec<Host>, &mut Observer, &mut fastrand::Rng) {

@@ -10,7 +10,6 @@ impl Machine for Flood {
         let (id, generation) = start.identity();
         let mut rng = fastrand::Rng::with_seed(start.seed);
         let me = Arc::new(NodeInfo { id, boot: start.boot, name: start.name, address: start.address });
-        let cluster = start.disk.cluster.into_iter().map(|(key, value)| (key, ((0, NodeId(0)), Some(value))));
         let beat = now + Duration::from_micros(rng.u64(..1_000_000));
         let mut flood = Flood {
             me,
@@ -18,7 +17,7 @@ impl Machine for Flood {
             ready: false,
             peers: BTreeMap::new(),
             logs: BTreeMap::new(),
-            cluster: cluster.collect(),
+            cluster: BTreeMap::new(),
             lamport: 0,
             seeds: Vec::new(),
             talks: BTreeMap::new(),
@@ -29,7 +28,12 @@ impl Machine for Flood {
             rng,
             sent: [("datagrams", 0), ("stream octets", 0)],
         };
-        flood.event(Event::Identity { id, generation });
+        flood.tell(News::Identity(id, generation));
+        for (key, stored) in start.disk.cluster {
+            if let Ok((stamp, value)) = codec::decode_all::<((u64, NodeId), Option<&[u8]>)>(&stored) {
+                flood.take_cluster(vec![(&key, stamp, value)]);
+            }
+        }
         flood
     }
 
@@ -62,7 +66,7 @@ impl Machine for Flood {
         machines.into_iter().map(|(flood, _)| flood).collect()
     }
 
-    fn handle_datagram(&mut self, now: Moment, _: SocketAddr, octets: &[u8]) {
+    fn handle_datagram(&mut self, now: Moment, _: SocketAddr, octets: &mut [u8]) {
         let Some((&kind, body)) = octets.split_first() else { return };
         match kind {
             BEATS | LEFT => {
@@ -100,24 +104,24 @@ impl Machine for Flood {
             let silent = now.since(peer.heard);
             if peer.health == Health::Alive && silent > SILENCE_MAX {
                 peer.health = Health::Down;
-                lost.push((*id, Lease::Counting { spent: silent, at: now, restarting: false }));
+                lost.push((*id, Held::Counting));
             } else if peer.health == Health::Down && silent > LEASE && self.logs.remove(id).is_some() {
-                lost.push((*id, Lease::Hidden));
+                lost.push((*id, Held::Hidden));
             }
         }
-        for (owner, lease) in lost {
-            if lease != Lease::Hidden {
+        for (owner, held) in lost {
+            if held != Held::Hidden {
                 let info = self.peers[&owner].info.clone();
-                self.event(Event::Member { info, health: Health::Down });
+                self.tell(News::Member { id: info.id, address: info.address, health: Health::Down });
             }
-            self.event(Event::Lease { owner, lease });
+            self.tell(News::Lease { owner, held });
         }
     }
 
-    fn accept(&mut self, _: Moment, _: SocketAddr) -> StreamId {
+    fn accept(&mut self, _: Moment, _: SocketAddr) -> Option<StreamId> {
         self.streams += 1;
         self.talks.insert(StreamId(self.streams), Talk::default());
-        StreamId(self.streams)
+        Some(StreamId(self.streams))
     }
 
     fn stream_opened(&mut self, _: Moment, _: StreamId) {}
@@ -145,7 +149,7 @@ impl Machine for Flood {
                 self.sync(false);
             }
             self.talks.remove(&stream);
-            self.outputs.push_back(Output::Close { stream });
+            self.outputs.push_back(Wish::Close(stream));
         } else if let Ok(heads) = codec::decode_all(&body) {
             let answer = self.answer(heads);
             if let Some(talk) = self.talks.get_mut(&stream) {
@@ -167,9 +171,9 @@ impl Machine for Flood {
         self.talks.remove(&stream);
     }
 
-    fn poll(&mut self, _: Moment) -> Output {
+    fn poll(&mut self, _: Moment) -> Wish {
         let wake = self.alone.map_or(self.beat, |alone| alone.min(self.beat));
-        self.outputs.pop_front().unwrap_or(Output::Wake(wake))
+        self.outputs.pop_front().unwrap_or(Wish::Wake(wake))
     }
 
     fn join(&mut self, _: Moment, addresses: &[SocketAddr], all_resolved: bool) {
@@ -205,7 +209,7 @@ impl Machine for Flood {
     fn drain(&mut self, _: Moment) {
         let all = self.own.records.keys().map(|key| (key.clone(), None)).collect();
         self.change_own(all);
-        self.event(Event::Drained { missing: Vec::new() });
+        self.tell(News::Drained(0));
     }
 
     fn leave(&mut self, _: Moment) {
@@ -218,7 +222,7 @@ impl Machine for Flood {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.health = Health::Left;
             self.logs.remove(&id);
-            self.event(Event::Lease { owner: id, lease: Lease::Hidden });
+            self.tell(News::Lease { owner: id, held: Held::Hidden });
         }
     }
 

@@ -7,10 +7,11 @@
 
 mod calls;
 
+use super::machine::{Change, Held, News, Wish};
 use crate::base::time::Moment;
 use crate::gossip::codec;
 use crate::gossip::identity::{Generation, NodeId};
-use crate::gossip::output::{Change, Event, Health, Lease, NodeInfo, Output, StreamId};
+use crate::gossip::output::{Health, NodeInfo, StreamId};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
@@ -79,7 +80,7 @@ pub struct Flood {
     seeds: Vec<SocketAddr>,
     talks: BTreeMap<StreamId, Talk>,
     streams: u64,
-    outputs: VecDeque<Output>,
+    outputs: VecDeque<Wish>,
     beat: Moment,
     /// When to go on alone; `None` once synced.
     alone: Option<Moment>,
@@ -88,13 +89,13 @@ pub struct Flood {
 }
 
 impl Flood {
-    fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
+    fn tell(&mut self, news: News) {
+        self.outputs.push_back(Wish::News(news));
     }
 
     fn datagram(&mut self, to: SocketAddr, octets: &Bytes) {
         self.sent[0].1 += 1;
-        self.outputs.push_back(Output::Datagram { to, octets: octets.clone() });
+        self.outputs.push_back(Wish::Datagram { to, octets: octets.clone() });
     }
 
     fn to_all(&mut self, octets: Vec<u8>) {
@@ -145,7 +146,7 @@ impl Flood {
         for change in &changes {
             apply(&mut log.records, &change.key, change.value.as_ref());
         }
-        self.event(Event::Records { owner, replace: false, changes });
+        self.tell(News::Records { owner, replace: false, changes });
     }
 
     /// A whole log: taken if its owner lives and it is newer.
@@ -161,7 +162,7 @@ impl Flood {
             apply(&mut records, &change.key, change.value.as_ref());
         }
         self.logs.insert(owner, Log { generation, version, records });
-        self.event(Event::Records { owner, replace: true, changes });
+        self.tell(News::Records { owner, replace: true, changes });
     }
 
     fn heard(
@@ -195,9 +196,9 @@ impl Flood {
             }
         }
         let info = self.peers[&id].info.clone();
-        self.event(Event::Member { info, health });
-        let lease = if health == Health::Left { Lease::Hidden } else { Lease::Full };
-        self.event(Event::Lease { owner: id, lease });
+        self.tell(News::Member { id, address: info.address, health });
+        let held = if health == Health::Left { Held::Hidden } else { Held::Full };
+        self.tell(News::Lease { owner: id, held });
         if health == Health::Left {
             self.logs.remove(&id);
         }
@@ -207,22 +208,20 @@ impl Flood {
         let NodeInfo { boot, name, address, .. } = (*self.me).clone();
         self.me = Arc::new(NodeInfo { id, boot, name, address });
         self.own.generation = Generation(1);
-        self.event(Event::Identity { id, generation: Generation(1) });
+        self.tell(News::Identity(id, Generation(1)));
     }
 
     fn take_cluster(&mut self, wire: Vec<WireCluster<'_>>) {
-        let mut changes = Vec::new();
         for (key, stamp, value) in wire {
             self.lamport = self.lamport.max(stamp.0);
             if self.cluster.get(key).is_none_or(|(have, _)| *have < stamp) {
                 let value = value.map(Bytes::copy_from_slice);
                 let key = Bytes::copy_from_slice(key);
                 self.cluster.insert(key.clone(), (stamp, value.clone()));
-                changes.push(Change { key, value });
+                let mut stored = Vec::new();
+                codec::encode(&mut stored, &(stamp, value.as_deref()));
+                self.tell(News::Cluster { change: Change { key, value }, stored: stored.into() });
             }
-        }
-        if !changes.is_empty() {
-            self.event(Event::Cluster { changes });
         }
     }
 
@@ -247,7 +246,7 @@ impl Flood {
         let mut talk = Talk { asked: true, ..Talk::default() };
         frame(&mut talk.to_send, |octets| codec::encode(octets, &heads));
         self.talks.insert(stream, talk);
-        self.outputs.push_back(Output::Open { stream, to });
+        self.outputs.push_back(Wish::Open { stream, to });
     }
 
     fn answer(&self, heads: Vec<(NodeId, Generation, u64)>) -> Vec<u8> {
@@ -287,17 +286,17 @@ impl Flood {
         let over = talk.ends && talk.to_send.is_empty();
         if !octets.is_empty() {
             self.sent[1].1 += octets.len() as u64;
-            self.outputs.push_back(Output::Write { stream, octets: octets.into() });
+            self.outputs.push_back(Wish::Write { stream, octets: octets.into() });
         }
         if over {
             self.talks.remove(&stream);
-            self.outputs.push_back(Output::Close { stream });
+            self.outputs.push_back(Wish::Close(stream));
         }
     }
 
     fn sync(&mut self, alone: bool) {
         if self.alone.take().is_some() {
-            self.event(Event::Synced { alone });
+            self.tell(News::Synced(alone));
         }
     }
 }
