@@ -4,6 +4,10 @@
 //! and nothing is started here: reading the configuration is [`Config::load`](crate::base::config::Config::load).
 //! Verbs and flags that are promised but not there yet are part of the grammar, hidden, and refused.
 
+mod simulate;
+
+pub use simulate::SimulateArgs;
+
 use crate::base::config::{ConfigFile, DEFAULT_FILE, Given, Inputs};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -39,7 +43,6 @@ const VERBS_LATER: &[&str] = &[
     "force-leave",
     "keygen",
     "key",
-    "simulate",
 ];
 
 /// Flags of `serve` that are promised but not there yet, and whether each takes a value.
@@ -76,6 +79,8 @@ pub enum Request {
     PrintConfig(Inputs),
     /// Check this configuration and all of its zones.
     Check(Inputs),
+    /// Run the simulator.
+    Simulate(SimulateArgs),
 }
 
 /// Why there is no request, and how the process ends.
@@ -108,6 +113,7 @@ enum Verb {
     ///
     /// Exits with 0 if all is clean, 1 if there are faults, 2 if the arguments are wrong.
     Check(CheckArgs),
+    Simulate(SimulateArgs),
 }
 
 #[derive(Args, Default)]
@@ -161,6 +167,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, system: System) -> R
         None => serve(line.serve, system),
         Some(Verb::Serve(arguments)) => serve(arguments, system),
         Some(Verb::Check(arguments)) => Request::Check(arguments.inputs(system)),
+        Some(Verb::Simulate(arguments)) => Request::Simulate(arguments),
     })
 }
 
@@ -235,6 +242,7 @@ fn refuse_what_is_later(matches: &ArgMatches) -> Result<(), Refusal> {
     let (flags, matches) = match matches.subcommand() {
         Some((verb, _)) if VERBS_LATER.contains(&verb) => return Err(not_available_yet(verb)),
         Some(("check", matches)) => (CHECK_FLAGS_LATER, matches),
+        Some(("simulate", _)) => return Ok(()),
         Some((_, matches)) => (SERVE_FLAGS_LATER, matches),
         None => (SERVE_FLAGS_LATER, matches),
     };
@@ -282,6 +290,7 @@ mod tests {
             Ok(Request::Serve(inputs)) => ("serve", inputs),
             Ok(Request::PrintConfig(inputs)) => ("print", inputs),
             Ok(Request::Check(inputs)) => ("check", inputs),
+            Ok(Request::Simulate(args)) => return format!("simulate {:?} {}", args.nodes, args.json()),
             Err(Refusal::Shown(text)) => return format!("shown: {}", text.lines().next().unwrap()),
             Err(Refusal::Wrong(lines)) => return format!("wrong: {}", lines[0]),
         };
@@ -320,6 +329,7 @@ mod tests {
             ("check", "check"),
             ("check a=b c=d", "check without ORIGIN=FILE:a=b ORIGIN=FILE:c=d"),
             ("check -c f a=b", "check -c f ORIGIN=FILE:a=b"),
+            ("simulate --nodes 5 --format json", "simulate Some(\"5\") true"),
             ("--version", "shown: hivedns 0.1.0"),
             ("--help", "shown: The distributed DNS for container swarms"),
             (

@@ -72,6 +72,7 @@ pub mod log;
 pub mod os;
 pub mod serve;
 pub mod services;
+pub mod simulate;
 pub mod testing;
 pub mod wire;
 pub mod worker;

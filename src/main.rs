@@ -5,6 +5,7 @@ use hivedns::cli::{self, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Refusal, Request, Sys
 use hivedns::loader::{self, Source as ZoneSource, ZoneSpec};
 use hivedns::log;
 use hivedns::serve::Server;
+use hivedns::simulate;
 use hivedns::wire::key::HashSeed;
 use hivedns::wire::name::Name;
 use std::fmt::Display;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             Err(errors) => refuse(&errors),
         },
         Ok(Request::Check(inputs)) => check(&inputs),
+        Ok(Request::Simulate(args)) => ExitCode::from(simulate::run(&args)),
         Err(Refusal::Shown(text)) => show(&text),
         Err(Refusal::Wrong(lines)) => refuse(&lines),
     }
