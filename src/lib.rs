@@ -86,6 +86,8 @@ pub mod log;
 pub mod os;
 pub mod serve;
 pub mod services;
+pub mod simulate;
+pub mod testing;
 pub mod verbs;
 pub mod wire;
 pub mod worker;

@@ -6,6 +6,7 @@ use hivedns::loader::{self, Source as ZoneSource, ZoneSpec};
 use hivedns::log;
 use hivedns::os::entropy;
 use hivedns::serve::Server;
+use hivedns::simulate;
 use hivedns::verbs::{self, Terminal};
 use hivedns::wire::key::HashSeed;
 use hivedns::wire::name::Name;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Ok(Request::Check(inputs)) => check(&inputs),
         Ok(Request::Call(call)) => ask(call),
         Ok(Request::Keygen(format)) => keygen(format),
+        Ok(Request::Simulate(args)) => ExitCode::from(simulate::run(&args)),
         Err(Refusal::Shown(text)) => show(&text),
         Err(Refusal::Wrong(lines)) => refuse(&lines),
     }

@@ -4,10 +4,12 @@
 //! and nothing is started here: reading the configuration is [`Config::load`](crate::base::config::Config::load).
 //! Verbs and flags that are promised but not there yet are part of the grammar, hidden, and refused.
 
+mod simulate;
 #[cfg(test)]
 mod tests;
 mod verbs;
 
+pub use simulate::SimulateArgs;
 pub use verbs::{Asked, Call, Format};
 
 use crate::base::config::{ConfigFile, DEFAULT_FILE, Given, Inputs};
@@ -26,7 +28,7 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 
 /// Verbs that are promised but not there yet.
-const VERBS_LATER: &[&str] = &["flush", "cache", "zone", "simulate"];
+const VERBS_LATER: &[&str] = &["flush", "cache", "zone"];
 
 /// Flags of `serve` that are promised but not there yet, and whether each takes a value.
 const SERVE_FLAGS_LATER: &[(&str, bool)] = &[("forward", true), ("recurse", false), ("root-hints", true)];
@@ -58,6 +60,8 @@ pub enum Request {
     Call(Call),
     /// Make a new key for the cluster's traffic.
     Keygen(Format),
+    /// Run the simulator.
+    Simulate(SimulateArgs),
 }
 
 /// Why there is no request, and how the process ends.
@@ -94,6 +98,7 @@ enum Verb {
     Running(RunningVerb),
     /// A new gossip key, on one line; for gossip.keys_file or `key add`.
     Keygen(Common),
+    Simulate(SimulateArgs),
 }
 
 #[derive(Args, Default)]
@@ -161,6 +166,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, system: System) -> R
         Some(Verb::Check(arguments)) => Request::Check(arguments.inputs(system)),
         Some(Verb::Running(verb)) => Request::Call(verb.call(&system.environment)),
         Some(Verb::Keygen(common)) => Request::Keygen(common.format()),
+        Some(Verb::Simulate(arguments)) => Request::Simulate(arguments),
     })
 }
 

@@ -23,6 +23,7 @@ fn told(line: &str) -> String {
         Ok(Request::Check(inputs)) => ("check", inputs),
         Ok(Request::Call(call)) => return called(&call),
         Ok(Request::Keygen(format)) => return format!("keygen {format:?}"),
+        Ok(Request::Simulate(_)) => return "simulate".to_owned(),
         Err(Refusal::Shown(text)) => return format!("shown: {}", text.lines().next().unwrap()),
         Err(Refusal::Wrong(lines)) => return format!("wrong: {}", lines[0]),
     };
