@@ -9,7 +9,7 @@ use crate::control::status::Status;
 use crate::control::{self, Control, Event};
 use crate::loader::Loader;
 use crate::os::listen::{self, Pair};
-use crate::os::{affinity, entropy, privileges};
+use crate::os::{affinity, clock, entropy, privileges};
 use crate::services::{Insight, Services};
 use crate::wire::key::HashSeed;
 use crate::worker::{Settings, Sockets, Worker};
@@ -87,7 +87,7 @@ impl Server {
 
         let mut state = State::new(seed, ZONE_SLOTS as u16);
         control::initial(&self.config).for_each(|delta| state.apply(delta));
-        let publisher = Publisher::new(state.snapshot());
+        let publisher = Publisher::new(state.snapshot(clock::moment(clock::now())));
         let loader = Loader::start(seed, move |round, loaded| {
             // Nobody listens any more when the server is stopping.
             let _ = sender.send(Event::Loaded { round, loaded: Box::new(loaded) });

@@ -254,7 +254,7 @@ impl Control {
 
     fn publish(&mut self) {
         let start = clock::now();
-        self.publisher.publish(self.state.snapshot());
+        self.publisher.publish(self.state.snapshot(clock::moment(start)));
         for worker in &self.workers {
             worker.nudge();
         }

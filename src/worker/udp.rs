@@ -5,6 +5,7 @@
 
 use crate::answer::{self, Bounds, Outcome, Route, Scratch, Verdict};
 use crate::base::metrics::{DropReason, Transport};
+use crate::base::time::Moment;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
 use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
@@ -71,6 +72,7 @@ impl Listeners {
     pub(super) fn answer(&mut self, desk: &mut Desk, mut now: Instant) {
         for listener in self.listeners.iter_mut().filter(|listener| listener.ready) {
             for _ in 0..BATCHES_PER_TURN {
+                desk.now = clock::moment(now);
                 let Ok(received) = listener.batch.receive(listener.socket.as_fd()) else {
                     // Dry, or an error of the socket that has been taken by being told.
                     listener.ready = false;
@@ -142,11 +144,12 @@ fn stripe(
             slot.hint = slot.route.hint(snapshot, &slot.key);
         }
     }
-    let scratch = &mut desk.scratch.1;
+    let (scratch, now) = (&mut desk.scratch.1, desk.now);
     for (i, slot) in range.zip(slots.iter()) {
-        let outcome = slot
-            .answer_short(snapshot, datagrams, i, replies.buffer(i), udp_payload_max)
-            .or_else(|| slot.answer(snapshot, datagrams.get(i), replies.buffer(i), scratch, udp_payload_max));
+        let outcome =
+            slot.answer_short(snapshot, datagrams, i, replies.buffer(i), udp_payload_max).or_else(|| {
+                slot.answer(snapshot, datagrams.get(i), replies.buffer(i), scratch, (udp_payload_max, now))
+            });
         let Some(outcome) = outcome else {
             desk.counters.dropped(DropReason::NotAQuery, 1);
             continue;
@@ -220,18 +223,18 @@ impl Slot {
         message: &[u8],
         buffer: &mut [u8],
         scratch: &mut Scratch,
-        udp_payload_max: u16,
+        (udp_payload_max, now): (u16, Moment),
     ) -> Option<Outcome> {
         match self.accepted {
             Accepted::Query(shape) => {
                 let query = shape.of(message);
-                let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
+                let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max, now };
                 let way = (self.route, self.hint);
                 Some(answer::answer(snapshot, way, &query, &self.key, scratch, buffer, bounds))
             }
             Accepted::Refuse(shape, rcode) => {
                 let query = shape.of(message);
-                let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
+                let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max, now };
                 Some(answer::refuse(snapshot, &query, rcode, buffer, bounds))
             }
             Accepted::Ignore => None,

@@ -7,7 +7,8 @@
 //! slot    | tag: low 8 bits of the hash | distance of the node from the shard's start, in 4 octets (24) |
 //! node    | key_len (8) | flags (8) | rrsets (8) | occluder (8) | key | cased key? | pad | rrset | rrset ...
 //! rrset   | type (16) | records (16) | octets_len (16) | extras_len (16) | octets | extras | pad
-//! extras  | pointers (16, count) | pointer (16, network order) ... | target | target ...      or nothing
+//! extras  | pointers (16, count) | pointer (16, network order) ... | target | target ... | deadline (64)?
+//!         or nothing
 //! target  | at (16) | key_len (8) | flags (8) | hash (64) | key |
 //! ```
 //!
@@ -15,15 +16,24 @@
 //! from home, slots are tried one by one up to the shard's longest probe, which sealing bounds. Names are
 //! always compared. The origin is stored once: keys are relative and lower-cased.
 //!
+//! The shards of a zone from a file lie in one arena. Those of a live zone are blocks of their own, so that one
+//! changes without the others ([`crate::zone::live`]); within a block all is as within a shard.
+//!
+//! A set may have a deadline, marked in `records`: its TTL in answers is at most what is left until then.
+//!
 //! Room for signed zones: a set that has a form with signatures will lie twice, the plain form first and the
 //! signed one after it, marked by the highest bit of `records` (no message holds so many); who wants signatures
 //! takes the second.
 
+use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::octets::le64_or_zero;
+use crate::base::time::Moment;
 use crate::os::memory::prefetch;
 use crate::wire::key::NameKey;
 use crate::wire::rtype::RecordType;
-use crate::wire::sealed::SealedRrset;
+use crate::wire::sealed::{RECORD_HEAD_OCTETS, SealedRrset};
+
+use crate::zone::live::directory::Directory;
 
 pub use crate::zone::draft::node_flags;
 
@@ -43,7 +53,16 @@ pub mod target_flags {
     pub const REQUIRED_GLUE: u8 = 1;
 }
 
-/// Where a node most likely lies, in units of four octets; no node lies at 0.
+/// The bit of `records` that marks a deadline at the end of the extras.
+pub(crate) const RECORDS_DEADLINE: u16 = 0x4000;
+/// The bits of `records` that count: no message holds so many.
+const RECORDS_COUNT: u16 = RECORDS_DEADLINE - 1;
+const _: () = assert!(MESSAGE_OCTETS_MAX / RECORD_HEAD_OCTETS <= RECORDS_COUNT as usize);
+/// Octets of a deadline.
+const DEADLINE_OCTETS: usize = 8;
+const _: () = assert!(DEADLINE_OCTETS < TARGET_HEAD, "a deadline must not look like a target");
+
+/// Where a node most likely lies among those of its hash's shard, in units of four octets; no node lies at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hint(u32);
 
@@ -69,10 +88,35 @@ impl ShardAt {
 
 /// The nodes of one zone.
 pub(crate) struct Store {
-    pub(crate) octets: Vec<u8>,
-    pub(crate) shards: Box<[ShardAt]>,
+    pub(crate) blocks: Blocks,
     /// Octets of the origin in wire form.
     pub(crate) origin_len: usize,
+}
+
+/// Where the shards lie.
+pub(crate) enum Blocks {
+    /// All in one run of octets.
+    Arena {
+        /// The shards.
+        octets: Vec<u8>,
+        /// Where each begins.
+        shards: Box<[ShardAt]>,
+    },
+    /// Each in its own, shared with other versions of the zone.
+    Apart(Directory),
+}
+
+impl Blocks {
+    /// The octets in which the shard of a hash lies, and where.
+    #[inline(always)]
+    fn shard(&self, hash: u64) -> (&[u8], ShardAt) {
+        match self {
+            Blocks::Arena { octets, shards } => {
+                (octets, shards.get(shard_of(hash, shards.len())).copied().unwrap_or(ShardAt::NONE))
+            }
+            Blocks::Apart(directory) => directory.shard(hash),
+        }
+    }
 }
 
 /// The shard of a hash among `shards`.
@@ -105,52 +149,44 @@ impl Store {
     /// The node of that hash whose key satisfies `is_it`.
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<Node<'_>> {
-        self.candidates(hash).map(|at| self.node_at(at as usize * 4)).find(|node| is_it(node.key()))
+        let (octets, shard) = self.blocks.shard(hash);
+        candidates(octets, shard, hash)
+            .map(|at| node_in(octets, at as usize * 4, self.origin_len))
+            .find(|node| is_it(node.key()))
     }
 
-    /// Where nodes of that hash's tag lie, in units of four octets, in the order of their slots.
-    #[inline(always)]
-    fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
-        let (words, _) = self.octets.as_chunks::<4>();
-        let shard = self.shards.get(shard_of(hash, self.shards.len())).copied().unwrap_or(ShardAt::NONE);
-        let mut slot_at = shard.at as usize + home_of(hash, shard.slots);
-        std::iter::from_fn(move || {
-            // An empty slot ends every search: the last of a shard is one.
-            loop {
-                let slot = u32::from_le_bytes(*words.get(slot_at)?);
-                if slot == 0 {
-                    return None;
-                }
-                slot_at += 1;
-                if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
-                    return Some(shard.at + (slot & DISTANCE_MASK));
-                }
-            }
-        })
+    /// Where the node of that hash lies whose key satisfies `is_it`.
+    pub(crate) fn hint_of(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Hint {
+        let (octets, shard) = self.blocks.shard(hash);
+        candidates(octets, shard, hash)
+            .find(|at| is_it(node_in(octets, *at as usize * 4, self.origin_len).key()))
+            .map_or(Hint::ABSENT, Hint)
     }
 
+    /// The node of a hash to which a hint leads.
     #[inline(always)]
-    pub(crate) fn node_at(&self, at: usize) -> Node<'_> {
-        let octets = self.octets.get(at..).unwrap_or_default();
-        let [key_len, flags, rrsets, occluder] =
-            octets.first_chunk::<NODE_HEAD>().copied().unwrap_or_default();
-        Node { octets, at, origin_len: self.origin_len, key_len, flags, rrsets, occluder }
+    pub(crate) fn node_at(&self, hash: u64, hint: Hint) -> Node<'_> {
+        let octets = match &self.blocks {
+            Blocks::Arena { octets, .. } => octets,
+            Blocks::Apart(directory) => directory.shard(hash).0,
+        };
+        node_in(octets, hint.0 as usize * 4, self.origin_len)
     }
 
     /// Has the processor fetch the slot that [`Store::find`] will look at first.
     #[inline(always)]
     pub(crate) fn prefetch_slot(&self, hash: u64) {
-        if let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) {
-            prefetch(&self.octets, (shard.at as usize + home_of(hash, shard.slots)) * 4);
-        }
+        let (octets, shard) = self.blocks.shard(hash);
+        prefetch(octets, (shard.at as usize + home_of(hash, shard.slots)) * 4);
     }
 
     /// The first node that may have that hash, judged by its tag alone, and has the processor fetch it.
     #[inline(always)]
     pub(crate) fn hint(&self, hash: u64) -> Hint {
-        let Some(at) = self.candidates(hash).next() else { return Hint::ABSENT };
-        prefetch(&self.octets, at as usize * 4);
-        prefetch(&self.octets, at as usize * 4 + 64);
+        let (octets, shard) = self.blocks.shard(hash);
+        let Some(at) = candidates(octets, shard, hash).next() else { return Hint::ABSENT };
+        prefetch(octets, at as usize * 4);
+        prefetch(octets, at as usize * 4 + 64);
         Hint(at)
     }
 
@@ -160,7 +196,7 @@ impl Store {
         if hint == Hint::ABSENT {
             return None;
         }
-        let node = self.node_at(hint.0 as usize * 4);
+        let node = self.node_at(name.full_hash(), hint);
         if usize::from(node.key_len) == key_len
             && let Some(true) = name.begins_as(node.octets.get(NODE_HEAD..)?, key_len)
         {
@@ -172,18 +208,63 @@ impl Store {
 
     /// All nodes, in no order that means anything.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
-        let (words, _) = self.octets.as_chunks::<4>();
-        self.shards.iter().flat_map(move |shard| {
+        let (arena, apart) = match &self.blocks {
+            Blocks::Arena { octets, shards } => (Some((octets, shards)), None),
+            Blocks::Apart(directory) => (None, Some(directory)),
+        };
+        let in_arena = arena
+            .into_iter()
+            .flat_map(|(octets, shards)| shards.iter().map(move |shard| (octets.as_slice(), *shard)));
+        let blocks = apart.into_iter().flat_map(|directory| directory.blocks().map(|block| block.shard()));
+        let origin_len = self.origin_len;
+        in_arena.chain(blocks).flat_map(move |(octets, shard)| {
             let start = shard.at as usize;
+            let (words, _) = octets.as_chunks::<4>();
             let slots = words.get(start..start + usize::from(shard.slots) + usize::from(shard.probe_max));
             slots
                 .unwrap_or_default()
                 .iter()
                 .map(|slot| u32::from_le_bytes(*slot))
                 .filter(|slot| *slot != 0)
-                .map(move |slot| self.node_at((start + (slot & DISTANCE_MASK) as usize) * 4))
+                .map(move |slot| node_in(octets, (start + (slot & DISTANCE_MASK) as usize) * 4, origin_len))
         })
     }
+
+    /// Octets that the nodes take.
+    pub(crate) fn octets(&self) -> usize {
+        match &self.blocks {
+            Blocks::Arena { octets, .. } => octets.len(),
+            Blocks::Apart(directory) => directory.blocks().map(|block| block.octets().len()).sum(),
+        }
+    }
+}
+
+/// Where nodes of that hash's tag lie, in units of four octets, in the order of their slots.
+#[inline(always)]
+pub(crate) fn candidates(octets: &[u8], shard: ShardAt, hash: u64) -> impl Iterator<Item = u32> {
+    let (words, _) = octets.as_chunks::<4>();
+    let mut slot_at = shard.at as usize + home_of(hash, shard.slots);
+    std::iter::from_fn(move || {
+        // An empty slot ends every search: the last of a shard is one.
+        loop {
+            let slot = u32::from_le_bytes(*words.get(slot_at)?);
+            if slot == 0 {
+                return None;
+            }
+            slot_at += 1;
+            if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
+                return Some(shard.at + (slot & DISTANCE_MASK));
+            }
+        }
+    })
+}
+
+/// The node that begins at `at`.
+#[inline(always)]
+pub(crate) fn node_in(octets: &[u8], at: usize, origin_len: usize) -> Node<'_> {
+    let octets = octets.get(at..).unwrap_or_default();
+    let [key_len, flags, rrsets, occluder] = octets.first_chunk::<NODE_HEAD>().copied().unwrap_or_default();
+    Node { octets, origin_len, key_len, flags, rrsets, occluder }
 }
 
 /// The bits of a slot that hold a distance.
@@ -193,7 +274,6 @@ const DISTANCE_MASK: u32 = (1 << SLOT_DISTANCE_BITS) - 1;
 #[derive(Clone, Copy)]
 pub struct Node<'z> {
     octets: &'z [u8],
-    at: usize,
     origin_len: usize,
     key_len: u8,
     flags: u8,
@@ -205,7 +285,7 @@ impl<'z> Node<'z> {
     /// What tells two nodes of a zone apart.
     #[inline]
     pub fn id(&self) -> usize {
-        self.at
+        self.octets.as_ptr() as usize
     }
 
     /// The lower-cased name relative to the apex, without a final zero octet; empty for the apex.
@@ -275,6 +355,15 @@ impl<'z> Node<'z> {
         None
     }
 
+    /// The octets of the node, as far as this module knows them, and what follows.
+    pub(crate) fn split(&self) -> (&'z [u8], &'z [u8]) {
+        let mut at = self.rrsets_at();
+        for _ in 0..self.rrsets {
+            at = self.rrset_at(at).next;
+        }
+        self.octets.split_at_checked(at).unwrap_or_default()
+    }
+
     #[inline(always)]
     fn rrsets_at(&self) -> usize {
         aligned(NODE_HEAD + (usize::from(self.key_len) << u32::from(self.has(node_flags::CASED))))
@@ -320,6 +409,21 @@ impl<'z> Rrset<'z> {
         matches!(self.rtype, RecordType::NS | RecordType::MX | RecordType::SRV | RecordType::CNAME)
     }
 
+    /// True if its TTL in answers depends on the time.
+    #[inline(always)]
+    pub fn has_deadline(&self) -> bool {
+        self.records & RECORDS_DEADLINE != 0
+    }
+
+    /// When its TTL will have run out, whatever it is; [`Moment::NEVER`] for most.
+    #[inline(always)]
+    pub fn deadline(&self) -> Moment {
+        match self.octets.last_chunk::<DEADLINE_OCTETS>() {
+            Some(micros) if self.has_deadline() => Moment::from_micros(u64::from_le_bytes(*micros)),
+            _ => Moment::NEVER,
+        }
+    }
+
     /// What goes into a message.
     #[inline(always)]
     pub fn sealed(&self) -> SealedRrset<'z> {
@@ -330,7 +434,13 @@ impl<'z> Rrset<'z> {
                 rest.get(..2 * usize::from(u16::from_le_bytes(*count))).unwrap_or_default()
             }
         };
-        SealedRrset { records: self.records, octets, pointers, owner_len: self.owner_len }
+        SealedRrset {
+            records: self.records & RECORDS_COUNT,
+            octets,
+            pointers,
+            owner_len: self.owner_len,
+            deadline: self.deadline(),
+        }
     }
 
     /// The names of this zone that the set leads to, in the order of its records.
