@@ -13,6 +13,7 @@
 mod additional;
 mod chaos;
 mod chase;
+mod short;
 
 use crate::base::time::Moment;
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
@@ -21,9 +22,10 @@ use crate::wire::message::Rcode;
 use crate::wire::query::{Query, Shape};
 use crate::wire::reply::Reply;
 use crate::wire::rtype::{Class, RecordType};
-use crate::wire::short;
 use crate::zone::Zone;
 use crate::zone::store::Hint;
+
+pub use short::answer_short;
 
 /// What a worker keeps from answer to answer, so that answering allocates nothing.
 #[derive(Default)]
@@ -141,27 +143,6 @@ fn zone_for_ds(snapshot: &Snapshot, key: &NameKey) -> Option<ZoneNumber> {
         Some(above) if at_apex => snapshot.find_at(key, above).or(Some(nearest)),
         _ => Some(nearest),
     }
-}
-
-/// Answers an ordinary query over UDP (see [`short`]) if it gets an ordinary answer: the name exists, and one
-/// set that leads nowhere else says it all. Most do.
-#[inline(always)]
-pub fn answer_short(
-    snapshot: &Snapshot,
-    (route, hint): (Route, Hint),
-    (window, shape): (&[u8; short::WINDOW], &Shape),
-    key: &NameKey,
-    buffer: &mut [u8],
-    udp_payload_max: u16,
-) -> Option<Outcome> {
-    let Route::Zone(number) = route else { return None };
-    let entry = snapshot.entry(number)?;
-    let rrset = entry.zone()?.authoritative(hint, key)?.rrset(shape.qtype())?;
-    if rrset.has_targets() || rrset.has_deadline() {
-        return None;
-    }
-    let len = short::answer(buffer, window, shape, &rrset.sealed(), udp_payload_max)?;
-    Some(Outcome { verdict: Verdict::Reply(len), rcode: Rcode::NoError, zone: Some(entry.metrics()) })
 }
 
 /// Answers a query into `buffer`. `key` and `route` are as for and from [`route`], `hint` is the route's.

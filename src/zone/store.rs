@@ -372,15 +372,15 @@ impl<'z> Node<'z> {
     #[inline(always)]
     fn rrset_at(&self, at: usize) -> Rrset<'z> {
         let head = le64_or_zero(self.octets, at);
-        let octets_len = (head >> 32 & 0xffff) as usize;
-        let end = at + RRSET_HEAD + octets_len + (head >> 48) as usize;
+        let (octets_len, extras_len) = ((head >> 32 & 0xffff) as usize, (head >> 48) as usize);
         Rrset {
             rtype: RecordType(head as u16),
             records: (head >> 16) as u16,
             octets_len,
-            octets: self.octets.get(at + RRSET_HEAD..end).unwrap_or_default(),
+            extras_len,
+            run: self.octets.get(at + RRSET_HEAD..).unwrap_or_default(),
             owner_len: self.name_len(),
-            next: aligned(end),
+            next: aligned(at + RRSET_HEAD + octets_len + extras_len),
         }
     }
 }
@@ -390,9 +390,10 @@ impl<'z> Node<'z> {
 pub struct Rrset<'z> {
     rtype: RecordType,
     records: u16,
-    /// Of `octets`, those that are records; extras follow.
     octets_len: usize,
-    octets: &'z [u8],
+    extras_len: usize,
+    /// The records, then the extras, then whatever follows.
+    run: &'z [u8],
     owner_len: usize,
     next: usize,
 }
@@ -418,7 +419,7 @@ impl<'z> Rrset<'z> {
     /// When its TTL will have run out, whatever it is; [`Moment::NEVER`] for most.
     #[inline(always)]
     pub fn deadline(&self) -> Moment {
-        match self.octets.last_chunk::<DEADLINE_OCTETS>() {
+        match self.extras().last_chunk::<DEADLINE_OCTETS>() {
             Some(micros) if self.has_deadline() => Moment::from_micros(u64::from_le_bytes(*micros)),
             _ => Moment::NEVER,
         }
@@ -427,26 +428,56 @@ impl<'z> Rrset<'z> {
     /// What goes into a message.
     #[inline(always)]
     pub fn sealed(&self) -> SealedRrset<'z> {
-        let (octets, extras) = self.octets.split_at_checked(self.octets_len).unwrap_or_default();
-        let pointers = match extras.split_first_chunk::<2>() {
-            None => &[],
-            Some((count, rest)) => {
-                rest.get(..2 * usize::from(u16::from_le_bytes(*count))).unwrap_or_default()
-            }
-        };
+        let octets = self.run.get(..self.octets_len).unwrap_or_default();
         SealedRrset {
-            records: self.records & RECORDS_COUNT,
+            records: self.records(),
             octets,
-            pointers,
+            pointers: self.pointers(),
             owner_len: self.owner_len,
             deadline: self.deadline(),
         }
     }
 
+    /// How many records there are.
+    #[inline(always)]
+    pub fn records(&self) -> u16 {
+        self.records & RECORDS_COUNT
+    }
+
+    /// Octets that begin with the sealed records and go on with anything, and how many of them are records.
+    #[inline(always)]
+    pub fn run(&self) -> (&'z [u8], usize) {
+        (self.run, self.octets_len)
+    }
+
+    /// Octets of the owner's absolute name in wire form.
+    #[inline(always)]
+    pub fn owner_len(&self) -> usize {
+        self.owner_len
+    }
+
+    /// What stands behind the records.
+    #[inline(always)]
+    fn extras(&self) -> &'z [u8] {
+        self.run.get(self.octets_len..self.octets_len + self.extras_len).unwrap_or_default()
+    }
+
+    /// The pointers to shift: see [`SealedRrset::pointers`].
+    #[inline(always)]
+    pub fn pointers(&self) -> &'z [u8] {
+        let pointers = match self.extras().split_first_chunk::<2>() {
+            None => &[][..],
+            Some((count, rest)) => {
+                rest.get(..2 * usize::from(u16::from_le_bytes(*count))).unwrap_or_default()
+            }
+        };
+        pointers
+    }
+
     /// The names of this zone that the set leads to, in the order of its records.
     #[inline]
     pub fn targets(&self) -> impl Iterator<Item = Target<'z>> + use<'z> {
-        let extras = self.octets.get(self.octets_len..).unwrap_or_default();
+        let extras = self.extras();
         let mut at = if extras.is_empty() { 0 } else { 2 + 2 * le16(extras, 0) };
         std::iter::from_fn(move || {
             let head = extras.get(at..at + TARGET_HEAD)?;

@@ -78,6 +78,12 @@ impl Zone {
         Zone { is_walked: true, ..self }
     }
 
+    /// True if only [`Zone::place`] tells whether a name lies below a cut or a DNAME: its node does not.
+    #[inline(always)]
+    pub fn is_walked(&self) -> bool {
+        self.is_walked
+    }
+
     /// The apex's name in its loaded case.
     pub fn origin(&self) -> &Name {
         &self.origin
@@ -157,17 +163,22 @@ impl Zone {
         self.locate_from(self.hint(name.full_hash()), name)
     }
 
-    /// The node of a hashed name, if it exists and no cut or DNAME stands at or above it.
-    #[inline(always)]
-    pub fn authoritative(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
-        let node = self.store.find_from(hint, name, name.wire_len().checked_sub(self.store.origin_len)?)?;
-        (!node.has(node_flags::OCCLUDED | node_flags::CUT) && !self.is_walked).then_some(node)
-    }
-
     /// As [`Zone::locate`], with the hint for the whole name already there.
     #[inline(always)]
     pub fn locate_from(&self, hint: Hint, name: &NameKey) -> Place<'_> {
-        match self.store.find_from(hint, name, name.wire_len().saturating_sub(self.store.origin_len)) {
+        self.place(self.node(hint, name), name)
+    }
+
+    /// The node of a hashed name, wherever it stands, with the hint for it.
+    #[inline(always)]
+    pub fn node(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
+        self.store.find_from(hint, name, name.wire_len().saturating_sub(self.store.origin_len))
+    }
+
+    /// Where a hashed name leads of which [`Zone::node`] is known.
+    #[inline(always)]
+    pub fn place<'z>(&'z self, node: Option<Node<'z>>, name: &NameKey) -> Place<'z> {
+        match node {
             Some(node) if self.is_walked => self.walk(node, name),
             Some(node) if !node.has(node_flags::OCCLUDED) => Place::Node(node),
             Some(node) => self.occluder(name, self.origin_labels + node.occluder_depth()),
