@@ -22,7 +22,8 @@ const OWNERS: u32 = 1_000;
 fn put(number: u32, address: u32) -> Delta {
     Delta::PutRecords {
         source: Source::Owner(OwnerId(u64::from(number % OWNERS))),
-        name: Name::parse(&format!("task-{number}.svc{}.hive.internal.", number % 5_000)).unwrap_or(Name::ROOT),
+        name: Name::parse(&format!("task-{number}.svc{}.hive.internal.", number % 5_000))
+            .unwrap_or(Name::ROOT),
         rtype: RecordType::A,
         ttl: 5,
         rdatas: vec![Box::from(address.to_be_bytes())],
@@ -31,9 +32,11 @@ fn put(number: u32, address: u32) -> Delta {
 
 fn opened() -> State {
     let origin = Name::parse("hive.internal.").unwrap_or(Name::ROOT);
-    let (ttl, negative_ttl, lease) = (Duration::from_secs(5), Duration::from_secs(2), Duration::from_secs(60));
+    let (ttl, negative_ttl, lease) =
+        (Duration::from_secs(5), Duration::from_secs(2), Duration::from_secs(60));
     let mut state = State::new(HashSeed::new(*b"a seed for bench"), 16);
-    state.apply(Delta::OpenServices(Terms { primary: origin.clone(), origin, ttl, negative_ttl, lease }));
+    let terms = Terms { primary: origin.clone(), origin, ttl, negative_ttl, lease };
+    state.apply(Delta::OpenServices(Box::new(terms)));
     state.apply(Delta::Synced(true));
     for owner in 0..OWNERS {
         state.apply(Delta::Lease { owner: OwnerId(owner.into()), lease: Lease::Full });

@@ -117,9 +117,10 @@ fn no_verdict_allocates() {
 fn live_desk() -> Desk {
     let name = |text: &str| Name::parse(text).expect("a name");
     let mut state = State::new(support::desk::seed(), 16);
-    let (ttl, negative_ttl, lease) = (Duration::from_secs(5), Duration::from_secs(2), Duration::from_secs(60));
+    let (ttl, negative_ttl, lease) =
+        (Duration::from_secs(5), Duration::from_secs(2), Duration::from_secs(60));
     let terms = Terms { origin: name("z."), primary: name("z."), ttl, negative_ttl, lease };
-    state.apply(Delta::OpenServices(terms));
+    state.apply(Delta::OpenServices(Box::new(terms)));
     state.apply(Delta::Synced(true));
     let counting = Lease::Counting { spent: Duration::ZERO, at: Moment::START, restarting: false };
     for (owner, lease) in [(1, Lease::Full), (2, counting)] {

@@ -40,7 +40,7 @@ pub enum Delta {
         identity: String,
     },
     /// There is a domain of service names, or its terms changed. Under another origin it begins without records.
-    OpenServices(Terms),
+    OpenServices(Box<Terms>),
     /// There is none any more.
     CloseServices,
     /// What a source says of a name and a type is this, whatever it said before.

@@ -66,9 +66,9 @@ impl State {
             Delta::OpenServices(terms) => {
                 self.slot(&terms.origin);
                 match &mut self.services {
-                    Some(services) if services.terms().origin == terms.origin => services.set_terms(terms),
+                    Some(services) if services.terms().origin == terms.origin => services.set_terms(*terms),
                     _ => {
-                        let mut services = Services::new(terms, self.seed);
+                        let mut services = Services::new(*terms, self.seed);
                         services.expire(self.now);
                         self.services = Some(Box::new(services));
                     }

@@ -236,13 +236,8 @@ fn opened() -> State {
     let mut state = State::new(seed(), 16);
     let origin = Name::from_wire(ORIGIN).expect("a name");
     let (ttl, negative_ttl) = (Duration::from_secs(5), Duration::from_secs(2));
-    state.apply(Delta::OpenServices(Terms {
-        primary: origin.clone(),
-        origin,
-        ttl,
-        negative_ttl,
-        lease: LEASE,
-    }));
+    let terms = Terms { primary: origin.clone(), origin, ttl, negative_ttl, lease: LEASE };
+    state.apply(Delta::OpenServices(Box::new(terms)));
     state.apply(Delta::Synced(true));
     state
 }
@@ -318,4 +313,34 @@ proptest! {
         expected.sort();
         prop_assert_eq!(said, expected);
     }
+}
+
+#[test]
+fn a_change_touches_its_own_block_and_the_apex_only() {
+    const NAMES: u32 = 5_000;
+    // Blocks hold at most so many nodes.
+    const BLOCK_NODES_MAX: usize = 128;
+    let mut state = opened();
+    let put = |number: u32, last: u8| Delta::PutRecords {
+        source: Source::Cluster,
+        name: Name::parse(&format!("n{number}.z.")).expect("a name"),
+        rtype: RecordType(A),
+        ttl: 60,
+        rdatas: vec![Box::from([192, 0, 2, last])],
+    };
+    (0..NAMES).for_each(|number| state.apply(put(number, 1)));
+    let before = state.snapshot(Moment::START);
+    state.apply(put(77, 1));
+    let same = state.snapshot(Moment::START);
+    state.apply(put(77, 2));
+    let after = state.snapshot(Moment::START);
+    // Both versions live, so nodes at one address are one.
+    let nodes = |snapshot: &hivedns::catalog::snapshot::Snapshot| -> BTreeSet<usize> {
+        snapshot.entries()[0].zone().expect("served").nodes().map(|node| node.id()).collect()
+    };
+    let [before, same, after] = [&before, &same, &after].map(nodes);
+    assert_eq!(before.len(), NAMES as usize + 1);
+    assert_eq!(before, same, "what was said before is no change");
+    let touched = after.difference(&before).count();
+    assert!((1..=2 * BLOCK_NODES_MAX).contains(&touched), "{touched} nodes were written anew");
 }

@@ -78,12 +78,6 @@ impl Block {
         (hash & !(span - 1)).checked_add(span)
     }
 
-    /// True if both are one.
-    #[cfg(test)]
-    pub(crate) fn is(&self, other: &Block) -> bool {
-        Arc::ptr_eq(&self.octets, &other.octets)
-    }
-
     /// All nodes, ghosts last.
     pub(crate) fn lying(&self, origin_len: usize) -> impl Iterator<Item = Lying<'_>> {
         let start = 4 * (usize::from(self.slots) + usize::from(self.probe_max) + 1);

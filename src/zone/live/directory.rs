@@ -98,10 +98,4 @@ impl Directory {
             Some(block)
         })
     }
-
-    /// How many blocks differ from those of another version, if the blocks are the same in number.
-    #[cfg(test)]
-    pub(crate) fn differing(&self, other: &Directory) -> usize {
-        self.blocks().zip(other.blocks()).filter(|(a, b)| !a.is(b)).count()
-    }
 }
