@@ -242,12 +242,11 @@ fn opened() -> State {
     state
 }
 
+/// A query and the reply to it.
+type Exchange = (Vec<u8>, Vec<u8>);
+
 /// The replies to the questions, held against the twin's; for asking again.
-fn check(
-    desk: &mut Desk,
-    twin: &Twin,
-    questions: &[(Wire, u16)],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TestCaseError> {
+fn check(desk: &mut Desk, twin: &Twin, questions: &[(Wire, u16)]) -> Result<Vec<Exchange>, TestCaseError> {
     let query = |name: &[u8], qtype| message::query(7, 0, name, qtype, 1, None);
     let reply = desk.answer(&query(ORIGIN, SOA)).expect("an answer");
     let soa = message::decode(reply).map_err(TestCaseError::fail)?.sections[0][0].clone();
@@ -279,7 +278,7 @@ proptest! {
         later in 0..20u64,
     ) {
         let (mut state, mut twin) = (opened(), Twin::default());
-        let mut kept: Vec<(Desk, Vec<(Vec<u8>, Vec<u8>)>)> = Vec::new();
+        let mut kept: Vec<(Desk, Vec<Exchange>)> = Vec::new();
         for step in steps.iter().chain([&Step::Publish]) {
             if let Some(delta) = take(step, &mut twin) {
                 state.apply(delta);
