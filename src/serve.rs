@@ -6,8 +6,8 @@ use crate::base::limits;
 use crate::base::metrics::ZONE_SLOTS;
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
-use crate::control::status::Status;
 use crate::control::cluster::{self, Cluster, Lots, Ports, Remembered, Resolver};
+use crate::control::status::Status;
 use crate::control::{self, Control, Event, Mailbox};
 use crate::keeper::opening::{self, Opened, Opening};
 use crate::keeper::{Keeper, Told};
@@ -118,7 +118,9 @@ impl Server {
         listen_to_signals(mailbox.clone()).map_err(|error| failed("listen to signals", error))?;
         let resolver = match self.config.gossip.join.is_empty() || self.gossip.is_none() {
             true => None,
-            false => Some(start_resolver(mailbox.clone()).map_err(|error| failed("start the resolver", error))?),
+            false => {
+                Some(start_resolver(mailbox.clone()).map_err(|error| failed("start the resolver", error))?)
+            }
         };
 
         let now = clock::moment(clock::now());

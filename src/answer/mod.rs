@@ -15,6 +15,7 @@ mod chaos;
 mod chase;
 mod short;
 
+use crate::base::time::Moment;
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
@@ -35,13 +36,15 @@ pub struct Scratch {
     additional: additional::Added,
 }
 
-/// How large an answer may be and what it says of the server.
+/// How large an answer may be, what it says of the server, and when it is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Octets of the whole answer.
     pub limit: usize,
     /// Octets of UDP payload this server takes, as its OPT says.
     pub udp_payload_max: u16,
+    /// When: TTLs of records that will end soon are counted from here.
+    pub now: Moment,
 }
 
 /// What became of a query.
@@ -206,7 +209,7 @@ pub fn answer(
     buffer: &mut [u8],
     bounds: Bounds,
 ) -> Outcome {
-    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     let mut zone = None;
     let rcode = match route {
         Route::Zone(number) => {

@@ -12,7 +12,8 @@ impl Control {
     /// Obeys or refuses, now or later; true if the state changed.
     pub(super) fn obey(&mut self, request: Request, answer: Answer) -> bool {
         let verb = request.verb();
-        let malformed = |error: &dyn std::fmt::Display| Refused::new(RefusedKind::Malformed, error.to_string());
+        let malformed =
+            |error: &dyn std::fmt::Display| Refused::new(RefusedKind::Malformed, error.to_string());
         let outcome = match request {
             Request::Reload {} => return self.reload_for(answer),
             Request::Set { name, ttl, rtype, rdata } => {

@@ -44,9 +44,12 @@ impl Control {
 
     /// A member by its name or id.
     fn member(&self, node: &str) -> Result<(NodeId, String), Refused> {
-        let mut found = self.cluster.gossip.membership().members().filter(|member| {
-            member.told.id().to_string() == node || *member.told.info.name == *node
-        });
+        let mut found = self
+            .cluster
+            .gossip
+            .membership()
+            .members()
+            .filter(|member| member.told.id().to_string() == node || *member.told.info.name == *node);
         match (found.next(), found.next()) {
             (Some(member), None) => Ok((member.told.id(), member.told.info.name.to_string())),
             (Some(_), Some(_)) => {

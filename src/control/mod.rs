@@ -164,7 +164,7 @@ impl Control {
                 tracing::error!(%error, "waiting for events failed");
             }
             let now = clock::moment(clock::now());
-            for event in events.iter().filter(|event| self.cluster.is_own(event.token())) {
+            for event in events.iter() {
                 self.cluster.ready(now, event);
             }
             while let Ok(event) = mailbox.try_recv() {
@@ -358,7 +358,7 @@ impl Control {
             let patience = self.cluster.next_wake().min(until).since(now);
             let _ = self.poll.poll(&mut events, Some(patience));
             let now = clock::moment(clock::now());
-            for event in events.iter().filter(|event| self.cluster.is_own(event.token())) {
+            for event in events.iter() {
                 self.cluster.ready(now, event);
             }
         }

@@ -4,7 +4,9 @@ use crate::base::time::Moment;
 use crate::catalog::lease::{Lease, Source};
 use crate::catalog::records::{RecordView, Records};
 use crate::control::Control;
-use crate::control::document::{RecordDocument, RecordsDocument, RemovedDocument, SetDocument, UnsetDocument};
+use crate::control::document::{
+    RecordDocument, RecordsDocument, RemovedDocument, SetDocument, UnsetDocument,
+};
 use crate::control::request::{Answer, RECORDS_MAX, Refused, RefusedKind, Reply};
 use crate::discovery::cluster::{self, Removal, Rrset};
 use crate::os::clock;
@@ -127,7 +129,10 @@ impl Control {
             let mut all = membership.tellings().chain(std::iter::once(membership.own()));
             let found = all.find(|told| *told.info.name == *owner || told.id().to_string() == owner);
             found.map(|told| told.id().0).ok_or_else(|| {
-                Refused::new(RefusedKind::NotFound, format!("there is no member {owner}: `members` shows them"))
+                Refused::new(
+                    RefusedKind::NotFound,
+                    format!("there is no member {owner}: `members` shows them"),
+                )
             })
         });
         Ok(Wanted {
@@ -169,12 +174,7 @@ fn document(
     RecordsDocument { records, next: (end < total).then(|| end.to_string()) }
 }
 
-fn row(
-    record: &RecordView,
-    names: &BTreeMap<u64, String>,
-    lease: Duration,
-    now: Moment,
-) -> RecordDocument {
+fn row(record: &RecordView, names: &BTreeMap<u64, String>, lease: Duration, now: Moment) -> RecordDocument {
     let span = lease.max(Duration::from_secs(record.ttl.into()));
     let (word, left) = match (record.source, record.lease) {
         (Source::Cluster, _) => ("none", None),
@@ -189,7 +189,8 @@ fn row(
         Source::Cluster => None,
         Source::Owner(id) => Some(id.0),
     };
-    let ttl = left.map_or(record.ttl, |left| record.ttl.min(u32::try_from(left.as_secs()).unwrap_or(u32::MAX)));
+    let ttl =
+        left.map_or(record.ttl, |left| record.ttl.min(u32::try_from(left.as_secs()).unwrap_or(u32::MAX)));
     RecordDocument {
         name: record.name.to_string(),
         rtype: record.rtype.to_string(),

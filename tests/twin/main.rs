@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 mod chance;
+mod live;
 mod naive;
 #[path = "../oracle/mod.rs"]
 mod oracle;

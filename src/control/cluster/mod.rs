@@ -180,16 +180,12 @@ impl Cluster {
     /// When [`Cluster::turn`] is due without anything having happened on the sockets.
     pub fn next_wake(&self) -> Moment {
         let resolve = self.resolver.as_ref().map_or(Moment::NEVER, Resolver::next);
-        let unkept = if self.unkept.is_empty() { Moment::NEVER } else { self.keep_peers_at.before(KEEP_PEERS_EVERY) };
+        let unkept =
+            if self.unkept.is_empty() { Moment::NEVER } else { self.keep_peers_at.before(KEEP_PEERS_EVERY) };
         self.wake_at.min(resolve).min(self.keep_peers_at).min(unkept)
     }
 
-    /// True if that token is a socket of the cluster's.
-    pub fn is_own(&self, token: mio::Token) -> bool {
-        self.transport.is_own(token)
-    }
-
-    /// Something happened on a socket.
+    /// Something happened on a socket; if it is none of the cluster's, nothing follows.
     pub fn ready(&mut self, now: Moment, event: &mio::event::Event) {
         self.transport.note(event, &mut self.gossip, now);
     }
@@ -257,7 +253,9 @@ impl Cluster {
             Event::Synced { alone } => {
                 self.alone = alone;
                 if alone {
-                    tracing::error!("no address of gossip.join answers: this node serves what it knows alone");
+                    tracing::error!(
+                        "no address of gossip.join answers: this node serves what it knows alone"
+                    );
                 } else {
                     tracing::info!("the cluster's records are known");
                 }

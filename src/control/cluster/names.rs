@@ -94,7 +94,10 @@ impl Names {
         let sets = match log.get(node::KEY).map(Entry::decode) {
             Some(Ok(entry)) => entry.records(),
             Some(Err(poison)) => {
-                self.foul(&owner.0.to_be_bytes(), &format!("node {owner} publishes an entry that {poison:?}"));
+                self.foul(
+                    &owner.0.to_be_bytes(),
+                    &format!("node {owner} publishes an entry that {poison:?}"),
+                );
                 Vec::new()
             }
             None => Vec::new(),

@@ -115,10 +115,6 @@ impl Transport {
         self.open.is_some()
     }
 
-    pub(super) fn is_own(&self, token: Token) -> bool {
-        token == UDP || token == LISTENER || token.0 >= STREAMS
-    }
-
     /// True if a turn ended before the sockets were dry.
     pub(super) fn has_more(&self) -> bool {
         let streams = self.streams.values().any(|stream| stream.readable && stream.connected);

@@ -419,6 +419,26 @@ fn nodes_that_start_together_do_not_wait_for_each_other_for_ever() {
 }
 
 #[test]
+fn who_was_found_before_it_found_anybody_is_told_everything_too() {
+    // Its names are not resolved yet; the other pings it because it knows it from before.
+    let mut late = Net::new(12, 1, false);
+    late.seats.push(Seat { gossip: None, token: 0, events: Vec::new(), streams: BTreeMap::new() });
+    late.side.push(0);
+    let info = NodeInfo { id: NodeId(5), boot: 5, name: "n1".into(), address: address(1) };
+    let start = Start { info, generation: Generation(1), ring: Ring::default(), secret: [1; 32], seed: 3 };
+    let mut gossip = Gossip::new(late.now, &settings(), start);
+    gossip.ready(late.now);
+    late.seats[1].gossip = Some(gossip);
+    late.drain(1);
+    late.with(0, |gossip, now| gossip.join(now, &[address(1)], true));
+    late.run(Duration::from_secs(2));
+    assert_eq!(late.gossip(1).membership().alive(), 1);
+    late.with(1, |gossip, now| gossip.join(now, &[address(0)], true));
+    late.run(Duration::from_secs(2));
+    assert!(late.gossip(1).is_synced());
+}
+
+#[test]
 fn who_hears_nobody_serves_alone_after_thirty_seconds() {
     let mut net = Net::new(9, 2, false);
     net.kill(0);
