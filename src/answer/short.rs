@@ -13,8 +13,7 @@
 //! a DNAME is about, a TTL runs out, ANY is asked, an alias leads back or to what does not exist. What is answered here is octet
 //! for octet what the general way answers; `tests/twin` holds one against the other.
 
-use crate::answer::{Outcome, Route, Verdict};
-use crate::catalog::snapshot::Snapshot;
+use crate::answer::{Outcome, Verdict, Way};
 use crate::wire::key::NameKey;
 use crate::wire::message::{AA, Rcode};
 use crate::wire::query::Shape;
@@ -32,37 +31,36 @@ const HOSTS_MAX: usize = 4;
 /// What was written: the AA bit or 0, and the code.
 type Told = (u16, Rcode);
 
-/// Answers an ordinary query over UDP if it gets an ordinary answer. `hint` is the route's, `key` the name asked
-/// for; `buffer` may have been written to where there is no answer.
+/// Answers an ordinary query over UDP if it gets an ordinary answer. `way` has been sought for `key`, the name
+/// asked for; `buffer` may have been written to where there is no answer.
 #[inline(always)]
 pub fn answer_short(
-    snapshot: &Snapshot,
-    (route, hint): (Route, Hint),
+    way: &Way<'_>,
     (window, shape): (&[u8; WINDOW], &Shape),
     key: &NameKey,
     buffer: &mut [u8],
     udp_payload_max: u16,
 ) -> Option<Outcome> {
-    let Route::Zone(number) = route else { return None };
-    let entry = snapshot.entry(number)?;
-    let zone = entry.zone().filter(|zone| !zone.is_walked())?;
-    let found = zone.node(hint, key);
-    let (len, rcode) = match own_set(found, shape.qtype()) {
+    let Way { entry, zone, hint, .. } = *way;
+    // Where a name leads is not told by its node alone.
+    if zone.is_walked() {
+        return None;
+    }
+    let (len, rcode) = match own_set(zone, hint, key, shape.qtype()) {
         Some(rrset) => {
             let mut sheet = Sheet::begin(buffer, window, shape)?;
             put(&mut sheet, Section::Answer, &rrset)?;
             (sheet.finish(shape, AA, Rcode::NoError, udp_payload_max)?, Rcode::NoError)
         }
-        None => other(zone, found, key, (window, shape), buffer, udp_payload_max)?,
+        None => other(way, key, (window, shape), buffer, udp_payload_max)?,
     };
     Some(Outcome { verdict: Verdict::Reply(len), rcode, zone: Some(entry.metrics()) })
 }
 
-/// The set asked for, if it is the name's own and says it all.
+/// The set asked for, if it is the name's own and says it all, and the hint leads right to it.
 #[inline(always)]
-fn own_set(found: Option<Node<'_>>, qtype: RecordType) -> Option<Rrset<'_>> {
-    let node = found.filter(|node| !node.has(node_flags::OCCLUDED | node_flags::CUT))?;
-    node.rrset(qtype).filter(|rrset| !rrset.has_targets())
+fn own_set<'z>(zone: &'z Zone, hint: Hint, key: &NameKey, qtype: RecordType) -> Option<Rrset<'z>> {
+    zone.node_at_hint(hint, key)?.rrset(qtype).filter(|rrset| !rrset.has_targets())
 }
 
 #[inline(always)]
@@ -78,27 +76,20 @@ fn put(sheet: &mut Sheet<'_>, section: Section, rrset: &Rrset<'_>) -> Option<usi
 /// All but a set of the name's own that leads nowhere else: the octets of the answer and its code.
 #[inline(never)]
 fn other(
-    zone: &Zone,
-    found: Option<Node<'_>>,
+    way: &Way<'_>,
     key: &NameKey,
     (window, shape): (&[u8; WINDOW], &Shape),
     buffer: &mut [u8],
     udp_payload_max: u16,
 ) -> Option<(usize, Rcode)> {
     let mut sheet = Sheet::begin(buffer, window, shape)?;
-    let (aa, rcode) = tell(zone, found, key, shape.qtype(), &mut sheet)?;
+    let (aa, rcode) = tell(way.zone, way.hint, key, shape.qtype(), &mut sheet)?;
     Some((sheet.finish(shape, aa, rcode, udp_payload_max)?, rcode))
 }
 
 #[inline(always)]
-fn tell(
-    zone: &Zone,
-    found: Option<Node<'_>>,
-    key: &NameKey,
-    qtype: RecordType,
-    sheet: &mut Sheet<'_>,
-) -> Option<Told> {
-    let node = match zone.place(found, key) {
+fn tell(zone: &Zone, hint: Hint, key: &NameKey, qtype: RecordType, sheet: &mut Sheet<'_>) -> Option<Told> {
+    let node = match zone.locate_from(hint, key) {
         Place::Node(node) if node.has(node_flags::CUT) => {
             return if qtype == RecordType::DS { None } else { refer(zone, node, sheet) };
         }
@@ -128,7 +119,7 @@ fn tell(
 #[inline]
 fn absent(zone: &Zone, rcode: Rcode, sheet: &mut Sheet<'_>) -> Option<Told> {
     let soa = zone.negative_soa();
-    let start = sheet.put(Section::Authority, soa.records, soa.octets, soa.octets.len())?;
+    let start = sheet.put(Section::Authority, soa.records, zone.negative_soa_run(), soa.octets.len())?;
     sheet.set_owner_to_suffix(start, soa.records, soa.owner_len)?;
     sheet.shift_behind_question(soa.pointers, soa.owner_len)?;
     Some((AA, rcode))

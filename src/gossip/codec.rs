@@ -1,8 +1,8 @@
 //! Values of the cluster's wire format to octets and back: the one door to bincode.
 //!
-//! Integers are written as short as they are. Reading is bounded by what is read: nothing is allocated that the
-//! input could not fill, because every length is held against the octets that are left. No type of the wire
-//! format may have size zero (a list of such would cost nothing to announce).
+//! Integers are written as short as they are. No type of the wire format holds a `Vec` or a `String`: what is
+//! long is borrowed from the input, and lists end where their frame ends ([`list`]). So reading allocates
+//! nothing, whatever the input announces.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{BorrowDecode, Encode};
@@ -45,6 +45,19 @@ pub fn decode_all<'o, T: BorrowDecode<'o, ()>>(octets: &'o [u8]) -> Result<T, Ma
     }
 }
 
+/// The values that fill `octets` one after the other; after a malformed one there are no more. A list on the wire
+/// has no count: it ends where its frame ends, so that nobody can announce more than was sent.
+pub fn list<'o, T: BorrowDecode<'o, ()>>(mut octets: &'o [u8]) -> impl Iterator<Item = Result<T, Malformed>> {
+    std::iter::from_fn(move || {
+        if octets.is_empty() {
+            return None;
+        }
+        let read = decode(octets);
+        octets = read.as_ref().map_or(&[][..], |(_, rest)| rest);
+        Some(read.map(|(value, _)| value))
+    })
+}
+
 struct Appended<'v>(&'v mut Vec<u8>);
 
 impl bincode::enc::write::Writer for Appended<'_> {
@@ -72,10 +85,20 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_the_octets_cannot_fill_allocates_nothing() {
+    fn a_list_ends_with_its_octets_or_at_what_is_malformed() {
+        let mut octets = Vec::new();
+        encode(&mut octets, &(1u8, 300u32));
+        encode(&mut octets, &(2u8, 4u32));
+        let read: Result<Vec<(u8, u32)>, _> = list(&octets).collect();
+        assert_eq!(read, Ok(vec![(1, 300), (2, 4)]));
+        let cut: Vec<Result<(u8, u32), _>> = list(&octets[..octets.len() - 1]).collect();
+        assert_eq!(cut, [Ok((1, 300)), Err(Malformed)]);
+    }
+
+    #[test]
+    fn a_length_that_the_octets_cannot_fill_is_refused() {
         // 253 announces a length of eight octets.
         let octets = [253, 0xff, 0xff, 0x0f, 0, 0, 0, 0, 0];
-        assert_eq!(decode::<Vec<u64>>(&octets).map(|_| ()), Err(Malformed));
         assert_eq!(decode::<&[u8]>(&octets).map(|_| ()), Err(Malformed));
     }
 }

@@ -23,5 +23,11 @@
 //! 4. [`output`], [`machine`]: the door to all of it.
 
 pub mod codec;
+pub mod frame;
+pub mod hash;
 pub mod identity;
+pub mod machine;
+pub mod membership;
 pub mod output;
+pub mod replication;
+pub mod secrecy;

@@ -1,7 +1,8 @@
 //! What the machine wants done, and what it has to tell.
 
 use crate::base::time::Moment;
-use crate::gossip::identity::{Generation, NodeId};
+use crate::gossip::identity::{Generation, NodeId, Version};
+use crate::gossip::replication::log::Log;
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -79,17 +80,15 @@ pub enum Health {
     Left,
 }
 
-/// What becomes of the records of an owner (RFC-less: see "Leases" in the architecture document).
+/// What becomes of the records of an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lease {
     /// The owner lives: its records are served with their own TTL.
     Full,
-    /// The owner is lost or restarting since that moment: a record is served until max(lease, its TTL) after it.
+    /// The owner is lost or restarting: a record is served until max(lease, its TTL) after `since`.
     Counting {
-        /// When the count began; may lie before the start of this machine.
-        spent: Duration,
-        /// The moment at which `spent` was true.
-        at: Moment,
+        /// When the count began, on this machine's clock. May lie before the machine was made.
+        since: Moment,
         /// True if the owner restarts: its records keep their rank.
         restarting: bool,
     },
@@ -102,15 +101,6 @@ pub enum Lease {
     Hidden,
 }
 
-/// One change of one record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Which record; opaque here.
-    pub key: Bytes,
-    /// What it became; `None`: it is gone.
-    pub value: Option<Bytes>,
-}
-
 /// News for the machine's owner. Each follows from what was handed in, in the order in which it is true.
 #[derive(Debug)]
 pub enum Event {
@@ -118,10 +108,10 @@ pub enum Event {
     Records {
         /// Whose.
         owner: NodeId,
-        /// True if what was known of this owner before is replaced as a whole.
-        replace: bool,
-        /// Per key the newest.
-        changes: Vec<Change>,
+        /// All that it says now. Let it go before the machine is handed anything: else it copies.
+        log: Arc<Log>,
+        /// What is older than this has been told before; `None`: all that was told of this owner is replaced.
+        since: Option<Version>,
     },
     /// The lease of an owner's records changed. Comes after the records it is about.
     Lease {
@@ -130,10 +120,15 @@ pub enum Event {
         /// Into what.
         lease: Lease,
     },
-    /// Cluster-wide records changed.
+    /// A cluster-wide record changed.
     Cluster {
-        /// Per key the newest.
-        changes: Vec<Change>,
+        /// Which record; opaque here.
+        key: Bytes,
+        /// What it became; `None`: it is gone.
+        value: Option<Bytes>,
+        /// The same with what orders it: what is kept on disk under that key, and handed in again at the next
+        /// start.
+        stored: Bytes,
     },
     /// A member appeared or changed.
     Member {
@@ -160,6 +155,8 @@ pub enum Event {
         /// Its life.
         generation: Generation,
     },
+    /// The ring of keys changed and must be on disk before the next start.
+    Keys,
     /// A drain is over.
     Drained {
         /// Members that live and have not acknowledged; empty: all have.

@@ -8,6 +8,7 @@ pub mod examples;
 pub mod fault;
 pub mod live;
 pub mod master;
+mod node;
 pub mod rdata;
 pub mod scan;
 pub mod seal;

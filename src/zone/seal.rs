@@ -10,6 +10,7 @@ use crate::os::memory::advise_huge;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{Sealer, wire_len};
+use crate::wire::short::RUN_OCTETS;
 use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
 use crate::zone::fault::Faults;
 use crate::zone::rdata::canonicalize;
@@ -153,7 +154,10 @@ pub(crate) fn soa_field(rdata: &[u8], index: usize) -> u32 {
 
 /// The SOA as negative answers carry it: TTL min(TTL, MINIMUM) (RFC 2308 §5), sealed for the apex.
 pub(crate) struct NegativeSoa {
+    /// Padded, so that it is copied as one run of known size where it is short.
     pub(crate) octets: Box<[u8]>,
+    /// Octets without the padding.
+    pub(crate) len: usize,
     /// Network order.
     pub(crate) pointers: Box<[u8]>,
 }
@@ -166,8 +170,12 @@ impl NegativeSoa {
         if let Some((ttl, rdata)) = soa {
             sealer.record(RecordType::SOA, ttl.min(soa_field(rdata, 4)), rdata);
         }
+        let len = sealer.octets().len();
+        let mut octets = sealer.octets().to_vec();
+        octets.resize(len.max(RUN_OCTETS), 0);
         NegativeSoa {
-            octets: sealer.octets().into(),
+            octets: octets.into(),
+            len,
             pointers: sealer.pointers().iter().flat_map(|at| at.to_be_bytes()).collect(),
         }
     }

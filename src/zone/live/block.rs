@@ -87,8 +87,9 @@ impl Block {
     /// The node of a hash and key, ghosts included.
     pub(crate) fn find(&self, hash: u64, key: &[u8], origin_len: usize) -> Option<Lying<'_>> {
         let (octets, shard) = self.shard();
-        let visible = candidates(octets, shard, hash).map(|at| at as usize * 4);
-        let mut visible = visible.filter(|at| node_in(octets, *at, origin_len).key() == key);
+        let visible = candidates(octets, hash, shard.start(hash)).map(|at| at as usize * 4);
+        let is_it = |at: &usize| node_in(octets, *at, origin_len).is_some_and(|node| node.key() == key);
+        let mut visible = visible.filter(is_it);
         match visible.next() {
             Some(at) => self.lying_from(at, origin_len).next(),
             None => self.lying_from(self.ghosts_at(), origin_len).find(|lying| lying.node.key() == key),
@@ -109,7 +110,7 @@ impl Block {
             if at >= end {
                 return None;
             }
-            let node = node_in(&self.octets, at, origin_len);
+            let node = node_in(&self.octets, at, origin_len)?;
             let (known, ledger) = node.split();
             let len = aligned(known.len() + Reader::new(ledger).1);
             let lying =

@@ -259,7 +259,7 @@ mod tests {
         ];
         all.iter().for_each(|rdata| writer.record(RecordType::MX, 60, rdata));
         assert!(writer.end(RecordType::MX, None, &mut octets));
-        let node = node_in(&octets, 0, origin.as_wire().len());
+        let node = node_in(&octets, 0, origin.as_wire().len()).unwrap();
         let set = node.rrset(RecordType::MX).unwrap();
         let back: Vec<Vec<u8>> = rdatas(&set, owner.as_wire()).map(Vec::from).collect();
         assert_eq!(back, all);

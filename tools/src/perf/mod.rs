@@ -3,9 +3,11 @@
 mod authoritative;
 mod instructions;
 mod machine;
+mod replication;
 mod report;
 mod results;
 mod rounds;
+mod scenarios;
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ pub(crate) enum PerfCommand {
     Authoritative(authoritative::AuthoritativeArgs),
     Instructions(instructions::InstructionsArgs),
     Render(authoritative::RenderArgs),
+    Replication(replication::ReplicationArgs),
 }
 
 /// Runs `tools perf`.
@@ -25,6 +28,7 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
         PerfCommand::Authoritative(args) => authoritative::run(args),
         PerfCommand::Instructions(args) => instructions::run(args),
         PerfCommand::Render(args) => authoritative::render(args),
+        PerfCommand::Replication(args) => replication::run(args),
     }
 }
 

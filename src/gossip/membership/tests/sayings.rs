@@ -1,0 +1,342 @@
+//! Single sayings, and any of them in any order.
+
+use crate::base::time::Moment;
+use crate::gossip::identity::{Generation, Incarnation, NodeId};
+use crate::gossip::membership::tests::world::address;
+use crate::gossip::membership::{Class, Frame, Membership, Output, Sequence, Settings, Suspect, Told};
+use crate::gossip::output::{Health, NodeInfo};
+use proptest::prelude::*;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ME: NodeId = NodeId(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn told(id: u64, generation: u32, refutation: u32, class: Class) -> Told {
+    let name = format!("node-{id}").into();
+    let info = Arc::new(NodeInfo { id: NodeId(id), boot: id + 100, name, address: address(id as usize) });
+    Told { info, incarnation: Incarnation { generation: Generation(generation), refutation }, class }
+}
+
+fn machine() -> Membership {
+    let me = told(ME.0, 1, 0, Class::Alive);
+    let rng = fastrand::Rng::with_seed(1);
+    Membership::new(me.info, me.incarnation, &Settings::default(), rng, Moment::START)
+}
+
+fn say(machine: &mut Membership, now: Moment, from: u64, frame: Frame) -> Vec<Output> {
+    machine.handle(now, NodeId(from), address(from as usize), frame);
+    drain(machine, now)
+}
+
+fn tell(machine: &mut Membership, now: Moment, told: Told) -> Vec<Output> {
+    say(machine, now, 2, Frame::Told { told, age_s: 0 })
+}
+
+fn drain(machine: &mut Membership, now: Moment) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    while let Some(output) = machine.poll(now) {
+        outputs.push(output);
+    }
+    outputs
+}
+
+/// What is said at once, to whom, without the news.
+fn said(outputs: &[Output]) -> Vec<(SocketAddr, &[Frame])> {
+    let sent = outputs.iter().filter_map(|output| match output {
+        Output::Send { to, frames, .. } => Some((*to, &frames[..])),
+        _ => None,
+    });
+    sent.collect()
+}
+
+/// Lets time pass as its timers want it.
+fn pass(machine: &mut Membership, now: Moment, span: Duration) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    while machine.next_wake() <= now + span {
+        let at = machine.next_wake().max(now);
+        machine.handle_timeout(at);
+        outputs.extend(drain(machine, at));
+    }
+    outputs
+}
+
+#[test]
+fn a_ping_is_answered_and_a_stranger_is_asked_who_it_is() {
+    let mut machine = machine();
+    let outputs = say(&mut machine, Moment::START, 2, Frame::Ping(Sequence(7)));
+    assert_eq!(said(&outputs), [(address(2), &[Frame::Who][..]), (address(2), &[Frame::Ack(Sequence(7))])]);
+    tell(&mut machine, Moment::START, told(2, 1, 0, Class::Alive));
+    let outputs = say(&mut machine, Moment::START, 2, Frame::Ping(Sequence(8)));
+    assert_eq!(said(&outputs), [(address(2), &[Frame::Ack(Sequence(8))][..])]);
+}
+
+#[test]
+fn a_suspicion_of_us_is_refuted_to_who_says_it_under_a_higher_incarnation() {
+    let mut machine = machine();
+    tell(&mut machine, Moment::START, told(2, 1, 0, Class::Alive));
+    let suspect = Suspect { id: ME, incarnation: machine.own().incarnation, by: NodeId(2) };
+    let outputs = say(&mut machine, Moment::START, 2, Frame::Suspect(suspect));
+    let own = told(1, 1, 1, Class::Alive);
+    assert_eq!(**machine.own(), own);
+    assert_eq!(said(&outputs), [(address(2), &[Frame::Told { told: own, age_s: 0 }][..])]);
+    assert_eq!(machine.score(), 1);
+    // An old one is answered, but refutes nothing more.
+    say(&mut machine, Moment::START, 2, Frame::Suspect(suspect));
+    assert_eq!(machine.own().incarnation.refutation, 1);
+}
+
+#[test]
+fn a_member_thought_down_that_speaks_is_told_so_once_in_a_period() {
+    let mut machine = machine();
+    tell(&mut machine, Moment::START, told(3, 1, 0, Class::Down));
+    for expected in [1, 0] {
+        machine.evidence(Moment::START, NodeId(3), address(3));
+        assert_eq!(said(&drain(&mut machine, Moment::START)).len(), expected);
+    }
+}
+
+#[test]
+fn a_suspect_is_probed_as_the_first_to_know_and_a_sign_of_life_gives_it_time() {
+    let mut machine = machine();
+    let mut now = Moment::START;
+    tell(&mut machine, now, told(2, 1, 0, Class::Alive));
+    tell(&mut machine, now, told(3, 1, 0, Class::Alive));
+    let suspect =
+        Suspect { id: NodeId(3), incarnation: told(3, 1, 0, Class::Alive).incarnation, by: NodeId(2) };
+    let outputs = say(&mut machine, now, 2, Frame::Suspect(suspect));
+    let pinged = said(&outputs);
+    assert!(
+        matches!(pinged[..], [(to, [Frame::Suspect(_), Frame::Ping(_)])] if to == address(3)),
+        "{pinged:?}"
+    );
+    // It keeps silent to us, but something of it arrives each second.
+    for _ in 0..60 {
+        pass(&mut machine, now, SECOND);
+        now += SECOND;
+        machine.evidence(now, NodeId(3), address(3));
+        machine.evidence(now, NodeId(2), address(2));
+        drain(&mut machine, now);
+        assert_eq!(machine.get(NodeId(3)).map(|member| member.health), Some(Health::Suspect));
+    }
+    let outputs = pass(&mut machine, now, SECOND * 60);
+    let down = |output: &Output| matches!(output, Output::Changed { health: Health::Down, .. });
+    assert!(outputs.iter().any(down));
+}
+
+#[test]
+fn helpers_are_asked_and_a_stream_is_tried_before_a_member_is_suspected() {
+    let mut machine = machine();
+    (2..6).for_each(|id| drop(tell(&mut machine, Moment::START, told(id, 1, 0, Class::Alive))));
+    let outputs = pass(&mut machine, Moment::START, SECOND * 3);
+    let place = |what: &dyn Fn(&Output) -> bool| outputs.iter().position(what).expect("it happens");
+    let sends = |output: &Output, wanted: fn(&Frame) -> bool| match output {
+        Output::Send { frames, .. } => frames.iter().any(wanted),
+        _ => false,
+    };
+    let ping = place(&|output| sends(output, |frame| matches!(frame, Frame::Ping(_))));
+    let help = place(&|output| sends(output, |frame| matches!(frame, Frame::PingReq(..))));
+    let stream = place(&|output| matches!(output, Output::ProbeStream { .. }));
+    let suspect = place(&|output| matches!(output, Output::Changed { health: Health::Suspect, .. }));
+    assert!(ping < help && help < stream && stream < suspect);
+}
+
+#[test]
+fn a_helper_passes_on_an_ack_and_says_nack_where_there_is_none() {
+    let mut machine = machine();
+    let now = Moment::START;
+    (2..4).for_each(|id| drop(tell(&mut machine, now, told(id, 1, 0, Class::Alive))));
+    let outputs = say(&mut machine, now, 2, Frame::PingReq(Sequence(9), NodeId(3)));
+    let [(to, [Frame::Ping(sequence)])] = said(&outputs)[..] else { panic!("{outputs:?}") };
+    assert_eq!(to, address(3));
+    let outputs = say(&mut machine, now, 3, Frame::Ack(*sequence));
+    assert_eq!(said(&outputs), [(address(2), &[Frame::Ack(Sequence(9))][..])]);
+    say(&mut machine, now, 2, Frame::PingReq(Sequence(10), NodeId(3)));
+    let outputs = pass(&mut machine, now, SECOND / 2);
+    assert!(said(&outputs).contains(&(address(2), &[Frame::Nack(Sequence(10))][..])));
+    let outputs = say(&mut machine, now + SECOND / 2, 2, Frame::PingReq(Sequence(11), NodeId(99)));
+    assert_eq!(said(&outputs), [(address(2), &[Frame::Nack(Sequence(11))][..])]);
+}
+
+#[test]
+fn an_address_to_join_is_asked_until_it_answers_and_one_that_is_our_own_is_let_go() {
+    let mut machine = machine();
+    let now = Moment::START;
+    machine.join(now, &[address(2), address(7)]);
+    let outputs = drain(&mut machine, now);
+    let [(first, [Frame::Ping(at_2)]), (_, [Frame::Ping(at_7)])] = said(&outputs)[..] else { panic!() };
+    assert_eq!(first, address(2));
+    let (at_2, at_7) = (*at_2, *at_7);
+    // The second address leads back to us.
+    say(&mut machine, now, ME.0, Frame::Ping(at_7));
+    assert_eq!(machine.joining().collect::<Vec<_>>(), [address(2)]);
+    assert!(said(&pass(&mut machine, now, SECOND * 2)).iter().any(|(to, _)| *to == address(2)));
+    let outputs = say(&mut machine, now + SECOND * 2, 2, Frame::Ack(at_2));
+    assert!(outputs.contains(&Output::Met { node: NodeId(2), address: address(2) }));
+    assert_eq!(machine.joining().count(), 0);
+}
+
+#[test]
+fn the_lost_are_forgotten_after_a_day_and_old_news_of_them_is_none() {
+    let mut machine = machine();
+    let down = told(3, 1, 0, Class::Down);
+    let hour = 3_600;
+    let told = Frame::Told { told: down.clone(), age_s: 23 * hour };
+    say(&mut machine, Moment::START, 2, told);
+    // Who thinks that it was lost lately does not make it younger.
+    tell(&mut machine, Moment::START, down.clone());
+    let outputs = pass(&mut machine, Moment::START, SECOND * (hour + 2));
+    assert!(outputs.contains(&Output::Forgotten { told: Arc::new(down.clone()) }));
+    let now = Moment::START + SECOND * (hour + 2);
+    say(&mut machine, now, 2, Frame::Told { told: down, age_s: 24 * hour });
+    assert_eq!(machine.known(), 0);
+}
+
+#[test]
+fn a_table_goes_over_a_stream_in_pieces() {
+    let now = Moment::START;
+    let (mut source, mut target) = (
+        machine(),
+        Membership::new(
+            told(500, 1, 0, Class::Alive).info,
+            Incarnation::first(Generation(1)),
+            &Settings::default(),
+            fastrand::Rng::with_seed(2),
+            now,
+        ),
+    );
+    source.restore(now, (2..400).map(|id| Arc::new(told(id, 1, 0, Class::Alive))));
+    let (mut after, mut pieces) = (None, 0);
+    loop {
+        let mut octets = Vec::new();
+        after = source.table_chunk(now, after, 500, &mut octets);
+        assert!(octets.len() <= 500);
+        target.take_table(now, &octets, false).expect("well-formed");
+        pieces += 1;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(pieces > 10);
+    assert!(target.tellings().eq([source.own()].into_iter().chain(source.tellings())));
+    assert_eq!(target.alive(), 399);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Say(u64, Frame),
+    Evidence(u64),
+    Wait(u64),
+}
+
+fn any_told() -> impl Strategy<Value = Told> {
+    let class = prop_oneof![
+        Just(Class::Alive),
+        Just(Class::Alive),
+        Just(Class::Restarting),
+        Just(Class::Down),
+        Just(Class::Left)
+    ];
+    (1u64..6, 0u32..3, 0u32..3, class, 0u64..3).prop_map(|(id, generation, refutation, class, boot)| {
+        let mut told = told(id, generation, refutation, class);
+        told.info = Arc::new(NodeInfo { boot: told.info.boot + boot, ..(*told.info).clone() });
+        told
+    })
+}
+
+fn any_frame() -> impl Strategy<Value = Frame> {
+    let suspect = (1u64..6, 0u32..3, 0u32..3, 1u64..6).prop_map(|(id, generation, refutation, by)| {
+        let incarnation = Incarnation { generation: Generation(generation), refutation };
+        Frame::Suspect(Suspect { id: NodeId(id), incarnation, by: NodeId(by) })
+    });
+    prop_oneof![
+        Just(Frame::Who),
+        (0u16..9).prop_map(|sequence| Frame::Ping(Sequence(sequence))),
+        any::<u16>().prop_map(|sequence| Frame::Ack(Sequence(sequence))),
+        any::<u16>().prop_map(|sequence| Frame::Nack(Sequence(sequence))),
+        (0u16..9, 0u64..7).prop_map(|(sequence, id)| Frame::PingReq(Sequence(sequence), NodeId(id))),
+        (any_told(), 0u32..9_000).prop_map(|(told, age_s)| Frame::Told { told, age_s }),
+        suspect.clone(),
+        suspect,
+    ]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (1u64..7, any_frame()).prop_map(|(from, frame)| Step::Say(from, frame)),
+        (1u64..7, any_frame()).prop_map(|(from, frame)| Step::Say(from, frame)),
+        (1u64..7).prop_map(Step::Evidence),
+        (0u64..30_000).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_said_incarnations_never_go_back(steps in prop::collection::vec(any_step(), 0..120)) {
+        let mut machine = machine();
+        let mut now = Moment::START;
+        for step in steps {
+            let before: Vec<Arc<Told>> = machine.tellings().chain([machine.own()]).cloned().collect();
+            match step {
+                Step::Say(from, frame) => machine.handle(now, NodeId(from), address(from as usize), frame),
+                Step::Evidence(from) => machine.evidence(now, NodeId(from), address(from as usize)),
+                Step::Wait(ms) => {
+                    // With all its timers, with one late, or with none.
+                    let span = Duration::from_millis(ms);
+                    if ms % 2 == 0 {
+                        pass(&mut machine, now, span);
+                    }
+                    now += span;
+                    machine.handle_timeout(now);
+                }
+            }
+            let mut octets = Vec::new();
+            machine.piggyback(now, 200, 1, &mut octets);
+            prop_assert!(octets.len() <= 200);
+            drain(&mut machine, now);
+            prop_assert!(machine.next_wake() > now.before(Duration::from_millis(101)));
+            for old in before {
+                if old.id() == ME {
+                    prop_assert!(machine.own().incarnation >= old.incarnation);
+                } else {
+                    let new = machine.get(old.id()).expect("nobody is forgotten so soon").told;
+                    prop_assert!(*new == *old || new.beats(&old));
+                }
+            }
+            let alive = machine.members().filter(|member| member.told.class == Class::Alive).count();
+            prop_assert_eq!(machine.alive(), alive);
+        }
+    }
+
+    #[test]
+    fn the_same_tellings_in_any_order_leave_the_same_table(
+        tellings in prop::collection::vec(any_told(), 0..30), seed: u64,
+    ) {
+        let tables = [seed, seed.wrapping_add(1)].map(|seed| {
+            let mut tellings: Vec<Told> =
+                tellings.iter().filter(|told| told.id() != ME).cloned().collect();
+            fastrand::Rng::with_seed(seed).shuffle(&mut tellings);
+            let mut machine = machine();
+            for told in tellings {
+                tell(&mut machine, Moment::START, told);
+            }
+            machine.tellings().map(|told| (**told).clone()).collect::<Vec<_>>()
+        });
+        prop_assert_eq!(&tables[0], &tables[1]);
+    }
+
+    #[test]
+    fn any_octets_are_a_frame_or_malformed(kind: u8, body in prop::collection::vec(any::<u8>(), 0..80)) {
+        if let Ok(frame) = Frame::parse(kind, &body) {
+            let mut machine = machine();
+            say(&mut machine, Moment::START, 2, frame.clone());
+            // What is read is written as it was, whatever else could be read as the same.
+            let mut octets = Vec::new();
+            frame.emit(&mut octets);
+            prop_assert_eq!(Frame::parse(kind, &octets[2..]), Ok(frame));
+        }
+        let mut machine = machine();
+        let _ = machine.take_table(Moment::START, &body, true);
+    }
+}

@@ -1,0 +1,502 @@
+//! Replication put together: what is taken, what is passed on, what is asked for.
+//!
+//! It knows nodes by their ids and sends to them by its [`Todo`]s; who lives, and where, is its user's to know.
+
+use crate::base::time::Moment;
+use crate::gossip::codec::Malformed;
+use crate::gossip::frame::{Kind, framed, write};
+use crate::gossip::identity::{Generation, NodeId, Version};
+use crate::gossip::output::{Event, Health};
+use crate::gossip::replication::cluster::{self, Cluster, Write};
+use crate::gossip::replication::delta::{Delta, cut};
+use crate::gossip::replication::leases::{FreezeRule, Leases};
+use crate::gossip::replication::log::{KEY_OCTETS_MAX, Log, VALUE_OCTETS_MAX};
+use crate::gossip::replication::owners::{Owner, Owners, Reach, Taken};
+use crate::gossip::replication::pulls::{PATIENCE, Pulls};
+use crate::gossip::replication::sharing::Sharing;
+use crate::gossip::replication::spread::{Batch, FAN, HINTS, HINTS_PULLED, Spread};
+use crate::gossip::replication::wire::{HeadWire, heads, write_heads};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Octets that one pull brings in datagrams; what is more comes over a stream.
+const ANSWER_OCTETS_MAX: usize = 64 * 1024;
+/// Owners pulled from one member at once; for more of them a stream is cheaper.
+const PULLED_OWNERS_MAX: usize = 512;
+
+/// While writes come fast copies always differ: they are compared no oftener.
+const COMPARE_CLUSTER_EVERY: Duration = Duration::from_millis(50);
+
+/// What replication wants done.
+#[derive(Debug)]
+pub enum Todo {
+    /// Put these frames into one datagram for that member.
+    Send(NodeId, Vec<u8>),
+    /// The same for some members by lot, but not for that one.
+    Spread {
+        /// The frames.
+        frames: Vec<u8>,
+        /// How many members.
+        fan: usize,
+        /// Who not.
+        except: Option<NodeId>,
+    },
+    /// Fetch over a stream from that member all that this node lacks.
+    Fetch(NodeId),
+    /// Find out with that member which cluster-wide records differ.
+    CompareCluster(NodeId),
+    /// Tell the machine's owner.
+    Event(Event),
+    /// The cluster has records of a later life of this node than this one: it must begin a later one still.
+    Outlived(Generation),
+}
+
+/// What was counted so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Changes of others that were only hinted, because too much was waiting to be sent.
+    pub shed: u64,
+    /// Copies of equal head whose content differs: a cloned disk, or a fault of ours.
+    pub mismatches: u64,
+    /// Pulls sent.
+    pub pulls: u64,
+}
+
+/// The replication machine of one node.
+pub struct Replication {
+    me: NodeId,
+    /// What this node says in this life, until that is whole.
+    draft: Option<Log>,
+    /// How far this node's own changes have been handed on.
+    handed_on: Version,
+    owners: Owners,
+    cluster: Cluster,
+    leases: Leases,
+    spread: Spread,
+    pulls: Pulls,
+    todo: VecDeque<Todo>,
+    /// Not before then are cluster-wide records compared because of a hint.
+    compare_cluster_from: Moment,
+    /// Octets of frames that a datagram takes.
+    room: usize,
+    counts: Counts,
+}
+
+impl Replication {
+    /// Nobody's records yet, not even its own: see [`Replication::declare_whole`].
+    pub fn new(
+        me: NodeId,
+        generation: Generation,
+        room: usize,
+        rule: FreezeRule,
+        sharing: Sharing,
+        now: Moment,
+    ) -> Replication {
+        Replication {
+            me,
+            draft: Some(Log::new(generation)),
+            handed_on: Version(0),
+            owners: Owners::new(sharing),
+            cluster: Cluster::default(),
+            leases: Leases::new(rule),
+            spread: Spread::new(now),
+            pulls: Pulls::default(),
+            todo: VecDeque::new(),
+            compare_cluster_from: now,
+            room,
+            counts: Counts::default(),
+        }
+    }
+
+    /// What every owner says.
+    pub fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
+    /// The cluster-wide records.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// How long the records of lost owners are served.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> Counts {
+        Counts { shed: self.spread.shed, ..self.counts }
+    }
+
+    /// Changes that wait: octets to send, and owners to pull.
+    pub fn depth(&self) -> (usize, usize) {
+        (self.spread.queued(), self.pulls.len())
+    }
+
+    /// Datagrams take only so many octets of frames from now on.
+    pub fn set_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
+    /// True once what this node says is told.
+    pub fn is_whole(&self) -> bool {
+        self.draft.is_none()
+    }
+
+    /// The next thing to do; `None`: nothing more now.
+    pub fn poll(&mut self) -> Option<Todo> {
+        self.todo.pop_front()
+    }
+
+    /// When [`Replication::handle_timeout`] is due.
+    pub fn next_wake(&self) -> Moment {
+        self.spread.next().min(self.pulls.next()).min(self.leases.next())
+    }
+
+    /// Takes the logs of others as they are, for a machine that starts warm.
+    pub fn restore(&mut self, logs: impl IntoIterator<Item = (NodeId, Arc<Log>)>) {
+        for (owner, log) in logs {
+            self.owners.put(owner, log);
+        }
+    }
+
+    /// Takes a cluster-wide record from the disk: it is told to the owner of the machine, and to nobody else.
+    pub fn restore_cluster(&mut self, write: &Write<'_>) {
+        if self.cluster.take(write) {
+            self.tell_cluster(write);
+        }
+    }
+
+    /// Sets a record of this node; false if it is too large. Keys of at most [`KEY_OCTETS_MAX`], values of at most
+    /// [`VALUE_OCTETS_MAX`] octets.
+    pub fn put(&mut self, now: Moment, key: &[u8], value: &[u8]) -> bool {
+        if key.len() > KEY_OCTETS_MAX || value.len() > VALUE_OCTETS_MAX {
+            return false;
+        }
+        self.change(now, |log| log.put(key, value));
+        true
+    }
+
+    /// Removes a record of this node.
+    pub fn remove(&mut self, now: Moment, key: &[u8]) {
+        self.change(now, |log| log.remove(key));
+    }
+
+    fn change(&mut self, now: Moment, change: impl FnOnce(&mut Log) -> Option<Version>) {
+        if let Some(draft) = &mut self.draft {
+            change(draft);
+            return;
+        }
+        let since = self.owners.have(self.me).head;
+        if self.owners.change(self.me, change).is_some() {
+            self.announce(now, Some(since));
+        }
+    }
+
+    /// What this node has said so far in this life is all, for now: from here on others may show it.
+    pub fn declare_whole(&mut self, now: Moment) {
+        let Some(mut log) = self.draft.take() else { return };
+        log.declare_whole();
+        self.owners.put(self.me, Arc::new(log));
+        self.handed_on = Version(0);
+        self.announce(now, None);
+    }
+
+    /// Begins a later life with the same records.
+    pub fn begin_again(&mut self, now: Moment, generation: Generation) {
+        match &mut self.draft {
+            Some(draft) => draft.begin_again(generation),
+            None => {
+                self.owners.change(self.me, |log| log.begin_again(generation));
+                self.handed_on = Version(0);
+                self.announce(now, None);
+            }
+        }
+    }
+
+    /// Goes on as another node, with the same records.
+    pub fn rename(&mut self, now: Moment, me: NodeId, generation: Generation) {
+        let log = self.owners.get(self.me).and_then(Owner::shown).map(|log| Log::clone(log));
+        let old = std::mem::replace(&mut self.me, me);
+        match log {
+            Some(mut log) => {
+                log.begin_again(generation);
+                self.owners.put(me, Arc::new(log));
+                self.handed_on = Version(0);
+                self.announce(now, None);
+            }
+            None => {
+                if let Some(draft) = &mut self.draft {
+                    draft.begin_again(generation);
+                }
+            }
+        }
+        // What the other process says under the old id is pulled anew from it.
+        self.owners.forget(old);
+    }
+
+    fn announce(&mut self, now: Moment, since: Option<Version>) {
+        let reach = self.owners.have(self.me);
+        self.show(self.me, since);
+        self.spread.tell(now, self.me, reach, HINTS);
+        self.spread.push_own_soon(now);
+    }
+
+    /// Sets or removes (`None`) a cluster-wide record. False if nothing changed.
+    pub fn write_cluster(&mut self, now: Moment, key: &[u8], value: Option<&[u8]>) -> bool {
+        let Some(write) = self.cluster.write(self.me, key, value) else { return false };
+        let mut frame = Vec::with_capacity(framed(write.len()));
+        crate::gossip::frame::write(&mut frame, Kind::Cluster, &write);
+        self.spread.push_own(now, frame);
+        self.spread.tell_cluster(now);
+        if let Ok(write) = Write::from_octets(&write) {
+            self.tell_cluster(&write);
+        }
+        true
+    }
+
+    fn tell_cluster(&mut self, write: &Write<'_>) {
+        self.todo.push_back(Todo::Event(Event::Cluster {
+            key: Bytes::copy_from_slice(write.key),
+            value: write.value.map(Bytes::copy_from_slice),
+            stored: write.to_octets().into(),
+        }));
+    }
+
+    /// A member is so, since that moment if it is lost.
+    pub fn member(&mut self, now: Moment, id: NodeId, health: Health, since: Moment) {
+        if self.leases.member(now, id, health, since) {
+            self.tell_lease(id);
+        }
+        self.settle_leases(now);
+    }
+
+    /// A member is forgotten, and what it said with it.
+    pub fn forget(&mut self, now: Moment, id: NodeId) {
+        self.leases.forget(id);
+        self.owners.forget(id);
+        self.settle_leases(now);
+    }
+
+    fn tell_lease(&mut self, owner: NodeId) {
+        self.todo.push_back(Todo::Event(Event::Lease { owner, lease: self.leases.get(owner) }));
+    }
+
+    fn settle_leases(&mut self, now: Moment) {
+        if self.leases.settle(now, self.owners.len()) {
+            self.todo.push_back(Todo::Event(Event::ExpiryFrozen(self.leases.is_frozen())));
+            let lost: Vec<NodeId> = self.leases.lost().collect();
+            for owner in lost {
+                self.tell_lease(owner);
+            }
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Moment) {
+        if self.leases.next() <= now {
+            self.settle_leases(now);
+        }
+        if self.spread.next() <= now {
+            self.hand_on_own(now);
+            let mut batches = Vec::new();
+            let cluster = self.cluster.hash();
+            self.spread.flush(now, self.room, cluster, &mut batches);
+            for Batch { frames, fan, except } in batches {
+                self.todo.push_back(Todo::Spread { frames, fan, except });
+            }
+        }
+        for (source, owners) in self.pulls.due(now) {
+            if owners.len() > PULLED_OWNERS_MAX {
+                self.fetch(source);
+                continue;
+            }
+            let wire = owners.iter().map(|owner| HeadWire::new(*owner, self.owners.have(*owner)));
+            let mut frames = Vec::new();
+            write_heads(&mut frames, Kind::Pull, self.room, wire);
+            self.counts.pulls += frames.len() as u64;
+            self.todo.extend(frames.into_iter().map(|frames| Todo::Send(source, frames)));
+        }
+    }
+
+    /// This node's own changes since the last time become frames.
+    fn hand_on_own(&mut self, now: Moment) {
+        let Some(log) = self.owners.get(self.me).and_then(Owner::shown).cloned() else { return };
+        if log.head() <= self.handed_on {
+            return;
+        }
+        let from = self.handed_on;
+        self.handed_on = log.head();
+        cut(self.me, &log, from, self.room, |_, body| {
+            let mut frame = Vec::with_capacity(framed(body.len()));
+            write(&mut frame, Kind::Delta, &body);
+            self.spread.push_own(now, frame);
+            true
+        });
+    }
+
+    /// Fetches all that is lacking from a member, over a stream.
+    pub fn fetch(&mut self, from: NodeId) {
+        self.pulls.drop_source(from);
+        self.todo.push_back(Todo::Fetch(from));
+    }
+
+    /// A frame of replication's from a member. `Ok(false)`: it is not replication's.
+    pub fn handle(&mut self, now: Moment, from: NodeId, kind: Kind, body: &[u8]) -> Result<bool, Malformed> {
+        match kind {
+            Kind::Delta => self.take_delta(now, from, body, true)?,
+            Kind::Answer => self.take_delta(now, from, body, false)?,
+            Kind::Hint => {
+                for head in heads(body) {
+                    let head = head?;
+                    self.hear(now, from, head.owner(), head.reach(), PATIENCE);
+                }
+            }
+            Kind::Pull => self.answer_pull(from, body)?,
+            Kind::Refer => self.fetch(from),
+            Kind::Cluster => self.take_cluster(now, from, body)?,
+            Kind::ClusterHint => {
+                let theirs = <[u8; 8]>::try_from(body).map_err(|_| Malformed)?;
+                if u64::from_le_bytes(theirs) != self.cluster.hash() && self.compare_cluster_from <= now {
+                    self.compare_cluster_from = now + COMPARE_CLUSTER_EVERY;
+                    self.todo.push_back(Todo::CompareCluster(from));
+                }
+            }
+            Kind::Digest
+            | Kind::Buckets
+            | Kind::Heads
+            | Kind::ClusterBuckets
+            | Kind::MemberBuckets
+            | Kind::Ask
+            | Kind::Held
+            | Kind::Key
+            | Kind::Table
+            | Kind::Want
+            | Kind::Done => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// `from` has so much of `owner`: if that is more than this node has, it will be asked after `patience`.
+    pub fn hear(&mut self, now: Moment, from: NodeId, owner: NodeId, reach: Reach, patience: Duration) {
+        let have = self.owners.have(owner);
+        if reach <= have {
+            return;
+        }
+        if owner == self.me {
+            return self.outlived(reach);
+        }
+        self.pulls.want(now, owner, reach, from, patience);
+    }
+
+    /// Somebody has records of this node that this node has not said in this life.
+    fn outlived(&mut self, reach: Reach) {
+        let own = self.own_generation();
+        let ahead = self.draft.is_none() && reach.generation == own;
+        if reach.generation > own || ahead {
+            self.todo.push_back(Todo::Outlived(reach.generation));
+        }
+    }
+
+    fn own_generation(&self) -> Generation {
+        match &self.draft {
+            Some(draft) => draft.generation(),
+            None => self.owners.have(self.me).generation,
+        }
+    }
+
+    fn take_delta(&mut self, now: Moment, from: NodeId, body: &[u8], pushed: bool) -> Result<(), Malformed> {
+        let delta = Delta::parse(body)?;
+        let owner = delta.head.owner;
+        if owner == self.me {
+            let reach = Reach { generation: delta.head.generation, head: delta.head.to };
+            if reach > self.owners.have(owner) {
+                self.outlived(reach);
+            }
+            return Ok(());
+        }
+        let taken = self.owners.take(&delta);
+        let (since, shown) = match taken {
+            Taken::Known => return Ok(()),
+            Taken::Gap => {
+                let reach = Reach { generation: delta.head.generation, head: delta.head.to };
+                self.pulls.want(now, owner, reach, from, PATIENCE);
+                return Ok(());
+            }
+            Taken::Staged => (None, false),
+            Taken::Shown(since) => (since, true),
+        };
+        let reach = self.owners.have(owner);
+        self.pulls.have(owner, reach);
+        if pushed {
+            let mut frame = Vec::with_capacity(framed(body.len()));
+            write(&mut frame, Kind::Delta, body);
+            self.spread.push_on(now, frame, from);
+        }
+        self.spread.tell(now, owner, reach, if pushed { HINTS } else { HINTS_PULLED });
+        if shown {
+            self.show(owner, since);
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, owner: NodeId, since: Option<Version>) {
+        if let Some(log) = self.owners.get(owner).and_then(Owner::shown) {
+            self.todo.push_back(Todo::Event(Event::Records { owner, log: Arc::clone(log), since }));
+        }
+    }
+
+    fn answer_pull(&mut self, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+        let (mut datagram, mut sent, mut refer) = (Vec::new(), 0, false);
+        for head in heads(body) {
+            let head = head?;
+            let Some(log) = self.owners.get(head.owner()).and_then(Owner::newest) else { continue };
+            let theirs = head.reach();
+            let start = if theirs.generation == log.generation() { theirs.head } else { Version(0) };
+            if theirs.generation > log.generation() {
+                continue;
+            }
+            cut(head.owner(), log, start, self.room, |_, body| {
+                if framed(body.len()) > self.room || sent + body.len() > ANSWER_OCTETS_MAX {
+                    refer = true;
+                    return false;
+                }
+                if datagram.len() + framed(body.len()) > self.room {
+                    self.todo.push_back(Todo::Send(from, std::mem::take(&mut datagram)));
+                }
+                sent += body.len();
+                write(&mut datagram, Kind::Answer, &body);
+                true
+            });
+        }
+        if refer && datagram.len() + framed(0) <= self.room {
+            write(&mut datagram, Kind::Refer, &[]);
+        }
+        if !datagram.is_empty() {
+            self.todo.push_back(Todo::Send(from, datagram));
+        }
+        Ok(())
+    }
+
+    fn take_cluster(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+        let mut new = Vec::new();
+        for write in cluster::writes(body) {
+            let write = write?;
+            if self.cluster.take(&write) {
+                self.tell_cluster(&write);
+                new.extend_from_slice(&write.to_octets());
+            }
+        }
+        if !new.is_empty() {
+            let mut frame = Vec::with_capacity(framed(new.len()));
+            write(&mut frame, Kind::Cluster, &new);
+            self.spread.push_on(now, frame, from);
+            self.spread.tell_cluster(now);
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(FAN >= 3, "with fewer than three a push dies out too often");

@@ -1,0 +1,389 @@
+//! What this node holds of every owner, itself included.
+//!
+//! Invariants: owners stand by rising id; a shown log is whole; a staged log is of a newer generation than the
+//! shown one or was begun anew because that one fell below the owner's floor, and it replaces the shown one in
+//! one step when it is whole. The buckets are the sums of what [`Owner::have`] says.
+
+use crate::gossip::hash;
+use crate::gossip::identity::{Generation, NodeId, Version};
+use crate::gossip::replication::delta::{Delta, DeltaHead};
+use crate::gossip::replication::log::Log;
+use crate::gossip::replication::sharing::Sharing;
+use std::sync::Arc;
+
+/// Parts that owners are divided into by the first octet of their id, for comparing them: at 10,000 owners a part
+/// has 40, whose heads fit into one datagram.
+pub const BUCKETS: usize = 256;
+
+/// What is held of one owner.
+pub struct Owner {
+    id: NodeId,
+    shown: Option<Arc<Log>>,
+    staged: Option<Arc<Log>>,
+}
+
+/// What a delta did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Nothing: it was known.
+    Known,
+    /// Nothing: what comes before it is missing.
+    Gap,
+    /// It was taken; what is shown did not change.
+    Staged,
+    /// It was taken, and what is shown changed since that version; `None`: all of it.
+    Shown(Option<Version>),
+}
+
+/// How far a log goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reach {
+    /// The owner's life.
+    pub generation: Generation,
+    /// The newest version.
+    pub head: Version,
+}
+
+/// What a delta can be put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Base {
+    /// The log that is shown.
+    Shown,
+    /// The log that is being completed.
+    Staged,
+    /// Nothing: it begins a log.
+    Nothing,
+    /// It has been taken before.
+    Known,
+    /// Nothing here: what comes before it is missing.
+    Missing,
+    /// The same, and the staged log can never be completed: it may hold what was removed since.
+    Outdated,
+}
+
+/// All owners.
+pub struct Owners {
+    owners: Vec<Owner>,
+    buckets: Box<[u64; BUCKETS]>,
+    sharing: Sharing,
+}
+
+/// The part that an owner belongs to.
+pub fn bucket_of(id: NodeId) -> usize {
+    (id.0 >> 56) as usize
+}
+
+fn reach(log: &Log) -> Reach {
+    Reach { generation: log.generation(), head: log.head() }
+}
+
+/// The log with the changes put on it.
+fn extend(sharing: &Sharing, mut log: Arc<Log>, delta: &Delta<'_>) -> Arc<Log> {
+    let DeltaHead { owner, generation, to, floor, whole, .. } = delta.head;
+    let exact = log.until() <= to && delta.until() == to;
+    let shared = if exact { sharing.find(owner, generation, to, floor) } else { None };
+    match shared {
+        Some(shared) if shared.whole() == whole.max(log.whole()) => shared,
+        _ => {
+            Arc::make_mut(&mut log).extend(delta.entries(), to, (floor, whole), delta.until());
+            if exact {
+                sharing.offer(owner, &log);
+            }
+            log
+        }
+    }
+}
+
+/// What an owner adds to its bucket.
+fn contribution(id: NodeId, reach: Reach) -> u64 {
+    if reach == Reach::default() {
+        return 0;
+    }
+    hash::words([id.0, u64::from(reach.generation.0), reach.head.0])
+}
+
+impl Owner {
+    /// Who.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// What may be shown.
+    pub fn shown(&self) -> Option<&Arc<Log>> {
+        self.shown.as_ref()
+    }
+
+    /// How far what is held goes, shown or not.
+    pub fn have(&self) -> Reach {
+        self.staged.as_deref().or(self.shown.as_deref()).map(reach).unwrap_or_default()
+    }
+
+    /// A log that ends below the floor may hold what was removed since, for the tombstones up to the floor are gone;
+    /// unless it was begun from pieces of the same cut, which hold only what was live.
+    fn base_for(&self, head: &DeltaHead) -> Base {
+        let begins = if head.from == Version(0) { Base::Nothing } else { Base::Missing };
+        let Some(log) = self.newest() else { return begins };
+        if head.generation != log.generation() {
+            return if head.generation > log.generation() { begins } else { Base::Known };
+        }
+        if log.head() < log.floor() && log.floor() > head.floor {
+            // From before the cut: it may hold what was removed since, and nothing would take that away again.
+            return Base::Missing;
+        }
+        if log.head() < head.floor && log.floor() != head.floor {
+            return if begins == Base::Missing && self.staged.is_some() { Base::Outdated } else { begins };
+        }
+        match (head.to <= log.head(), head.from <= log.head()) {
+            (true, _) => Base::Known,
+            (false, true) if self.staged.is_some() => Base::Staged,
+            (false, true) => Base::Shown,
+            (false, false) => Base::Missing,
+        }
+    }
+
+    /// What others can be served from: the log that [`Owner::have`] speaks of.
+    pub fn newest(&self) -> Option<&Arc<Log>> {
+        self.staged.as_ref().or(self.shown.as_ref())
+    }
+}
+
+impl Owners {
+    /// Nobody yet.
+    pub fn new(sharing: Sharing) -> Owners {
+        Owners { owners: Vec::new(), buckets: Box::new([0; BUCKETS]), sharing }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+    }
+
+    /// By rising id.
+    pub fn iter(&self) -> impl Iterator<Item = &Owner> {
+        self.owners.iter()
+    }
+
+    /// Those of a bucket, by rising id.
+    pub fn in_bucket(&self, bucket: usize) -> &[Owner] {
+        let start = self.owners.partition_point(|owner| bucket_of(owner.id) < bucket);
+        let end = self.owners.partition_point(|owner| bucket_of(owner.id) <= bucket);
+        &self.owners[start..end]
+    }
+
+    /// Those after `id`, by rising id.
+    pub fn after(&self, id: Option<NodeId>) -> &[Owner] {
+        let start = id.map_or(0, |id| self.owners.partition_point(|owner| owner.id <= id));
+        &self.owners[start..]
+    }
+
+    /// One of them.
+    pub fn get(&self, id: NodeId) -> Option<&Owner> {
+        self.find(id).ok().map(|place| &self.owners[place])
+    }
+
+    /// How far what is held of an owner goes.
+    pub fn have(&self, id: NodeId) -> Reach {
+        self.get(id).map(Owner::have).unwrap_or_default()
+    }
+
+    /// A hash of each bucket: equal on two nodes that hold the same.
+    pub fn buckets(&self) -> &[u64; BUCKETS] {
+        &self.buckets
+    }
+
+    /// Takes changes.
+    pub fn take(&mut self, delta: &Delta<'_>) -> Taken {
+        let head = &delta.head;
+        let place = self.place(head.owner);
+        let owner = &mut self.owners[place];
+        let have = owner.have();
+        let base = owner.base_for(head);
+        let taken = match base {
+            Base::Known => Taken::Known,
+            Base::Missing => Taken::Gap,
+            Base::Outdated => {
+                owner.staged = None;
+                Taken::Gap
+            }
+            Base::Shown | Base::Staged | Base::Nothing => {
+                // Let go first, so that a log that nobody else holds is changed where it lies.
+                let log = match base {
+                    Base::Shown => owner.shown.take(),
+                    Base::Staged => owner.staged.take(),
+                    Base::Nothing | Base::Known | Base::Missing | Base::Outdated => None,
+                };
+                let log = log.unwrap_or_else(|| Arc::new(Log::new(head.generation)));
+                let since = (base == Base::Shown).then(|| log.head());
+                let log = extend(&self.sharing, log, delta);
+                if log.is_whole() {
+                    (owner.shown, owner.staged) = (Some(log), None);
+                    Taken::Shown(since)
+                } else {
+                    owner.staged = Some(log);
+                    Taken::Staged
+                }
+            }
+        };
+        self.buckets[bucket_of(head.owner)] ^=
+            contribution(head.owner, have) ^ contribution(head.owner, owner.have());
+        taken
+    }
+
+    /// Changes the log of an owner as that owner.
+    pub fn change<R>(&mut self, id: NodeId, change: impl FnOnce(&mut Log) -> R) -> R {
+        let place = self.place(id);
+        let owner = &mut self.owners[place];
+        let before = contribution(id, owner.have());
+        let shown = owner.shown.get_or_insert_default();
+        let result = change(Arc::make_mut(shown));
+        self.sharing.offer(id, shown);
+        self.buckets[bucket_of(id)] ^= before ^ contribution(id, owner.have());
+        result
+    }
+
+    /// Puts a log in place as it is: the own one of a new life, or that of a machine that starts warm.
+    pub fn put(&mut self, id: NodeId, log: Arc<Log>) {
+        let place = self.place(id);
+        let before = contribution(id, self.owners[place].have());
+        self.sharing.offer(id, &log);
+        self.owners[place] = Owner { id, shown: Some(log), staged: None };
+        self.buckets[bucket_of(id)] ^= before ^ contribution(id, self.owners[place].have());
+    }
+
+    /// Forgets an owner.
+    pub fn forget(&mut self, id: NodeId) {
+        if let Ok(place) = self.find(id) {
+            self.buckets[bucket_of(id)] ^= contribution(id, self.owners[place].have());
+            self.owners.remove(place);
+        }
+    }
+
+    fn find(&self, id: NodeId) -> Result<usize, usize> {
+        self.owners.binary_search_by_key(&id, |owner| owner.id)
+    }
+
+    fn place(&mut self, id: NodeId) -> usize {
+        match self.find(id) {
+            Ok(place) => place,
+            Err(place) => {
+                self.owners.insert(place, Owner { id, shown: None, staged: None });
+                place
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gossip::replication::delta::cut;
+    use proptest::prelude::*;
+
+    const WHO: NodeId = NodeId(9);
+
+    fn deltas(log: &Log, from: Version, room: usize) -> Vec<Vec<u8>> {
+        let mut bodies = Vec::new();
+        cut(WHO, log, from, room, |_, body| {
+            bodies.push(body);
+            true
+        });
+        bodies
+    }
+
+    fn content(log: &Log) -> Vec<(Vec<u8>, Vec<u8>)> {
+        log.records().map(|entry| (entry.key.to_vec(), entry.value.unwrap().to_vec())).collect()
+    }
+
+    fn owner_of(records: u8) -> Log {
+        let mut log = Log::new(Generation(1));
+        for key in 0..records {
+            log.put(&[key], &[key; 60]);
+        }
+        log.declare_whole();
+        log
+    }
+
+    #[test]
+    fn a_new_life_replaces_the_old_one_in_one_step() {
+        let mut owners = Owners::new(Sharing::default());
+        let old = owner_of(30);
+        for body in deltas(&old, Version(0), 2000) {
+            owners.take(&Delta::parse(&body).unwrap());
+        }
+        assert_eq!(owners.get(WHO).unwrap().shown().unwrap().live(), 30);
+        let mut new = owner_of(20);
+        new.begin_again(Generation(2));
+        let pieces = deltas(&new, Version(0), 500);
+        assert!(pieces.len() > 2);
+        for (at, body) in pieces.iter().enumerate() {
+            let taken = owners.take(&Delta::parse(body).unwrap());
+            let shown = owners.get(WHO).unwrap().shown().unwrap();
+            if at + 1 < pieces.len() {
+                assert_eq!((taken, shown.live()), (Taken::Staged, 30));
+            } else {
+                assert_eq!((taken, shown.live()), (Taken::Shown(None), 20));
+            }
+        }
+        for body in deltas(&old, Version(0), 2000) {
+            assert_eq!(owners.take(&Delta::parse(&body).unwrap()), Taken::Known);
+        }
+    }
+
+    proptest! {
+        /// An owner changes, tombstones are dropped, lives begin anew; copies take pieces cut at any time, in any
+        /// order, from the owner and from each other. What a copy shows is always what the owner said at some
+        /// time, and at the end, after pulls, all are equal.
+        #[test]
+        fn an_exact_copy_is_what_the_owner_said(
+            steps in prop::collection::vec((0u8..6, any::<u16>(), any::<u16>()), 1..200),
+        ) {
+            let mut owner = owner_of(3);
+            let mut said = std::collections::HashMap::new();
+            let mut copies = [Owners::new(Sharing::default()), Owners::new(Sharing::default())];
+            let mut flying: Vec<Vec<u8>> = Vec::new();
+            let mut step = |owner: &mut Log, kind: u8, a: u16, b: u16, copies: &mut [Owners; 2], flying: &mut Vec<Vec<u8>>| {
+                match kind {
+                    0 => { owner.put(&[a as u8 % 40], &[b as u8; 40]); }
+                    // Many removals at once, so that the floor rises.
+                    1 => for i in 0..(a % 400) { owner.put(&i.to_le_bytes(), b"y"); owner.remove(&i.to_le_bytes()); },
+                    2 if a % 8 == 0 => owner.begin_again(Generation(owner.generation().0 + 1)),
+                    2 => { owner.remove(&[a as u8 % 40]); }
+                    3 => flying.extend(deltas(owner, Version(u64::from(a) % (owner.head().0 + 1)), 300)),
+                    4 => if let Some(log) = copies[usize::from(a % 2)].get(WHO).and_then(Owner::newest) {
+                        flying.extend(deltas(log, Version(u64::from(b) % (log.head().0 + 1)), 300));
+                    },
+                    _ => {}
+                }
+                said.insert(reach(owner), content(owner));
+                let mut land = |at: usize, copy: usize| {
+                    if flying.is_empty() { return }
+                    let at = at % flying.len();
+                    copies[copy].take(&Delta::parse(&flying[at]).unwrap());
+                    if let Some(log) = copies[copy].get(WHO).and_then(Owner::shown) {
+                        if log.is_exact() {
+                            assert_eq!(Some(&content(log)), said.get(&reach(log)), "{log:?}");
+                        }
+                    }
+                };
+                for i in 0..6 { land(usize::from(a) + i, usize::from(b) % 2); land(i, i % 2); }
+            };
+            for (kind, a, b) in steps {
+                step(&mut owner, kind, a, b, &mut copies, &mut flying);
+            }
+            for copy in &mut copies {
+                for _ in 0..3 {
+                    let have = copy.have(WHO);
+                    let from = if have.generation == owner.generation() { have.head } else { Version(0) };
+                    for body in deltas(&owner, from, 300) { copy.take(&Delta::parse(&body).unwrap()); }
+                }
+                prop_assert_eq!(content(copy.get(WHO).unwrap().shown().unwrap()), content(&owner));
+            }
+            prop_assert_eq!(copies[0].buckets(), copies[1].buckets());
+        }
+    }
+}
