@@ -416,13 +416,12 @@ impl<'z> Rrset<'z> {
     /// The pointers to shift: see [`SealedRrset::pointers`].
     #[inline(always)]
     pub fn pointers(&self) -> &'z [u8] {
-        let pointers = match self.extras().split_first_chunk::<2>() {
+        match self.extras().split_first_chunk::<2>() {
             None => &[][..],
             Some((count, rest)) => {
                 rest.get(..2 * usize::from(u16::from_le_bytes(*count))).unwrap_or_default()
             }
-        };
-        pointers
+        }
     }
 
     /// The names of this zone that the set leads to, in the order of its records.
