@@ -128,8 +128,8 @@ impl Desk {
         self.answer_within(message, limit)
     }
 
-    /// The length of the reply by the short way.
-    fn answer_short(&mut self, message: &[u8]) -> Option<usize> {
+    /// The length of the reply by the short way; `None` where that is not open.
+    pub fn answer_short(&mut self, message: &[u8]) -> Option<usize> {
         let Desk { snapshot, key, buffer, window, guess, .. } = self;
         // What stood there before stays behind the message, as in a worker's slot.
         let len = message.len().min(window.len());
