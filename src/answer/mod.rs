@@ -9,6 +9,8 @@
 //!                                  │     └─► answer_absent
 //!                                  └──── an alias leads on
 //! ```
+//!
+//! Ordinary queries take the same steps with less ado, in [`answer_short`].
 
 mod additional;
 mod chaos;
