@@ -10,6 +10,7 @@
 //!                                                                  Delta ─► State ─► Snapshot
 //!                                                                                       │ publish
 //!      SERVICES thread: health, metrics ◄── Status, counters                      [ Published ]
+//!      (HTTP, control socket)  ── Request ─► Event                                       │
 //!                                                                                       │ one look per stripe
 //!  ┌─ WORKER i, on core i: its own UDP socket and TCP listener for each address ────────▼──────────────────┐
 //!  │ receive a batch ─► accept ─► hash ─► route ─► answer(snapshot, query) ─► send the batch               │
@@ -23,9 +24,11 @@
 //! Imports run downwards only; `tests/floors.rs` proves it, module by module.
 //!
 //! ```text
-//! roof    main, serve, cli, log
-//! 4       worker    control    loader    services      threads: loops, sockets, clocks
+//! roof    main, serve, cli, verbs, log
+//! 4       worker    control    loader    services    keeper    threads: loops, sockets, clocks
 //! 3       answer                                       pure: a snapshot and a query make an answer
+//!         discovery                                    pure: what is replicated, and the records it stands for
+//!         disk                                         what outlives the process
 //! 2       catalog, zone                                data: what is answered from
 //! 1       wire                                         octets: names, messages, sealed sets
 //! 0       base                                         bounds, configuration, counters, integers
@@ -44,7 +47,10 @@
 //! 4. [`catalog`]: all zones as one value, changed by deltas, published by an exchange of pointers.
 //! 5. [`answer`]: RFC 1034 §4.3.2, read off the names of its functions.
 //! 6. [`worker`]: the loop around it. [`loader`] and [`control`]: where snapshots come from.
-//! 7. [`serve`]: how all of it is put together, and in which order it may fail.
+//! 7. [`disk`]: what outlives the process, and how it survives crashes. [`keeper`]: the thread in front of it.
+//! 8. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
+//!    [`cli`] and [`verbs`] are the user's side.
+//! 9. [`serve`]: how all of it is put together, and in which order it may fail.
 //!
 //! # What each module does not know
 //!
@@ -56,9 +62,14 @@
 //! - [`catalog`] does not know who reads it, or what is asked. Its only input is a delta.
 //! - [`answer`] does not know the time, the asker's address, or whether the answer goes by UDP or TCP; it knows
 //!   a buffer and a limit.
+//! - [`discovery`] does not know how anything is replicated, nor who said it.
+//! - [`services`] changes nothing: what does is the control thread's to do. [`verbs`] knows the server by its
+//!   documents alone.
 //! - [`worker`] does not know where a snapshot came from or what was before it. It takes no lock, waits only in
 //!   `poll`, writes no log line, and frees no snapshot.
 //! - [`control`] never sees a query. [`loader`] never sees a snapshot's use; it makes zones and frees leftovers.
+//! - [`disk`] does not know what it keeps: ids, keys and records are numbers and octets. [`keeper`] waits for it,
+//!   so that no other thread does.
 //! - Only the threads and [`serve`] know what time it is; everything below takes `now` as an argument.
 
 pub mod answer;
@@ -66,7 +77,10 @@ pub mod base;
 pub mod catalog;
 pub mod cli;
 pub mod control;
+pub mod discovery;
+pub mod disk;
 pub mod gossip;
+pub mod keeper;
 pub mod loader;
 pub mod log;
 pub mod os;
@@ -74,6 +88,7 @@ pub mod serve;
 pub mod services;
 pub mod simulate;
 pub mod testing;
+pub mod verbs;
 pub mod wire;
 pub mod worker;
 pub mod zone;

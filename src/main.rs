@@ -1,15 +1,17 @@
 //! The `hivedns` command: reads the command line, hands over, and turns the outcome into an exit code.
 
 use hivedns::base::config::{Config, ConfigError, Inputs, Origin, Source, print};
-use hivedns::cli::{self, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Refusal, Request, System};
+use hivedns::cli::{self, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format, Refusal, Request, System};
 use hivedns::loader::{self, Source as ZoneSource, ZoneSpec};
 use hivedns::log;
+use hivedns::os::entropy;
 use hivedns::serve::Server;
 use hivedns::simulate;
+use hivedns::verbs::{self, Terminal};
 use hivedns::wire::key::HashSeed;
 use hivedns::wire::name::Name;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
             Err(errors) => refuse(&errors),
         },
         Ok(Request::Check(inputs)) => check(&inputs),
+        Ok(Request::Call(call)) => ask(call),
+        Ok(Request::Keygen(format)) => keygen(format),
         Ok(Request::Simulate(args)) => ExitCode::from(simulate::run(&args)),
         Err(Refusal::Shown(text)) => show(&text),
         Err(Refusal::Wrong(lines)) => refuse(&lines),
@@ -43,6 +47,41 @@ fn serve(config: Config, inputs: Inputs) -> ExitCode {
         Err(error) => {
             complain(&[error]);
             ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// Asks a running server.
+fn ask(call: Call) -> ExitCode {
+    // https://no-color.org: any value but none.
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+    let code = verbs::run(
+        call,
+        &mut Terminal {
+            colours: wanted && stdout.is_terminal(),
+            watched: stderr.is_terminal(),
+            input: &mut std::io::stdin().lock(),
+            output: &mut stdout.lock(),
+            errors: &mut stderr.lock(),
+        },
+    );
+    ExitCode::from(code)
+}
+
+/// Prints a new key.
+fn keygen(format: Format) -> ExitCode {
+    match entropy::random() {
+        Ok(octets) => {
+            let key = verbs::key_text(&octets);
+            show(&match format {
+                Format::Text => format!("{key}\n"),
+                Format::Json => format!("{{ \"key\": \"{key}\" }}\n"),
+            })
+        }
+        Err(error) => {
+            complain(&[format!("cannot draw random numbers: {error}")]);
+            ExitCode::from(EXIT_FAILED)
         }
     }
 }

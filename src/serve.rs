@@ -1,14 +1,18 @@
 //! Putting the server together: sockets, privileges, threads, in the order in which each may fail.
 
 use crate::base::config::{Config, Inputs};
+use crate::base::control_socket;
 use crate::base::limits;
 use crate::base::metrics::ZONE_SLOTS;
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
 use crate::control::status::Status;
 use crate::control::{self, Control, Event};
+use crate::keeper::opening::{self, Opened, Opening};
+use crate::keeper::{Keeper, Told};
 use crate::loader::Loader;
 use crate::os::listen::{self, Pair};
+use crate::os::unix::{self, Listening};
 use crate::os::{affinity, entropy, privileges};
 use crate::services::{Insight, Services};
 use crate::wire::key::HashSeed;
@@ -19,6 +23,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why the server did not start: one line that says what failed and what to do.
@@ -40,6 +46,8 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     sockets: Vec<Sockets>,
     http: TcpListener,
+    /// None if none was asked for and there is no usual place for one.
+    control: Option<(UnixListener, Listening)>,
 }
 
 impl Server {
@@ -62,7 +70,9 @@ impl Server {
         }
         let http = listen_to_http(config.http.listen)
             .map_err(|error| cannot_listen("http.listen", "--http", config.http.listen, &error))?;
-        Ok(Server { inputs, config, addresses, sockets, http })
+        // Last: the marks that it leaves in the file system are those of a server that starts.
+        let control = listen_to_users(&config, &inputs)?;
+        Ok(Server { inputs, config, addresses, sockets, http, control })
     }
 
     /// The addresses it listens on.
@@ -76,13 +86,22 @@ impl Server {
         let failed = |what: &str, error: io::Error| StartError(format!("cannot {what}: {error}"));
         let user = &self.config.server.user;
         if !user.is_empty() {
+            if let Some((_, listening)) = &self.control {
+                let (uid, gid) =
+                    privileges::ids_of(user).map_err(|error| StartError(format!("server.user: {error}")))?;
+                listening
+                    .hand_over(uid, gid)
+                    .map_err(|error| failed(&format!("hand the control socket to {user}"), error))?;
+            }
             privileges::drop_to(user).map_err(|error| StartError(format!("server.user: {error}")))?;
         }
+        let keeper = remember(&self.config, &self.inputs)?;
         let udp: io::Result<Vec<UdpSocket>> =
             self.sockets.iter().flat_map(|sockets| &sockets.udp).map(UdpSocket::try_clone).collect();
         let udp = udp.map_err(|error| failed("duplicate a socket", error))?;
         let seed = HashSeed::new(entropy::random().map_err(|error| failed("draw random numbers", error))?);
         let (sender, events) = unbounded();
+        let asker = sender.clone();
         listen_to_signals(sender.clone()).map_err(|error| failed("listen to signals", error))?;
 
         let mut state = State::new(seed, ZONE_SLOTS as u16);
@@ -100,13 +119,58 @@ impl Server {
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let insight = Insight { status: Arc::clone(&status), counters, udp };
         let control = Control::new((self.inputs, self.config), state, publisher, loader, workers, status);
-        let services = Services::start(self.http, insight)
+        let (users, listening) = self.control.unzip();
+        // When nobody takes it any more, the answer is dropped with it, and that is an answer too.
+        let ask = Box::new(move |request, answer| drop(asker.send(Event::Request { request, answer })));
+        let services = Services::start(self.http, users, insight, ask)
             .map_err(|error| failed("start the services thread", error))?;
         control.run(&events);
+        // What is still asked finds nobody: those who wait are told.
+        drop(events);
         // Last: probes see that the server stops.
         services.finish();
+        drop(listening);
+        drop(keeper);
         Ok(())
     }
+}
+
+/// Opens the state directory and begins a new life of this node. `None`: nothing is remembered.
+fn remember(config: &Config, inputs: &Inputs) -> Result<Option<Keeper>, StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError(format!("server.state_dir: {error}"));
+    let opening =
+        opening::open(&config.server.state_dir, &inputs.environment).map_err(|error| failed(&error))?;
+    let Opened { path, mut dir, restored } = match opening {
+        Opening::Open(opened) => *opened,
+        Opening::Without(reason) => {
+            tracing::warn!("nothing is remembered across restarts: {reason}");
+            return Ok(None);
+        }
+    };
+    for notice in &restored.notices {
+        if notice.is_loss() {
+            tracing::error!("{notice}");
+        } else {
+            tracing::warn!("{notice}");
+        }
+    }
+    let id = match restored.id {
+        Some(id) => id,
+        None => u64::from_le_bytes(
+            entropy::random().map_err(|error| StartError(format!("cannot draw random numbers: {error}")))?,
+        ),
+    };
+    // A node that lived so often is one that somebody gave this number.
+    let generation = restored.generation.saturating_add(1);
+    dir.write_identity(id, generation).map_err(|error| failed(&error))?;
+    tracing::info!("state in {}: node {id:016x}, start {generation}", path.display());
+    let keeper = Keeper::start(dir, |told| match told {
+        Told::Kept(_) => {}
+        Told::Refused { error, .. } => tracing::error!("not remembered: {error}"),
+        Told::Failing { error, next } => tracing::error!("{error}; next attempt in {next:?}"),
+        Told::Lost { error } => tracing::error!("the last changes may be lost: {error}"),
+    });
+    keeper.map(Some).map_err(|error| StartError(format!("cannot start the keeper: {error}")))
 }
 
 fn settings(config: &Config) -> Settings {
@@ -157,6 +221,59 @@ fn listen_to_http(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
+/// Opens the control socket. One that was asked for must be had; where nobody said a word of it the server goes on
+/// without: a second server of a machine, or one in a place that has no room for sockets.
+fn listen_to_users(
+    config: &Config,
+    inputs: &Inputs,
+) -> Result<Option<(UnixListener, Listening)>, StartError> {
+    if let Some(path) = &config.control {
+        return match unix::listen(path) {
+            Ok(open) => Ok(Some(open)),
+            Err(error) => Err(StartError(cannot_control(path, &error))),
+        };
+    }
+    match first_free(control_socket::usual(&inputs.environment)) {
+        Ok(open) => Ok(Some(open)),
+        Err(reasons) => {
+            let reasons = reasons.join("; ");
+            tracing::warn!("there is no control socket, the verbs cannot reach this server: {reasons}");
+            Ok(None)
+        }
+    }
+}
+
+/// The first of these places that can be had, or why none can.
+fn first_free(places: Vec<PathBuf>) -> Result<(UnixListener, Listening), Vec<String>> {
+    let mut reasons = Vec::new();
+    for path in places {
+        match unix::listen(&path) {
+            Ok(open) => return Ok(open),
+            Err(error) => {
+                reasons.push(cannot_control(&path, &error));
+                // Nobody would find it in the next place: the verbs meet the first server in this one.
+                if error.kind() == io::ErrorKind::AddrInUse {
+                    break;
+                }
+            }
+        }
+    }
+    Err(reasons)
+}
+
+fn cannot_control(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another server has the control socket {path}: stop it, or choose another with --control")
+        }
+        io::ErrorKind::NotFound => {
+            format!("cannot make the control socket {path}: there is no such directory")
+        }
+        _ => format!("cannot make the control socket {path}: {error}; choose another with --control"),
+    }
+}
+
 /// `key` and `flag` are what the address comes from.
 fn cannot_listen(key: &str, flag: &str, address: SocketAddr, error: &io::Error) -> StartError {
     let advice = match error.kind() {
@@ -170,4 +287,24 @@ fn cannot_listen(key: &str, flag: &str, address: SocketAddr, error: &io::Error) 
         _ => return StartError(format!("{key}: cannot listen on {address}: {error}")),
     };
     StartError(format!("{key}: cannot listen on {address}: {error}; {advice} {flag}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usual_place_that_cannot_be_had_is_passed_over_unless_another_server_is_there() {
+        let directory = std::env::temp_dir().join(format!("hivedns-serve-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (nowhere, place) = (directory.join("no/such/directory/s"), directory.join("s"));
+        let (_listener, first) = first_free(vec![nowhere.clone(), place.clone()]).unwrap();
+        assert_eq!(first.path(), place);
+        let reasons = first_free(vec![nowhere, place, directory.join("never")]).unwrap_err();
+        drop(first);
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(reasons.len(), 2, "{reasons:?}");
+        assert!(reasons[0].contains("there is no such directory"), "{reasons:?}");
+        assert!(reasons[1].starts_with("another server has the control socket"), "{reasons:?}");
+    }
 }

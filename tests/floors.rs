@@ -42,23 +42,45 @@ const HOUSE: &[Room] = &[
     room(Floor::Answers, "discovery", &["base", "wire", "zone", "catalog"]),
     // The production machines in a made-up world.
     room(Floor::Threads, "testing", &["base", "gossip"]),
+    room(Floor::Threads, "keeper", &["base", "os", "disk"]),
     room(Floor::Threads, "worker", &["base", "os", "wire", "zone", "catalog", "answer"]),
     room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog"]),
     room(
         Floor::Threads,
         "control",
-        &["base", "os", "wire", "zone", "catalog", "gossip", "disk", "discovery", "loader", "worker"],
+        &[
+            "base",
+            "os",
+            "wire",
+            "zone",
+            "catalog",
+            "gossip",
+            "disk",
+            "discovery",
+            "keeper",
+            "loader",
+            "worker",
+        ],
     ),
     room(Floor::Threads, "services", &["base", "os", "wire", "zone", "catalog", "control"]),
     room(Floor::Roof, "log", &["base"]),
-    room(Floor::Roof, "cli", &["base"]),
+    // What is asked of a running server, and its documents, are types of `control`.
+    room(Floor::Roof, "cli", &["base", "control"]),
+    room(Floor::Roof, "verbs", &["base", "control", "cli"]),
     room(
         Floor::Roof,
         "serve",
-        &["base", "os", "wire", "zone", "catalog", "answer", "worker", "loader", "control", "services"],
+        &[
+            "base", "os", "wire", "zone", "catalog", "answer", "disk", "keeper", "worker", "loader",
+            "control", "services",
+        ],
     ),
     room(Floor::Roof, "simulate", &["base", "os", "testing", "cli"]),
-    room(Floor::Roof, "main", &["base", "wire", "zone", "loader", "log", "cli", "serve", "simulate"]),
+    room(
+        Floor::Roof,
+        "main",
+        &["base", "os::entropy", "wire", "zone", "loader", "log", "cli", "verbs", "serve", "simulate"],
+    ),
 ];
 
 /// Dependencies that belong to few rooms, and which those are.
@@ -66,6 +88,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("libc", &["os"]),
     ("socket2", &["os"]),
     ("core_affinity", &["os"]),
+    ("crc32fast", &["disk"]),
     ("mio", &["worker", "control"]),
     ("bincode", &["gossip"]),
     ("ring", &["gossip"]),

@@ -174,7 +174,13 @@ fn command(directory: &std::path::Path, dns: SocketAddr, http: SocketAddr, more:
     let file = directory.join("hivedns.toml");
     fs::write(&file, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-    command.env_clear().arg("serve").arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
+    command.env_clear().arg("serve").arg("-c").arg(file);
+    command.arg("--no-gossip").arg("--control").arg(directory.join("control"));
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    // Another user could not write below a directory of this one; it goes without.
+    if !more.contains("user") && !more.contains("state_dir") {
+        command.env("HIVEDNS_SERVER__STATE_DIR", directory.join("state"));
+    }
     command
 }
 
@@ -328,6 +334,33 @@ fn a_port_of_http_that_is_taken_is_told_with_advice() {
 fn a_user_that_does_not_exist_is_told() {
     let (code, said) = refusal("user", free_address(), "user = \"no-such-user\"");
     assert_eq!((code, said.as_str()), (Some(2), "hivedns: server.user: no such user: no-such-user\n"));
+}
+
+#[test]
+fn a_named_state_directory_that_cannot_be_used_is_one_line_and_exit_2() {
+    let (code, said) = refusal("state", free_address(), "state_dir = \"no/such/dir\"");
+    let lines: Vec<&str> = said.lines().collect();
+    let [only] = lines[..] else { panic!("{said}") };
+    assert!(only.starts_with("hivedns: server.state_dir: ") && only.contains("no/such/dir: "), "{said}");
+    assert!(only.contains("cannot create the directory") && only.contains("--state-dir"), "{said}");
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn each_start_is_a_life_of_the_same_node() {
+    let mut ids = Vec::new();
+    let state = std::env::temp_dir().join(format!("hivedns-lives-{}", std::process::id()));
+    for life in 1..=3u32 {
+        let mut node = Node::start("lives", &format!("state_dir = {:?}", state.display().to_string()));
+        node.signal("-TERM");
+        assert!(node.ended().success());
+        let identity = fs::read(state.join("identity")).unwrap();
+        // Behind the head of 28 octets: eight of the id, four of the life.
+        ids.push(identity[28..36].to_vec());
+        assert_eq!(identity[36..40], life.to_le_bytes());
+    }
+    assert!(ids.iter().all(|id| *id == ids[0]) && ids[0] != [0; 8]);
+    fs::remove_dir_all(state).unwrap();
 }
 
 #[test]

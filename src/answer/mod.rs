@@ -13,6 +13,7 @@
 mod additional;
 mod chaos;
 mod chase;
+mod short;
 
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
@@ -20,9 +21,10 @@ use crate::wire::message::Rcode;
 use crate::wire::query::{Query, Shape};
 use crate::wire::reply::Reply;
 use crate::wire::rtype::{Class, RecordType};
-use crate::wire::short;
 use crate::zone::Zone;
-use crate::zone::store::Hint;
+use crate::zone::store::{Hint, Start};
+
+pub use short::answer_short;
 
 /// What a worker keeps from answer to answer, so that answering allocates nothing.
 #[derive(Default)]
@@ -73,28 +75,74 @@ pub enum Route {
     Nowhere(Rcode),
 }
 
+/// A zone of ours, and where in it the name asked for most likely lies.
+#[derive(Clone, Copy)]
+pub struct Way<'s> {
+    entry: &'s ZoneEntry,
+    zone: &'s Zone,
+    start: Start,
+    hint: Hint,
+}
+
 impl Route {
-    /// Has the processor fetch what [`Route::hint`] will read.
+    /// The way to the name; has the processor fetch what [`Way::seek`] will read. `None` if there is no such zone,
+    /// or it is faulty.
     #[inline(always)]
-    pub fn prefetch(&self, snapshot: &Snapshot, key: &NameKey) {
-        if let Some(zone) = self.zone(snapshot) {
-            zone.prefetch_slot(key.full_hash());
-        }
+    pub fn way<'s>(&self, snapshot: &'s Snapshot, key: &NameKey) -> Option<Way<'s>> {
+        let Route::Zone(number) = self else { return None };
+        let entry = snapshot.entry(*number)?;
+        let zone = entry.zone()?;
+        Some(Way { entry, zone, start: zone.prefetch_slot(key.full_hash()), hint: Hint::ABSENT })
     }
 
+    /// Where the name most likely lies.
+    pub fn hint(&self, snapshot: &Snapshot, key: &NameKey) -> Hint {
+        self.way(snapshot, key).map_or(Hint::ABSENT, |mut way| way.seek(key))
+    }
+}
+
+/// The zone asked last, at hand because the next query is most likely for it too.
+#[derive(Clone, Copy)]
+pub struct Guess<'s> {
+    number: ZoneNumber,
+    entry: &'s ZoneEntry,
+    zone: &'s Zone,
+}
+
+impl<'s> Guess<'s> {
+    /// `None` if there is no such zone, or it is faulty.
+    pub fn new(snapshot: &'s Snapshot, number: ZoneNumber) -> Option<Guess<'s>> {
+        let entry = snapshot.entry(number)?;
+        Some(Guess { number, entry, zone: entry.zone()? })
+    }
+
+    /// The same as [`route`] and [`Route::way`] yield, where the guess is right.
+    #[inline(always)]
+    pub fn way(&self, shape: &Shape, key: &NameKey) -> Option<(Route, Way<'s>)> {
+        if is_rare(shape) || !self.entry.is_nearest_to(key) {
+            return None;
+        }
+        let start = self.zone.prefetch_slot(key.full_hash());
+        Some((
+            Route::Zone(self.number),
+            Way { entry: self.entry, zone: self.zone, start, hint: Hint::ABSENT },
+        ))
+    }
+}
+
+impl Way<'_> {
     /// Finds where the name most likely lies and has the processor fetch that: so a batch waits for memory
     /// twice, not twice for each of its queries.
     #[inline(always)]
-    pub fn hint(&self, snapshot: &Snapshot, key: &NameKey) -> Hint {
-        self.zone(snapshot).map_or(Hint::ABSENT, |zone| zone.hint(key.full_hash()))
+    pub fn seek(&mut self, key: &NameKey) -> Hint {
+        self.hint = self.zone.hint(key.full_hash(), self.start);
+        self.hint
     }
 
+    /// What [`Way::seek`] found.
     #[inline(always)]
-    fn zone<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Zone> {
-        match self {
-            Route::Zone(number) => snapshot.entry(*number)?.zone(),
-            Route::Chaos | Route::Nowhere(_) => None,
-        }
+    pub fn hint(&self) -> Hint {
+        self.hint
     }
 }
 
@@ -102,13 +150,20 @@ impl Route {
 /// of the query before, or any.
 #[inline(always)]
 pub fn route(snapshot: &Snapshot, shape: &Shape, key: &NameKey, guess: ZoneNumber) -> Route {
-    let (qtype, qclass) = (shape.qtype(), shape.qclass());
-    if qclass != Class::IN
-        || matches!(qtype, RecordType(0) | RecordType::DS | RecordType::IXFR | RecordType::AXFR)
-    {
-        return route_rare(snapshot, qtype, qclass, key);
+    if is_rare(shape) {
+        return route_rare(snapshot, shape.qtype(), shape.qclass(), key);
     }
     snapshot.find(key, guess).map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
+}
+
+/// True if more than the name decides on the route.
+#[inline(always)]
+fn is_rare(shape: &Shape) -> bool {
+    let qtype = shape.qtype();
+    // Most types lie below the first of the rare ones.
+    shape.qclass() != Class::IN
+        || (qtype.0.wrapping_sub(1) >= RecordType::DS.0 - 1
+            && matches!(qtype, RecordType(0) | RecordType::DS | RecordType::IXFR | RecordType::AXFR))
 }
 
 #[cold]
@@ -138,27 +193,6 @@ fn zone_for_ds(snapshot: &Snapshot, key: &NameKey) -> Option<ZoneNumber> {
         Some(above) if at_apex => snapshot.find_at(key, above).or(Some(nearest)),
         _ => Some(nearest),
     }
-}
-
-/// Answers an ordinary query over UDP (see [`short`]) if it gets an ordinary answer: the name exists, and one
-/// set that leads nowhere else says it all. Most do.
-#[inline(always)]
-pub fn answer_short(
-    snapshot: &Snapshot,
-    (route, hint): (Route, Hint),
-    (window, shape): (&[u8; short::WINDOW], &Shape),
-    key: &NameKey,
-    buffer: &mut [u8],
-    udp_payload_max: u16,
-) -> Option<Outcome> {
-    let Route::Zone(number) = route else { return None };
-    let entry = snapshot.entry(number)?;
-    let rrset = entry.zone()?.authoritative(hint, key)?.rrset(shape.qtype())?;
-    if rrset.has_targets() {
-        return None;
-    }
-    let len = short::answer(buffer, window, shape, &rrset.sealed(), udp_payload_max)?;
-    Some(Outcome { verdict: Verdict::Reply(len), rcode: Rcode::NoError, zone: Some(entry.metrics()) })
 }
 
 /// Answers a query into `buffer`. `key` and `route` are as for and from [`route`], `hint` is the route's.

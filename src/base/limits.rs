@@ -41,6 +41,13 @@ pub const CONFIG_OCTETS_MAX: u64 = 16 << 20;
 /// Octets of a server's identity: CHAOS answers it as one character-string (RFC 1035 §3.3).
 pub const IDENTITY_OCTETS_MAX: usize = 255;
 
+/// Octets of a cluster's name: it is part of what every datagram is sealed with, and nobody types more.
+pub const CLUSTER_NAME_OCTETS_MAX: usize = 64;
+/// Members to join: a few are enough to find all; each is resolved and tried again and again until one answers.
+pub const JOIN_MAX: usize = 64;
+/// Octets of a file of keys: a rotation has three of 44, comments beside them.
+pub const KEYS_FILE_OCTETS_MAX: u64 = 64 << 10;
+
 const _: () = assert!(LABELS_MAX * 2 < NAME_OCTETS_MAX);
 const _: () = assert!(LINE_OCTETS_MAX > RDATA_OCTETS_MAX * 4 + RDATA_OCTETS_MAX / 64);
 const _: () = assert!(LINE_OCTETS_MAX.is_multiple_of(READ_OCTETS));

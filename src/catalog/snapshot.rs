@@ -45,6 +45,12 @@ impl ZoneEntry {
         }
     }
 
+    /// True if this is the nearest zone above the name, as far as can be told from it alone: none lies below it.
+    #[inline(always)]
+    pub fn is_nearest_to(&self, name: &NameKey) -> bool {
+        !self.has_below && self.is_above(name)
+    }
+
     /// The zone, unless it is faulty.
     #[inline]
     pub fn zone(&self) -> Option<&Zone> {
@@ -148,7 +154,7 @@ impl Snapshot {
     #[inline(always)]
     pub fn find(&self, name: &NameKey, guess: ZoneNumber) -> Option<ZoneNumber> {
         match self.entry(guess) {
-            Some(entry) if !entry.has_below && entry.is_above(name) => Some(guess),
+            Some(entry) if entry.is_nearest_to(name) => Some(guess),
             _ => self.find_at(name, name.label_count()),
         }
     }

@@ -7,12 +7,19 @@
 //!                                                       then the loader frees them
 //! ```
 
+mod answers;
+pub mod document;
+mod reload;
+pub mod request;
 pub mod status;
 
 use crate::base::config::{Config, Inputs};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
+use crate::control::document::NodeDocument;
+use crate::control::reload::Round;
+use crate::control::request::{Answer, Request};
 use crate::control::status::{Health, Status, ZoneStatus};
 use crate::loader::{Loaded, Loader, Source, ZoneSpec};
 use crate::os::clock;
@@ -23,7 +30,7 @@ use crate::zone::examples::EXAMPLES;
 use crate::zone::fault::{Fault, Faults, Severity};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,6 +55,13 @@ pub enum Event {
     },
     /// Read the configuration and the zones anew.
     Reload,
+    /// A user asks for something.
+    Request {
+        /// What.
+        request: Request,
+        /// Where the answer goes.
+        answer: Answer,
+    },
     /// Answer what has arrived and end.
     Stop,
 }
@@ -65,7 +79,8 @@ pub struct Control {
     awaited: BTreeMap<Name, u64>,
     round: u64,
     publish_took: Duration,
-    reloading: bool,
+    /// The reload that is under way.
+    reloading: Option<Round>,
 }
 
 impl Control {
@@ -89,7 +104,7 @@ impl Control {
             awaited: BTreeMap::new(),
             round: 0,
             publish_took: Duration::ZERO,
-            reloading: false,
+            reloading: None,
         };
         control.load_zones();
         control.tell_status(None);
@@ -119,6 +134,7 @@ impl Control {
             if changed {
                 self.publish();
             }
+            self.tell_reloaded();
             for retired in self.publisher.reclaim() {
                 self.loader.free(retired);
             }
@@ -134,7 +150,8 @@ impl Control {
     fn take(&mut self, event: Event) -> bool {
         match event {
             Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
-            Event::Reload => self.reload(),
+            Event::Reload => self.reload().is_ok(),
+            Event::Request { request, answer } => self.obey(request, answer),
             // The caller has seen to it.
             Event::Stop => false,
         }
@@ -149,6 +166,11 @@ impl Control {
         }
         self.awaited.remove(&origin);
         tell_faults(&origin, &faults);
+        if zone.is_none()
+            && let Some(reload) = &mut self.reloading
+        {
+            reload.faulty.push(faulty(&origin, &faults).document());
+        }
         let changed = match zone {
             Some(zone) => {
                 let (serial, records) = (zone.serial().0, zone.record_count());
@@ -169,9 +191,6 @@ impl Control {
                 true
             }
         };
-        if self.awaited.is_empty() && std::mem::take(&mut self.reloading) {
-            tracing::info!("reloaded");
-        }
         // Readiness may hang on the last zone, even if that did not change.
         changed || self.awaited.is_empty()
     }
@@ -184,72 +203,6 @@ impl Control {
 
     fn is_configured(&self, origin: &Name) -> bool {
         !BUILTIN.iter().any(|(builtin, _, _)| Name::parse(builtin).as_ref() == Ok(origin))
-    }
-
-    /// Reads the configuration anew; a faulty one keeps the whole old state.
-    fn reload(&mut self) -> bool {
-        let config = match Config::load(&self.inputs) {
-            Ok(config) => config,
-            Err(errors) => {
-                for error in errors {
-                    tracing::error!("{error}");
-                }
-                tracing::error!("the configuration is faulty: everything stays as it was");
-                return false;
-            }
-        };
-        for (key, changed) in [
-            ("server.listen", config.server.listen != self.config.server.listen),
-            ("server.workers", config.server.workers != self.config.server.workers),
-            ("server.user", config.server.user != self.config.server.user),
-            ("server.udp_payload_max", config.server.udp_payload_max != self.config.server.udp_payload_max),
-            ("server.tcp_idle", config.server.tcp_idle != self.config.server.tcp_idle),
-            (
-                "server.tcp_connections_max",
-                config.server.tcp_connections_max != self.config.server.tcp_connections_max,
-            ),
-            ("http.listen", config.http.listen != self.config.http.listen),
-            ("log", config.log != self.config.log),
-        ] {
-            if changed {
-                tracing::warn!(key, "a changed value takes effect at the next start");
-            }
-        }
-        tracing::info!("reloading");
-        self.reloading = true;
-        self.config = config;
-        self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
-        self.load_zones();
-        true
-    }
-
-    /// Asks for every zone of the configuration, and drops those that are no longer in it.
-    fn load_zones(&mut self) {
-        self.round += 1;
-        let specs = zone_specs(&self.config);
-        let wanted: BTreeSet<&Name> = specs.iter().map(|spec| &spec.origin).collect();
-        let gone: Vec<Name> = self
-            .state
-            .zones()
-            .map(|(origin, _)| origin)
-            .filter(|origin| !wanted.contains(origin))
-            .cloned()
-            .collect();
-        for origin in gone {
-            self.awaited.remove(&origin);
-            self.state.apply(Delta::DropZone { origin });
-        }
-        let new: Vec<Name> = {
-            let known: BTreeSet<&Name> = self.state.zones().map(|(origin, _)| origin).collect();
-            wanted.into_iter().filter(|origin| !known.contains(origin)).cloned().collect()
-        };
-        for origin in new {
-            self.state.apply(Delta::PutZone { origin, content: ZoneContent::Pending });
-        }
-        for spec in specs {
-            self.awaited.insert(spec.origin.clone(), self.round);
-            self.loader.load(self.round, spec);
-        }
     }
 
     fn publish(&mut self) {
@@ -267,7 +220,10 @@ impl Control {
         let loading =
             self.state.zones().filter(|(_, zone)| matches!(zone.content, ZoneContent::Pending)).count();
         let reason = if loading > 0 { format!("{loading} zones are being loaded") } else { String::new() };
+        let node = NodeDocument { name: self.config.server.node.clone(), ..NodeDocument::default() };
         self.status.store(Arc::new(Status {
+            node,
+            cluster: None,
             ready: loading == 0,
             reason,
             zones: self.state.zones().map(|(origin, zone)| zone_status(origin, &zone.content)).collect(),
@@ -330,12 +286,15 @@ fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
     let (health, serial, records) = match content {
         ZoneContent::Pending => (Health::Loading, None, 0),
         ZoneContent::Sealed(zone) => (Health::Serving, Some(zone.serial().0), zone.record_count()),
-        ZoneContent::Faulty(faults) => {
-            let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
-            (Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect()), None, 0)
-        }
+        ZoneContent::Faulty(faults) => return faulty(origin, faults),
     };
     ZoneStatus { origin: origin.clone(), health, serial, records }
+}
+
+fn faulty(origin: &Name, faults: &Faults) -> ZoneStatus {
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
+    let health = Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect());
+    ZoneStatus { origin: origin.clone(), health, serial: None, records: 0 }
 }
 
 fn tell_faults(origin: &Name, faults: &Faults) {

@@ -1,6 +1,9 @@
 //! What the server says of its own state to people and probes.
 
+use crate::base::build;
+use crate::control::document::{ClusterDocument, NodeDocument, StatusDocument, ZoneDocument, ZonesDocument};
 use crate::wire::name::Name;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Whether a zone is served, and if not why.
@@ -30,6 +33,10 @@ pub struct ZoneStatus {
 /// The server at one moment. Published anew with every snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
+    /// Who this node is.
+    pub node: NodeDocument,
+    /// The cluster, unless gossip is off.
+    pub cluster: Option<ClusterDocument>,
     /// True once every zone has been loaded or found faulty, and until the server stops.
     pub ready: bool,
     /// Why it is not ready, for people.
@@ -44,4 +51,67 @@ pub struct Status {
     pub published: Option<Instant>,
     /// How long making and publishing it took.
     pub publish_took: Duration,
+}
+
+impl Status {
+    /// How the server is, `workers` being how many answer.
+    pub fn document(&self, workers: usize, now: Instant) -> StatusDocument {
+        let healths = [&Health::Loading, &Health::Serving, &Health::Faulty(Vec::new())];
+        let mut zones: BTreeMap<String, usize> = healths.map(|health| (health.word().into(), 0)).into();
+        for zone in &self.zones {
+            *zones.entry(zone.health.word().into()).or_default() += 1;
+        }
+        let age = self.published.map(|published| now.saturating_duration_since(published));
+        StatusDocument {
+            version: build::VERSION.to_owned(),
+            node: self.node.clone(),
+            ready: self.ready,
+            reason: (!self.ready).then(|| self.reason.clone()),
+            cluster: self.cluster.clone(),
+            workers,
+            snapshot_revision: self.revision,
+            snapshot_age_seconds: age.as_ref().map(Duration::as_secs_f64),
+            snapshot_publish_seconds: self.publish_took.as_secs_f64(),
+            zones,
+            faulty: self.faulty(),
+        }
+    }
+
+    /// Every zone.
+    pub fn zones_document(&self) -> ZonesDocument {
+        ZonesDocument { zones: self.zones.iter().map(ZoneStatus::document).collect() }
+    }
+
+    /// The zones that are not served because of faults.
+    pub fn faulty(&self) -> Vec<ZoneDocument> {
+        let faulty = self.zones.iter().filter(|zone| matches!(zone.health, Health::Faulty(_)));
+        faulty.map(ZoneStatus::document).collect()
+    }
+}
+
+impl ZoneStatus {
+    /// The zone as it is told.
+    pub fn document(&self) -> ZoneDocument {
+        ZoneDocument {
+            origin: self.origin.to_string(),
+            health: self.health.word().to_owned(),
+            serial: self.serial,
+            records: self.records,
+            faults: match &self.health {
+                Health::Loading | Health::Serving => Vec::new(),
+                Health::Faulty(faults) => faults.clone(),
+            },
+        }
+    }
+}
+
+impl Health {
+    /// The word for it in documents.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Health::Loading => "loading",
+            Health::Serving => "serving",
+            Health::Faulty(_) => "faulty",
+        }
+    }
 }

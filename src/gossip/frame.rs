@@ -49,11 +49,13 @@ pub enum Kind {
     Want = 31,
     /// On a stream: that was all.
     Done = 32,
+    /// One hash of the cluster-wide records, which are new here.
+    ClusterHint = 33,
 }
 
 impl Kind {
     /// All of them, by their number from 16 on.
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 18] = [
         Kind::Delta,
         Kind::Answer,
         Kind::Hint,
@@ -71,6 +73,7 @@ impl Kind {
         Kind::Table,
         Kind::Want,
         Kind::Done,
+        Kind::ClusterHint,
     ];
 
     /// The kind of that number; `None` for one that this version does not know.

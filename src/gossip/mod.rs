@@ -26,6 +26,7 @@ pub mod codec;
 pub mod frame;
 pub mod hash;
 pub mod identity;
+pub mod machine;
 pub mod membership;
 pub mod output;
 pub mod replication;

@@ -155,6 +155,8 @@ pub enum Event {
         /// Its life.
         generation: Generation,
     },
+    /// The ring of keys changed and must be on disk before the next start.
+    Keys,
     /// A drain is over.
     Drained {
         /// Members that live and have not acknowledged; empty: all have.

@@ -9,3 +9,4 @@ pub mod listen;
 pub mod memory;
 pub mod privileges;
 pub mod udp;
+pub mod unix;

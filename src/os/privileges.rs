@@ -72,6 +72,11 @@ pub fn drop_to(user: &str) -> Result<(), PrivilegesError> {
     control(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(refused("forbid new rights"))
 }
 
+/// The user's own number and group, to hand files over before rights are given up.
+pub fn ids_of(user: &str) -> Result<(u32, u32), PrivilegesError> {
+    look_up(user).map(|entry| (entry.uid, entry.gid))
+}
+
 fn refused(step: &'static str) -> impl FnOnce(io::Error) -> PrivilegesError {
     move |error| PrivilegesError::Refused(step, error)
 }

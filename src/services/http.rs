@@ -1,109 +1,95 @@
-//! HTTP for probes, Prometheus and people: read-only, so GET and HEAD alone, and no body is ever read.
-//!
-//! Whoever can reach it may be slow, many or hostile: each connection has a time to say what it wants and a time
-//! to live, and there are only so many of them. None of that touches a worker.
+//! HTTP over TCP, for probes, Prometheus and people: read-only, so GET and HEAD alone, and no body is ever read.
+//! What changes anything comes over the control socket.
 
+use crate::control::request::{Look as Asked, Refused, RefusedKind, Request};
 use crate::control::status::Status;
 use crate::os::clock;
-use crate::services::look::{Insight, Look};
-use crate::services::{documents, exposition, metrics};
-use axum::extract::State;
+use crate::services::desk::{Desk, told};
+use crate::services::look::Look;
+use crate::services::{exposition, metrics};
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
-use axum::{Json, Router};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use std::pin::pin;
+use serde::Deserialize;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
-/// Connections at once: a few probes and scrapers come at a time; more of them wait to be accepted.
-const CONNECTIONS_MAX: usize = 64;
-/// How long a client may take to say what it wants, from the start or after the last answer.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Octets of a request's head: browsers send about a thousand.
-const HEAD_OCTETS_MAX: usize = 8 << 10;
-/// Header fields of a request: browsers send about twenty.
-const HEADERS_MAX: usize = 64;
-/// How long a connection lives, however busy: one that reads its answer by the octet makes room in the end.
-const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30);
-/// How long an answer that has been begun may take beyond that.
-const ANSWER_GRACE: Duration = Duration::from_secs(5);
-/// The same when the server stops, which must not take longer for it.
-const STOP_GRACE: Duration = Duration::from_millis(500);
-/// How long nothing is accepted after the system refused to (it is out of file descriptors).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection lives: a scraper comes every few seconds, and is done at once.
+pub(super) const CONNECTION_AGE_MAX: Duration = Duration::from_secs(30);
 
-// hyper takes no smaller buffer.
-const _: () = assert!(HEAD_OCTETS_MAX >= 8192);
-
-/// Answers until `stop` closes, then lets what is being answered end.
-pub(super) async fn serve(listener: TcpListener, insight: Insight, mut stop: watch::Receiver<()>) {
-    let router = router(Arc::new(insight));
-    let mut connections = JoinSet::new();
-    loop {
-        let full = connections.len() >= CONNECTIONS_MAX;
-        tokio::select! {
-            _ = stop.changed() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if !full => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(attend(stream, router.clone(), stop.clone()));
-                }
-                Err(error) => {
-                    tracing::warn!("cannot accept an HTTP connection: {error}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-    let all = async { while connections.join_next().await.is_some() {} };
-    // Those that are left are cut.
-    let _ = timeout(STOP_GRACE, all).await;
+/// What `/api/v1/records` may be given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfRecords {
+    name: Option<String>,
+    #[serde(rename = "type")]
+    rtype: Option<String>,
+    owner: Option<String>,
+    after: Option<String>,
 }
 
-/// Answers on one connection.
-async fn attend(stream: TcpStream, router: Router, mut stop: watch::Receiver<()>) {
-    // An answer leaves at once; without it, it leaves a little later.
-    let _ = stream.set_nodelay(true);
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(HEAD_OCTETS_MAX)
-            .max_headers(HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-    );
-    tokio::select! {
-        // How a client's connection ends is the client's business.
-        _ = connection.as_mut() => return,
-        _ = stop.changed() => {}
-        () = sleep(CONNECTION_AGE_MAX) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(ANSWER_GRACE, connection).await;
+/// What `/api/v1/why` may be given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfWhy {
+    name: String,
+    #[serde(rename = "type")]
+    rtype: Option<String>,
+    from: Option<IpAddr>,
 }
 
-fn router(insight: Arc<Insight>) -> Router {
-    Router::new()
+/// The routes.
+pub(super) fn router(desk: Arc<Desk>) -> Router {
+    let looks = Asked::ALL.into_iter().fold(Router::new(), |router, asked| {
+        let tell = move |State(desk): State<Arc<Desk>>| async move { told(Ok(desk.look(asked))) };
+        router.route(&format!("/api/v1/{}", asked.verb()), get(tell))
+    });
+    looks
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", told(readiness))
-        .route("/metrics", told(exposed))
-        .route("/api/v1/status", told(|look| Json(documents::status(look)).into_response()))
-        .route("/api/v1/zones", told(|look| Json(documents::zones(look)).into_response()))
-        .route("/api/v1/stats", told(|look| Json(documents::stats(look)).into_response()))
-        .with_state(insight)
+        .route("/readyz", shown(readiness))
+        .route("/metrics", shown(exposed))
+        .route("/api/v1/members", get(members))
+        .route("/api/v1/diff", get(diff))
+        .route("/api/v1/records", get(records))
+        .route("/api/v1/why", get(why))
+        .with_state(desk)
+}
+
+async fn members(State(desk): State<Arc<Desk>>) -> Response {
+    told(desk.ask(Request::Members {}).await)
+}
+
+async fn diff(State(desk): State<Arc<Desk>>) -> Response {
+    told(desk.ask(Request::Diff {}).await)
+}
+
+async fn records(State(desk): State<Arc<Desk>>, query: Result<Query<OfRecords>, QueryRejection>) -> Response {
+    match query {
+        Ok(Query(OfRecords { name, rtype, owner, after })) => {
+            told(desk.ask(Request::Records { name, rtype, owner, after }).await)
+        }
+        Err(rejection) => malformed(&rejection),
+    }
+}
+
+async fn why(State(desk): State<Arc<Desk>>, query: Result<Query<OfWhy>, QueryRejection>) -> Response {
+    match query {
+        Ok(Query(OfWhy { name, rtype, from })) => told(desk.ask(Request::Why { name, rtype, from }).await),
+        Err(rejection) => malformed(&rejection),
+    }
+}
+
+fn malformed(rejection: &QueryRejection) -> Response {
+    told(Err(Refused::new(RefusedKind::Malformed, rejection.body_text())))
 }
 
 /// Answers with what is made of a look.
-fn told(tell: fn(&Look<'_>) -> Response) -> MethodRouter<Arc<Insight>> {
-    get(move |State(insight): State<Arc<Insight>>| async move { tell(&insight.look(clock::now())) })
+fn shown(tell: fn(&Look<'_>) -> Response) -> MethodRouter<Arc<Desk>> {
+    get(move |State(desk): State<Arc<Desk>>| async move { tell(&desk.insight().look(clock::now())) })
 }
 
 fn readiness(look: &Look<'_>) -> Response {

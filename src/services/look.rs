@@ -7,7 +7,6 @@ use crate::control::status::Status;
 use crate::os::udp::receive_drops;
 use crate::wire::message::Rcode;
 use arc_swap::ArcSwap;
-use serde::Serialize;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -45,19 +44,18 @@ pub(super) struct Look<'i> {
 }
 
 /// Queries of one kind. The field names are the labels.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Requests<'l> {
     pub(super) proto: &'static str,
     /// The address family as CoreDNS numbers it: 1 is IPv4, 2 is IPv6.
     pub(super) family: &'static str,
-    #[serde(rename = "type")]
     pub(super) qtype: &'static str,
     pub(super) zone: &'l str,
     pub(super) count: u64,
 }
 
 /// Answers of one kind. The field names are the labels.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Responses<'l> {
     pub(super) rcode: String,
     pub(super) zone: &'l str,

@@ -1,23 +1,32 @@
 //! Floor 4: the thread of everything slow that a good library already does, on a runtime of its own.
 //!
 //! ```text
-//! Insight ─► Look ─► documents (JSON) ─┐
-//!                └─► metrics (text)  ──┴─► http ─► whoever watches
+//! whoever watches ──► http ────────────┐        ┌─► Look ◄── Insight: status, counters
+//! a user's verb ────► control_socket ──┴─ desk ─┤
+//!                                               └─► Request, Answer ─► control thread
 //! ```
 //!
-//! Nothing here changes what is served, and no worker ever waits for it: it reads the status that the control
-//! thread published and the counters that the workers keep.
+//! No worker ever waits for it: it reads the status that the control thread published and the counters that the
+//! workers keep. What changes anything is the control thread's to do, and comes over the control socket alone.
 
+mod connections;
+mod control_socket;
+mod desk;
 mod documents;
 mod exposition;
 mod http;
 mod look;
 mod metrics;
 
+pub use desk::Ask;
 pub use look::Insight;
 
+use crate::services::connections::Listener;
+use crate::services::desk::Desk;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
@@ -30,17 +39,33 @@ pub struct Services {
 }
 
 impl Services {
-    /// Starts it. `http` must not block.
-    pub fn start(http: TcpListener, insight: Insight) -> io::Result<Services> {
+    /// Starts it. Neither socket may block. `ask` hands a request to the control thread; it must not block either.
+    pub fn start(
+        http: TcpListener,
+        control: Option<UnixListener>,
+        insight: Insight,
+        ask: Ask,
+    ) -> io::Result<Services> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-        let listener = {
+        let (http, control) = {
             let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(http)?
+            let control = control.map(tokio::net::UnixListener::from_std).transpose()?;
+            (tokio::net::TcpListener::from_std(http)?, control)
         };
+        let desk = Arc::new(Desk::new(insight, ask));
         let (running, stop) = watch::channel(());
-        let thread = std::thread::Builder::new()
-            .name("services".into())
-            .spawn(move || runtime.block_on(http::serve(listener, insight, stop)))?;
+        let all = async move {
+            let (age_max, router) = (http::CONNECTION_AGE_MAX, http::router(Arc::clone(&desk)));
+            let public = connections::serve(Listener::Tcp(http), router, age_max, stop.clone());
+            let own = async {
+                let Some(control) = control else { return };
+                let (age_max, router) = (control_socket::CONNECTION_AGE_MAX, control_socket::router(desk));
+                connections::serve(Listener::Unix(control), router, age_max, stop).await;
+            };
+            tokio::join!(public, own);
+        };
+        let thread =
+            std::thread::Builder::new().name("services".into()).spawn(move || runtime.block_on(all))?;
         Ok(Services { running, thread })
     }
 

@@ -191,14 +191,23 @@ impl NameKey {
         u128::from_le_bytes(*octets) & packed.mask == packed.octets
     }
 
-    /// True if the first `len` octets are those of `other`, as far as both have them; `None` if there are too many
-    /// to compare at once.
+    /// True if the `len` octets at `at` are those that `other` begins with; `None` if there are more than 32 to
+    /// compare, or `other` ends too soon for comparing many at once.
     #[inline(always)]
-    pub fn begins_as(&self, other: &[u8], len: usize) -> Option<bool> {
-        let mask = PACKED_MASKS.get(len)?;
-        let own = self.octets.first_chunk::<PACKED_OCTETS>()?;
-        let other = other.first_chunk::<PACKED_OCTETS>()?;
-        Some((u128::from_le_bytes(*own) ^ u128::from_le_bytes(*other)) & mask == 0)
+    pub fn agrees(&self, at: u8, other: &[u8], len: usize) -> Option<bool> {
+        let own = self.octets.get(usize::from(at)..)?;
+        let difference = u128::from_le_bytes(*own.first_chunk::<PACKED_OCTETS>()?)
+            ^ u128::from_le_bytes(*other.first_chunk::<PACKED_OCTETS>()?);
+        if let Some(mask) = PACKED_MASKS.get(len) {
+            return Some(difference & mask == 0);
+        }
+        // The first sixteen and the last sixteen, which overlap.
+        let last = len - PACKED_OCTETS;
+        if last > PACKED_OCTETS {
+            return None;
+        }
+        let own = own.get(last..)?.first_chunk::<PACKED_OCTETS>()?;
+        Some(difference == 0 && own == other.get(last..)?.first_chunk::<PACKED_OCTETS>()?)
     }
 
     /// Computes the hash of the name.
@@ -230,15 +239,19 @@ impl NameKey {
 
     #[inline(always)]
     fn octets_from(&self, seed: &HashSeed, start: u8) -> u64 {
-        let (start, end) = (usize::from(start), usize::from(self.len));
-        let (words, tail) = self.octets.get(start..end).unwrap_or_default().as_chunks::<8>();
-        let state = words.iter().fold(seed.start, |state, word| seed.step(state, u64::from_le_bytes(*word)));
-        if tail.is_empty() {
+        let (mut state, mut at) = (seed.start, start);
+        let mut left = self.len.saturating_sub(start);
+        while left > 8 {
+            state = seed.step(state, le64_or_zero(&self.octets, usize::from(at)));
+            at = at.wrapping_add(8);
+            left -= 8;
+        }
+        if left == 0 {
             return state;
         }
         // What stands behind the name is masked away.
-        let word = le64_or_zero(&self.octets, end - tail.len());
-        seed.step(state, word & (u64::MAX >> ((64 - 8 * tail.len()) & 63)))
+        let word = le64_or_zero(&self.octets, usize::from(at));
+        seed.step(state, word & (u64::MAX >> ((64 - 8 * u32::from(left)) & 63)))
     }
 
     /// The name in lower-cased wire form, the root's zero octet included.

@@ -1,17 +1,18 @@
 //! The ordinary query, and the ordinary answer to it: the same as [`accept`](crate::wire::query::accept) and
 //! [`Reply`](crate::wire::reply::Reply) would make, in fewer instructions.
 //!
-//! Ordinary is: one question for a name of at most 64 octets, nothing else or a bare OPT of version 0; answered
-//! by one set that was sealed for this very name. All of it lies within a window of known size at the start of
-//! its buffer, so that it is copied and read without asking how long it is. Whatever is not ordinary is left to
-//! the general way, which must give the same answer: a test holds one against the other.
+//! An ordinary query is one question for a name of at most 64 octets, with nothing else or a bare OPT of version
+//! 0. It lies within a window of known size at the start of its buffer, so that it is copied and read without
+//! asking how long it is. An ordinary answer is written on a [`Sheet`]: it is made of sealed sets and fits.
+//! Whatever is not ordinary is left to the general way, which must give the same answer: a test holds one
+//! against the other.
 
 use crate::base::limits::UDP_PAYLOAD_PLAIN;
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
-use crate::wire::message::{AA, HEADER_OCTETS, OPCODE_MASK, QR, RD};
+use crate::wire::message::{HEADER_OCTETS, OPCODE_MASK, QR, RD};
 use crate::wire::query::{Edns, Shape};
-use crate::wire::reply::{OPT_OCTETS, opt};
+use crate::wire::reply::{OPT_OCTETS, Owner, Section, shift, shift_owner};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::SealedRrset;
 
@@ -22,6 +23,8 @@ pub const WINDOW: usize = 160;
 const COPIED: usize = 96;
 /// Octets of the longest ordinary name, the root's zero octet included.
 pub const NAME_OCTETS: usize = 64;
+/// Octets that are copied at once where a set has no more: four records of addresses, most SOAs.
+pub const RUN_OCTETS: usize = 64;
 const _: () =
     assert!(HEADER_OCTETS + NAME_OCTETS + 4 <= COPIED && HEADER_OCTETS + 0x7f + 4 + OPT_OCTETS <= WINDOW);
 
@@ -56,34 +59,108 @@ pub fn accept(window: &[u8; WINDOW], len: usize, key: &mut NameKey) -> Option<Sh
     Some(Shape::new(flags, question_end as u16, qtype, qclass, edns))
 }
 
-/// Writes the answer to the ordinary query of that shape in that window: one set, sealed for its name. The
-/// octets of the answer; `None`, and nothing written that counts, where it does not fit.
+/// An ordinary answer in the making: sets that are copied and, where they stand elsewhere than they were sealed
+/// for, shifted. It minds the buffer's end only; [`Sheet::finish`] says whether the asker takes as much.
+pub struct Sheet<'b> {
+    octets: &'b mut [u8],
+    at: usize,
+    question_end: usize,
+    /// Records of answer, authority and additional section, sixteen bits each, as the header has them.
+    counts: u64,
+}
+
+impl<'b> Sheet<'b> {
+    /// Begins the answer to the ordinary query of that shape in that window. `None` where `octets` are too few.
+    #[inline(always)]
+    pub fn begin(octets: &'b mut [u8], window: &[u8; WINDOW], shape: &Shape) -> Option<Sheet<'b>> {
+        *octets.first_chunk_mut::<COPIED>()? = *window.first_chunk()?;
+        let question_end = usize::from(shape.question_end());
+        Some(Sheet { octets, at: question_end, question_end, counts: 0 })
+    }
+
+    /// Puts a set of `records` at the end of `section`; `run` begins with its `len` octets and goes on with
+    /// anything. Where in the message it begins; `None` where it does not fit.
+    #[inline(always)]
+    pub fn put(&mut self, section: Section, records: u16, run: &[u8], len: usize) -> Option<usize> {
+        let start = self.at;
+        let room = self.octets.get_mut(start..)?;
+        // Most sets are short: one copy of known size is cheaper than asking how long it is.
+        match (room.first_chunk_mut::<RUN_OCTETS>(), run.first_chunk::<RUN_OCTETS>()) {
+            (Some(room), Some(run)) if len <= RUN_OCTETS => *room = *run,
+            _ => room.get_mut(..len)?.copy_from_slice(run.get(..len)?),
+        }
+        self.at = start + len;
+        self.counts += u64::from(records) << (16 * (2 - section as u32));
+        Some(start)
+    }
+
+    /// Shifts the pointers within the RDATA of a set that was put right behind the question, and whose owner is
+    /// the question's name, or ends it, or is the wildcard that stands in for it. In all these cases pointers
+    /// into the owner and pointers into the set itself move by as much: by what the name has more octets.
+    #[inline(always)]
+    pub fn shift_behind_question(&mut self, pointers: &[u8], owner_len: usize) -> Option<()> {
+        let excess = self.question_end.checked_sub(HEADER_OCTETS + 4 + owner_len)?;
+        if excess == 0 {
+            return Some(());
+        }
+        let set = self.octets.get_mut(self.question_end..self.at)?;
+        for place in pointers.as_chunks::<2>().0 {
+            let pointer = set.get_mut(usize::from(u16::from_be_bytes(*place))..)?.first_chunk_mut::<2>()?;
+            // Neither an offset nor what it grows by leaves 14 bits: see the assertion in `wire::sealed`.
+            *pointer = (u16::from_be_bytes(*pointer) + excess as u16).to_be_bytes();
+        }
+        Some(())
+    }
+
+    /// Has the records from `start` on, `records` of them, belong to the name that stands at `owner_at`.
+    #[inline(always)]
+    pub fn set_owner(&mut self, start: usize, records: u16, owner_at: usize) -> Option<()> {
+        shift_owner(self.octets, start, records, owner_at)
+    }
+
+    /// As [`Sheet::set_owner`], for the name that ends the question and has `len` octets.
+    #[inline(always)]
+    pub fn set_owner_to_suffix(&mut self, start: usize, records: u16, len: usize) -> Option<()> {
+        let owner_at = self.question_end.checked_sub(4 + len)?;
+        if owner_at == HEADER_OCTETS { Some(()) } else { self.set_owner(start, records, owner_at) }
+    }
+
+    /// Shifts a set that stands anywhere, for an owner that stands anywhere.
+    #[inline]
+    pub fn shift(&mut self, rrset: &SealedRrset<'_>, owner: Owner, start: usize) -> Option<()> {
+        shift(self.octets, self.question_end, rrset, owner, start)
+    }
+
+    /// Ends the answer. Its octets; `None` where the asker does not take as many.
+    #[inline(always)]
+    pub fn finish(self, shape: &Shape, aa: u16, rcode: Rcode, udp_payload_max: u16) -> Option<usize> {
+        let Sheet { octets, at: mut end, mut counts, .. } = self;
+        if let Some(edns) = shape.edns() {
+            // Sixteen octets cost less than eleven: what stands behind the OPT is not sent.
+            *octets.get_mut(end..)?.first_chunk_mut()? = opt_padded(edns, rcode, udp_payload_max);
+            end += OPT_OCTETS;
+            counts += 1;
+        }
+        if end > UDP_PAYLOAD_PLAIN && end > shape.udp_limit(udp_payload_max.into()) {
+            return None;
+        }
+        let [_, _, flags @ .., _, _, _, _, _, _, _, _] = octets.first_chunk_mut::<HEADER_OCTETS>()?;
+        *flags = (shape.flags() & (OPCODE_MASK | RD) | QR | aa | rcode as u16 & 0x0f).to_be_bytes();
+        let [_, _, _, _, rest @ ..] = octets.first_chunk_mut::<HEADER_OCTETS>()?;
+        *rest = (1 << 48 | counts).to_be_bytes();
+        Some(end)
+    }
+}
+
+/// [`opt`](crate::wire::reply::opt), with nothing behind it.
 #[inline(always)]
-pub fn answer(
-    octets: &mut [u8],
-    window: &[u8; WINDOW],
-    shape: &Shape,
-    rrset: &SealedRrset<'_>,
-    udp_payload_max: u16,
-) -> Option<usize> {
-    let set_at = usize::from(shape.question_end());
-    let set_end = set_at + rrset.octets.len();
-    let end = set_end + if shape.edns().is_some() { OPT_OCTETS } else { 0 };
-    if (end > UDP_PAYLOAD_PLAIN && end > shape.udp_limit(udp_payload_max.into())) || set_at != rrset.base() {
-        return None;
-    }
-    *octets.first_chunk_mut::<COPIED>()? = *window.first_chunk()?;
-    octets.get_mut(set_at..set_end)?.copy_from_slice(rrset.octets);
-    let mut additional = 0;
-    if let Some(edns) = shape.edns() {
-        *octets.get_mut(set_end..)?.first_chunk_mut()? = opt(edns, Rcode::NoError, udp_payload_max);
-        additional = 1;
-    }
-    let [flags_high, flags_low] = (shape.flags() & (OPCODE_MASK | RD) | QR | AA).to_be_bytes();
-    let [records_high, records_low] = rrset.records.to_be_bytes();
-    let [_, _, rest @ ..] = octets.first_chunk_mut::<HEADER_OCTETS>()?;
-    *rest = [flags_high, flags_low, 0, 1, records_high, records_low, 0, 0, 0, additional];
-    Some(end)
+fn opt_padded(edns: Edns, rcode: Rcode, udp_payload_max: u16) -> [u8; 16] {
+    let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+    let head = u64::from(RecordType::OPT.0) << 40
+        | u64::from(udp_payload_max) << 24
+        | u64::from(rcode as u8 >> 4) << 16
+        | dnssec_ok;
+    (u128::from(head) << 64).to_be_bytes()
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 //! A batch is answered in stripes. Within a stripe every query is first parsed and hashed and its place in
 //! memory requested, then all are answered: the waits for memory overlap.
 
-use crate::answer::{self, Bounds, Outcome, Route, Scratch, Verdict};
-use crate::base::metrics::{DropReason, Transport};
+use crate::answer::{self, Bounds, Guess, Outcome, Route, Scratch, Verdict, Way};
+use crate::base::metrics::{DropReason, Transport, WorkerCounters};
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
 use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
 use crate::wire::key::NameKey;
-use crate::wire::query::{Accepted, accept};
+use crate::wire::message::Rcode;
+use crate::wire::query::{Accepted, Shape, accept};
+use crate::wire::rtype::{Class, RecordType};
 use crate::wire::short;
 use crate::worker::{BATCHES_PER_TURN, Desk, count};
 use crate::zone::store::Hint;
@@ -17,6 +19,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io;
 use std::net::UdpSocket;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
@@ -100,27 +103,37 @@ impl Listeners {
     }
 }
 
+/// What a message is.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// An ordinary query: see `wire::short`.
+    Short,
+    /// Another query.
+    Long,
+    /// None, and the code says why.
+    Refused(Rcode),
+    /// None, and nothing is to be said.
+    Ignored,
+}
+
 /// One query between the stages.
 struct Slot {
     key: NameKey,
-    accepted: Accepted,
-    /// It is an ordinary query: see `wire::short`.
-    is_short: bool,
+    kind: Kind,
+    /// Means nothing where the message is ignored.
+    shape: Shape,
     route: Route,
-    hint: Hint,
 }
 
 impl Default for Slot {
     fn default() -> Slot {
-        Slot {
-            key: NameKey::default(),
-            accepted: Accepted::Ignore,
-            is_short: false,
-            route: Route::Chaos,
-            hint: Hint::ABSENT,
-        }
+        let shape = Shape::new(0, 0, RecordType(0), Class(0), None);
+        Slot { key: NameKey::default(), kind: Kind::Ignored, shape, route: Route::Chaos }
     }
 }
+
+/// The ways of a stripe's queries.
+type Ways<'s> = [Option<Way<'s>>; STRIPE];
 
 fn stripe(
     desk: &mut Desk,
@@ -128,30 +141,137 @@ fn stripe(
     transport: Transport,
     datagrams: Datagrams<'_>,
     replies: &mut Replies<'_>,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
 ) {
     let snapshot = desk.reader.current();
-    let udp_payload_max = desk.settings.udp_payload_max;
-    let mut guess = desk.guess;
-    for (i, slot) in range.clone().zip(slots.iter_mut()) {
-        guess = slot.prepare(snapshot, datagrams, i, guess);
-    }
-    desk.guess = guess;
-    for (_, slot) in range.clone().zip(slots.iter_mut()) {
-        if let Accepted::Query(_) = &slot.accepted {
-            slot.hint = slot.route.hint(snapshot, &slot.key);
+    let mut ways = [None; STRIPE];
+    desk.guess = prepare(slots, &mut ways, snapshot, datagrams, range.clone(), desk.guess);
+    seek(slots, &mut ways);
+    let bench = Bench {
+        counters: &desk.counters,
+        snapshot,
+        transport,
+        udp_payload_max: desk.settings.udp_payload_max,
+    };
+    bench.answer(slots, &ways, &mut desk.scratch.1, datagrams, replies, range);
+}
+
+// The stages are functions of their own: in one body the compiler would keep half of each stage's values on the
+// stack.
+
+/// Parses, hashes and routes, and has each way's slot fetched. The zone last found is the guess for the next.
+#[inline(never)]
+fn prepare<'s>(
+    slots: &mut [Slot; STRIPE],
+    ways: &mut Ways<'s>,
+    snapshot: &'s Snapshot,
+    datagrams: Datagrams<'_>,
+    range: Range<usize>,
+    mut number: ZoneNumber,
+) -> ZoneNumber {
+    let mut guess = Guess::new(snapshot, number);
+    for ((i, slot), way) in range.zip(slots).zip(ways) {
+        let (window, len) = datagrams.window(i);
+        match short::accept(window, len, &mut slot.key) {
+            Some(shape) => {
+                slot.kind = Kind::Short;
+                slot.shape = shape;
+            }
+            None => slot.accept_long(datagrams.get(i)),
+        }
+        if let Kind::Refused(_) | Kind::Ignored = slot.kind {
+            *way = None;
+            continue;
+        }
+        slot.key.hash(snapshot.seed());
+        if let Some((route, found)) = guess.as_ref().and_then(|guess| guess.way(&slot.shape, &slot.key)) {
+            (slot.route, *way) = (route, Some(found));
+            continue;
+        }
+        *way = slot.route(snapshot, number);
+        if let Route::Zone(found) = slot.route {
+            number = found;
+            guess = Guess::new(snapshot, number);
         }
     }
-    let scratch = &mut desk.scratch.1;
-    for (i, slot) in range.zip(slots.iter()) {
-        let outcome = slot
-            .answer_short(snapshot, datagrams, i, replies.buffer(i), udp_payload_max)
-            .or_else(|| slot.answer(snapshot, datagrams.get(i), replies.buffer(i), scratch, udp_payload_max));
-        let Some(outcome) = outcome else {
-            desk.counters.dropped(DropReason::NotAQuery, 1);
-            continue;
-        };
-        count(&desk.counters, &outcome, transport, slot.qtype());
+    number
+}
+
+/// Has each way's node fetched.
+#[inline(never)]
+fn seek(slots: &[Slot; STRIPE], ways: &mut Ways<'_>) {
+    for (slot, way) in slots.iter().zip(ways) {
+        if let Some(way) = way {
+            way.seek(&slot.key);
+        }
+    }
+}
+
+/// What all queries of a stripe are answered with.
+struct Bench<'d> {
+    counters: &'d WorkerCounters,
+    snapshot: &'d Snapshot,
+    transport: Transport,
+    udp_payload_max: u16,
+}
+
+impl Bench<'_> {
+    #[inline(never)]
+    fn answer(
+        &self,
+        slots: &[Slot; STRIPE],
+        ways: &Ways<'_>,
+        scratch: &mut Scratch,
+        datagrams: Datagrams<'_>,
+        replies: &mut Replies<'_>,
+        range: Range<usize>,
+    ) {
+        for ((i, slot), way) in range.zip(slots).zip(ways) {
+            if let (Some(way), Kind::Short) = (way, slot.kind) {
+                let (window, _) = datagrams.window(i);
+                let query = (window, &slot.shape);
+                let buffer = replies.buffer(i);
+                let outcome = answer::answer_short(way, query, &slot.key, buffer, self.udp_payload_max);
+                if let Some(outcome) = outcome {
+                    self.note(i, &outcome, slot.shape.qtype().0, replies);
+                    continue;
+                }
+            }
+            self.answer_long(slot, way.as_ref(), scratch, datagrams.get(i), i, replies);
+        }
+    }
+
+    /// The general way.
+    #[inline(never)]
+    fn answer_long(
+        &self,
+        slot: &Slot,
+        way: Option<&Way<'_>>,
+        scratch: &mut Scratch,
+        message: &[u8],
+        i: usize,
+        replies: &mut Replies<'_>,
+    ) {
+        let (query, udp_payload_max) = (slot.shape.of(message), self.udp_payload_max);
+        let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
+        let buffer = replies.buffer(i);
+        match slot.kind {
+            Kind::Short | Kind::Long => {
+                let way = (slot.route, way.map_or(Hint::ABSENT, Way::hint));
+                let outcome = answer::answer(self.snapshot, way, &query, &slot.key, scratch, buffer, bounds);
+                self.note(i, &outcome, query.qtype().0, replies);
+            }
+            Kind::Refused(rcode) => {
+                let outcome = answer::refuse(self.snapshot, &query, rcode, buffer, bounds);
+                self.note(i, &outcome, 0, replies);
+            }
+            Kind::Ignored => self.counters.dropped(DropReason::NotAQuery, 1),
+        }
+    }
+
+    #[inline(always)]
+    fn note(&self, i: usize, outcome: &Outcome, qtype: u16, replies: &mut Replies<'_>) {
+        count(self.counters, outcome, self.transport, qtype);
         match outcome.verdict {
             Verdict::Reply(len) => replies.reply(i, len),
             Verdict::Drop => {}
@@ -159,89 +279,27 @@ fn stripe(
     }
 }
 
-// Functions of their own: in one body the compiler would keep half of each stage's values on the stack.
 impl Slot {
-    /// Parses, hashes and routes; the zone found is the guess for the next.
+    /// The route where the guess was wrong, and the way.
     #[inline(never)]
-    fn prepare(
-        &mut self,
-        snapshot: &Snapshot,
-        datagrams: Datagrams<'_>,
-        i: usize,
-        guess: ZoneNumber,
-    ) -> ZoneNumber {
-        let (window, len) = datagrams.window(i);
-        let shape = match short::accept(window, len, &mut self.key) {
-            Some(shape) => {
-                self.is_short = true;
-                self.accepted = Accepted::Query(shape);
-                shape
-            }
-            None => {
-                self.is_short = false;
-                self.accepted = accept(datagrams.get(i), &mut self.key);
-                let Accepted::Query(shape) = self.accepted else { return guess };
-                shape
-            }
-        };
-        self.key.hash(snapshot.seed());
-        self.route = answer::route(snapshot, &shape, &self.key, guess);
-        self.route.prefetch(snapshot, &self.key);
-        match self.route {
-            Route::Zone(number) => number,
-            Route::Chaos | Route::Nowhere(_) => guess,
-        }
+    fn route<'s>(&mut self, snapshot: &'s Snapshot, guess: ZoneNumber) -> Option<Way<'s>> {
+        self.route = answer::route(snapshot, &self.shape, &self.key, guess);
+        self.route.way(snapshot, &self.key)
     }
 
-    #[inline(always)]
-    fn answer_short(
-        &self,
-        snapshot: &Snapshot,
-        datagrams: Datagrams<'_>,
-        i: usize,
-        buffer: &mut [u8],
-        udp_payload_max: u16,
-    ) -> Option<Outcome> {
-        match &self.accepted {
-            Accepted::Query(shape) if self.is_short => {
-                let way = (self.route, self.hint);
-                let (window, _) = datagrams.window(i);
-                answer::answer_short(snapshot, way, (window, shape), &self.key, buffer, udp_payload_max)
-            }
-            Accepted::Query(_) | Accepted::Refuse(..) | Accepted::Ignore => None,
-        }
-    }
-
-    /// The general way.
+    /// Reads a message that is no ordinary query.
     #[inline(never)]
-    fn answer(
-        &self,
-        snapshot: &Snapshot,
-        message: &[u8],
-        buffer: &mut [u8],
-        scratch: &mut Scratch,
-        udp_payload_max: u16,
-    ) -> Option<Outcome> {
-        match self.accepted {
+    fn accept_long(&mut self, message: &[u8]) {
+        self.kind = match accept(message, &mut self.key) {
             Accepted::Query(shape) => {
-                let query = shape.of(message);
-                let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
-                let way = (self.route, self.hint);
-                Some(answer::answer(snapshot, way, &query, &self.key, scratch, buffer, bounds))
+                self.shape = shape;
+                Kind::Long
             }
             Accepted::Refuse(shape, rcode) => {
-                let query = shape.of(message);
-                let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
-                Some(answer::refuse(snapshot, &query, rcode, buffer, bounds))
+                self.shape = shape;
+                Kind::Refused(rcode)
             }
-            Accepted::Ignore => None,
-        }
-    }
-
-    fn qtype(&self) -> u16 {
-        match &self.accepted {
-            Accepted::Query(shape) => shape.qtype().0,
-            Accepted::Refuse(..) | Accepted::Ignore => 0,
-        }
+            Accepted::Ignore => Kind::Ignored,
+        };
     }
 }

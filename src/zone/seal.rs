@@ -11,6 +11,7 @@ use crate::wire::key::HashSeed;
 use crate::wire::name::{Name, is_at_or_below};
 use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{Sealer, wire_len};
+use crate::wire::short::RUN_OCTETS;
 use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
 use crate::zone::fault::Faults;
 use crate::zone::rdata::canonicalize;
@@ -159,7 +160,10 @@ fn soa_field(rdata: &[u8], index: usize) -> u32 {
 
 /// The SOA as negative answers carry it: TTL min(TTL, MINIMUM) (RFC 2308 §5), sealed for the apex.
 pub(crate) struct NegativeSoa {
+    /// Padded, so that it is copied as one run of known size where it is short.
     pub(crate) octets: Box<[u8]>,
+    /// Octets without the padding.
+    pub(crate) len: usize,
     /// Network order.
     pub(crate) pointers: Box<[u8]>,
 }
@@ -390,8 +394,12 @@ impl<'d> Work<'d> {
         if let Some(soa) = apex.iter().find(|record| record.rtype == RecordType::SOA) {
             self.sealer.record(RecordType::SOA, soa.ttl.min(soa_field(soa.rdata, 4)), soa.rdata);
         }
+        let len = self.sealer.octets().len();
+        let mut octets = self.sealer.octets().to_vec();
+        octets.resize(len.max(RUN_OCTETS), 0);
         NegativeSoa {
-            octets: self.sealer.octets().into(),
+            octets: octets.into(),
+            len,
             pointers: self.sealer.pointers().iter().flat_map(|at| at.to_be_bytes()).collect(),
         }
     }

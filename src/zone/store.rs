@@ -52,6 +52,15 @@ impl Hint {
     pub const ABSENT: Hint = Hint(0);
 }
 
+/// Where the search for a hash begins. In units of four octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// The home slot.
+    slot: u32,
+    /// The shard, from which distances count.
+    shard: u32,
+}
+
 /// Where a shard lies and how it is probed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShardAt {
@@ -105,53 +114,91 @@ impl Store {
     /// The node of that hash whose key satisfies `is_it`.
     #[inline(always)]
     pub(crate) fn find(&self, hash: u64, is_it: impl Fn(&[u8]) -> bool) -> Option<Node<'_>> {
-        self.candidates(hash).map(|at| self.node_at(at as usize * 4)).find(|node| is_it(node.key()))
+        self.candidates(hash, self.start(hash))
+            .filter_map(|at| self.node(at as usize * 4))
+            .find(|node| is_it(node.key()))
+    }
+
+    /// Where the search for a hash begins.
+    #[inline(always)]
+    fn start(&self, hash: u64) -> Start {
+        let shard = self.shards.get(shard_of(hash, self.shards.len())).copied().unwrap_or(ShardAt::NONE);
+        Start { slot: shard.at.wrapping_add(home_of(hash, shard.slots) as u32), shard: shard.at }
     }
 
     /// Where nodes of that hash's tag lie, in units of four octets, in the order of their slots.
     #[inline(always)]
-    fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
+    fn candidates(&self, hash: u64, start: Start) -> impl Iterator<Item = u32> {
         let (words, _) = self.octets.as_chunks::<4>();
-        let shard = self.shards.get(shard_of(hash, self.shards.len())).copied().unwrap_or(ShardAt::NONE);
-        let mut slot_at = shard.at as usize + home_of(hash, shard.slots);
-        std::iter::from_fn(move || {
-            // An empty slot ends every search: the last of a shard is one.
-            loop {
-                let slot = u32::from_le_bytes(*words.get(slot_at)?);
-                if slot == 0 {
-                    return None;
-                }
-                slot_at += 1;
-                if slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32 {
-                    return Some(shard.at + (slot & DISTANCE_MASK));
-                }
-            }
+        // An empty slot ends every search: the last of a shard is one.
+        let slots = words.get(start.slot as usize..).unwrap_or_default().iter();
+        slots.map(|slot| u32::from_le_bytes(*slot)).take_while(|slot| *slot != 0).filter_map(move |slot| {
+            let is_alike = slot >> SLOT_DISTANCE_BITS == (hash & 0xff) as u32;
+            is_alike.then_some(start.shard.wrapping_add(slot & DISTANCE_MASK))
+        })
+    }
+
+    /// The node at that place; an empty one where there is none.
+    #[inline(always)]
+    pub(crate) fn node_at(&self, at: usize) -> Node<'_> {
+        self.node(at).unwrap_or(Node {
+            octets: &[],
+            at,
+            origin_len: self.origin_len,
+            key_len: 0,
+            flags: 0,
+            rrsets: 0,
+            occluder: 0,
         })
     }
 
     #[inline(always)]
-    pub(crate) fn node_at(&self, at: usize) -> Node<'_> {
-        let octets = self.octets.get(at..).unwrap_or_default();
-        let [key_len, flags, rrsets, occluder] =
-            octets.first_chunk::<NODE_HEAD>().copied().unwrap_or_default();
-        Node { octets, at, origin_len: self.origin_len, key_len, flags, rrsets, occluder }
+    fn node(&self, at: usize) -> Option<Node<'_>> {
+        let octets = self.octets.get(at..)?;
+        let [key_len, flags, rrsets, occluder] = *octets.first_chunk::<NODE_HEAD>()?;
+        Some(Node { octets, at, origin_len: self.origin_len, key_len, flags, rrsets, occluder })
     }
 
-    /// Has the processor fetch the slot that [`Store::find`] will look at first.
+    /// Has the processor fetch the slot that a search for that hash will look at first.
     #[inline(always)]
-    pub(crate) fn prefetch_slot(&self, hash: u64) {
-        if let Some(shard) = self.shards.get(shard_of(hash, self.shards.len())) {
-            prefetch(&self.octets, (shard.at as usize + home_of(hash, shard.slots)) * 4);
-        }
+    pub(crate) fn prefetch_slot(&self, hash: u64) -> Start {
+        let start = self.start(hash);
+        prefetch(&self.octets, start.slot as usize * 4);
+        start
     }
 
     /// The first node that may have that hash, judged by its tag alone, and has the processor fetch it.
     #[inline(always)]
-    pub(crate) fn hint(&self, hash: u64) -> Hint {
-        let Some(at) = self.candidates(hash).next() else { return Hint::ABSENT };
+    pub(crate) fn hint(&self, hash: u64, start: Start) -> Hint {
+        let Some(at) = self.first_candidate(hash, start) else { return Hint::ABSENT };
         prefetch(&self.octets, at as usize * 4);
         prefetch(&self.octets, at as usize * 4 + 64);
         Hint(at)
+    }
+
+    /// The first of [`Store::candidates`], in fewer instructions.
+    #[inline(always)]
+    fn first_candidate(&self, hash: u64, start: Start) -> Option<u32> {
+        let mut slots = self.octets.get(start.slot as usize * 4..)?;
+        loop {
+            let (slot, others) = slots.split_first_chunk::<4>()?;
+            let slot = u32::from_le_bytes(*slot);
+            if slot == 0 {
+                return None;
+            }
+            if slot >> SLOT_DISTANCE_BITS == u32::from(hash as u8) {
+                return Some(start.shard.wrapping_add(slot & DISTANCE_MASK));
+            }
+            slots = others;
+        }
+    }
+
+    /// The node at a hint, if it is that of the name whose key has `key_len` octets. `None` says nothing: the
+    /// hint may lead to another node, and long names are not compared.
+    #[inline(always)]
+    pub(crate) fn node_at_hint(&self, hint: Hint, name: &NameKey, key_len: usize) -> Option<Node<'_>> {
+        let node = self.node(hint.0 as usize * 4)?;
+        (hint != Hint::ABSENT && node.agrees(name, 0, key_len)?).then_some(node)
     }
 
     /// The node of a name whose key has `key_len` octets, beginning with a hint for its hash.
@@ -160,14 +207,17 @@ impl Store {
         if hint == Hint::ABSENT {
             return None;
         }
-        let node = self.node_at(hint.0 as usize * 4);
-        if usize::from(node.key_len) == key_len
-            && let Some(true) = name.begins_as(node.octets.get(NODE_HEAD..)?, key_len)
-        {
-            return Some(node);
-        }
-        let key = name.as_wire().get(..key_len)?;
-        self.find(name.full_hash(), |other| other == key)
+        self.node_at_hint(hint, name, key_len).or_else(|| self.find_part(name.full_hash(), name, 0, key_len))
+    }
+
+    /// The node of that hash whose key is the `len` octets at `at` of a name.
+    #[inline]
+    pub(crate) fn find_part(&self, hash: u64, name: &NameKey, at: u8, len: usize) -> Option<Node<'_>> {
+        let nodes = self.candidates(hash, self.start(hash)).filter_map(|at| self.node(at as usize * 4));
+        nodes.into_iter().find(|node| match node.agrees(name, at, len) {
+            Some(agrees) => agrees,
+            None => name.as_wire().get(usize::from(at)..).and_then(|key| key.get(..len)) == Some(node.key()),
+        })
     }
 
     /// All nodes, in no order that means anything.
@@ -202,6 +252,15 @@ pub struct Node<'z> {
 }
 
 impl<'z> Node<'z> {
+    /// True if the key is the `len` octets at `at` of a name; `None` if there are too many to compare at once.
+    #[inline(always)]
+    fn agrees(&self, name: &NameKey, at: u8, len: usize) -> Option<bool> {
+        if usize::from(self.key_len) != len {
+            return Some(false);
+        }
+        name.agrees(at, self.octets.get(NODE_HEAD..)?, len)
+    }
+
     /// What tells two nodes of a zone apart.
     #[inline]
     pub fn id(&self) -> usize {
@@ -252,25 +311,25 @@ impl<'z> Node<'z> {
     /// The RRsets, by rising type.
     #[inline]
     pub fn rrsets(&self) -> impl Iterator<Item = Rrset<'z>> {
-        let node = *self;
-        let mut at = self.rrsets_at();
-        (0..self.rrsets).map(move |_| {
-            let rrset = node.rrset_at(at);
-            at = rrset.next;
-            rrset
+        let owner_len = self.name_len();
+        let mut rest = self.octets.get(self.rrsets_at()..).unwrap_or_default();
+        (0..self.rrsets).map_while(move |_| {
+            let (rrset, next) = Rrset::split(rest, owner_len)?;
+            rest = next.unwrap_or_default();
+            Some(rrset)
         })
     }
 
     /// The RRset of a type.
     #[inline(always)]
     pub fn rrset(&self, rtype: RecordType) -> Option<Rrset<'z>> {
-        let mut at = self.rrsets_at();
+        let mut rest = self.octets.get(self.rrsets_at()..)?;
         for _ in 0..self.rrsets {
-            let head = le64_or_zero(self.octets, at);
-            if head as u16 == rtype.0 {
-                return Some(self.rrset_at(at));
+            let (rrset, next) = Rrset::split(rest, self.name_len())?;
+            if rrset.rtype() == rtype {
+                return Some(rrset);
             }
-            at = aligned(at + RRSET_HEAD + (head >> 32 & 0xffff) as usize + (head >> 48) as usize);
+            rest = next?;
         }
         None
     }
@@ -279,64 +338,97 @@ impl<'z> Node<'z> {
     fn rrsets_at(&self) -> usize {
         aligned(NODE_HEAD + (usize::from(self.key_len) << u32::from(self.has(node_flags::CASED))))
     }
-
-    #[inline(always)]
-    fn rrset_at(&self, at: usize) -> Rrset<'z> {
-        let head = le64_or_zero(self.octets, at);
-        let octets_len = (head >> 32 & 0xffff) as usize;
-        let end = at + RRSET_HEAD + octets_len + (head >> 48) as usize;
-        Rrset {
-            rtype: RecordType(head as u16),
-            records: (head >> 16) as u16,
-            octets_len,
-            octets: self.octets.get(at + RRSET_HEAD..end).unwrap_or_default(),
-            owner_len: self.name_len(),
-            next: aligned(end),
-        }
-    }
 }
 
 /// A set of records of one owner and type.
 #[derive(Clone, Copy)]
 pub struct Rrset<'z> {
-    rtype: RecordType,
-    records: u16,
-    /// Of `octets`, those that are records; extras follow.
-    octets_len: usize,
-    octets: &'z [u8],
+    /// Type, records, octets of the records, octets of the extras: 16 bits each, from the lowest.
+    head: u64,
+    /// The records, then the extras, then whatever follows.
+    run: &'z [u8],
     owner_len: usize,
-    next: usize,
 }
 
 impl<'z> Rrset<'z> {
-    /// The type.
-    pub fn rtype(&self) -> RecordType {
-        self.rtype
+    /// The set at the start of `octets`, and what follows it.
+    #[inline(always)]
+    fn split(octets: &'z [u8], owner_len: usize) -> Option<(Rrset<'z>, Option<&'z [u8]>)> {
+        let (head, run) = octets.split_first_chunk::<RRSET_HEAD>()?;
+        let rrset = Rrset { head: u64::from_le_bytes(*head), run, owner_len };
+        Some((rrset, run.get(aligned(rrset.octets_len() + rrset.extras_len())..)))
     }
 
-    /// True if the set leads to other names of the zone.
+    /// The type.
+    #[inline(always)]
+    pub fn rtype(&self) -> RecordType {
+        RecordType(self.head as u16)
+    }
+
+    /// How many records there are.
+    #[inline(always)]
+    pub fn records(&self) -> u16 {
+        (self.head >> 16) as u16
+    }
+
+    #[inline(always)]
+    fn octets_len(&self) -> usize {
+        usize::from((self.head >> 32) as u16)
+    }
+
+    #[inline(always)]
+    fn extras_len(&self) -> usize {
+        (self.head >> 48) as usize
+    }
+
+    /// True if the set may lead to other names of the zone.
     #[inline(always)]
     pub fn has_targets(&self) -> bool {
-        matches!(self.rtype, RecordType::NS | RecordType::MX | RecordType::SRV | RecordType::CNAME)
+        self.extras_len() > 0
+            && matches!(self.rtype(), RecordType::NS | RecordType::MX | RecordType::SRV | RecordType::CNAME)
     }
 
     /// What goes into a message.
     #[inline(always)]
     pub fn sealed(&self) -> SealedRrset<'z> {
-        let (octets, extras) = self.octets.split_at_checked(self.octets_len).unwrap_or_default();
-        let pointers = match extras.split_first_chunk::<2>() {
-            None => &[],
+        let octets = self.run.get(..self.octets_len()).unwrap_or_default();
+        SealedRrset { records: self.records(), octets, pointers: self.pointers(), owner_len: self.owner_len }
+    }
+
+    /// Octets that begin with the sealed records and go on with anything, and how many of them are records.
+    #[inline(always)]
+    pub fn run(&self) -> (&'z [u8], usize) {
+        (self.run, self.octets_len())
+    }
+
+    /// Octets of the owner's absolute name in wire form.
+    #[inline(always)]
+    pub fn owner_len(&self) -> usize {
+        self.owner_len
+    }
+
+    /// What stands behind the records.
+    #[inline(always)]
+    fn extras(&self) -> &'z [u8] {
+        self.run.get(self.octets_len()..).and_then(|rest| rest.get(..self.extras_len())).unwrap_or_default()
+    }
+
+    /// The pointers to shift: see [`SealedRrset::pointers`].
+    #[inline(always)]
+    pub fn pointers(&self) -> &'z [u8] {
+        let pointers = match self.extras().split_first_chunk::<2>() {
+            None => &[][..],
             Some((count, rest)) => {
                 rest.get(..2 * usize::from(u16::from_le_bytes(*count))).unwrap_or_default()
             }
         };
-        SealedRrset { records: self.records, octets, pointers, owner_len: self.owner_len }
+        pointers
     }
 
     /// The names of this zone that the set leads to, in the order of its records.
     #[inline]
     pub fn targets(&self) -> impl Iterator<Item = Target<'z>> + use<'z> {
-        let extras = self.octets.get(self.octets_len..).unwrap_or_default();
+        let extras = self.extras();
         let mut at = if extras.is_empty() { 0 } else { 2 + 2 * le16(extras, 0) };
         std::iter::from_fn(move || {
             let head = extras.get(at..at + TARGET_HEAD)?;

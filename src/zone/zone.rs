@@ -8,7 +8,7 @@ use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::sealed::SealedRrset;
 use crate::zone::seal::NegativeSoa;
-use crate::zone::store::{Hint, Node, Store, Target, node_flags};
+use crate::zone::store::{Hint, Node, Start, Store, Target, node_flags};
 
 /// A zone's version (RFC 1982 arithmetic applies).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,10 +116,16 @@ impl Zone {
     pub fn negative_soa(&self) -> SealedRrset<'_> {
         SealedRrset {
             records: 1,
-            octets: &self.negative_soa.octets,
+            octets: self.negative_soa.octets.get(..self.negative_soa.len).unwrap_or_default(),
             pointers: &self.negative_soa.pointers,
             owner_len: self.store.origin_len,
         }
+    }
+
+    /// Octets that begin with those of [`Zone::negative_soa`] and go on with anything.
+    #[inline]
+    pub fn negative_soa_run(&self) -> &[u8] {
+        &self.negative_soa.octets
     }
 
     /// All names, in no order that means anything.
@@ -136,13 +142,15 @@ impl Zone {
     /// Where a hashed name at or below the apex leads.
     #[inline]
     pub fn locate(&self, name: &NameKey) -> Place<'_> {
-        self.locate_from(self.hint(name.full_hash()), name)
+        let hash = name.full_hash();
+        self.locate_from(self.hint(hash, self.prefetch_slot(hash)), name)
     }
 
-    /// The node of a hashed name, if it exists and no cut or DNAME stands at or above it.
+    /// The node of a hashed name that no cut or DNAME stands at or above, if the hint leads right to it.
     #[inline(always)]
-    pub fn authoritative(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
-        let node = self.store.find_from(hint, name, name.wire_len().checked_sub(self.store.origin_len)?)?;
+    pub fn node_at_hint(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
+        let key_len = name.wire_len().wrapping_sub(self.store.origin_len);
+        let node = self.store.node_at_hint(hint, name, key_len)?;
         (!node.has(node_flags::OCCLUDED | node_flags::CUT)).then_some(node)
     }
 
@@ -174,10 +182,7 @@ impl Zone {
         let mut encloser = self.apex();
         let mut depth = self.origin_labels;
         while depth + 1 < key.label_count() && !encloser.has(node_flags::DNAME) {
-            let Some(node) = self.find(key.hash_at(&self.seed, depth + 1), self.relative(key, depth + 1))
-            else {
-                break;
-            };
+            let Some(node) = self.find_ancestor(key, depth + 1) else { break };
             encloser = node;
             depth += 1;
         }
@@ -201,26 +206,27 @@ impl Zone {
 
     /// Has the processor fetch where a hash's slot lies: the first of two waits of [`Zone::locate`].
     #[inline(always)]
-    pub fn prefetch_slot(&self, hash: u64) {
-        self.store.prefetch_slot(hash);
+    pub fn prefetch_slot(&self, hash: u64) -> Start {
+        self.store.prefetch_slot(hash)
     }
 
     /// Finds where the node of a hash most likely lies and has the processor fetch it: the second wait, once
     /// the slot is there.
     #[inline(always)]
-    pub fn hint(&self, hash: u64) -> Hint {
-        self.store.hint(hash)
+    pub fn hint(&self, hash: u64, start: Start) -> Hint {
+        self.store.hint(hash, start)
     }
 
-    /// The key of the suffix of `depth` labels.
+    /// The node of the suffix of `depth` labels of a name at or below the apex.
     #[inline(always)]
-    fn relative<'n>(&self, name: &'n NameKey, depth: usize) -> &'n [u8] {
-        let end = name.wire_len() - self.store.origin_len;
-        name.as_wire().get(name.suffix_at(depth)..end).unwrap_or_default()
+    fn find_ancestor(&self, name: &NameKey, depth: usize) -> Option<Node<'_>> {
+        let at = name.suffix_at(depth);
+        let len = name.wire_len().checked_sub(self.store.origin_len + at)?;
+        self.store.find_part(name.hash_at(&self.seed, depth), name, at as u8, len)
     }
 
     fn occluder(&self, name: &NameKey, depth: usize) -> Place<'_> {
-        match self.find(name.hash_at(&self.seed, depth), self.relative(name, depth)) {
+        match self.find_ancestor(name, depth) {
             Some(node) if node.has(node_flags::CUT) => Place::BelowCut(node),
             Some(node) => Place::BelowDname(node),
             None => Place::Absent,
@@ -236,7 +242,7 @@ impl Zone {
         }
         let mut depth = self.origin_labels;
         while depth + 1 < name.label_count() {
-            match self.find(name.hash_at(&self.seed, depth + 1), self.relative(name, depth + 1)) {
+            match self.find_ancestor(name, depth + 1) {
                 Some(node) if node.has(node_flags::CUT) => return Place::BelowCut(node),
                 Some(node) if node.has(node_flags::DNAME) => return Place::BelowDname(node),
                 Some(node) => encloser = node,

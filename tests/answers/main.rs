@@ -26,6 +26,7 @@
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod script;
+mod stranger;
 
 use oracle::library::{Library, ZoneText};
 use oracle::message::{self, Message};
@@ -90,6 +91,11 @@ fn check(library: &mut Library, case: &Case) -> Option<String> {
     if !case.expected.matches(&got) {
         let _ = writeln!(complaints, "expected\n{}", case.expected.text());
         let _ = writeln!(complaints, "got\n{}", got.trim_end());
+    }
+    if let (Some(octets), Some(message)) = (&reply, &message)
+        && let Err(why) = stranger::reads_the_same(octets, message)
+    {
+        let _ = writeln!(complaints, "hickory reads it otherwise: {why}");
     }
     if let Some(message) = message {
         if message.octets > case.limit {

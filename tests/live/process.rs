@@ -45,7 +45,18 @@ fn a_taken_port_is_told_in_one_line_with_advice() {
     let (address, http) = (free_port().expect("a port"), free_port().expect("a port"));
     let _taken = UdpSocket::bind(address).expect("a free port");
     let output = Command::new(env!("CARGO_BIN_EXE_hivedns"))
-        .args(["serve", "--zone", "z.=z.zone", "--listen", &address.to_string(), "--http", &http.to_string()])
+        .args([
+            "serve",
+            "--no-gossip",
+            "--control",
+            "s",
+            "--zone",
+            "z.=z.zone",
+            "--listen",
+            &address.to_string(),
+            "--http",
+            &http.to_string(),
+        ])
         .current_dir(dir.path())
         .output()
         .expect("the program");

@@ -123,7 +123,10 @@ pub fn hivedns(dir: &Path, zones: &[(Vec<u8>, PathBuf)], more: &[&str]) -> Resul
     let (address, http) = ports.map_err(|e| format!("hivedns: {e}"))?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
     command.arg("serve").args(["--listen", &address.to_string(), "--http", &http.to_string()]);
+    command.args(["--no-gossip", "--control"]).arg(dir.join(format!("control-{}", address.port())));
     command.args(["--workers", "1"]).args(more).current_dir(dir);
+    // Not the machine's own, and not shared by servers in one directory.
+    command.env("HIVEDNS_SERVER__STATE_DIR", dir.join(format!("state-{}", address.port())));
     for (origin, file) in zones {
         command.arg("--zone").arg(format!("{}={}", super::names::to_text(origin), file.display()));
     }

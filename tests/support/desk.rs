@@ -136,8 +136,9 @@ impl Desk {
         if let Route::Zone(number) = route {
             *guess = number;
         }
-        let way = (route, route.hint(snapshot, key));
-        let outcome = answer::answer_short(snapshot, way, (window, &shape), key, buffer, UDP_PAYLOAD)?;
+        let mut way = route.way(snapshot, key)?;
+        way.seek(key);
+        let outcome = answer::answer_short(&way, (window, &shape), key, buffer, UDP_PAYLOAD)?;
         match outcome.verdict {
             Verdict::Reply(len) => Some(len),
             Verdict::Drop => None,

@@ -1,5 +1,8 @@
 //! A server process of a test's own: configuration, zone files and log in a directory of its own, ports that
 //! nobody else has.
+//!
+//! Each test program uses a part of it.
+#![allow(dead_code)]
 
 use crate::oracle::message::{self, Message};
 use crate::oracle::process::{TempDir, free_port};
@@ -46,13 +49,15 @@ pub struct Plan<'a> {
     pub workers: u32,
     /// More lines of `[server]`.
     pub server: &'a str,
+    /// The control socket, if not one in the site's own directory.
+    pub control: Option<&'a Path>,
     /// Origins and texts; one whose text is empty is not waited for.
     pub zones: &'a [(&'a str, String)],
 }
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Plan { ip: "127.0.0.1", workers: 1, server: "", zones: &[] }
+        Plan { ip: "127.0.0.1", workers: 1, server: "", control: None, zones: &[] }
     }
 }
 
@@ -61,6 +66,7 @@ pub struct Site {
     pub address: SocketAddr,
     dir: TempDir,
     http: SocketAddr,
+    control: PathBuf,
     child: Option<Child>,
 }
 
@@ -80,13 +86,14 @@ impl Site {
         let dir = TempDir::new("live", false).expect("a temporary directory");
         let (address, http) = (free_port().expect("a port"), free_port().expect("a port"));
         let address = SocketAddr::new(plan.ip.parse().expect("an address"), address.port());
-        let mut site = Site { address, http, dir, child: None };
+        let control = plan.control.map_or_else(|| dir.path().join("control"), Path::to_owned);
+        let mut site = Site { address, http, dir, control, child: None };
         for (origin, text) in plan.zones {
             site.write_zone(origin, text);
         }
         let origins: Vec<&str> = plan.zones.iter().map(|(origin, _)| *origin).collect();
         site.write_config(plan, &origins);
-        site.child = Some(Site::command(site.dir.path()).spawn().expect("the program"));
+        site.child = Some(Site::command(site.dir.path(), &site.control).spawn().expect("the program"));
         // Any answer will do: that a zone is being loaded, or that a name is not ours.
         let mut answers = false;
         until(|| {
@@ -98,10 +105,14 @@ impl Site {
     }
 
     /// `hivedns serve` with its configuration from `dir` and its log to there.
-    fn command(dir: &Path) -> Command {
+    fn command(dir: &Path, control: &Path) -> Command {
         let log = fs::File::create(dir.join("log")).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command.args(["serve", "-c", "hivedns.toml"]).current_dir(dir);
+        command
+            .args(["serve", "-c", "hivedns.toml", "--no-gossip", "--control"])
+            .arg(control)
+            .current_dir(dir);
+        command.env("HIVEDNS_SERVER__STATE_DIR", dir.join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
     }
@@ -110,6 +121,16 @@ impl Site {
     pub fn reachable(&self) -> SocketAddr {
         let ip = if self.address.is_ipv6() { "::1" } else { "127.0.0.1" };
         SocketAddr::new(ip.parse().expect("an address"), self.address.port())
+    }
+
+    /// Where its control socket is.
+    pub fn control(&self) -> PathBuf {
+        self.control.clone()
+    }
+
+    /// Where its HTTP service is.
+    pub fn http(&self) -> SocketAddr {
+        self.http
     }
 
     /// Writes the configuration with these zones.

@@ -90,6 +90,7 @@ impl Peer {
                 let mut command = Command::new(hivedns(&site.repository));
                 command.args(["serve", "--listen", &site.listen.to_string(), "--zone", &zone]);
                 command.args(["--workers", "1", "--http", &http]);
+                command.arg("--state-dir").arg(site.directory.join("state"));
                 command
             }
             Peer::Knot => {

@@ -167,12 +167,13 @@ impl Reader<'_> {
                 }
             },
             Value::Integer(number) => Form::Integer(*number.value()),
+            Value::Float(number) => Form::Float(*number.value()),
             Value::Boolean(truth) => Form::Boolean(*truth.value()),
             Value::Array(array) => {
                 let items: Vec<_> = array.iter().map(|item| self.raw_value(key, item, &at)).collect();
                 Form::List(items.into_iter().collect::<Option<_>>()?)
             }
-            Value::Float(_) | Value::Datetime(_) | Value::InlineTable(_) => Form::Other(value.type_name()),
+            Value::Datetime(_) | Value::InlineTable(_) => Form::Other(value.type_name()),
         };
         Some(Raw { key: key.to_owned(), at, form })
     }

@@ -8,7 +8,9 @@
 
 use super::Config;
 use super::error::ConfigError;
-use super::value::{Bounded, LogFormat, LogLevel, Raw, Value};
+use super::origin::Origin;
+use super::peer::{Advertise, GOSSIP_PORT, Peer};
+use super::value::{Bounded, LogFormat, LogLevel, Raw, Share, Value};
 use super::zone::{ZONE_KEYS, ZoneDraft, ZoneFile};
 use crate::base::limits::{TCP_CONNECTIONS_MAX, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN, WORKERS_MAX};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -154,8 +156,8 @@ settings! {
             "This node's name, one label; empty = the system's host name up to its first dot.";
         udp_payload_max: Bounded<UDP_PAYLOAD_PLAIN_U32, UDP_PAYLOAD_MAX> = Bounded::new(1232) =>
             "Octets of the largest UDP reply to a client with EDNS; what is larger goes over TCP.";
-        state_dir =>
-            "Directory of what outlives the process: id, incarnation, cluster records, journals, key ring.";
+        state_dir: String = String::new(), "--state-dir" =>
+            "Directory of what outlives the process; empty = /var/lib/hivedns, else $XDG_STATE_HOME/hivedns.";
         user: String = String::new() =>
             "User to become after start, keeping only what binding needs; empty = stay.";
         tcp_idle: Duration = Duration::from_secs(10) =>
@@ -165,16 +167,22 @@ settings! {
         identity: String = String::new() =>
             "What NSID and CHAOS hostname.bind and id.server answer; empty = the node's name.";
     }
-    [services] Table "Names learned from containers." {
-        domain => "Domain of the names learned from containers.";
-        ttl => "TTL of service names.";
-        negative_ttl => "TTL of negative answers about service names.";
-        lease => "How long a lost node's records are served.";
+    [services Services] Table "Names learned from containers, and those of the whole cluster." {
+        domain: Origin = Origin::of("hive.internal.") =>
+            "Domain of the cluster's records and of the names learned from containers.";
+        ttl: Duration = Duration::from_secs(5) =>
+            "TTL of service names, in whole seconds.";
+        negative_ttl: Duration = Duration::from_secs(2) =>
+            "TTL of negative answers about service names, in whole seconds.";
+        lease: Duration = Duration::from_secs(60) =>
+            "How long a lost node's records are served; a record with a longer TTL is served for that.";
         reverse => "Networks whose reverse names are answered.";
         order => "Order of the addresses of a service: nearest, random, rotate or fixed.";
         none_healthy => "What a service without healthy tasks answers: fail-open or fail-closed.";
-        loss_freeze => "Share of all owners lost at once from which on expiry waits.";
-        loss_freeze_max => "How long expiry waits at most.";
+        loss_freeze: Share = Share::percent(34) =>
+            "This share of all owners, and at least 3 of them, lost within 30 s: expiry waits.";
+        loss_freeze_max: Duration = Duration::from_secs(3600) =>
+            "How long expiry waits at most.";
     }
     [docker] Table "The container engine." {
         socket => "Where the engine listens.";
@@ -183,12 +191,17 @@ settings! {
         relist => "How often all containers are listed anew.";
         label_prefix => "Prefix of the labels that mean this server.";
     }
-    [gossip] Table "The cluster." {
-        bind => "Address and port of the cluster's traffic, UDP and TCP.";
-        advertise => "Address that other members are told.";
-        join => "Members to join.";
-        cluster => "Name of the cluster.";
-        keys_file => "File of the cluster's keys; the first seals, all open.";
+    [gossip Gossip] Table "The cluster." {
+        bind: SocketAddr = loopback(GOSSIP_PORT), "--gossip" =>
+            "Address and port of the cluster's traffic, UDP and TCP.";
+        advertise: Advertise = Advertise::Auto =>
+            "Address that other members are told; auto = the one that the kernel uses toward them.";
+        join: Vec<Peer> = Vec::new(), "--join" =>
+            "Members to join, each a host with or without a port; the system resolves them.";
+        cluster: String = String::from("default") =>
+            "Name of the cluster; members of another one are ignored.";
+        keys_file: String = String::new() =>
+            "File of the cluster's keys, one a line; the first seals, all open; empty = plaintext.";
     }
     [forward] FreeTable "Which suffix is asked of whom." {}
     [resolve] Table "Iteration and validation." {

@@ -2,10 +2,12 @@
 //!
 //! Reading order: [`Config`] and [`Inputs`] here; `keys` is the one table that everything else walks;
 //! `value` the kinds of values; `file`, `environment` and `zone` the sources; `print` the way back.
-//! Precedence: flag, environment, file, default. Loading touches the file system (the file itself) and nothing
-//! else: the environment, the directory and the host name come with [`Inputs`], so that the same inputs can be
+//! Precedence: flag, environment, file, default. Loading touches the file system (the file itself, and whether
+//! the file of keys can be read) and nothing else: the environment, the directory and the host name come with [`Inputs`], so that the same inputs can be
 //! loaded again on a reload. A key that nothing needs yet is known and refused, never accepted and ignored.
 
+#[cfg(test)]
+mod cluster_tests;
 mod environment;
 mod error;
 mod expand;
@@ -13,20 +15,23 @@ mod file;
 mod keys;
 mod nearest;
 mod origin;
+mod peer;
 mod print;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod value;
 mod zone;
 
 pub use error::{ConfigError, Said, Source};
-pub use keys::{Http, Log, Server};
+pub use keys::{Gossip, Http, Log, Server, Services};
 pub use origin::Origin;
+pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
-pub use value::{Bounded, LogFormat, LogLevel, Size};
+pub use value::{Bounded, LogFormat, LogLevel, Share, Size};
 pub use zone::ZoneFile;
 
-use crate::base::limits::{CONFIG_OCTETS_MAX, IDENTITY_OCTETS_MAX};
+use crate::base::limits::CONFIG_OCTETS_MAX;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
@@ -42,12 +47,21 @@ pub const DEFAULT_FILE: &str = "/etc/hivedns/hivedns.toml";
 pub struct Config {
     /// `[server]`; `node` and `identity` are filled in, never empty.
     pub server: Server,
+    /// `[services]`; the TTLs are whole seconds.
+    pub services: Services,
+    /// `[gossip]`; `keys_file` is absolute if the directory it was relative to was, and could be read.
+    pub gossip: Gossip,
     /// `[http]`.
     pub http: Http,
     /// `[log]`.
     pub log: Log,
     /// Every `[[zone]]` and `--zone`, no origin twice.
     pub zones: Vec<ZoneFile>,
+    /// `--no-gossip`: no cluster traffic at all, whatever `gossip` says.
+    pub no_gossip: bool,
+    /// `--control`: the control socket that was asked for. Without it one is looked for where
+    /// [`crate::base::control_socket`] says, and the server goes on if there is none.
+    pub control: Option<PathBuf>,
     /// True if the built-in example zones are served: no file was found, and nothing that speaks of zones or
     /// upstreams was given.
     pub embedded_examples: bool,
@@ -70,6 +84,10 @@ pub struct Inputs {
     pub flags: Vec<Given>,
     /// The zones of the command line, each text a comma list of `ORIGIN=FILE`.
     pub zones: Vec<Given>,
+    /// `--control`, a path.
+    pub control: Option<PathBuf>,
+    /// `--no-gossip`.
+    pub no_gossip: bool,
 }
 
 /// Which configuration file is read.
@@ -102,11 +120,20 @@ impl Default for Inputs {
             environment: BTreeMap::new(),
             flags: Vec::new(),
             zones: Vec::new(),
+            control: None,
+            no_gossip: false,
         }
     }
 }
 
 impl Config {
+    /// True if a cluster was asked for: if its address is taken then, the server must not start. Otherwise nobody
+    /// said a word of it, and the server goes on alone.
+    pub fn gossip_is_asked_for(&self) -> bool {
+        let said = |key| self.said.source(key) != Source::Default;
+        !self.no_gossip && (said("gossip.bind") || !self.gossip.join.is_empty())
+    }
+
     /// The configuration that the inputs ask for, or everything that is wrong with them.
     pub fn load(inputs: &Inputs) -> Result<Config, Vec<ConfigError>> {
         let (config, errors) = Config::examine(inputs);
@@ -152,46 +179,17 @@ impl Config {
             zones.extend(zone::from_text(&given.text, given.flag, &inputs.directory, &mut errors));
         }
         zone::add(&mut config.zones, zones, &mut errors);
+        config.no_gossip = inputs.no_gossip;
+        config.control = inputs.control.as_ref().map(|path| inputs.directory.join(path));
         config.embedded_examples = file.is_none() && inputs.zones.is_empty();
         config.settle(inputs, &mut errors);
         (config, errors)
     }
+}
 
-    /// Fills in what depends on other keys and on the system, and checks what no single value can tell.
-    fn settle(&mut self, inputs: &Inputs, errors: &mut Vec<ConfigError>) {
-        let server = &mut self.server;
-        let mut wrong = |key: &str, message: String| {
-            errors.push(ConfigError::about(self.said.source(key), key, message));
-        };
-        if server.node.is_empty() {
-            server.node = inputs.host_name.split('.').next().unwrap_or_default().to_owned();
-        }
-        if !origin::is_label(&server.node) {
-            let label = "a label: up to 63 letters, digits and inner hyphens or underscores";
-            wrong("server.node", format!("expected {label}, found {:?}", server.node));
-        }
-        if server.identity.is_empty() {
-            server.identity.clone_from(&server.node);
-        }
-        if server.identity.len() > IDENTITY_OCTETS_MAX {
-            wrong("server.identity", format!("expected at most {IDENTITY_OCTETS_MAX} octets"));
-        }
-        if server.tcp_idle == Duration::ZERO {
-            wrong(
-                "server.tcp_idle",
-                "expected more than nothing: every connection would be closed".to_owned(),
-            );
-        }
-        if server.listen.is_empty() {
-            wrong("server.listen", "expected at least one address".to_owned());
-        }
-        for (i, address) in server.listen.iter().enumerate() {
-            // Port 0 is a different free port each time.
-            if address.port() != 0 && server.listen[..i].contains(address) {
-                wrong("server.listen", format!("{address} is given twice"));
-            }
-        }
-    }
+/// A duration as the configuration writes it: `250ms`, `5s`, `1h`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    <Duration as value::Value>::parse(text)
 }
 
 /// The file's octets; an error if there are more than a configuration can have.

@@ -14,6 +14,13 @@ pub fn print(config: &Config) -> String {
     if config.embedded_examples {
         text.push_str("# The example zones are served too: no file and no zone was given.\n");
     }
+    if config.no_gossip {
+        text.push_str("# Gossip is off: --no-gossip.\n");
+    }
+    if let Some(path) = &config.control {
+        let _ =
+            writeln!(text, "# The control socket: {} (flag --control).", one_line(&path.to_string_lossy()));
+    }
     for section in sections() {
         match section.shape {
             Shape::Table | Shape::FreeTable => single(&mut text, section, config),

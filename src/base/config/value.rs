@@ -22,6 +22,7 @@ pub(super) struct Raw {
 pub(super) enum Form {
     Text(String),
     Integer(i64),
+    Float(f64),
     Boolean(bool),
     List(Vec<Raw>),
     /// Anything else, by TOML's name for it.
@@ -33,6 +34,7 @@ impl Raw {
         let found = match &self.form {
             Form::Text(text) => format!("{text:?}"),
             Form::Integer(value) => value.to_string(),
+            Form::Float(value) => format!("{value:?}"),
             Form::Boolean(value) => value.to_string(),
             Form::List(_) => "a list".to_owned(),
             Form::Other(kind) => format!("a value of type {kind}"),
@@ -261,6 +263,56 @@ fn emit_scaled(number: u64, units: &[(&str, u64)], unit_of_zero: &str) -> String
     }
 }
 
+/// A share of a whole, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(u32);
+
+impl Share {
+    /// One is so many parts: what a share is rounded to.
+    const WHOLE: u32 = 1_000_000;
+
+    /// So many hundredths; more than the whole is a programmer's mistake, found when compiling a constant.
+    pub const fn percent(hundredths: u32) -> Share {
+        assert!(hundredths <= 100, "a share is at most the whole");
+        Share(hundredths * (Share::WHOLE / 100))
+    }
+
+    /// The share as a fraction, from 0 to 1.
+    pub fn get(self) -> f64 {
+        f64::from(self.0) / f64::from(Share::WHOLE)
+    }
+
+    fn of(fraction: f64) -> Option<Share> {
+        let fits = (0.0..=1.0).contains(&fraction);
+        fits.then(|| Share((fraction * f64::from(Share::WHOLE)).round() as u32))
+    }
+}
+
+impl Value for Share {
+    fn expected() -> String {
+        "a share from 0.0 to 1.0".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Share> {
+        let digits = text.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
+        text.parse().ok().filter(|_| digits).and_then(Share::of)
+    }
+
+    fn emit(&self) -> toml_edit::Value {
+        self.get().into()
+    }
+
+    fn read(raw: &Raw) -> Result<Share, Vec<ConfigError>> {
+        let share = match &raw.form {
+            Form::Float(fraction) => Share::of(*fraction),
+            Form::Integer(whole) => i32::try_from(*whole).ok().and_then(|whole| Share::of(whole.into())),
+            Form::Text(text) => Share::parse(text),
+            Form::Boolean(_) | Form::List(_) | Form::Other(_) => None,
+        };
+        share.ok_or_else(|| raw.wrong(Share::expected()))
+    }
+}
+
 /// Kinds that are one of a few words.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -322,6 +374,16 @@ words! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_between_nothing_and_all() {
+        for (text, share) in [("0", 0.0), ("0.34", 0.34), ("1", 1.0), ("1.0", 1.0), ("0.000001", 0.000_001)] {
+            assert_eq!(Share::parse(text).map(Share::get), Some(share));
+        }
+        for text in ["", ".", "1.1", "-0.1", "nan", "inf", "1e-1", "34%"] {
+            assert_eq!(Share::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn durations_and_sizes_have_one_unit() {

@@ -102,7 +102,7 @@ impl Membership {
                     suspicion.by.push(by);
                 }
             };
-            self.change_suspicion(id, change);
+            self.change_suspicion(now, id, change);
         }
         if news {
             self.rumours.add(Key::Suspect(id, by));
@@ -121,10 +121,10 @@ impl Membership {
         }
     }
 
-    fn change_suspicion(&mut self, id: NodeId, change: impl FnOnce(&mut Suspicion)) {
+    fn change_suspicion(&mut self, now: Moment, id: NodeId, change: impl FnOnce(&mut Suspicion)) {
         let nodes = self.table.alive() + 1;
         let (settings, score) = (&self.settings, u32::from(self.score));
-        self.suspicions.change(id, change, |suspicion| {
+        self.suspicions.change(now, id, change, |suspicion| {
             let confirmed = suspicion.by.len().saturating_sub(1);
             let wait = if suspicion.own { Duration::ZERO } else { suspicion.bystander };
             settings.suspicion(nodes, confirmed) * (score + 1) + wait
@@ -169,7 +169,7 @@ impl Membership {
     pub(super) fn sign_of_life(&mut self, now: Moment, id: NodeId, address: SocketAddr) {
         self.answered(id);
         if self.suspicions.get(id).is_some() {
-            self.change_suspicion(id, |suspicion| suspicion.since = now);
+            self.change_suspicion(now, id, |suspicion| suspicion.since = now);
         }
         match self.table.get(id).map(|told| (told.class, Arc::clone(told))) {
             Some((Class::Alive, told)) => {

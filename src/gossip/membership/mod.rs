@@ -170,7 +170,10 @@ pub struct Membership {
     outputs: VecDeque<Output>,
     round_at: Moment,
     push_at: Moment,
+    /// Datagrams that may be pushed now, with what was sent less often than that.
     push_left: u8,
+    push_below: u8,
+    wave_at: Moment,
     sequence: u16,
     counts: Counts,
 }
@@ -210,6 +213,8 @@ impl Membership {
             round_at: now + first,
             push_at: Moment::NEVER,
             push_left: 0,
+            push_below: 0,
+            wave_at: now,
             sequence,
             counts: Counts::default(),
         }
@@ -267,8 +272,7 @@ impl Membership {
             self.round(now);
         }
         if self.push_at <= now {
-            self.push_at = Moment::NEVER;
-            self.push_left = self.settings.push_datagrams;
+            self.push(now);
         }
     }
 
@@ -291,25 +295,41 @@ impl Membership {
             return None;
         }
         let to = match self.rumours.least_sent() {
-            Some(sent) if sent < self.pushes() => {
+            Some(sent) if sent < self.push_below => {
                 self.table.some_alive(&mut self.rng, usize::from(self.settings.pushes), |_| true)
             }
             _ => Vec::new(),
         };
-        if to.is_empty() {
-            self.push_left = 0;
-            return None;
-        }
-        self.push_left -= 1;
+        self.push_left = if to.is_empty() { 0 } else { self.push_left - 1 };
         if self.push_left == 0 {
+            // Then it is seen whether something is left.
             self.push_at = now + self.settings.push_wait;
+        }
+        if to.is_empty() {
+            return None;
         }
         Some(Output::Push { to: to.iter().map(|told| (told.id(), told.info.address)).collect() })
     }
 
-    /// Each rumour is pushed so often. Who stops has no time to wait for something to ride along with.
-    fn pushes(&self) -> u8 {
-        if self.stopping() { self.repeats() } else { self.settings.pushes }
+    /// Sends off what is fresh, or another wave of what is not so fresh.
+    fn push(&mut self, now: Moment) {
+        self.push_at = Moment::NEVER;
+        let Some(sent) = self.rumours.least_sent().filter(|_| self.table.alive() > 0) else { return };
+        // Who stops has no time for waves, nor to wait for something to ride along with.
+        let fresh = if self.stopping() { self.repeats() } else { self.settings.pushes };
+        let crowd = self.rumours.len() > self.settings.crowd;
+        let waves = if crowd { self.repeats() } else { self.settings.pushes.saturating_mul(2) };
+        if sent < fresh {
+            (self.push_below, self.push_left) = (fresh, self.settings.push_datagrams);
+            self.wave_at = now + self.settings.wave_wait;
+        } else if sent < waves && self.wave_at <= now {
+            let share = 1 + self.rumours.len() / (self.settings.crowd * 8);
+            let datagrams = u8::try_from(share).unwrap_or(u8::MAX).min(self.settings.push_datagrams);
+            (self.push_below, self.push_left) = (waves, datagrams);
+            self.wave_at = now + self.settings.wave_wait;
+        } else if sent < waves {
+            self.push_at = self.wave_at;
+        }
     }
 
     fn repeats(&self) -> u8 {
@@ -355,8 +375,8 @@ impl Membership {
 
     /// Something became news: it is pushed soon.
     fn push_soon(&mut self, now: Moment) {
-        if self.push_at == Moment::NEVER && self.push_left == 0 {
-            self.push_at = now + self.settings.push_wait;
+        if self.push_left == 0 {
+            self.push_at = self.push_at.min(now + self.settings.push_wait);
         }
     }
 

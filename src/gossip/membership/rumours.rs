@@ -54,6 +54,10 @@ impl Rumours {
         keys.into_iter().for_each(|key| self.remove(key));
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// How often the least sent was sent.
     pub(super) fn least_sent(&self) -> Option<u8> {
         self.queue.first().map(|(sent, _, _)| *sent)

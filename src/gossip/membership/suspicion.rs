@@ -41,9 +41,11 @@ impl Suspicions {
         self.due.insert((Moment::NEVER, id));
     }
 
-    /// Changes a suspicion and asks how long it lasts now.
+    /// Changes a suspicion and asks how long it lasts now. One that should be over already is due now, not
+    /// earlier: a timer in the past would look like one that came late.
     pub(super) fn change(
         &mut self,
+        now: Moment,
         id: NodeId,
         change: impl FnOnce(&mut Suspicion),
         lasts: impl FnOnce(&Suspicion) -> Duration,
@@ -51,7 +53,7 @@ impl Suspicions {
         let Some(suspicion) = self.of.get_mut(&id) else { return };
         self.due.remove(&(suspicion.deadline, id));
         change(suspicion);
-        suspicion.deadline = suspicion.since + lasts(suspicion);
+        suspicion.deadline = now.max(suspicion.since + lasts(suspicion));
         self.due.insert((suspicion.deadline, id));
     }
 
@@ -102,9 +104,14 @@ mod tests {
         let mut suspicions = Suspicions::default();
         let (start, id) = (Moment::START, NodeId(1));
         suspicions.begin(start, id, SECOND);
-        suspicions.change(id, |s| s.by.push(NodeId(2)), |s| SECOND * s.by.len() as u32 * 2);
+        suspicions.change(start, id, |s| s.by.push(NodeId(2)), |s| SECOND * s.by.len() as u32 * 2);
         assert_eq!((suspicions.next(), suspicions.due(start + SECOND)), (start + SECOND * 2, None));
         assert_eq!(suspicions.due(start + SECOND * 2), Some(id));
+        // Confirmed late, it is over at once.
+        let later = start + SECOND * 5;
+        suspicions.change(later, id, |_| {}, |_| SECOND);
+        assert_eq!(suspicions.next(), later);
+        suspicions.change(start, id, |_| {}, |_| SECOND * 2);
         suspicions.shift(SECOND * 20);
         assert_eq!(suspicions.due(start + SECOND * 21), None);
         suspicions.postpone(start, id, SECOND);

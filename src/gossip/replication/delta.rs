@@ -1,7 +1,7 @@
 //! Changes of one owner on their way: the body of a `Delta` frame.
 //!
 //! ```text
-//! | owner (64) | generation | from | to | floor | whole | last | entry ... |      numbers as short as they are
+//! | owner (64) | generation | from | to | floor | whole | behind | entry ... |      numbers as short as they are
 //! entry | version - from | length, key | 0, or 1 and length, value |
 //! ```
 //!
@@ -29,9 +29,9 @@ pub struct DeltaHead {
     pub floor: Version,
     /// See [`Log::whole`]; of a log that is begun anew, its end.
     pub whole: Version,
-    /// True if it ends where the sender's log ends. Else a key that changed again after `to` is left out, and
-    /// what a copy holds is not exactly what the owner had said at `to`.
-    pub last: bool,
+    /// How far before the end of the log that it was cut from it ends. A key that changed again after `to` is left
+    /// out: until that end is reached, what a copy holds is not exactly what the owner had said.
+    pub behind: u64,
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -42,7 +42,7 @@ struct EntryWire<'e> {
 }
 
 /// Octets that a delta takes before its entries, at most.
-pub const DELTA_HEAD_OCTETS_MAX: usize = 8 + 5 + 4 * 9 + 1;
+pub const DELTA_HEAD_OCTETS_MAX: usize = 8 + 5 + 5 * 9;
 /// Octets that an entry takes besides key and value, at most.
 const ENTRY_HEAD_OCTETS_MAX: usize = 9 + 3 + 1 + 3;
 
@@ -85,6 +85,11 @@ impl<'d> Delta<'d> {
     pub fn entries(&self) -> impl Iterator<Item = Entry<'d>> {
         let delta = *self;
         list::<EntryWire<'d>>(self.entries).filter_map(move |wire| delta.entry(&wire.ok()?).ok())
+    }
+
+    /// The end of the log that it was cut from.
+    pub fn until(&self) -> Version {
+        Version(self.head.to.0.saturating_add(self.head.behind))
     }
 
     /// True if it belongs to a copy that is begun anew: it leaves out removals that such a copy never saw.
@@ -131,8 +136,8 @@ pub fn cut(
             from: start,
             to: end,
             floor: log.floor(),
-            whole: if from == Version(0) { log.whole().max(log.head()) } else { log.whole() },
-            last: end == log.head() && log.is_exact(),
+            whole: if from == Version(0) { log.whole().max(log.until()) } else { log.whole() },
+            behind: log.until().0 - end.0,
         };
         let mut body = Vec::with_capacity(DELTA_HEAD_OCTETS_MAX + used);
         encode(&mut body, &head);
@@ -183,10 +188,10 @@ mod tests {
                 let delta = Delta::parse(&body).unwrap();
                 prop_assert!(framed(body.len()) <= room || delta.entries().count() == 1);
                 prop_assert_eq!(delta.head.from, copy.head());
-                copy.extend(delta.entries(), delta.head.to, (delta.head.floor, delta.head.whole));
+                copy.extend(delta.entries(), delta.head.to, (delta.head.floor, delta.head.whole), delta.until());
             }
             prop_assert_eq!((copy.hash(), copy.head()), (log.hash(), log.head()));
-            prop_assert!(copy.is_whole());
+            prop_assert!(copy.is_whole() && copy.is_exact());
         }
 
         #[test]

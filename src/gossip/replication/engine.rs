@@ -26,6 +26,9 @@ const ANSWER_OCTETS_MAX: usize = 64 * 1024;
 /// Owners pulled from one member at once; for more of them a stream is cheaper.
 const PULLED_OWNERS_MAX: usize = 512;
 
+/// While writes come fast copies always differ: they are compared no oftener.
+const COMPARE_CLUSTER_EVERY: Duration = Duration::from_millis(50);
+
 /// What replication wants done.
 #[derive(Debug)]
 pub enum Todo {
@@ -42,6 +45,8 @@ pub enum Todo {
     },
     /// Fetch over a stream from that member all that this node lacks.
     Fetch(NodeId),
+    /// Find out with that member which cluster-wide records differ.
+    CompareCluster(NodeId),
     /// Tell the machine's owner.
     Event(Event),
     /// The cluster has records of a later life of this node than this one: it must begin a later one still.
@@ -72,6 +77,8 @@ pub struct Replication {
     spread: Spread,
     pulls: Pulls,
     todo: VecDeque<Todo>,
+    /// Not before then are cluster-wide records compared because of a hint.
+    compare_cluster_from: Moment,
     /// Octets of frames that a datagram takes.
     room: usize,
     counts: Counts,
@@ -97,6 +104,7 @@ impl Replication {
             spread: Spread::new(now),
             pulls: Pulls::default(),
             todo: VecDeque::new(),
+            compare_cluster_from: now,
             room,
             counts: Counts::default(),
         }
@@ -125,6 +133,11 @@ impl Replication {
     /// Changes that wait: octets to send, and owners to pull.
     pub fn depth(&self) -> (usize, usize) {
         (self.spread.queued(), self.pulls.len())
+    }
+
+    /// Datagrams take only so many octets of frames from now on.
+    pub fn set_room(&mut self, room: usize) {
+        self.room = room;
     }
 
     /// True once what this node says is told.
@@ -237,6 +250,7 @@ impl Replication {
         let mut frame = Vec::with_capacity(framed(write.len()));
         crate::gossip::frame::write(&mut frame, Kind::Cluster, &write);
         self.spread.push_own(now, frame);
+        self.spread.tell_cluster(now);
         if let Ok(write) = Write::from_octets(&write) {
             self.tell_cluster(&write);
         }
@@ -288,7 +302,8 @@ impl Replication {
         if self.spread.next() <= now {
             self.hand_on_own(now);
             let mut batches = Vec::new();
-            self.spread.flush(now, self.room, &mut batches);
+            let cluster = self.cluster.hash();
+            self.spread.flush(now, self.room, cluster, &mut batches);
             for Batch { frames, fan, except } in batches {
                 self.todo.push_back(Todo::Spread { frames, fan, except });
             }
@@ -342,6 +357,13 @@ impl Replication {
             Kind::Pull => self.answer_pull(from, body)?,
             Kind::Refer => self.fetch(from),
             Kind::Cluster => self.take_cluster(now, from, body)?,
+            Kind::ClusterHint => {
+                let theirs = <[u8; 8]>::try_from(body).map_err(|_| Malformed)?;
+                if u64::from_le_bytes(theirs) != self.cluster.hash() && self.compare_cluster_from <= now {
+                    self.compare_cluster_from = now + COMPARE_CLUSTER_EVERY;
+                    self.todo.push_back(Todo::CompareCluster(from));
+                }
+            }
             Kind::Digest
             | Kind::Buckets
             | Kind::Heads
@@ -471,6 +493,7 @@ impl Replication {
             let mut frame = Vec::with_capacity(framed(new.len()));
             write(&mut frame, Kind::Cluster, &new);
             self.spread.push_on(now, frame, from);
+            self.spread.tell_cluster(now);
         }
         Ok(())
     }

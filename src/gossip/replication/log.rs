@@ -49,7 +49,7 @@ pub struct Log {
     head: Version,
     floor: Version,
     whole: Version,
-    inexact: bool,
+    until: Version,
     /// By rising key, no key twice.
     items: Vec<Item>,
     tombstones: usize,
@@ -123,14 +123,15 @@ impl Log {
         self.whole.0 > 0 && self.head >= self.whole
     }
 
-    /// True if it is what the owner had said at [`Log::head`]: then its hash is that of any other such copy.
+    /// True if it is what the owner had said at [`Log::head`]: then its hash is that of any other such copy. A copy
+    /// made of pieces lacks what changed again between the end of a piece and the end of what it was cut from.
     pub fn is_exact(&self) -> bool {
-        !self.inexact
+        self.head >= self.until
     }
 
-    /// As a copy: notes whether the last changes came from the end of a log that was exact.
-    pub fn set_exact(&mut self, exact: bool) {
-        self.inexact = !exact;
+    /// The version at which it will be exact; its head if it is.
+    pub fn until(&self) -> Version {
+        self.until.max(self.head)
     }
 
     /// As its owner: what has been said so far is all there is, for now. A log that says nothing is whole too.
@@ -206,13 +207,15 @@ impl Log {
         self.declare_whole();
     }
 
-    /// As a copy: takes the changes after its head up to `to`, by rising version; those it has are passed over.
+    /// As a copy: takes the changes after its head up to `to`, by rising version, cut from a log that ends at `until`;
+    /// those it has are passed over.
     /// The caller has seen to it that none is missing between.
     pub fn extend<'e>(
         &mut self,
         entries: impl IntoIterator<Item = Entry<'e>>,
         to: Version,
         (floor, whole): (Version, Version),
+        until: Version,
     ) {
         let have = self.head;
         let entries = entries.into_iter().filter(|entry| entry.version > have);
@@ -230,6 +233,7 @@ impl Log {
         }
         self.head = self.head.max(to);
         self.whole = self.whole.max(whole);
+        self.until = self.until.max(until);
         self.raise_floor(floor);
     }
 
@@ -346,7 +350,7 @@ mod tests {
                     copy = Log::new(Generation(1));
                 }
                 let from = Version(copy.head().0.saturating_sub(again));
-                copy.extend(owner.since(from), owner.head(), (owner.floor(), owner.whole()));
+                copy.extend(owner.since(from), owner.head(), (owner.floor(), owner.whole()), owner.head());
                 prop_assert_eq!(content(&owner), twin.clone());
                 prop_assert_eq!(content(&copy), twin.clone());
                 prop_assert_eq!((copy.hash(), copy.head(), copy.live()), (owner.hash(), owner.head(), twin.len()));

@@ -79,15 +79,14 @@ fn reach(log: &Log) -> Reach {
 
 /// The log with the changes put on it.
 fn extend(sharing: &Sharing, mut log: Arc<Log>, delta: &Delta<'_>) -> Arc<Log> {
-    let DeltaHead { owner, generation, to, floor, whole, last, .. } = delta.head;
-    let shared = if last { sharing.find(owner, generation, to, floor) } else { None };
+    let DeltaHead { owner, generation, to, floor, whole, .. } = delta.head;
+    let exact = log.until() <= to && delta.until() == to;
+    let shared = if exact { sharing.find(owner, generation, to, floor) } else { None };
     match shared {
         Some(shared) if shared.whole() == whole.max(log.whole()) => shared,
         _ => {
-            let own = Arc::make_mut(&mut log);
-            own.extend(delta.entries(), to, (floor, whole));
-            own.set_exact(last);
-            if last {
+            Arc::make_mut(&mut log).extend(delta.entries(), to, (floor, whole), delta.until());
+            if exact {
                 sharing.offer(owner, &log);
             }
             log

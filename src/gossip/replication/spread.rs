@@ -7,7 +7,7 @@
 //! The first change after a quiet while leaves at once; those that follow within [`COALESCE`] leave together.
 
 use crate::base::time::Moment;
-use crate::gossip::frame::Kind;
+use crate::gossip::frame::{Kind, write};
 use crate::gossip::identity::NodeId;
 use crate::gossip::replication::owners::Reach;
 use crate::gossip::replication::wire::{HeadWire, write_heads};
@@ -55,6 +55,8 @@ pub struct Spread {
     relayed: VecDeque<(Vec<u8>, NodeId)>,
     queued: usize,
     heads: BTreeMap<NodeId, Telling>,
+    /// How often it is still told that cluster-wide records are new here.
+    cluster_left: u8,
     /// The next head to tell: all of them get their turn.
     cursor: Option<NodeId>,
     flushed: Moment,
@@ -74,6 +76,7 @@ impl Spread {
             relayed: VecDeque::new(),
             queued: 0,
             heads: BTreeMap::new(),
+            cluster_left: 0,
             cursor: None,
             flushed: Moment::START,
             flush_at: Moment::NEVER,
@@ -119,6 +122,12 @@ impl Spread {
         self.hint_at = self.hint_at.min(now + HINT_EVERY);
     }
 
+    /// Cluster-wide records are new here.
+    pub fn tell_cluster(&mut self, now: Moment) {
+        self.cluster_left = HINTS;
+        self.hint_at = self.hint_at.min(now + HINT_EVERY);
+    }
+
     /// When [`Spread::flush`] is due.
     pub fn next(&self) -> Moment {
         self.flush_at.min(self.hint_at)
@@ -128,9 +137,9 @@ impl Spread {
         self.flush_at = self.flush_at.min((self.flushed + COALESCE).max(now));
     }
 
-    /// What is due now; each batch has at most `room` octets, unless a single frame has more: those are left to
+    /// What is due now, `cluster` being the hash of the cluster-wide records; each batch has at most `room` octets, unless a single frame has more: those are left to
     /// hints.
-    pub fn flush(&mut self, now: Moment, room: usize, out: &mut Vec<Batch>) {
+    pub fn flush(&mut self, now: Moment, room: usize, cluster: u64, out: &mut Vec<Batch>) {
         self.refill(now);
         if self.flush_at <= now {
             self.flush_at = Moment::NEVER;
@@ -139,7 +148,7 @@ impl Spread {
         }
         if self.hint_at <= now {
             self.hint_at = Moment::NEVER;
-            self.flush_hints(now, room, out);
+            self.flush_hints(now, room, cluster, out);
         }
     }
 
@@ -180,8 +189,14 @@ impl Spread {
         }
     }
 
-    fn flush_hints(&mut self, now: Moment, room: usize, out: &mut Vec<Batch>) {
+    fn flush_hints(&mut self, now: Moment, room: usize, cluster: u64, out: &mut Vec<Batch>) {
         let mut frames = Vec::new();
+        if self.cluster_left > 0 {
+            self.cluster_left -= 1;
+            let mut frame = Vec::new();
+            write(&mut frame, Kind::ClusterHint, &cluster.to_le_bytes());
+            frames.push(frame);
+        }
         let max = HINT_DATAGRAMS_MAX * (room / crate::gossip::replication::wire::HEAD_OCTETS_MAX);
         let mut told: Vec<(NodeId, Telling)> = Vec::new();
         let start = self.cursor.unwrap_or(NodeId(0));
@@ -203,7 +218,7 @@ impl Spread {
                 }
             }
         }
-        if !self.heads.is_empty() {
+        if !self.heads.is_empty() || self.cluster_left > 0 {
             self.hint_at = now + HINT_EVERY;
         }
     }
@@ -226,7 +241,7 @@ mod tests {
 
     fn flush(spread: &mut Spread, now: Moment) -> Vec<Batch> {
         let mut out = Vec::new();
-        spread.flush(now, 1300, &mut out);
+        spread.flush(now, 1300, 0, &mut out);
         out
     }
 

@@ -28,12 +28,12 @@ pub(super) enum Follows {
 
 /// Seals or opens one direction. Without a cipher in clear.
 pub(super) struct Direction {
-    cipher: Option<Cipher>,
+    cipher: Option<Box<Cipher>>,
     number: u64,
 }
 
 impl Direction {
-    pub(super) fn new(cipher: Option<Cipher>) -> Direction {
+    pub(super) fn new(cipher: Option<Box<Cipher>>) -> Direction {
         Direction { cipher, number: 0 }
     }
 

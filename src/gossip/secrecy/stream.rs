@@ -246,7 +246,7 @@ impl Stream {
             Side::Opener => (&self.hello[..], theirs),
             Side::Accepter => (theirs, &self.hello[..]),
         };
-        let cipher = |root: &Root, sealer: Side| root.stream(sealer as u8, opener, accepter);
+        let cipher = |root: &Root, sealer: Side| Box::new(root.stream(sealer as u8, opener, accepter));
         let other_side = match self.side {
             Side::Opener => Side::Accepter,
             Side::Accepter => Side::Opener,

@@ -182,6 +182,25 @@ fn a_recording_proves_nothing_to_a_node_that_was_started_anew() {
 }
 
 #[test]
+fn what_was_said_before_a_node_was_met_is_never_taken_after() {
+    let (mut s, mut r) = (node(1), node(2));
+    let recorded: Vec<_> = (0..10).map(|n| s.seal(NOW, &[n])).collect();
+    let later = NOW + CHALLENGE_TIME * 2;
+    meet(later, (&mut s, 1), (&mut r, 2));
+    for octets in &recorded {
+        assert_eq!(hand(&mut r, later, 1, octets), Err(Refused::Replayed));
+    }
+    // The same for one that is known because it doubted this node.
+    let (mut s, mut r) = (node(1), node(2));
+    let recorded: Vec<_> = (0..10).map(|n| r.seal(NOW, &[n])).collect();
+    let challenge = challenge_of(hand(&mut r, later, 1, &s.seal(later, b"hello")));
+    answer_of(hand(&mut s, later, 2, &challenge));
+    for octets in &recorded {
+        assert_eq!(hand(&mut s, later, 2, octets), Err(Refused::Replayed));
+    }
+}
+
+#[test]
 fn an_answer_counts_once_from_its_own_address_and_in_time() {
     let (mut s, mut r) = (node(1), node(2));
     let challenge = challenge_of(hand(&mut r, NOW, 1, &s.seal(NOW, b"hello")));

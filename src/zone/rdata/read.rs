@@ -362,26 +362,10 @@ impl Reader<'_, '_> {
 
     /// Hexadecimal to the end. A lone `0` is the deletion form of CDS (RFC 8078 §4 with erratum 5049).
     fn hex(&mut self) -> Scanned<()> {
-        const EXPECTED: &str = "hexadecimal digits";
         let before = self.out.len();
-        let first = self.scanner.word(EXPECTED)?;
-        let (lone_zero, spot) = (first.text == b"0", first.spot);
-        if lone_zero && self.rtype == RecordType::CDS {
-            self.out.push(0);
-            return Ok(());
-        }
         let mut decoder = HexDecoder::default();
-        if !decoder.push(first.text, self.out) {
-            return Err(first.unlike(EXPECTED));
-        }
-        while let Some(token) = self.scanner.next()? {
-            if token.quoted || !decoder.push(token.text, self.out) {
-                return Err(token.unlike(EXPECTED));
-            }
-            if self.out.len() > RDATA_OCTETS_MAX {
-                return Err(too_long(token.spot));
-            }
-        }
+        let push = |text: &[u8], out: &mut Vec<u8>| decoder.push(text, out);
+        let Some(spot) = self.pieces("hexadecimal digits", RecordType::CDS, push)? else { return Ok(()) };
         if decoder.is_whole() && self.out.len() > before {
             return Ok(());
         }
@@ -390,32 +374,44 @@ impl Reader<'_, '_> {
 
     /// Base64 to the end. A lone `0` is the deletion form of CDNSKEY (RFC 8078 §4 with erratum 5049).
     fn base64(&mut self, may_be_empty: bool) -> Scanned<()> {
-        const EXPECTED: &str = "base64";
         if may_be_empty && self.scanner.at_end()? {
             return Ok(());
         }
-        let first = self.scanner.word(EXPECTED)?;
-        let (lone_zero, spot) = (first.text == b"0", first.spot);
-        if lone_zero && self.rtype == RecordType::CDNSKEY {
-            self.out.push(0);
+        let mut decoder = Base64Decoder::default();
+        let push = |text: &[u8], out: &mut Vec<u8>| decoder.push(text, out);
+        let Some(spot) = self.pieces("base64", RecordType::CDNSKEY, push)? else { return Ok(()) };
+        if decoder.finish(self.out) {
             return Ok(());
         }
-        let mut decoder = Base64Decoder::default();
-        if !decoder.push(first.text, self.out) {
-            return Err(first.unlike(EXPECTED));
+        Err(complaint(spot, "expected base64 in groups of four digits, found one cut short"))
+    }
+
+    /// Hands the words to the end of the entry, at least one, to `push`, which says whether it takes them. Where
+    /// the first one stood; `None` where it was the deletion form of the type that has one, a `0`, now written.
+    fn pieces(
+        &mut self,
+        expected: &str,
+        has_deletion: RecordType,
+        mut push: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
+    ) -> Scanned<Option<Spot>> {
+        let first = self.scanner.word(expected)?;
+        let spot = first.spot;
+        if first.text == b"0" && self.rtype == has_deletion {
+            self.out.push(0);
+            return Ok(None);
+        }
+        if !push(first.text, self.out) {
+            return Err(first.unlike(expected));
         }
         while let Some(token) = self.scanner.next()? {
-            if token.quoted || !decoder.push(token.text, self.out) {
-                return Err(token.unlike(EXPECTED));
+            if token.quoted || !push(token.text, self.out) {
+                return Err(token.unlike(expected));
             }
             if self.out.len() > RDATA_OCTETS_MAX {
                 return Err(too_long(token.spot));
             }
         }
-        if decoder.finish(self.out) {
-            return Ok(());
-        }
-        Err(complaint(spot, "expected base64 in groups of four digits, found one cut short"))
+        Ok(Some(spot))
     }
 }
 

@@ -116,6 +116,10 @@ proptest! {
         world.nodes[0].forget(NodeId(1));
         world.now += Duration::from_millis(wait);
         let before = world.heard.len();
+        // They meet again.
+        world.say(1);
+        (0..3).for_each(|_| world.arrive(world.sent.len() - 1));
+        prop_assert_eq!(world.heard.last(), Some(&(0, world.said.len() - 1)));
         // All recordings, and whatever comes of them.
         let mut at = 0;
         while at < world.sent.len() && at < 1_000 {

@@ -5,10 +5,15 @@
 //! Verbs and flags that are promised but not there yet are part of the grammar, hidden, and refused.
 
 mod simulate;
+#[cfg(test)]
+mod tests;
+mod verbs;
 
 pub use simulate::SimulateArgs;
+pub use verbs::{Asked, Call, Format};
 
 use crate::base::config::{ConfigFile, DEFAULT_FILE, Given, Inputs};
+use crate::cli::verbs::{Common, RunningVerb};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeMap;
@@ -23,38 +28,10 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 
 /// Verbs that are promised but not there yet.
-const VERBS_LATER: &[&str] = &[
-    "status",
-    "members",
-    "zones",
-    "stats",
-    "records",
-    "set",
-    "unset",
-    "why",
-    "diff",
-    "resync",
-    "drain",
-    "reload",
-    "flush",
-    "cache",
-    "zone",
-    "leave",
-    "force-leave",
-    "keygen",
-    "key",
-];
+const VERBS_LATER: &[&str] = &["flush", "cache", "zone"];
 
 /// Flags of `serve` that are promised but not there yet, and whether each takes a value.
-const SERVE_FLAGS_LATER: &[(&str, bool)] = &[
-    ("gossip", true),
-    ("join", true),
-    ("control", true),
-    ("forward", true),
-    ("recurse", false),
-    ("root-hints", true),
-    ("state-dir", true),
-];
+const SERVE_FLAGS_LATER: &[(&str, bool)] = &[("forward", true), ("recurse", false), ("root-hints", true)];
 
 /// Flags of `check` that are promised but not there yet, and whether each takes a value.
 const CHECK_FLAGS_LATER: &[(&str, bool)] = &[("format", true), ("control", true)];
@@ -79,6 +56,10 @@ pub enum Request {
     PrintConfig(Inputs),
     /// Check this configuration and all of its zones.
     Check(Inputs),
+    /// Ask a running server.
+    Call(Call),
+    /// Make a new key for the cluster's traffic.
+    Keygen(Format),
     /// Run the simulator.
     Simulate(SimulateArgs),
 }
@@ -113,6 +94,10 @@ enum Verb {
     ///
     /// Exits with 0 if all is clean, 1 if there are faults, 2 if the arguments are wrong.
     Check(CheckArgs),
+    #[command(flatten)]
+    Running(RunningVerb),
+    /// A new gossip key, on one line; for gossip.keys_file or `key add`.
+    Keygen(Common),
     Simulate(SimulateArgs),
 }
 
@@ -133,13 +118,25 @@ struct ServeArgs {
     /// This node's name.
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// Address of the cluster's traffic.
+    #[arg(long, value_name = "ADDR:PORT", conflicts_with = "no_gossip")]
+    gossip: Option<String>,
+    /// Member to join; repeatable, replaces gossip.join.
+    #[arg(long, value_name = "HOST[:PORT]", conflicts_with = "no_gossip")]
+    join: Vec<String>,
     /// Address of the read-only HTTP service.
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<String>,
+    /// The control socket [default: /run/hivedns/hivedns.sock, else in $XDG_RUNTIME_DIR].
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
+    /// Directory of what outlives the process [default: /var/lib/hivedns, else $XDG_STATE_HOME/hivedns].
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<String>,
     /// Learn no names from containers (it learns none yet).
     #[arg(long)]
     no_docker: bool,
-    /// Be a cluster of one (it is one for now).
+    /// Be a cluster of one: no traffic with other nodes.
     #[arg(long)]
     no_gossip: bool,
     /// Print the configuration in force, each key with its origin, and exit.
@@ -167,6 +164,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, system: System) -> R
         None => serve(line.serve, system),
         Some(Verb::Serve(arguments)) => serve(arguments, system),
         Some(Verb::Check(arguments)) => Request::Check(arguments.inputs(system)),
+        Some(Verb::Running(verb)) => Request::Call(verb.call(&system.environment)),
+        Some(Verb::Keygen(common)) => Request::Keygen(common.format()),
         Some(Verb::Simulate(arguments)) => Request::Simulate(arguments),
     })
 }
@@ -188,12 +187,16 @@ impl ServeArgs {
         give("--listen", self.listen);
         give("--workers", self.workers.into_iter().collect());
         give("--node", self.node.into_iter().collect());
+        give("--gossip", self.gossip.into_iter().collect());
+        give("--join", self.join);
         give("--http", self.http.into_iter().collect());
+        give("--state-dir", self.state_dir.into_iter().collect());
         let file = match self.config {
             Some(path) => ConfigFile::Required(path),
             None => ConfigFile::IfPresent(PathBuf::from(DEFAULT_FILE)),
         };
-        inputs(file, flags, given("--zone", self.zone), system)
+        let inputs = inputs(file, flags, given("--zone", self.zone), system);
+        Inputs { control: self.control, no_gossip: self.no_gossip, ..inputs }
     }
 }
 
@@ -211,7 +214,7 @@ impl CheckArgs {
 
 fn inputs(file: ConfigFile, flags: Vec<Given>, zones: Vec<Given>, system: System) -> Inputs {
     let System { environment, directory, host_name } = system;
-    Inputs { file, directory, host_name, environment, flags, zones }
+    Inputs { file, directory, host_name, environment, flags, zones, control: None, no_gossip: false }
 }
 
 fn given(flag: &'static str, texts: Vec<String>) -> Vec<Given> {
@@ -242,8 +245,8 @@ fn refuse_what_is_later(matches: &ArgMatches) -> Result<(), Refusal> {
     let (flags, matches) = match matches.subcommand() {
         Some((verb, _)) if VERBS_LATER.contains(&verb) => return Err(not_available_yet(verb)),
         Some(("check", matches)) => (CHECK_FLAGS_LATER, matches),
-        Some(("simulate", _)) => return Ok(()),
-        Some((_, matches)) => (SERVE_FLAGS_LATER, matches),
+        Some(("serve", matches)) => (SERVE_FLAGS_LATER, matches),
+        Some(_) => return Ok(()),
         None => (SERVE_FLAGS_LATER, matches),
     };
     let given = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
@@ -263,151 +266,6 @@ fn refusal(error: clap::Error) -> Refusal {
             Refusal::Wrong(
                 text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect(),
             )
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::config::{Config, print};
-    use crate::wire::name::Name;
-    use proptest::prelude::*;
-
-    fn parsed(line: &str) -> Result<Request, Refusal> {
-        let words = std::iter::once("hivedns").chain(line.split_whitespace()).map(OsString::from);
-        let system = System {
-            environment: BTreeMap::from([("HIVEDNS_LOG__LEVEL".to_owned(), "debug".into())]),
-            directory: PathBuf::from("/dir"),
-            host_name: "host".to_owned(),
-        };
-        parse(words, system)
-    }
-
-    /// The request in one line; the usual configuration file is left out of the game.
-    fn told(line: &str) -> String {
-        let (what, inputs) = match parsed(line) {
-            Ok(Request::Serve(inputs)) => ("serve", inputs),
-            Ok(Request::PrintConfig(inputs)) => ("print", inputs),
-            Ok(Request::Check(inputs)) => ("check", inputs),
-            Ok(Request::Simulate(args)) => return format!("simulate {:?} {}", args.nodes, args.json()),
-            Err(Refusal::Shown(text)) => return format!("shown: {}", text.lines().next().unwrap()),
-            Err(Refusal::Wrong(lines)) => return format!("wrong: {}", lines[0]),
-        };
-        let file = match &inputs.file {
-            ConfigFile::Required(path) => format!(" -c {}", path.display()),
-            ConfigFile::IfPresent(path) => {
-                assert_eq!(path.to_str(), Some(DEFAULT_FILE));
-                String::new()
-            }
-            ConfigFile::Without => " without".to_owned(),
-        };
-        let given: String = inputs
-            .flags
-            .iter()
-            .chain(&inputs.zones)
-            .map(|given| format!(" {}:{}", given.flag, given.text))
-            .collect();
-        format!("{what}{file}{given}")
-    }
-
-    #[test]
-    fn the_command_line_says_what_to_do() {
-        for (line, expected) in [
-            ("", "serve"),
-            ("serve", "serve"),
-            ("-c f", "serve -c f"),
-            ("serve -c f --print-config", "print -c f"),
-            ("--print-config", "print"),
-            ("--no-docker --no-gossip", "serve"),
-            (
-                "--listen [::1]:1,127.0.0.1:1 --listen 127.0.0.1:2",
-                "serve --listen:[::1]:1,127.0.0.1:1,127.0.0.1:2",
-            ),
-            ("serve --zone a=b,c=d --zone e=f", "serve --zone:a=b,c=d --zone:e=f"),
-            ("--workers 2 --node n --http 127.0.0.1:1", "serve --workers:2 --node:n --http:127.0.0.1:1"),
-            ("check", "check"),
-            ("check a=b c=d", "check without ORIGIN=FILE:a=b ORIGIN=FILE:c=d"),
-            ("check -c f a=b", "check -c f ORIGIN=FILE:a=b"),
-            ("simulate --nodes 5 --format json", "simulate Some(\"5\") true"),
-            ("--version", "shown: hivedns 0.1.0"),
-            ("--help", "shown: The distributed DNS for container swarms"),
-            (
-                "check --help",
-                "shown: Check the configuration and its zones; every fault as file:line:column: message.",
-            ),
-            ("--lisen x", "wrong: unexpected argument '--lisen' found"),
-            ("--workers", "wrong: a value is required for '--workers <N>' but none was supplied"),
-            ("sevre", "wrong: unrecognized subcommand 'sevre'"),
-        ] {
-            assert_eq!(told(line), expected, "hivedns {line}");
-        }
-    }
-
-    #[test]
-    fn what_is_promised_for_later_is_refused_with_these_words_and_not_in_the_help() {
-        let Err(Refusal::Shown(help)) = parsed("--help") else { panic!("no help") };
-        for verb in VERBS_LATER {
-            for rest in ["", " x --format json", " --help"] {
-                assert_eq!(told(&format!("{verb}{rest}")), format!("wrong: {verb} is not available yet"));
-            }
-            assert!(!help.contains(&format!("\n  {verb}")), "{verb}");
-        }
-        for (flag, _) in SERVE_FLAGS_LATER {
-            for line in [format!("--{flag}"), format!("serve --{flag}")] {
-                assert_eq!(told(&line), format!("wrong: --{flag} is not available yet"));
-            }
-            assert!(!help.contains(&format!("--{flag}")), "{flag}");
-        }
-        for line in ["--join a --join b", "serve --join a,b --listen x", "--join=a"] {
-            assert_eq!(told(line), "wrong: --join is not available yet");
-        }
-        assert_eq!(told("check --format json"), "wrong: --format is not available yet");
-    }
-
-    #[test]
-    fn the_grammar_is_sound() {
-        grammar().debug_assert();
-    }
-
-    #[test]
-    fn arguments_environment_and_system_become_one_configuration() {
-        let Ok(Request::Serve(mut inputs)) = parsed("--listen 127.0.0.1:53 --zone a.=z/a --workers 2") else {
-            panic!("not serve")
-        };
-        inputs.file = ConfigFile::Without;
-        let config = Config::load(&inputs).unwrap();
-        let shown = print(&config);
-        for line in [
-            "listen = [\"127.0.0.1:53\"]  # flag --listen",
-            "workers = 2  # flag --workers",
-            "level = \"debug\"  # environment HIVEDNS_LOG__LEVEL",
-            "node = \"host\"  # default",
-            "file = \"/dir/z/a\"  # flag --zone",
-        ] {
-            assert!(shown.contains(line), "{line}\n{shown}");
-        }
-        assert!(!config.embedded_examples);
-    }
-
-    proptest! {
-        /// The configuration cannot use `Name` (it stands below it), so the two readings are compared here.
-        #[test]
-        fn every_origin_that_configuration_accepts_is_that_name(text in "[a-zA-Z0-9.\\\\*_ =-]{0,12}") {
-            let zones = vec![Given { flag: "--zone", text: format!("{}=f", text.trim()) }];
-            match Config::load(&Inputs { zones, ..Inputs::default() }) {
-                Ok(config) => {
-                    let [zone] = &config.zones[..] else { panic!("not one zone") };
-                    // An escaped or second `=` may have moved into the file's name.
-                    let said = text.trim().split('=').next().unwrap();
-                    prop_assert_eq!(Name::parse(zone.origin.as_str()), Name::parse(said));
-                    prop_assert!(Name::parse(said).is_ok());
-                }
-                Err(_) => {
-                    let said = text.trim().split('=').next().unwrap();
-                    prop_assert!(Name::parse(said).is_err() || said.contains(' '), "{}", text);
-                }
-            }
         }
     }
 }

@@ -1,0 +1,128 @@
+//! What no single value can tell: values that depend on each other or on the system, filled in and checked.
+
+use super::error::{ConfigError, Said, Source};
+use super::keys::{Gossip, Server, Services};
+use super::origin::is_label;
+use super::peer::{Advertise, ENGINE_PORTS};
+use super::{Config, Inputs};
+use crate::base::limits::{
+    CLUSTER_NAME_OCTETS_MAX, IDENTITY_OCTETS_MAX, JOIN_MAX, KEYS_FILE_OCTETS_MAX, TTL_SECONDS_MAX,
+};
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+impl Config {
+    /// Fills in what depends on other keys and on the system, and checks what no single value can tell.
+    pub(super) fn settle(&mut self, inputs: &Inputs, errors: &mut Vec<ConfigError>) {
+        let mut faults = Faults { said: &self.said, errors };
+        settle_server(&mut self.server, inputs, &mut faults);
+        settle_services(&self.services, &mut faults);
+        settle_gossip(&mut self.gossip, inputs, &mut faults);
+    }
+}
+
+/// Takes complaints about keys, each with the place where the key was said.
+struct Faults<'e> {
+    said: &'e Said,
+    errors: &'e mut Vec<ConfigError>,
+}
+
+impl Faults<'_> {
+    fn wrong(&mut self, key: &str, message: impl Display) {
+        self.errors.push(ConfigError::about(self.said.source(key), key, message));
+    }
+}
+
+fn settle_server(server: &mut Server, inputs: &Inputs, faults: &mut Faults<'_>) {
+    if !server.state_dir.is_empty() {
+        let near = directory_of(&faults.said.source("server.state_dir"), inputs);
+        // Everything a path comes from is UTF-8, but for the current directory.
+        server.state_dir = near.join(&server.state_dir).to_string_lossy().into_owned();
+    }
+    if server.node.is_empty() {
+        server.node = inputs.host_name.split('.').next().unwrap_or_default().to_owned();
+    }
+    if !is_label(&server.node) {
+        let label = "a label: up to 63 letters, digits and inner hyphens or underscores";
+        faults.wrong("server.node", format!("expected {label}, found {:?}", server.node));
+    }
+    if server.identity.is_empty() {
+        server.identity.clone_from(&server.node);
+    }
+    if server.identity.len() > IDENTITY_OCTETS_MAX {
+        faults.wrong("server.identity", format!("expected at most {IDENTITY_OCTETS_MAX} octets"));
+    }
+    if server.tcp_idle == Duration::ZERO {
+        faults.wrong("server.tcp_idle", "expected more than nothing: every connection would be closed");
+    }
+    if server.listen.is_empty() {
+        faults.wrong("server.listen", "expected at least one address");
+    }
+    for (i, address) in server.listen.iter().enumerate() {
+        // Port 0 is a different free port each time.
+        if address.port() != 0 && server.listen[..i].contains(address) {
+            faults.wrong("server.listen", format!("{address} is given twice"));
+        }
+    }
+}
+
+/// TTLs are counted in whole seconds (RFC 1035 §3.2.1).
+fn settle_services(services: &Services, faults: &mut Faults<'_>) {
+    for (key, ttl) in [("services.ttl", services.ttl), ("services.negative_ttl", services.negative_ttl)] {
+        if ttl.subsec_nanos() != 0 || ttl.as_secs() > u64::from(TTL_SECONDS_MAX) {
+            faults.wrong(key, "expected whole seconds");
+        }
+    }
+}
+
+fn settle_gossip(gossip: &mut Gossip, inputs: &Inputs, faults: &mut Faults<'_>) {
+    let advertised = match gossip.advertise {
+        Advertise::At(_, Some(port)) => Some(("gossip.advertise", port)),
+        Advertise::Auto | Advertise::At(_, None) => None,
+    };
+    let joined = gossip.join.iter().map(|peer| ("gossip.join", peer.port));
+    for (key, port) in [("gossip.bind", gossip.bind.port())].into_iter().chain(advertised).chain(joined) {
+        if ENGINE_PORTS.contains(&port) {
+            faults.wrong(key, format!("port {port} belongs to the container engine: choose another"));
+        }
+    }
+    if gossip.join.len() > JOIN_MAX {
+        faults.wrong(
+            "gossip.join",
+            format!("expected at most {JOIN_MAX} members, found {}", gossip.join.len()),
+        );
+    }
+    if !(1..=CLUSTER_NAME_OCTETS_MAX).contains(&gossip.cluster.len()) {
+        faults.wrong("gossip.cluster", format!("expected a name of 1 to {CLUSTER_NAME_OCTETS_MAX} octets"));
+    }
+    if gossip.keys_file.is_empty() {
+        return;
+    }
+    let file = directory_of(&faults.said.source("gossip.keys_file"), inputs).join(&gossip.keys_file);
+    match readable(&file) {
+        Ok(()) => gossip.keys_file = file.to_string_lossy().into_owned(),
+        Err(error) => faults.wrong("gossip.keys_file", format!("{}: {error}", file.display())),
+    }
+}
+
+/// What a relative path is relative to: the directory of the file that says it, or the current one.
+fn directory_of(source: &Source, inputs: &Inputs) -> PathBuf {
+    match source {
+        Source::File { path, .. } => inputs.directory.join(path.parent().unwrap_or(Path::new(""))),
+        Source::Default | Source::Environment(_) | Source::Flag(_) => inputs.directory.clone(),
+    }
+}
+
+/// Whether the file of keys is one that can be read. What it says is the reader of keys' affair.
+fn readable(path: &Path) -> io::Result<()> {
+    let mut octets = Vec::new();
+    let read = File::open(path)?.take(KEYS_FILE_OCTETS_MAX + 1).read_to_end(&mut octets)?;
+    if read as u64 > KEYS_FILE_OCTETS_MAX {
+        let message = format!("more than {} KiB: no file of keys", KEYS_FILE_OCTETS_MAX >> 10);
+        return Err(io::Error::other(message));
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Reading the configuration and the zones anew. A faulty configuration keeps the whole old state; a zone that is
+//! faulty keeps its former content.
+
+use crate::base::config::{Config, ConfigError};
+use crate::catalog::delta::{Delta, ZoneContent};
+use crate::control::document::{ReloadDocument, ZoneDocument};
+use crate::control::request::{Answer, Refused, RefusedKind, Reply};
+use crate::control::{Control, zone_specs};
+use crate::os::clock;
+use crate::wire::name::Name;
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// A reload whose zones are being loaded.
+pub(super) struct Round {
+    since: Instant,
+    zones: usize,
+    /// Those that came out faulty so far.
+    pub(super) faulty: Vec<ZoneDocument>,
+    /// Who waits for the end. A reload that overtakes another takes over who waited for that.
+    answers: Vec<Answer>,
+}
+
+impl Control {
+    /// Reads the configuration anew; a faulty one keeps the whole old state.
+    pub(super) fn reload(&mut self) -> Result<(), Vec<ConfigError>> {
+        let config = match Config::load(&self.inputs) {
+            Ok(config) => config,
+            Err(errors) => {
+                for error in &errors {
+                    tracing::error!("{error}");
+                }
+                tracing::error!("the configuration is faulty: everything stays as it was");
+                return Err(errors);
+            }
+        };
+        self.tell_what_waits(&config);
+        tracing::info!("reloading");
+        self.config = config;
+        self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
+        self.load_zones();
+        let answers = self.reloading.take().map(|overtaken| overtaken.answers).unwrap_or_default();
+        let zones = self.awaited.len();
+        self.reloading = Some(Round { since: clock::now(), zones, faulty: Vec::new(), answers });
+        Ok(())
+    }
+
+    /// The same, for a user who waits until all zones are done.
+    pub(super) fn reload_for(&mut self, answer: Answer) -> bool {
+        match self.reload() {
+            Ok(()) => {
+                if let Some(round) = &mut self.reloading {
+                    round.answers.push(answer);
+                }
+                true
+            }
+            Err(errors) => {
+                let details = errors.iter().map(ToString::to_string).collect();
+                let error = "the configuration is faulty: everything stays as it was".to_owned();
+                answer.give(Err(Refused { kind: RefusedKind::Failed, error, details }));
+                false
+            }
+        }
+    }
+
+    /// Tells that the reload is over once every zone of its round is done **and published**.
+    pub(super) fn tell_reloaded(&mut self) {
+        if !self.awaited.is_empty() {
+            return;
+        }
+        let Some(round) = self.reloading.take() else { return };
+        tracing::info!("reloaded");
+        let Round { since, zones, faulty, answers } = round;
+        let seconds = clock::now().saturating_duration_since(since).as_secs_f64();
+        let document = ReloadDocument { zones, faulty, seconds };
+        for answer in answers {
+            answer.give(Ok(Reply::Reload(document.clone())));
+        }
+    }
+
+    /// Warns of what a reload cannot change.
+    fn tell_what_waits(&self, new: &Config) {
+        let old = &self.config;
+        for (key, changed) in [
+            ("server.listen", new.server.listen != old.server.listen),
+            ("server.workers", new.server.workers != old.server.workers),
+            ("server.state_dir", new.server.state_dir != old.server.state_dir),
+            ("server.user", new.server.user != old.server.user),
+            ("server.udp_payload_max", new.server.udp_payload_max != old.server.udp_payload_max),
+            ("server.tcp_idle", new.server.tcp_idle != old.server.tcp_idle),
+            ("server.tcp_connections_max", new.server.tcp_connections_max != old.server.tcp_connections_max),
+            ("services", new.services != old.services),
+            ("gossip", new.gossip != old.gossip),
+            ("http.listen", new.http.listen != old.http.listen),
+            ("log", new.log != old.log),
+        ] {
+            if changed {
+                tracing::warn!(key, "a changed value takes effect at the next start");
+            }
+        }
+    }
+
+    /// Asks for every zone of the configuration, and drops those that are no longer in it.
+    pub(super) fn load_zones(&mut self) {
+        self.round += 1;
+        let specs = zone_specs(&self.config);
+        let wanted: BTreeSet<&Name> = specs.iter().map(|spec| &spec.origin).collect();
+        let gone: Vec<Name> = self
+            .state
+            .zones()
+            .map(|(origin, _)| origin)
+            .filter(|origin| !wanted.contains(origin))
+            .cloned()
+            .collect();
+        for origin in gone {
+            self.awaited.remove(&origin);
+            self.state.apply(Delta::DropZone { origin });
+        }
+        let new: Vec<Name> = {
+            let known: BTreeSet<&Name> = self.state.zones().map(|(origin, _)| origin).collect();
+            wanted.into_iter().filter(|origin| !known.contains(origin)).cloned().collect()
+        };
+        for origin in new {
+            self.state.apply(Delta::PutZone { origin, content: ZoneContent::Pending });
+        }
+        for spec in specs {
+            self.awaited.insert(spec.origin.clone(), self.round);
+            self.loader.load(self.round, spec);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Floor 3: from what is replicated to records, and back. Pure: octets or text in, names and RDATA out.
+//!
+//! ```text
+//! `hivedns set` ─► cluster::Rrset ─► key, value ──(replicated, opaque)──► cluster::Rrset ─► records
+//! addresses ─────► node::Entry ────► value ───────(replicated, opaque)──► node::Entry ───► NODE.node.DOMAIN
+//! ```
+//!
+//! **What others send is held against the same rules as what a user types:** whatever their program made of it, an
+//! entry that breaks them is an error here and never a record.
+
+pub mod cluster;
+#[cfg(test)]
+mod cluster_tests;
+pub mod entry;
+pub mod label;
+pub mod node;

@@ -1,0 +1,260 @@
+//! Two nodes find out what one of them lacks: one hash first, then hashes of parts, then what differs.
+//!
+//! ```text
+//! A ── DIGEST ──► B   equal: nothing follows
+//! A ◄─ BUCKETS ── B   of owners; the same for cluster-wide records and for members
+//! A ── HEADS ───► B   of the parts that differ: B pulls what A has more,
+//! A ◄─ HINT ───── B   and A what B has more
+//! ```
+
+use super::Gossip;
+use crate::base::time::Moment;
+use crate::gossip::codec::{Malformed, decode, decode_all, encode};
+use crate::gossip::frame::{Kind, framed, write};
+use crate::gossip::hash;
+use crate::gossip::identity::NodeId;
+use crate::gossip::replication::owners::{BUCKETS, Owner, Reach, bucket_of};
+use crate::gossip::replication::wire::{
+    DigestWire, HEAD_OCTETS_MAX, HeadWire, buckets, differing, heads, write_heads,
+};
+use std::time::Duration;
+
+/// How often this node compares itself with a member by lot; a fifth more or less.
+pub const COMPARE_EVERY: Duration = Duration::from_secs(10);
+/// After a comparison that found a difference the next one comes so soon: what was lost on the way is caught up.
+const AGAIN: Duration = Duration::from_secs(3);
+/// Comparing with a member that is back begins within this time: not all at once.
+const SOON: Duration = Duration::from_millis(300);
+/// Datagrams of heads in one comparison. For more a stream is cheaper.
+const HEADS_DATAGRAMS_MAX: usize = 16;
+/// Members of parts that differ told in one comparison.
+const TOLD_MAX: usize = 512;
+/// Octets of cluster-wide records sent in one comparison.
+const CLUSTER_OCTETS_MAX: usize = 64 * 1024;
+
+pub(super) struct Comparing {
+    pub(super) next: Moment,
+    with: Option<NodeId>,
+}
+
+impl Comparing {
+    pub(super) fn new(now: Moment, rng: &mut fastrand::Rng) -> Comparing {
+        Comparing { next: now + COMPARE_EVERY.mul_f64(rng.f64()), with: None }
+    }
+}
+
+impl Gossip {
+    /// Compares with that member before long.
+    pub(super) fn compare_soon(&mut self, now: Moment, with: NodeId) {
+        let soon = now + SOON.mul_f64(self.rng.f64());
+        if soon < self.comparing.next {
+            self.comparing.next = soon;
+            self.comparing.with = Some(with);
+        }
+    }
+
+    pub(super) fn compare_if_due(&mut self, now: Moment) {
+        if self.comparing.next > now {
+            return;
+        }
+        self.comparing.next = now + COMPARE_EVERY.mul_f64(0.8 + 0.4 * self.rng.f64());
+        let with = match self.comparing.with.take() {
+            Some(node) => Some(node),
+            None => self.membership.some_alive(1, |_| true).first().map(|told| told.id()),
+        };
+        if let Some(node) = with {
+            let mut frames = Vec::new();
+            let mut body = Vec::new();
+            encode(&mut body, &self.digest());
+            write(&mut frames, Kind::Digest, &body);
+            self.send_to(now, node, frames);
+        }
+    }
+
+    /// Compares everything with that member, or with one by lot, at once. False: there is none.
+    pub fn resync(&mut self, now: Moment, with: Option<NodeId>) -> bool {
+        let with = with.or_else(|| self.membership.some_alive(1, |_| true).first().map(|told| told.id()));
+        if let Some(node) = with {
+            self.fetch(now, node);
+            self.settle(now);
+        }
+        with.is_some()
+    }
+
+    fn compare_again(&mut self, now: Moment) {
+        self.comparing.next = self.comparing.next.min(now + AGAIN);
+    }
+
+    fn digest(&self) -> DigestWire {
+        let all = |buckets: &[u64]| {
+            buckets.iter().fold(buckets.len() as u64, |sum, bucket| hash::mix(sum, *bucket))
+        };
+        DigestWire {
+            owners: all(self.replication.owners().buckets()).to_le_bytes(),
+            cluster: self.replication.cluster().hash().to_le_bytes(),
+            members: all(&self.member_buckets()[..]).to_le_bytes(),
+        }
+    }
+
+    /// Over what is told of all nodes, this one included.
+    fn member_buckets(&self) -> Box<[u64; BUCKETS]> {
+        let mut buckets = Box::new([0; BUCKETS]);
+        let all = self.membership.tellings().chain(std::iter::once(self.membership.own()));
+        for told in all {
+            buckets[bucket_of(told.id())] ^= told.digest();
+        }
+        buckets
+    }
+
+    pub(super) fn compare(
+        &mut self,
+        now: Moment,
+        from: NodeId,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<(), Malformed> {
+        match kind {
+            Kind::Digest => self.hear_digest(now, from, decode_all(body)?),
+            Kind::Buckets => self.hear_buckets(now, from, body)?,
+            Kind::Heads => self.hear_heads(now, from, body)?,
+            Kind::ClusterBuckets => self.hear_cluster_buckets(now, from, body)?,
+            Kind::MemberBuckets => self.hear_member_buckets(now, from, body)?,
+            _ => return Err(Malformed),
+        }
+        Ok(())
+    }
+
+    fn hear_digest(&mut self, now: Moment, from: NodeId, theirs: DigestWire) {
+        let own = self.digest();
+        if own.owners != theirs.owners {
+            let body = buckets(self.replication.owners().buckets());
+            self.send_frame(now, from, Kind::Buckets, &body);
+        }
+        if own.cluster != theirs.cluster {
+            self.send_cluster_buckets(now, from, true);
+        }
+        if own != theirs {
+            self.compare_again(now);
+        }
+        if own.members != theirs.members {
+            self.send_member_buckets(now, from, true);
+        }
+    }
+
+    fn send_frame(&mut self, now: Moment, to: NodeId, kind: Kind, body: &[u8]) {
+        let mut frames = Vec::with_capacity(framed(body.len()));
+        write(&mut frames, kind, body);
+        self.send_to(now, to, frames);
+    }
+
+    fn hear_buckets(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+        let owners = self.replication.owners();
+        let differ = differing(owners.buckets(), body).ok_or(Malformed)?;
+        let count: usize = differ.iter().map(|bucket| owners.in_bucket(*bucket).len().max(1)).sum();
+        if count > HEADS_DATAGRAMS_MAX * (self.room / HEAD_OCTETS_MAX) {
+            self.fetch(now, from);
+            return Ok(());
+        }
+        let mut datagram = Vec::new();
+        for bucket in differ {
+            let mut body = vec![bucket as u8];
+            for owner in self.replication.owners().in_bucket(bucket) {
+                encode(&mut body, &HeadWire::new(owner.id(), owner.have()));
+            }
+            // A part so large that it does not fit is told as hints: who has more of it will say so next time.
+            if framed(body.len()) > self.room {
+                continue;
+            }
+            if datagram.len() + framed(body.len()) > self.room {
+                self.send_to(now, from, std::mem::take(&mut datagram));
+            }
+            write(&mut datagram, Kind::Heads, &body);
+        }
+        if !datagram.is_empty() {
+            self.send_to(now, from, datagram);
+        }
+        Ok(())
+    }
+
+    fn hear_heads(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+        let (bucket, rest) = body.split_first().ok_or(Malformed)?;
+        let theirs: Result<Vec<HeadWire>, Malformed> = heads(rest).collect();
+        let theirs = theirs?;
+        for head in &theirs {
+            self.replication.hear(now, from, head.owner(), head.reach(), Duration::ZERO);
+        }
+        let reach_there = |id: NodeId| {
+            theirs.iter().find(|head| head.owner() == id).map_or(Reach::default(), HeadWire::reach)
+        };
+        let more = self.replication.owners().in_bucket(usize::from(*bucket)).iter();
+        let more = more.filter(|owner| owner.have() > reach_there(owner.id()));
+        let more: Vec<HeadWire> = more.map(|owner: &Owner| HeadWire::new(owner.id(), owner.have())).collect();
+        let mut frames = Vec::new();
+        write_heads(&mut frames, Kind::Hint, self.room, more.into_iter());
+        for frames in frames {
+            self.send_to(now, from, frames);
+        }
+        Ok(())
+    }
+
+    pub(super) fn send_cluster_buckets(&mut self, now: Moment, to: NodeId, ask: bool) {
+        let mut body = vec![u8::from(ask)];
+        body.extend_from_slice(&buckets(self.replication.cluster().buckets()));
+        self.send_frame(now, to, Kind::ClusterBuckets, &body);
+    }
+
+    fn hear_cluster_buckets(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+        let (ask, body) = body.split_first().ok_or(Malformed)?;
+        let cluster = self.replication.cluster();
+        let differ = differing(cluster.buckets(), body).ok_or(Malformed)?;
+        if differ.is_empty() {
+            return Ok(());
+        }
+        let mut frames = Vec::new();
+        cluster.frames(&differ, self.room, &mut frames);
+        let whole = frames.iter().map(Vec::len).sum::<usize>() <= CLUSTER_OCTETS_MAX
+            && frames.iter().all(|frame| frame.len() <= self.room);
+        if *ask == 1 {
+            self.send_cluster_buckets(now, from, false);
+        }
+        if !whole {
+            self.send_frame(now, from, Kind::Refer, &[]);
+            return Ok(());
+        }
+        for frames in frames {
+            self.send_to(now, from, frames);
+        }
+        Ok(())
+    }
+
+    fn send_member_buckets(&mut self, now: Moment, to: NodeId, ask: bool) {
+        let mut body = vec![u8::from(ask)];
+        body.extend_from_slice(&buckets(&self.member_buckets()[..]));
+        self.send_frame(now, to, Kind::MemberBuckets, &body);
+    }
+
+    fn hear_member_buckets(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+        let (ask, body) = decode::<u8>(body)?;
+        let differ = differing(&self.member_buckets()[..], body).ok_or(Malformed)?;
+        if differ.is_empty() {
+            return Ok(());
+        }
+        if ask == 1 {
+            self.send_member_buckets(now, from, false);
+        }
+        let all = self.membership.tellings().map(|told| told.id()).chain(std::iter::once(self.me.id));
+        let ids: Vec<NodeId> =
+            all.filter(|id| differ.binary_search(&bucket_of(*id)).is_ok()).take(TOLD_MAX).collect();
+        let mut datagram = Vec::new();
+        for frame in self.membership.rumours_for(now, ids) {
+            if datagram.len() + crate::gossip::membership::FRAME_OCTETS_MAX > self.room {
+                self.send_to(now, from, std::mem::take(&mut datagram));
+            }
+            frame.emit(&mut datagram);
+        }
+        if !datagram.is_empty() {
+            self.send_to(now, from, datagram);
+        }
+        Ok(())
+    }
+}

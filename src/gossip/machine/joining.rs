@@ -1,0 +1,144 @@
+//! From a node that knows nobody to one that knows the cluster's records.
+//!
+//! A node may say of a name that it does not exist only if it knows all names. It is **synced** when it joins
+//! nobody; when a synced member has told it everything; when, three seconds after all names to join were
+//! resolved, nobody who answers is synced either (they all start together, and what they told each other is all
+//! there is); or when nobody has answered for thirty seconds (then it is alone, and says so loudly).
+
+use super::Gossip;
+use crate::base::time::Moment;
+use crate::gossip::identity::NodeId;
+use crate::gossip::output::Event;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// So long after all names were resolved, nodes that start together wait for one that is synced.
+pub const UNSYNCED_FOR: Duration = Duration::from_secs(3);
+/// After so long without an answer a node serves alone.
+pub const ALONE_AFTER: Duration = Duration::from_secs(30);
+/// How often somebody is asked for everything until this node is synced.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+/// Members asked that were not synced either: beyond this the rest will not know more.
+const ASKED_MAX: usize = 1_024;
+
+pub(super) struct Joining {
+    began: Moment,
+    synced: bool,
+    /// Since when all names have been resolved.
+    resolved: Option<Moment>,
+    /// Who told everything it had without being synced itself.
+    unsynced: BTreeMap<NodeId, Moment>,
+    /// Whether anybody ever answered.
+    met: bool,
+    ask_at: Moment,
+}
+
+impl Joining {
+    pub(super) fn new(now: Moment) -> Joining {
+        Joining {
+            began: now,
+            synced: false,
+            resolved: None,
+            unsynced: BTreeMap::new(),
+            met: false,
+            ask_at: Moment::NEVER,
+        }
+    }
+
+    pub(super) fn restored(&mut self) {
+        self.synced = true;
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    pub(super) fn next(&self) -> Moment {
+        if self.synced {
+            return Moment::NEVER;
+        }
+        let alone = if self.met { Moment::NEVER } else { self.began + ALONE_AFTER };
+        let together = match self.resolved {
+            Some(resolved) if !self.unsynced.is_empty() => resolved + UNSYNCED_FOR,
+            _ => Moment::NEVER,
+        };
+        self.ask_at.min(alone).min(together)
+    }
+}
+
+impl Gossip {
+    /// Addresses to join, as they are known now; again whenever they change. `all_resolved`: no name is missing.
+    /// Without addresses and names this node begins a cluster of its own.
+    pub fn join(&mut self, now: Moment, addresses: &[SocketAddr], all_resolved: bool) {
+        let others: Vec<SocketAddr> =
+            addresses.iter().copied().filter(|address| *address != self.me.address).collect();
+        if all_resolved {
+            self.joining.resolved.get_or_insert(now);
+            if addresses.is_empty() {
+                self.synced(false);
+            }
+        }
+        self.membership.join(now, &others);
+        self.settle(now);
+    }
+
+    /// True once this node knows the cluster's records.
+    pub fn is_synced(&self) -> bool {
+        self.joining.synced
+    }
+
+    /// Somebody answered at an address to join.
+    pub(super) fn met(&mut self, now: Moment, node: NodeId) {
+        self.joining.met = true;
+        if !self.joining.synced {
+            self.fetch(now, node);
+            self.joining.ask_at = now + ASK_EVERY;
+        }
+    }
+
+    /// A member told everything that it has.
+    pub(super) fn told_everything(&mut self, now: Moment, by: NodeId, synced: bool) {
+        if self.joining.synced {
+            return;
+        }
+        self.joining.met = true;
+        if synced {
+            self.synced(false);
+        } else if self.joining.unsynced.len() < ASKED_MAX {
+            self.joining.unsynced.insert(by, now);
+        }
+    }
+
+    fn synced(&mut self, alone: bool) {
+        if !std::mem::replace(&mut self.joining.synced, true) {
+            self.joining.unsynced.clear();
+            self.tell(Event::Synced { alone });
+        }
+    }
+
+    pub(super) fn join_if_due(&mut self, now: Moment) {
+        if self.joining.synced || self.joining.next() > now {
+            return;
+        }
+        if !self.joining.met && self.joining.began + ALONE_AFTER <= now {
+            return self.synced(true);
+        }
+        if let Some(resolved) = self.joining.resolved
+            && resolved + UNSYNCED_FOR <= now
+            && !self.joining.unsynced.is_empty()
+        {
+            return self.synced(false);
+        }
+        if self.joining.ask_at <= now {
+            self.joining.ask_at = now + ASK_EVERY;
+            // Whoever was not asked yet first: one synced member is enough.
+            let asked = &self.joining.unsynced;
+            let fresh = self.membership.some_alive(1, |told| !asked.contains_key(&told.id()));
+            let again = if fresh.is_empty() { self.membership.some_alive(1, |_| true) } else { fresh };
+            if let Some(told) = again.first() {
+                self.fetch(now, told.id());
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The verbs of a running server, from the user's side: ask over the control socket, show what comes back.
+//!
+//! ```text
+//! Call ─► client ─► control socket ─► JSON ─┬─► as it is           (--format json)
+//!                                           └─► show ─► table ─► text
+//! ```
+//!
+//! Exit codes: 0 well; 1 the operation failed, or, for `status`, the node is not ready; 2 the request made no sense.
+
+mod client;
+mod keygen;
+mod show;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use client::Trouble;
+pub use keygen::text as key_text;
+
+use crate::cli::{Asked, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format};
+use crate::control::document::{
+    DiffDocument, DrainDocument, ForceLeaveDocument, KeysDocument, LeaveDocument, MembersDocument,
+    RecordsDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument, StatusDocument,
+    UnsetDocument, WhyDocument, ZonesDocument,
+};
+use crate::control::request::{Look, RefusedKind, Request};
+use crate::verbs::client::Client;
+use crate::verbs::table::Style;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::io::{self, BufRead, Write};
+
+/// What a verb reads and writes.
+pub struct Terminal<'t> {
+    /// Where a key comes from that is not on the command line.
+    pub input: &'t mut dyn BufRead,
+    /// What was asked for.
+    pub output: &'t mut dyn Write,
+    /// Troubles, and what one waits for.
+    pub errors: &'t mut dyn Write,
+    /// True if `output` is a terminal that takes colours, and nobody asked for none.
+    pub colours: bool,
+    /// True if somebody watches `errors`.
+    pub watched: bool,
+}
+
+/// Asks, shows, and tells the exit code.
+pub fn run(call: Call, terminal: &mut Terminal<'_>) -> u8 {
+    match obey(call, terminal) {
+        Ok(code) => code,
+        Err(trouble) => {
+            // There is nobody left to tell if this fails.
+            let _ =
+                trouble.to_string().lines().try_for_each(|line| writeln!(terminal.errors, "hivedns: {line}"));
+            match trouble {
+                Trouble::Refused(refused) if refused.kind == RefusedKind::Malformed => EXIT_USAGE,
+                Trouble::Refused(_) | Trouble::Unreachable(_) | Trouble::Broken(_) => EXIT_FAILED,
+            }
+        }
+    }
+}
+
+fn obey(call: Call, terminal: &mut Terminal<'_>) -> Result<u8, Trouble> {
+    let client = Client::new(&call.sockets);
+    let mut page = Page { format: call.format, terminal };
+    match call.what {
+        Asked::Look(Look::Status) => {
+            let status: StatusDocument = page.one(&client, &call.what, show::status)?;
+            Ok(if status.ready { EXIT_OK } else { EXIT_FAILED })
+        }
+        Asked::Look(Look::Zones) => {
+            page.one::<ZonesDocument>(&client, &call.what, show::zones).map(|_| EXIT_OK)
+        }
+        Asked::Look(Look::Stats) => {
+            page.one::<StatsDocument>(&client, &call.what, show::stats).map(|_| EXIT_OK)
+        }
+        Asked::Request(request) => page.request(&client, request),
+    }
+}
+
+/// Where answers go.
+struct Page<'p, 't> {
+    format: Format,
+    terminal: &'p mut Terminal<'t>,
+}
+
+impl Page<'_, '_> {
+    fn request(&mut self, client: &Client<'_>, request: Request) -> Result<u8, Trouble> {
+        let request = match request {
+            Request::KeyAdd { key } if key == "-" => Request::KeyAdd { key: self.key()? },
+            request => request,
+        };
+        self.tell_what_is_waited_for(&request);
+        let is_well = |well: bool| if well { EXIT_OK } else { EXIT_FAILED };
+        let asked = Asked::Request(request.clone());
+        Ok(match request {
+            Request::Records { .. } => return self.records(client, request),
+            Request::Members {} => {
+                self.one::<MembersDocument>(client, &asked, show::members)?;
+                EXIT_OK
+            }
+            Request::Set { .. } => {
+                self.one::<SetDocument>(client, &asked, show::set)?;
+                EXIT_OK
+            }
+            Request::Unset { .. } => {
+                self.one::<UnsetDocument>(client, &asked, show::unset)?;
+                EXIT_OK
+            }
+            Request::Why { .. } => {
+                self.one::<WhyDocument>(client, &asked, show::why)?;
+                EXIT_OK
+            }
+            Request::Diff {} => {
+                self.one::<DiffDocument>(client, &asked, show::diff)?;
+                EXIT_OK
+            }
+            Request::Resync { .. } => {
+                let done: ResyncDocument = self.one(client, &asked, show::resync)?;
+                is_well(done.silent.is_empty())
+            }
+            Request::Drain { .. } => {
+                let done: DrainDocument = self.one(client, &asked, show::drain)?;
+                is_well(done.missing.is_empty())
+            }
+            Request::Reload {} => {
+                let done: ReloadDocument = self.one(client, &asked, show::reload)?;
+                is_well(done.faulty.is_empty())
+            }
+            Request::Leave {} => {
+                self.one::<LeaveDocument>(client, &asked, show::leave)?;
+                EXIT_OK
+            }
+            Request::ForceLeave { .. } => {
+                self.one::<ForceLeaveDocument>(client, &asked, show::force_leave)?;
+                EXIT_OK
+            }
+            Request::KeyAdd { .. }
+            | Request::KeyUse { .. }
+            | Request::KeyRemove { .. }
+            | Request::KeyList {} => {
+                self.one::<KeysDocument>(client, &asked, show::keys)?;
+                EXIT_OK
+            }
+        })
+    }
+
+    /// Asks once, and shows the document.
+    fn one<D: DeserializeOwned + Serialize>(
+        &mut self,
+        client: &Client<'_>,
+        asked: &Asked,
+        show: fn(&D, Style) -> String,
+    ) -> Result<D, Trouble> {
+        let value = client.ask(asked)?;
+        let document: D = read(&value)?;
+        match self.format {
+            // As it came: a newer server may say more than this program knows.
+            Format::Json => self.say(&format!("{value:#}\n")),
+            Format::Text => self.say(&show(&document, Style { colours: self.terminal.colours })),
+        }
+        Ok(document)
+    }
+
+    /// Asks until there are no more records, and shows them as they come.
+    fn records(&mut self, client: &Client<'_>, mut request: Request) -> Result<u8, Trouble> {
+        let mut listing = show::Listing::new(Style { colours: self.terminal.colours });
+        let mut first = true;
+        if self.format == Format::Json {
+            self.say("{\n  \"records\": [");
+        }
+        loop {
+            let asked = Asked::Request(request.clone());
+            let page: RecordsDocument = read(&client.ask(&asked)?)?;
+            match self.format {
+                Format::Json => {
+                    for record in &page.records {
+                        let record = serde_json::to_string(record).map_err(|error| broken(&error))?;
+                        self.say(&format!("{}\n    {record}", if first { "" } else { "," }));
+                        first = false;
+                    }
+                }
+                Format::Text => {
+                    let text = listing.records(&page.records);
+                    self.say(&text);
+                }
+            }
+            let Request::Records { after, .. } = &mut request else { break };
+            match page.next {
+                // A server that does not go on must not keep us here.
+                Some(next) if after.as_ref() != Some(&next) => *after = Some(next),
+                _ => break,
+            }
+        }
+        if self.format == Format::Json {
+            self.say("\n  ],\n  \"next\": null\n}\n");
+        }
+        Ok(EXIT_OK)
+    }
+
+    /// A key from standard input: the first line, however much comes behind it.
+    fn key(&mut self) -> Result<String, Trouble> {
+        let mut line = String::new();
+        let read = io::Read::take(&mut *self.terminal.input, KEY_LINE_OCTETS_MAX).read_line(&mut line);
+        read.map_err(|error| Trouble::Broken(format!("cannot read the key from standard input: {error}")))?;
+        Ok(line.trim().to_owned())
+    }
+
+    fn tell_what_is_waited_for(&mut self, request: &Request) {
+        if !self.terminal.watched {
+            return;
+        }
+        let waiting = match request {
+            Request::Drain { timeout_ms } => {
+                let seconds = *timeout_ms as f64 / 1_000.0;
+                format!("waiting up to {seconds} s until every live member has acknowledged ...")
+            }
+            Request::Resync { .. } => "comparing all with other members ...".to_owned(),
+            Request::Reload {} => "loading the zones ...".to_owned(),
+            _ => return,
+        };
+        let _ = writeln!(self.terminal.errors, "{waiting}");
+    }
+
+    fn say(&mut self, text: &str) {
+        // A reader that had enough (`| head`) is not a failure.
+        let _ = self.terminal.output.write_all(text.as_bytes());
+    }
+}
+
+/// Octets of a line that may hold a key: 64 hexadecimal digits, and room for blanks.
+const KEY_LINE_OCTETS_MAX: u64 = 1_024;
+
+fn read<D: DeserializeOwned>(value: &Value) -> Result<D, Trouble> {
+    D::deserialize(value).map_err(|error| broken(&error))
+}
+
+fn broken(error: &serde_json::Error) -> Trouble {
+    Trouble::Broken(format!("the server's answer is not understood ({error}): is it of another version?"))
+}

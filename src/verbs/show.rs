@@ -1,0 +1,316 @@
+//! Documents as text for people. What is not there is a `-`.
+
+use crate::control::document::{
+    DiffDocument, DrainDocument, ForceLeaveDocument, KeysDocument, LeaveDocument, MembersDocument,
+    RecordDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument, StatusDocument,
+    UnsetDocument, WhyDocument, ZoneDocument, ZonesDocument,
+};
+use crate::verbs::table::{Mood, Style, Table};
+
+const NOTHING: &str = "-";
+
+pub(super) fn status(status: &StatusDocument, style: Style) -> String {
+    let mut table = Table::new(style, &[]);
+    let mut say = |what: &str, found: String, mood: Mood| {
+        table.push([(what.to_owned(), Mood::Heading), (found, mood)]);
+    };
+    let node = &status.node;
+    let identity = match (&node.id, node.generation) {
+        (Some(id), Some(generation)) => format!("{} (id {id}, start {generation})", node.name),
+        _ => node.name.clone(),
+    };
+    say("node", identity, Mood::Plain);
+    match &status.reason {
+        None => say("ready", "yes".to_owned(), Mood::Good),
+        Some(reason) => say("ready", format!("no: {reason}"), Mood::Bad),
+    }
+    match &status.cluster {
+        None => say("cluster", "off".to_owned(), Mood::Plain),
+        Some(cluster) => {
+            let synced = if cluster.synced { "synced" } else { "not synced" };
+            let members = counts(cluster.members.iter().filter(|(_, count)| **count > 0));
+            let alarms = [
+                (cluster.alone, "ALONE: nobody answered"),
+                (cluster.expiry_frozen, "EXPIRY WAITS: many nodes were lost at once"),
+                (cluster.plaintext, "plaintext"),
+            ];
+            let alarms: String =
+                alarms.iter().filter(|(rings, _)| *rings).map(|(_, alarm)| format!("; {alarm}")).collect();
+            let mood = if cluster.alone || cluster.expiry_frozen || !cluster.synced {
+                Mood::Doubtful
+            } else {
+                Mood::Plain
+            };
+            say("cluster", format!("{}, {synced}, members: {members}{alarms}", cluster.name), mood);
+        }
+    }
+    say("zones", counts(status.zones.iter()), Mood::Plain);
+    let age = status.snapshot_age_seconds.map_or("never".to_owned(), |age| format!("{} ago", span(age)));
+    let took = span(status.snapshot_publish_seconds);
+    say(
+        "snapshot",
+        format!("revision {}, published {age}, took {took}", status.snapshot_revision),
+        Mood::Plain,
+    );
+    say("workers", status.workers.to_string(), Mood::Plain);
+    say("version", status.version.clone(), Mood::Plain);
+    faults(&mut table, &status.faulty);
+    table.take()
+}
+
+pub(super) fn members(members: &MembersDocument, style: Style) -> String {
+    let mut table = Table::new(style, &["NAME", "ID", "ADDRESS", "HEALTH", "INCARNATION", "RTT", "RECORDS"]);
+    for member in &members.members {
+        let mood = match member.health.as_str() {
+            "alive" => Mood::Good,
+            "down" => Mood::Bad,
+            "left" => Mood::Plain,
+            _ => Mood::Doubtful,
+        };
+        let name = format!("{}{}", member.name, if member.this { " (this)" } else { "" });
+        table.push([
+            (name, Mood::Plain),
+            (member.id.clone(), Mood::Plain),
+            (member.address.clone(), Mood::Plain),
+            (member.health.clone(), mood),
+            (member.incarnation.clone(), Mood::Plain),
+            (member.rtt_seconds.map_or(NOTHING.to_owned(), span), Mood::Plain),
+            (member.records.to_string(), Mood::Plain),
+        ]);
+    }
+    table.take()
+}
+
+pub(super) fn zones(zones: &ZonesDocument, style: Style) -> String {
+    let mut table = Table::new(style, &["ORIGIN", "HEALTH", "SERIAL", "RECORDS"]);
+    for zone in &zones.zones {
+        let mood = match zone.health.as_str() {
+            "serving" => Mood::Good,
+            "faulty" => Mood::Bad,
+            _ => Mood::Doubtful,
+        };
+        table.push([
+            (zone.origin.clone(), Mood::Plain),
+            (zone.health.clone(), mood),
+            (zone.serial.map_or(NOTHING.to_owned(), |serial| serial.to_string()), Mood::Plain),
+            (zone.records.to_string(), Mood::Plain),
+        ]);
+    }
+    table.take() + &listed_faults(&zones.zones, style)
+}
+
+pub(super) fn stats(stats: &StatsDocument, style: Style) -> String {
+    let mut table = Table::new(style, &[]);
+    table.plain(["queries".into(), stats.queries.to_string()]);
+    let workers: Vec<String> = stats.worker_queries.iter().map(u64::to_string).collect();
+    table.plain(["by worker".into(), workers.join(" ")]);
+    let mean = match stats.duration.count {
+        0 => NOTHING.to_owned(),
+        count => span(stats.duration.sum_seconds / count as f64),
+    };
+    table.plain(["mean duration".into(), mean]);
+    table.plain(["TCP connections".into(), stats.tcp_connections.to_string()]);
+    let dropped = counts(stats.dropped.iter().filter(|(_, count)| **count > 0));
+    table.plain(["dropped".into(), dropped]);
+    let mut text = table.take();
+    if !stats.requests.is_empty() {
+        let mut table = Table::new(style, &["ZONE", "TYPE", "PROTO", "QUERIES"]);
+        for requests in &stats.requests {
+            let family = if requests.family == "2" { "6" } else { "4" };
+            table.plain([
+                requests.zone.clone(),
+                requests.rtype.clone(),
+                format!("{}{family}", requests.proto),
+                requests.count.to_string(),
+            ]);
+        }
+        text += &format!("\n{}", table.take());
+    }
+    if !stats.responses.is_empty() {
+        let mut table = Table::new(style, &["ZONE", "RCODE", "ANSWERS"]);
+        for responses in &stats.responses {
+            table.plain([responses.zone.clone(), responses.rcode.clone(), responses.count.to_string()]);
+        }
+        text += &format!("\n{}", table.take());
+    }
+    text
+}
+
+/// Records that come page by page: the headings stand before the first.
+pub(super) struct Listing(Table);
+
+impl Listing {
+    pub(super) fn new(style: Style) -> Listing {
+        Listing(Table::new(style, &["NAME", "TTL", "TYPE", "SOURCE", "VERSION", "AGE", "LEASE", "DATA"]))
+    }
+
+    pub(super) fn records(&mut self, records: &[RecordDocument]) -> String {
+        for record in records {
+            let source = match &record.owner {
+                Some(owner) if record.source == "cluster" => format!("cluster ({owner})"),
+                Some(owner) => owner.clone(),
+                None => record.source.clone(),
+            };
+            let (lease, mood) = match (record.lease.as_str(), record.lease_left_seconds) {
+                ("none", _) => (NOTHING.to_owned(), Mood::Plain),
+                ("full", _) => ("full".to_owned(), Mood::Good),
+                (lease, Some(left)) => (format!("{lease}, {} left", span(left)), Mood::Doubtful),
+                (lease, None) => (lease.to_owned(), Mood::Doubtful),
+            };
+            self.0.push([
+                (record.name.clone(), Mood::Plain),
+                (record.ttl.to_string(), Mood::Plain),
+                (record.rtype.clone(), Mood::Plain),
+                (source, Mood::Plain),
+                (record.version.map_or(NOTHING.to_owned(), |version| version.to_string()), Mood::Plain),
+                (record.age_seconds.map_or(NOTHING.to_owned(), span), Mood::Plain),
+                (lease, mood),
+                (record.rdata.clone(), Mood::Plain),
+            ]);
+        }
+        self.0.take()
+    }
+}
+
+pub(super) fn set(set: &SetDocument, style: Style) -> String {
+    let mut table = Table::new(style, &[]);
+    for rdata in &set.rdata {
+        table.plain([set.name.clone(), set.ttl.to_string(), set.rtype.clone(), rdata.clone()]);
+    }
+    table.take()
+}
+
+pub(super) fn unset(unset: &UnsetDocument, style: Style) -> String {
+    if unset.removed.is_empty() {
+        return "nothing was there\n".to_owned();
+    }
+    let mut table = Table::new(style, &[]);
+    for removed in &unset.removed {
+        table.plain(["removed".into(), unset.name.clone(), removed.rtype.clone(), removed.rdata.clone()]);
+    }
+    table.take()
+}
+
+pub(super) fn why(why: &WhyDocument, style: Style) -> String {
+    let mut table = Table::new(style, &[]);
+    let from = why.from.as_ref().map_or(String::new(), |from| format!(" from {from}"));
+    table.push([
+        ("question".to_owned(), Mood::Heading),
+        (format!("{} {}{from}", why.name, why.rtype), Mood::Plain),
+    ]);
+    for step in &why.steps {
+        table.push([(step.about.clone(), Mood::Heading), (step.found.clone(), Mood::Plain)]);
+    }
+    let mood = if why.rcode == "NOERROR" { Mood::Good } else { Mood::Doubtful };
+    table.push([("answer".to_owned(), Mood::Heading), (why.rcode.clone(), mood)]);
+    for record in &why.answer {
+        table.plain([String::new(), record.clone()]);
+    }
+    table.take()
+}
+
+pub(super) fn diff(diff: &DiffDocument, style: Style) -> String {
+    let mut text = String::new();
+    if diff.owners.is_empty() {
+        text += &style.dress(&format!("{} nodes agree on every owner", diff.compared.len()), Mood::Good);
+        text.push('\n');
+    } else {
+        let mut table = Table::new(style, &["OWNER", "START", "CHANGES", "HASH", "NODES"]);
+        for owner in &diff.owners {
+            let name = owner.owner.clone().unwrap_or_else(|| owner.owner_id.clone());
+            for state in &owner.states {
+                table.plain([
+                    name.clone(),
+                    state.generation.map_or("unknown".to_owned(), |generation| generation.to_string()),
+                    state.head.map_or(NOTHING.to_owned(), |head| head.to_string()),
+                    state.hash.clone().unwrap_or_else(|| NOTHING.to_owned()),
+                    state.nodes.join(" "),
+                ]);
+            }
+        }
+        text += &table.take();
+    }
+    text + &those("did not answer", &diff.silent, style)
+}
+
+pub(super) fn resync(resync: &ResyncDocument, style: Style) -> String {
+    format!(
+        "compared with {} nodes in {}: {} changes of {} owners came\n",
+        resync.nodes.len(),
+        span(resync.seconds),
+        resync.changes,
+        resync.owners
+    ) + &those("did not answer", &resync.silent, style)
+}
+
+pub(super) fn drain(drain: &DrainDocument, style: Style) -> String {
+    let head = if drain.missing.is_empty() { "drained" } else { "withdrawn" };
+    format!("{head}: {} members have acknowledged\n", drain.acknowledged)
+        + &those("have not acknowledged", &drain.missing, style)
+}
+
+pub(super) fn reload(reload: &ReloadDocument, style: Style) -> String {
+    let text = format!("{} zones read in {}\n", reload.zones, span(reload.seconds));
+    text + &listed_faults(&reload.faulty, style)
+}
+
+pub(super) fn leave(leave: &LeaveDocument, style: Style) -> String {
+    format!("left: {} members have acknowledged\n", leave.acknowledged)
+        + &those("have not acknowledged, and will hear of it", &leave.missing, style)
+}
+
+pub(super) fn force_leave(gone: &ForceLeaveDocument, _style: Style) -> String {
+    format!("{} ({}) is declared gone\n", gone.node, gone.id)
+}
+
+pub(super) fn keys(keys: &KeysDocument, style: Style) -> String {
+    if keys.keys.is_empty() {
+        return "no keys: the cluster's traffic is plaintext\n".to_owned();
+    }
+    let mut table = Table::new(style, &["KEY", "USE"]);
+    for key in &keys.keys {
+        table.plain([key.id.clone(), if key.seals { "seals and opens" } else { "opens" }.to_owned()]);
+    }
+    table.take()
+}
+
+/// `2 serving, 1 faulty`.
+fn counts<'c, N: ToString + 'c>(counted: impl Iterator<Item = (&'c String, &'c N)>) -> String {
+    let counts: Vec<String> = counted.map(|(what, count)| format!("{} {what}", count.to_string())).collect();
+    if counts.is_empty() { NOTHING.to_owned() } else { counts.join(", ") }
+}
+
+/// Seconds in the unit in which people think of so many.
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.001 => format!("{:.0} us", s * 1e6),
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
+        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
+        s => format!("{:.0} d", s / 86_400.0),
+    }
+}
+
+fn faults(table: &mut Table, zones: &[ZoneDocument]) {
+    for zone in zones {
+        for fault in &zone.faults {
+            table.push([("faulty".to_owned(), Mood::Bad), (format!("{} {fault}", zone.origin), Mood::Plain)]);
+        }
+    }
+}
+
+fn listed_faults(zones: &[ZoneDocument], style: Style) -> String {
+    let mut table = Table::new(style, &[]);
+    faults(&mut table, zones);
+    table.take()
+}
+
+fn those(what: &str, nodes: &[String], style: Style) -> String {
+    if nodes.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(style, &[]);
+    table.push([(format!("{what}: {}", nodes.join(" ")), Mood::Bad)]);
+    table.take()
+}

@@ -1,0 +1,205 @@
+//! Verbs against a server that says what a test has it say.
+
+use super::*;
+use crate::cli::Asked;
+use serde_json::json;
+use std::io::Read;
+use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+/// Asks a server that answers with these codes and documents, one after another; the exit code, what was said to
+/// whom, and what the server was asked.
+fn ran(request: Request, format: Format, answers: &[(u16, Value)]) -> (u8, String, String, Vec<String>) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let socket = std::env::temp_dir().join(format!("hivedns-verbs-{}-{number}", std::process::id()));
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let call = Call { what: Asked::Request(request), format, sockets: vec![socket.clone()] };
+    let (code, asked) = thread::scope(|scope| {
+        let server = scope.spawn(move || {
+            let answer = |(code, document): &(u16, Value)| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = Vec::new();
+                // The body is one object, and nothing else of a request ends with a brace.
+                while !request.ends_with(b"}") {
+                    let mut octets = [0; 4096];
+                    let read = stream.read(&mut octets).unwrap();
+                    request.extend_from_slice(&octets[..read]);
+                }
+                write!(stream, "HTTP/1.1 {code} x\r\n\r\n{document}").unwrap();
+                let request = String::from_utf8(request).unwrap();
+                let path = request.split(' ').nth(1).unwrap();
+                format!("{path} {}", request.split("\r\n\r\n").nth(1).unwrap())
+            };
+            answers.iter().map(answer).collect::<Vec<_>>()
+        });
+        let mut terminal = Terminal {
+            input: &mut &b"from-stdin=  \nmore\n"[..],
+            output: &mut output,
+            errors: &mut errors,
+            colours: false,
+            watched: false,
+        };
+        (run(call, &mut terminal), server.join().unwrap())
+    });
+    let _ = std::fs::remove_file(socket);
+    (code, String::from_utf8(output).unwrap(), String::from_utf8(errors).unwrap(), asked)
+}
+
+fn record(name: &str, source: &str, lease: &str) -> Value {
+    json!({
+        "name": name, "type": "A", "ttl": 5, "rdata": "192.0.2.1", "source": source, "owner": "web1",
+        "owner_id": "00000000000000ff", "version": 7, "age_seconds": 61.0, "lease": lease,
+        "lease_left_seconds": if lease == "counting" { json!(12.5) } else { json!(null) },
+    })
+}
+
+fn all_records() -> Request {
+    Request::Records { name: None, rtype: None, owner: None, after: None }
+}
+
+#[test]
+fn records_are_asked_for_until_there_are_no_more() {
+    let pages = [
+        (200, json!({ "records": [record("a.hive.internal.", "cluster", "none")], "next": "a" })),
+        (200, json!({ "records": [record("b.hive.internal.", "node", "counting")], "next": null })),
+    ];
+    let (code, text, _, asked) = ran(all_records(), Format::Text, &pages);
+    assert_eq!(code, EXIT_OK);
+    assert!(asked[0].starts_with("/v1/records {") && asked[1].contains(r#""after":"a""#), "{asked:?}");
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0][..2], ["NAME", "TTL"]);
+    assert_eq!(
+        rows[1],
+        ["a.hive.internal.", "5", "A", "cluster", "(web1)", "7", "61.0", "s", "-", "192.0.2.1"]
+    );
+    assert_eq!(rows[2][3..], ["web1", "7", "61.0", "s", "counting,", "12.5", "s", "left", "192.0.2.1"]);
+    assert_eq!(rows.len(), 3, "the headings stand once");
+
+    let (_, text, ..) = ran(all_records(), Format::Json, &pages);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((document["records"].as_array().map(Vec::len), &document["next"]), (Some(2), &json!(null)));
+    let none = [(200, json!({ "records": [], "next": null }))];
+    let (_, text, ..) = ran(all_records(), Format::Json, &none);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({ "records": [], "next": null }));
+}
+
+#[test]
+fn a_server_that_never_goes_on_is_left() {
+    let page = json!({ "records": [], "next": "a" });
+    let (code, _, _, asked) = ran(all_records(), Format::Text, &[(200, page.clone()), (200, page)]);
+    assert_eq!((code, asked.len()), (EXIT_OK, 2));
+}
+
+#[test]
+fn a_drain_that_is_not_acknowledged_by_all_names_those_and_fails() {
+    let drain = || Request::Drain { timeout_ms: 10 };
+    let missing = json!({ "acknowledged": 2, "missing": ["web3", "web4"] });
+    let (code, text, ..) = ran(drain(), Format::Text, &[(200, missing)]);
+    assert_eq!(code, EXIT_FAILED);
+    assert_eq!(text, "withdrawn: 2 members have acknowledged\nhave not acknowledged: web3 web4\n");
+    let (code, text, ..) = ran(drain(), Format::Text, &[(200, json!({ "acknowledged": 3, "missing": [] }))]);
+    assert_eq!((code, text.as_str()), (EXIT_OK, "drained: 3 members have acknowledged\n"));
+}
+
+#[test]
+fn a_refusal_is_told_line_by_line_and_its_kind_is_the_exit_code() {
+    for (kind, expected) in [("malformed", EXIT_USAGE), ("conflict", EXIT_FAILED), ("failed", EXIT_FAILED)] {
+        let refused = json!({ "kind": kind, "error": "no", "details": ["a", "b"] });
+        let (code, out, err, _) = ran(Request::Leave {}, Format::Json, &[(409, refused)]);
+        assert_eq!((code, out.as_str()), (expected, ""));
+        assert_eq!(err, "hivedns: no\nhivedns: a\nhivedns: b\n");
+    }
+}
+
+#[test]
+fn what_a_newer_server_says_more_is_passed_on_and_what_it_lacks_is_told() {
+    let keys = json!({ "keys": [{ "id": "ab", "seals": true, "age": 1 }], "new": 1 });
+    let (_, text, ..) = ran(Request::KeyList {}, Format::Json, &[(200, keys.clone())]);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), keys);
+    let (_, text, ..) = ran(Request::KeyList {}, Format::Text, &[(200, keys)]);
+    assert_eq!(text, "KEY  USE\nab   seals and opens\n");
+    let (code, _, err, _) = ran(Request::KeyList {}, Format::Text, &[(200, json!({ "ring": [] }))]);
+    assert_eq!(code, EXIT_FAILED);
+    assert!(err.contains("is it of another version?"), "{err}");
+}
+
+#[test]
+fn a_key_may_come_from_standard_input() {
+    let add = |key: &str| Request::KeyAdd { key: key.to_owned() };
+    let none = [(200, json!({ "keys": [] }))];
+    let (_, text, _, asked) = ran(add("-"), Format::Text, &none);
+    assert_eq!(asked, [r#"/v1/key-add {"key":"from-stdin="}"#]);
+    assert_eq!(text, "no keys: the cluster's traffic is plaintext\n");
+    assert_eq!(ran(add("k="), Format::Text, &none).3, [r#"/v1/key-add {"key":"k="}"#]);
+}
+
+#[test]
+fn each_document_has_a_text() {
+    let name = || "a.hive.internal.".to_owned();
+    let rtype = || Some("A".to_owned());
+    for (request, document, expected) in [
+        (
+            Request::Members {},
+            json!({ "members": [{
+                "id": "ff", "name": "web1", "address": "192.0.2.1:7953", "health": "alive",
+                "incarnation": "3.0", "rtt_seconds": 0.0004, "records": 9, "this": true,
+            }] }),
+            "NAME         ID  ADDRESS         HEALTH  INCARNATION  RTT     RECORDS\n\
+             web1 (this)  ff  192.0.2.1:7953  alive   3.0          400 us  9\n",
+        ),
+        (
+            Request::Set { name: name(), ttl: 5, rtype: "A".into(), rdata: vec!["192.0.2.1".into()] },
+            json!({ "name": "a.", "type": "A", "ttl": 5, "rdata": ["192.0.2.1"], "replaced": true }),
+            "a.  5  A  192.0.2.1\n",
+        ),
+        (
+            Request::Unset { name: name(), rtype: None, rdata: Vec::new() },
+            json!({ "name": "a.", "removed": [] }),
+            "nothing was there\n",
+        ),
+        (
+            Request::Unset { name: name(), rtype: rtype(), rdata: Vec::new() },
+            json!({ "name": "a.", "removed": [{ "type": "A", "rdata": "192.0.2.1" }] }),
+            "removed  a.  A  192.0.2.1\n",
+        ),
+        (
+            Request::Why { name: name(), rtype: rtype(), from: None },
+            json!({ "name": "a.", "type": "A", "from": "::1", "rcode": "NXDOMAIN", "answer": [],
+                    "steps": [{ "about": "zone", "found": "none" }] }),
+            "question  a. A from ::1\nzone      none\nanswer    NXDOMAIN\n",
+        ),
+        (
+            Request::Diff {},
+            json!({ "compared": ["web1", "web2"], "silent": ["web3"], "owners": [] }),
+            "2 nodes agree on every owner\ndid not answer: web3\n",
+        ),
+        (
+            Request::Diff {},
+            json!({ "compared": ["web1", "web2"], "silent": [], "owners": [{ "owner": "web1", "owner_id": "ff",
+                    "states": [{ "nodes": ["web1"], "generation": 2, "head": 7, "hash": null },
+                               { "nodes": ["web2"], "generation": null, "head": null, "hash": null }] }] }),
+            "OWNER  START    CHANGES  HASH  NODES\nweb1   2        7        -     web1\n\
+             web1   unknown  -        -     web2\n",
+        ),
+        (
+            Request::Resync { node: None },
+            json!({ "nodes": ["web2"], "silent": [], "owners": 1, "changes": 3, "seconds": 0.25 }),
+            "compared with 1 nodes in 250.0 ms: 3 changes of 1 owners came\n",
+        ),
+        (
+            Request::Leave {},
+            json!({ "acknowledged": 1, "missing": ["web3"] }),
+            "left: 1 members have acknowledged\nhave not acknowledged, and will hear of it: web3\n",
+        ),
+        (
+            Request::ForceLeave { node: "web3".into() },
+            json!({ "node": "web3", "id": "ff" }),
+            "web3 (ff) is declared gone\n",
+        ),
+    ] {
+        assert_eq!(ran(request, Format::Text, &[(200, document)]).1, expected);
+    }
+}
