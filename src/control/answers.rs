@@ -45,7 +45,8 @@ impl Control {
             Request::KeyUse { id } => self.change_key(read_key_id(&id).map(RingChange::Use)),
             Request::KeyRemove { id } => self.change_key(read_key_id(&id).map(RingChange::Remove)),
             Request::KeyList {} => Ok(self.keys()),
-            Request::Why { .. } | Request::Diff {} => Err(not_yet(verb)),
+            Request::Why { name, rtype, from } => self.why(&name, rtype.as_deref(), from),
+            Request::Diff {} => Err(not_yet(verb)),
         };
         answer.give(outcome);
         false

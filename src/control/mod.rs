@@ -16,6 +16,7 @@ mod records;
 mod reload;
 pub mod request;
 pub mod status;
+mod why;
 
 pub use mailbox::Mailbox;
 

@@ -106,7 +106,8 @@ impl Control {
         let names: BTreeMap<u64, String> =
             all.map(|told| (told.id().0, told.info.name.to_string())).collect();
         let collect = move || {
-            answer.give(Ok(Reply::Records(document(&records, &wanted, &names, lease, now))));
+            let name_of = |id: u64| names.get(&id).cloned();
+            answer.give(Ok(Reply::Records(document(&records, &wanted, &name_of, lease, now))));
         };
         if let Err(error) = std::thread::Builder::new().name("records".into()).spawn(collect) {
             tracing::error!(%error, "no thread for telling records");
@@ -147,7 +148,7 @@ impl Control {
 fn document(
     records: &Records,
     wanted: &Wanted,
-    names: &BTreeMap<u64, String>,
+    name_of: &dyn Fn(u64) -> Option<String>,
     lease: Duration,
     now: Moment,
 ) -> RecordsDocument {
@@ -170,11 +171,17 @@ fn document(
     let total = found.len();
     let end = wanted.after.saturating_add(RECORDS_MAX);
     let page = found.into_iter().skip(wanted.after).take(RECORDS_MAX);
-    let records = page.map(|record| row(&record, names, lease, now)).collect();
+    let records = page.map(|record| row(&record, name_of, lease, now)).collect();
     RecordsDocument { records, next: (end < total).then(|| end.to_string()) }
 }
 
-fn row(record: &RecordView, names: &BTreeMap<u64, String>, lease: Duration, now: Moment) -> RecordDocument {
+/// A record as it is told; `name_of` knows the nodes by their ids.
+pub(super) fn row(
+    record: &RecordView,
+    name_of: &dyn Fn(u64) -> Option<String>,
+    lease: Duration,
+    now: Moment,
+) -> RecordDocument {
     let span = lease.max(Duration::from_secs(record.ttl.into()));
     let (word, left) = match (record.source, record.lease) {
         (Source::Cluster, _) => ("none", None),
@@ -197,7 +204,7 @@ fn row(record: &RecordView, names: &BTreeMap<u64, String>, lease: Duration, now:
         ttl,
         rdata: cluster::text(record.rtype, &record.rdata),
         source: if owner.is_some() { "node" } else { "cluster" }.to_owned(),
-        owner: owner.and_then(|id| names.get(&id).cloned()),
+        owner: owner.and_then(name_of),
         owner_id: owner.map(|id| format!("{id:016x}")),
         version: None,
         age_seconds: None,
