@@ -51,13 +51,15 @@ pub struct Plan<'a> {
     pub server: &'a str,
     /// The control socket, if not one in the site's own directory.
     pub control: Option<&'a Path>,
+    /// Lines of `[gossip]`; none: no gossip.
+    pub gossip: Option<&'a str>,
     /// Origins and texts; one whose text is empty is not waited for.
     pub zones: &'a [(&'a str, String)],
 }
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Plan { ip: "127.0.0.1", workers: 1, server: "", control: None, zones: &[] }
+        Plan { ip: "127.0.0.1", workers: 1, server: "", control: None, gossip: None, zones: &[] }
     }
 }
 
@@ -93,7 +95,9 @@ impl Site {
         }
         let origins: Vec<&str> = plan.zones.iter().map(|(origin, _)| *origin).collect();
         site.write_config(plan, &origins);
-        site.child = Some(Site::command(site.dir.path(), &site.control).spawn().expect("the program"));
+        let mut command = Site::command(site.dir.path(), &site.control);
+        command.args(plan.gossip.is_none().then_some("--no-gossip"));
+        site.child = Some(command.spawn().expect("the program"));
         // Any answer will do: that a zone is being loaded, or that a name is not ours.
         let mut answers = false;
         until(|| {
@@ -108,10 +112,7 @@ impl Site {
     fn command(dir: &Path, control: &Path) -> Command {
         let log = fs::File::create(dir.join("log")).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command
-            .args(["serve", "-c", "hivedns.toml", "--no-gossip", "--control"])
-            .arg(control)
-            .current_dir(dir);
+        command.args(["serve", "-c", "hivedns.toml", "--control"]).arg(control).current_dir(dir);
         command.env("HIVEDNS_SERVER__STATE_DIR", dir.join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
@@ -139,11 +140,12 @@ impl Site {
             .iter()
             .map(|origin| format!("[[zone]]\norigin = \"{origin}\"\nfile = \"{origin}zone\"\n"));
         let text = format!(
-            "[server]\nlisten = [\"{}\"]\nworkers = {}\n{}\n[http]\nlisten = \"{}\"\n{}",
+            "[server]\nlisten = [\"{}\"]\nworkers = {}\n{}\n[http]\nlisten = \"{}\"\n[gossip]\n{}\n{}",
             self.address,
             plan.workers,
             plan.server,
             self.http,
+            plan.gossip.unwrap_or_default(),
             zones.collect::<String>()
         );
         self.replace("hivedns.toml", &text);
