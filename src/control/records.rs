@@ -15,6 +15,13 @@ use crate::wire::rtype::RecordType;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Owners with a metric of their own: a time series each, kept by whoever reads them.
+const OWNERS_TOLD: usize = 256;
+/// What no node can be called stands for the cluster as a whole ...
+const CLUSTER_LABEL: &str = "(cluster)";
+/// ... and for all owners beyond [`OWNERS_TOLD`].
+const OTHERS_LABEL: &str = "(others)";
+
 /// Which records are asked for.
 pub(super) struct Wanted {
     name: Option<Name>,
@@ -112,6 +119,26 @@ impl Control {
         if let Err(error) = std::thread::Builder::new().name("records".into()).spawn(collect) {
             tracing::error!(%error, "no thread for telling records");
         }
+    }
+
+    /// How many records each owner says, those of the cluster and of the owners with few as one each.
+    pub(super) fn records_by_owner(&self) -> BTreeMap<String, usize> {
+        let Some(services) = self.state.services() else { return BTreeMap::new() };
+        let owners = services.owners();
+        let mut sizes: Vec<(usize, u64)> =
+            owners.iter().filter_map(|owner| Some((owner.records, owner.id?.0))).collect();
+        let mut counts = BTreeMap::from([(CLUSTER_LABEL.to_owned(), owners.cluster_records())]);
+        if sizes.len() > OWNERS_TOLD {
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            let others = sizes.split_off(OWNERS_TOLD);
+            counts.insert(OTHERS_LABEL.to_owned(), others.iter().map(|(records, _)| records).sum());
+        }
+        for (records, id) in sizes {
+            // Names may be given twice: then both count as one.
+            let name = self.name_of(id).unwrap_or_else(|| format!("{id:016x}"));
+            *counts.entry(name).or_default() += records;
+        }
+        counts
     }
 
     fn wanted(

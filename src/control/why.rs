@@ -72,7 +72,8 @@ impl Control {
         }))
     }
 
-    fn name_of(&self, id: u64) -> Option<String> {
+    /// The name of a node, if it is known.
+    pub(super) fn name_of(&self, id: u64) -> Option<String> {
         let (gossip, id) = (&self.cluster.gossip, NodeId(id));
         if gossip.me().id == id {
             return Some(gossip.me().name.to_string());
