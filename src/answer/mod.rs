@@ -9,6 +9,8 @@
 //!                                  │     └─► answer_absent
 //!                                  └──── an alias leads on
 //! ```
+//!
+//! Ordinary queries take the same steps with less ado, in [`answer_short`].
 
 mod additional;
 mod chaos;
@@ -20,7 +22,7 @@ use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::{Query, Shape};
-use crate::wire::reply::Reply;
+use crate::wire::reply::{Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
 use crate::zone::store::{Hint, Start};
@@ -221,7 +223,12 @@ pub fn answer(
                     let chase = chase::Chase::new(zone, query.qtype(), scratch, &mut reply);
                     chase.follow(zone.locate_from(hint, key), question)
                 }
-                None => Rcode::ServFail,
+                None => match entry.and_then(ZoneEntry::part) {
+                    Some(part) => {
+                        return answer_part(snapshot, (part, zone), query, key, scratch, buffer, bounds);
+                    }
+                    None => Rcode::ServFail,
+                },
             }
         }
         Route::Chaos => chaos::answer(snapshot, query, key, &mut reply),
@@ -229,6 +236,34 @@ pub fn answer(
     };
     let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
     Outcome { verdict: Verdict::Reply(len), rcode, zone }
+}
+
+/// Answers from a zone of which not all is known: what is there is told, and instead of any kind of absence that
+/// this server cannot tell yet.
+#[cold]
+fn answer_part(
+    snapshot: &Snapshot,
+    (part, zone): (&Zone, Option<MetricsSlot>),
+    query: &Query<'_>,
+    key: &NameKey,
+    scratch: &mut Scratch,
+    buffer: &mut [u8],
+    bounds: Bounds,
+) -> Outcome {
+    let finish = |mut reply: Reply<'_>, rcode| {
+        let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
+        Outcome { verdict: Verdict::Reply(len), rcode, zone }
+    };
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
+    let question = reply.question();
+    let chase = chase::Chase::new(part, query.qtype(), scratch, &mut reply);
+    let rcode = chase.follow(part.locate(key), question);
+    // An SOA in the authority section is absence, be it of the target of an alias.
+    let is_present = reply.count(Section::Answer) > 0 && reply.count(Section::Authority) == 0;
+    if rcode == Rcode::NoError && is_present {
+        return finish(reply, rcode);
+    }
+    finish(Reply::begin(buffer, query, bounds.limit, snapshot.identity()), Rcode::ServFail)
 }
 
 /// Answers a message that is no query with its error.

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// Names worked on at once: some 2 to 3 ms.
 const WORK_NAMES: usize = 1_024;
+/// Changes that may wait: eight batches of the writer, some 40 MB of records of 100 octets.
+const QUEUE_CHANGES_MAX: usize = 262_144;
 /// The SOA's timers for secondaries, in seconds: refresh and retry fit a zone that changes all the time, expire is
 /// RFC 1912's two weeks.
 const SOA_TIMERS: [u32; 3] = [30, 10, 1_209_600];
@@ -118,6 +120,10 @@ impl Services {
         // The one SOA is made here.
         let rdatas = if rtype == RecordType::SOA { Vec::new() } else { rdatas };
         if rtype != RecordType::SOA {
+            // Nothing is refused: who hands in more than is worked on waits here, for one batch at most.
+            while self.writer.queued() >= QUEUE_CHANGES_MAX {
+                self.work();
+            }
             let number = self.owners.number(source);
             self.writer.put(number, name, rtype, ttl, rdatas);
         }
@@ -218,4 +224,25 @@ impl Services {
 /// As a TTL (RFC 2181 §8).
 fn seconds(span: Duration) -> u32 {
     u32::try_from(span.as_secs()).unwrap_or(u32::MAX).min(crate::base::limits::TTL_SECONDS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_that_nobody_works_on_do_not_pile_up() {
+        let origin = Name::parse("hive.internal.").unwrap();
+        let name = Name::parse("a.hive.internal.").unwrap();
+        let (ttl, lease) = (Duration::from_secs(5), Duration::from_secs(60));
+        let terms = Terms { primary: origin.clone(), origin, ttl, negative_ttl: ttl, lease };
+        let mut services = Services::new(terms, HashSeed::new([7; 16]));
+        for i in 0..QUEUE_CHANGES_MAX as u32 + 5 {
+            let address = i.to_be_bytes().as_slice().into();
+            services.put(Source::Cluster, &name, RecordType::A, 5, vec![address]);
+            assert!(services.queued() <= QUEUE_CHANGES_MAX);
+        }
+        services.finish();
+        assert_eq!((services.queued(), services.writer.records()), (0, 1));
+    }
 }

@@ -143,7 +143,7 @@ impl State {
         let services = match &mut self.services {
             Some(services) => {
                 let zone = services.zone();
-                Some((services.terms().origin.clone(), zone.filter(|_| self.synced)))
+                Some((services.terms().origin.clone(), zone))
             }
             None => None,
         };
@@ -164,7 +164,12 @@ impl State {
             .collect();
         if let Some((metrics, origin, zone)) = &services {
             let place = entries.partition_point(|(other, _)| *other < origin);
-            entries.insert(place, (origin, entry(origin, zone.clone(), *metrics)));
+            let mut entry = entry(origin, zone.clone(), *metrics);
+            if !self.synced {
+                // What was kept on disk is served before anybody was met; absence is not known yet.
+                entry.part = entry.zone.take();
+            }
+            entries.insert(place, (origin, entry));
         }
         let entries = entries.into_iter().map(|(_, entry)| entry).collect();
         Snapshot::new(self.revision, self.seed, &self.identity, entries)
@@ -201,6 +206,7 @@ fn entry(origin: &Name, zone: Option<Arc<Zone>>, metrics: MetricsSlot) -> ZoneEn
         packed: Packed::new(key.as_wire()),
         labels: origin.label_count(),
         zone,
+        part: None,
         metrics,
         has_below: false,
     }

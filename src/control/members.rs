@@ -143,7 +143,7 @@ pub(super) fn read_key(text: &str) -> Result<RingChange, Refused> {
         let error = "a key is 32 octets in base64 or hexadecimal, as `hivedns keygen` prints it".to_owned();
         Refused::new(RefusedKind::Malformed, error)
     };
-    Key::parse(text.trim()).map(|key| RingChange::Add(key)).ok_or_else(malformed)
+    Key::parse(text.trim()).map(RingChange::Add).ok_or_else(malformed)
 }
 
 /// A key's id as a user gives it.

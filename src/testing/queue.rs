@@ -111,14 +111,14 @@ impl<E> Queue<E> {
     }
 
     /// The moment of the next event.
-    pub fn next(&mut self) -> Option<Moment> {
+    pub fn next_at(&mut self) -> Option<Moment> {
         self.reach_next_day();
         self.today.peek().map(|entry| entry.at)
     }
 
     /// Takes the next event if it comes at `until` or before.
     pub fn pop_until(&mut self, until: Moment) -> Option<(Moment, E)> {
-        if self.next()? > until {
+        if self.next_at()? > until {
             return None;
         }
         self.today.pop().map(|entry| (entry.at, entry.event))
@@ -229,7 +229,7 @@ mod tests {
                 let at = Moment::from_micros(now + ((ahead << 3) >> shift));
                 queue.push(at, number);
                 twin.insert((at, number), ());
-                prop_assert_eq!(queue.next(), twin.keys().next().map(|(at, _)| *at));
+                prop_assert_eq!(queue.next_at(), twin.keys().next().map(|(at, _)| *at));
                 if take {
                     let taken = queue.pop_until(Moment::NEVER);
                     let expected = twin.pop_first().map(|((at, number), ())| (at, number));

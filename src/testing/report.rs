@@ -108,8 +108,8 @@ fn row(name: &str, spread: &Convergence) -> Option<String> {
 }
 
 /// Never, if one of them never was.
-fn worst(values: impl Iterator<Item = Option<f64>>) -> String {
-    let worst = values.fold(Some(0.0), |worst: Option<f64>, value| Some(worst?.max(value?)));
+fn worst(mut values: impl Iterator<Item = Option<f64>>) -> String {
+    let worst = values.try_fold(0.0, |worst: f64, value| Some(worst.max(value?)));
     worst.map_or("never".to_owned(), |seconds| format!("{seconds:.2} s"))
 }
 

@@ -179,15 +179,17 @@ fn quiet<M: Machine>(
     let cluster_has_truth = scenario.partition.is_none();
     loop {
         look(world);
-        let unwell = oracle::unwell(world, LEASE, cluster_has_truth);
-        match unwell {
-            None if world.now() >= from => break,
-            Some(unwell) if world.now() >= from.max(end + PATIENCE) => {
-                let now = world.now();
-                world.observer_mut().fail(now, unwell.rule, unwell.what);
-                return None;
+        // Before that moment no answer would count, and asking is not cheap.
+        if world.now() >= from {
+            match oracle::unwell(world, LEASE, cluster_has_truth) {
+                None => break,
+                Some(unwell) if world.now() >= from.max(end + PATIENCE) => {
+                    let now = world.now();
+                    world.observer_mut().fail(now, unwell.rule, unwell.what);
+                    return None;
+                }
+                Some(_) => {}
             }
-            None | Some(_) => {}
         }
         let next = world.now() + LOOK_EVERY;
         world.run_until(next);

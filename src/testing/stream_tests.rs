@@ -1,9 +1,9 @@
 //! Streams between two nodes, without machines.
 
-use super::super::network::{Delays, Network, Span, Stage};
-use super::super::queue::Queue;
-use super::super::seat::Seats;
 use super::*;
+use crate::testing::network::{Delays, Network, Span, Stage};
+use crate::testing::queue::Queue;
+use crate::testing::seat::Seats;
 
 /// Two hosts, their streams, and what was told.
 struct Desk {

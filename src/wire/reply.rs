@@ -259,6 +259,11 @@ impl<'b> Reply<'b> {
         Ok(start + RECORD_HEAD_OCTETS)
     }
 
+    /// Records in a section so far.
+    pub fn count(&self, section: Section) -> u16 {
+        self.counts[section as usize]
+    }
+
     /// Ends the answer: OPT (RFC 6891 §6.1.1: if and only if the query had one), counts, flags. The octets of
     /// the whole message. `query` and `nsid` are those it began with.
     #[inline(always)]

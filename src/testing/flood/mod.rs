@@ -98,7 +98,7 @@ impl Flood {
         self.outputs.push_back(Wish::Datagram { to, octets: octets.clone() });
     }
 
-    fn to_all(&mut self, octets: Vec<u8>) {
+    fn say_to_all(&mut self, octets: Vec<u8>) {
         let octets = Bytes::from(octets);
         let known: Vec<SocketAddr> = self.peers.values().map(|peer| peer.info.address).collect();
         let strangers: Vec<SocketAddr> =
@@ -116,7 +116,7 @@ impl Flood {
     fn say_beat(&mut self, left: bool) {
         let mut octets = Vec::new();
         codec::encode(&mut octets, &(if left { LEFT } else { BEATS }, self.wire_me()));
-        self.to_all(octets);
+        self.say_to_all(octets);
     }
 
     fn change_own(&mut self, changes: Vec<(Bytes, Option<Bytes>)>) {
@@ -131,7 +131,7 @@ impl Flood {
                     part.iter().map(|(key, value)| (&key[..], value.as_deref())).collect();
                 let mut octets = Vec::new();
                 codec::encode(&mut octets, &(CHANGED, (self.me.id, self.own.generation, from, wire)));
-                self.to_all(octets);
+                self.say_to_all(octets);
             }
         }
     }
@@ -231,7 +231,7 @@ impl Flood {
         self.take_cluster(vec![(&key, stamp, value.as_deref())]);
         let mut octets = Vec::new();
         codec::encode(&mut octets, &(CLUSTER, vec![(&key[..], stamp, value.as_deref())]));
-        self.to_all(octets);
+        self.say_to_all(octets);
     }
 
     fn ask(&mut self) {

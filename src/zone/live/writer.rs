@@ -87,7 +87,7 @@ pub struct LiveWriter {
     seed: HashSeed,
     patcher: Patcher,
     writer: NodeWriter,
-    /// Bounded by whoever hands changes in: see `QUEUE_CHANGES_MAX` of the catalog.
+    /// Bounded by whoever hands changes in, who asks [`LiveWriter::queued`] and has them worked on.
     queue: VecDeque<Change>,
     /// At most [`BATCH_EDITS_MAX`] and their ancestors.
     edits: HashMap<Box<[u8]>, Edit>,
