@@ -150,6 +150,7 @@ fn a_node_without_gossip_is_a_cluster_of_its_own() {
     assert_eq!(verb(&socket, &["key", "add", "nonsense"]).code, Some(2));
     assert_eq!(verb(&socket, &["key", "use", "nonsense"]).code, Some(2));
     assert_eq!(verb(&socket, &["force-leave", "two"]).code, Some(1));
+    assert_eq!(document(&socket, &["diff"])["compared"], json!(["one"]));
     assert_eq!(verb(&socket, &["resync"]).code, Some(1), "there is nobody to compare with");
     assert_eq!(verb(&socket, &["records", "--owner", "two"]).code, Some(1));
     assert_eq!(verb(&socket, &["records", "--type", "NOPE"]).code, Some(2));
@@ -178,9 +179,22 @@ fn two_nodes_know_each_other_and_share_records_and_keys() {
         assert!(until(alive), "{}\n{}", one.log(), two.log());
         assert!(until(|| verb(socket, &["status"]).code == Some(0)), "{}\n{}", one.log(), two.log());
     }
+    let metrics = two.metrics();
+    for line in [
+        "hivedns_gossip_members{state=\"alive\"} 2",
+        "hivedns_owner_expiry_frozen 0",
+        "hivedns_dropped_total{reason=\"gossip_forged\"} 0",
+        "hivedns_records{owner=\"(cluster)\"} 0",
+    ] {
+        assert!(until(|| two.metrics().lines().any(|found| found == line)), "{line}\n{metrics}");
+    }
     let members = document(&there, &["members"]);
     let names: Vec<&Value> = members["members"].as_array().unwrap().iter().map(|m| &m["name"]).collect();
     assert_eq!(names, ["one", "two"]);
+
+    let agree = json!({ "compared": ["one", "two"], "silent": [], "owners": [], "more": 0 });
+    assert!(until(|| document(&here, &["diff"]) == agree && document(&there, &["diff"]) == agree));
+    assert_eq!(verb(&here, &["diff"]).out, "2 nodes agree on every owner\n");
 
     assert_eq!(verb(&here, &["set", "a.hive.internal.", "60", "A", "192.0.2.1"]).code, Some(0));
     assert!(until(|| two.ask("a.hive.internal.", A).sections[0].len() == 1), "{}", two.log());

@@ -9,6 +9,7 @@
 
 mod answers;
 pub mod cluster;
+mod diff;
 pub mod document;
 mod mailbox;
 mod members;
@@ -113,6 +114,8 @@ pub struct Control {
     status_at: Option<Instant>,
     /// Answers that are true once the next snapshot is published.
     answers: Vec<(Answer, Result<Reply, Refused>)>,
+    /// Who waits to hear where nodes differ.
+    diffing: Option<Answer>,
     /// This node left its cluster and is to end.
     leaving: bool,
     /// The reload that is under way.
@@ -147,6 +150,7 @@ impl Control {
             is_changed: true,
             status_at: None,
             answers: Vec::new(),
+            diffing: None,
             leaving: false,
             reloading: None,
         };
@@ -203,6 +207,7 @@ impl Control {
         self.is_changed |= !deltas.is_empty();
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
         self.tell_drained();
+        self.tell_diff();
     }
 
     /// How long nothing needs to be done without an event.

@@ -149,7 +149,7 @@ impl Tale<'_> {
                 "cluster",
                 match self.control.cluster.is_synced() {
                     true => "its records are known here",
-                    false => "its records are not known here yet: SERVFAIL for every name",
+                    false => "not all of its records are known here yet: what is known is told, instead of absence SERVFAIL",
                 },
             );
             return;
@@ -175,7 +175,7 @@ impl Tale<'_> {
     /// What the zone has at the name, and who says it.
     fn of_name(&mut self, given: &Given, name: &Name, rtype: RecordType) {
         let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else { return };
-        if let Some(zone) = entry.zone() {
+        if let Some(zone) = entry.zone().or(entry.part()) {
             let mut key = Box::<NameKey>::default();
             if let Some(place) = zone.locate_name(name.as_wire(), &mut key) {
                 let found = self.place(zone, place, rtype);

@@ -8,6 +8,7 @@ use crate::oracle::message::{self, Message};
 use crate::oracle::process::{TempDir, free_port};
 use crate::oracle::{names, now};
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -163,6 +164,15 @@ impl Site {
 
     fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
+    }
+
+    /// What it counted, as Prometheus reads it.
+    pub fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.http).expect("it listens");
+        let request = b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        let mut text = String::new();
+        stream.write_all(request).and_then(|()| stream.read_to_string(&mut text)).expect("an answer");
+        text
     }
 
     pub fn log(&self) -> String {
