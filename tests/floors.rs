@@ -54,6 +54,8 @@ const HOUSE: &[Room] = &[
             "wire",
             "zone",
             "catalog",
+            // To tell how an answer comes about, it is asked for one.
+            "answer",
             "gossip",
             "disk",
             "discovery",

@@ -3,8 +3,10 @@
 use crate::base::time::Moment;
 use crate::catalog::lease::{Lease, OwnerId, Source};
 use crate::catalog::owners::Owners;
+use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
+use crate::zone::live::block::Lying;
 use crate::zone::live::directory::Directory;
 use crate::zone::live::ledger::{self, SourceNumber};
 
@@ -30,13 +32,14 @@ pub struct RecordView {
 /// All records at one moment. Shares its memory with the snapshots.
 pub struct Records {
     origin: Name,
+    seed: HashSeed,
     directory: Directory,
     owners: Owners,
 }
 
 impl Records {
-    pub(crate) fn new(origin: &Name, directory: Directory, owners: Owners) -> Records {
-        Records { origin: origin.to_lowercase(), directory, owners }
+    pub(crate) fn new(origin: &Name, seed: HashSeed, directory: Directory, owners: Owners) -> Records {
+        Records { origin: origin.to_lowercase(), seed, directory, owners }
     }
 
     /// The owners.
@@ -51,34 +54,43 @@ impl Records {
 
     /// Every record, in no order of names that means anything.
     pub fn for_each(&self, mut each: impl FnMut(RecordView)) {
-        let origin = self.origin.as_wire();
-        for lying in self.directory.blocks().flat_map(|block| block.lying(origin.len())) {
-            let owner = [lying.node.key(), origin].concat();
-            let name = Name::from_wire(&owner).unwrap_or(Name::ROOT);
-            ledger::read(&lying.node, lying.ledger, &owner, |said, is_served| {
-                let Some((source, lease)) = self.source(said.source) else { return };
-                each(RecordView {
-                    name: name.clone(),
-                    rtype: said.rtype,
-                    ttl: said.ttl,
-                    rdata: said.rdata,
-                    source,
-                    lease,
-                    is_served,
-                });
-            });
+        let origin_len = self.origin.as_wire().len();
+        for lying in self.directory.blocks().flat_map(|block| block.lying(origin_len)) {
+            self.read(&lying, &mut each);
         }
     }
 
-    /// What is said of one name.
+    /// What is said of one name: a look-up, however many records there are.
     pub fn of(&self, name: &Name) -> Vec<RecordView> {
+        let (name, origin) = (name.to_lowercase(), self.origin.as_wire());
         let mut found = Vec::new();
-        self.for_each(|record| {
-            if record.name == *name {
-                found.push(record);
-            }
-        });
+        if !name.is_at_or_below(&self.origin) {
+            return found;
+        }
+        let key = name.as_wire().strip_suffix(origin).unwrap_or_default();
+        let hash = self.seed.name(name.as_wire());
+        let lying = self.directory.block(hash).and_then(|block| block.find(hash, key, origin.len()));
+        if let Some(lying) = lying {
+            self.read(&lying, &mut |record| found.push(record));
+        }
         found
+    }
+
+    fn read(&self, lying: &Lying<'_>, each: &mut impl FnMut(RecordView)) {
+        let owner = [lying.node.key(), self.origin.as_wire()].concat();
+        let name = Name::from_wire(&owner).unwrap_or(Name::ROOT);
+        ledger::read(&lying.node, lying.ledger, &owner, |said, is_served| {
+            let Some((source, lease)) = self.source(said.source) else { return };
+            each(RecordView {
+                name: name.clone(),
+                rtype: said.rtype,
+                ttl: said.ttl,
+                rdata: said.rdata,
+                source,
+                lease,
+                is_served,
+            });
+        });
     }
 
     /// `None` for an owner that is being forgotten.

@@ -42,6 +42,7 @@ pub struct Terms {
 /// See the module.
 pub struct Services {
     terms: Terms,
+    seed: HashSeed,
     writer: LiveWriter,
     owners: Owners,
     /// How many published versions there were; it wraps around as serials do (RFC 1982).
@@ -58,6 +59,7 @@ impl Services {
             writer: LiveWriter::new(&terms.origin, seed),
             owners: Owners::new(terms.lease),
             terms,
+            seed,
             serial: 0,
             is_changed: true,
             zone: None,
@@ -91,7 +93,7 @@ impl Services {
 
     /// What everybody says, as it is now: may be read for long and elsewhere.
     pub fn records(&self) -> Records {
-        Records::new(&self.terms.origin, self.writer.directory().clone(), self.owners.clone())
+        Records::new(&self.terms.origin, self.seed, self.writer.directory().clone(), self.owners.clone())
     }
 
     pub(crate) fn set_terms(&mut self, terms: Terms) {

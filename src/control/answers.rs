@@ -11,7 +11,6 @@ use std::time::Duration;
 impl Control {
     /// Obeys or refuses, now or later; true if the state changed.
     pub(super) fn obey(&mut self, request: Request, answer: Answer) -> bool {
-        let verb = request.verb();
         let malformed =
             |error: &dyn std::fmt::Display| Refused::new(RefusedKind::Malformed, error.to_string());
         let outcome = match request {
@@ -45,7 +44,11 @@ impl Control {
             Request::KeyUse { id } => self.change_key(read_key_id(&id).map(RingChange::Use)),
             Request::KeyRemove { id } => self.change_key(read_key_id(&id).map(RingChange::Remove)),
             Request::KeyList {} => Ok(self.keys()),
-            Request::Why { .. } | Request::Diff {} => Err(not_yet(verb)),
+            Request::Why { name, rtype, from } => self.why(&name, rtype.as_deref(), from),
+            Request::Diff {} => {
+                self.diff(answer);
+                return false;
+            }
         };
         answer.give(outcome);
         false
@@ -61,7 +64,3 @@ impl Control {
 /// How long a node that leaves waits for the others to know.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
 const _: () = assert!(LEAVE_PATIENCE.as_secs() < DRAIN_MAX.as_secs());
-
-fn not_yet(verb: &str) -> Refused {
-    Refused::new(RefusedKind::Unavailable, format!("{verb} is not available yet"))
-}

@@ -9,6 +9,7 @@
 
 mod answers;
 pub mod cluster;
+mod diff;
 pub mod document;
 mod mailbox;
 mod members;
@@ -16,6 +17,7 @@ mod records;
 mod reload;
 pub mod request;
 pub mod status;
+mod why;
 
 pub use mailbox::Mailbox;
 
@@ -49,6 +51,8 @@ const TICK: Duration = Duration::from_millis(10);
 const STATUS_EVERY: Duration = Duration::from_millis(100);
 /// Events of the poll taken at once.
 const POLL_EVENTS: usize = 256;
+/// How often the status is told while nothing changes: more often than anybody reads metrics.
+const STATUS_IDLE: Duration = Duration::from_secs(1);
 /// How often retired snapshots are looked at.
 const RECLAIM_EVERY: Duration = Duration::from_millis(50);
 /// How long a stop may take; workers end earlier.
@@ -110,6 +114,8 @@ pub struct Control {
     status_at: Option<Instant>,
     /// Answers that are true once the next snapshot is published.
     answers: Vec<(Answer, Result<Reply, Refused>)>,
+    /// Who waits to hear where nodes differ.
+    diffing: Option<Answer>,
     /// This node left its cluster and is to end.
     leaving: bool,
     /// The reload that is under way.
@@ -144,6 +150,7 @@ impl Control {
             is_changed: true,
             status_at: None,
             answers: Vec::new(),
+            diffing: None,
             leaving: false,
             reloading: None,
         };
@@ -200,6 +207,7 @@ impl Control {
         self.is_changed |= !deltas.is_empty();
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
         self.tell_drained();
+        self.tell_diff();
     }
 
     /// How long nothing needs to be done without an event.
@@ -304,7 +312,8 @@ impl Control {
         for (answer, outcome) in self.answers.drain(..) {
             answer.give(outcome);
         }
-        self.status_at.get_or_insert(end + STATUS_EVERY);
+        let soon = end + STATUS_EVERY;
+        self.status_at = Some(self.status_at.map_or(soon, |at| at.min(soon)));
         // Whoever waits for the server to be ready waits for this.
         if !self.status.load().ready {
             self.tell_status();
@@ -312,7 +321,8 @@ impl Control {
     }
 
     fn tell_status(&mut self) {
-        self.status_at = None;
+        // The cluster's traffic is counted though nothing is published.
+        self.status_at = self.cluster.is_open().then(|| clock::now() + STATUS_IDLE);
         let loading =
             self.state.zones().filter(|(_, zone)| matches!(zone.content, ZoneContent::Pending)).count();
         let mut reasons = Vec::new();
@@ -331,6 +341,8 @@ impl Control {
         self.status.store(Arc::new(Status {
             node,
             cluster: self.cluster.is_open().then(|| self.cluster.document()),
+            gossip: self.cluster.is_open().then(|| self.cluster.numbers()),
+            records: self.records_by_owner(),
             ready: reasons.is_empty(),
             reason: reasons.join("; "),
             zones: self.state.zones().map(|(origin, zone)| zone_status(origin, &zone.content)).collect(),

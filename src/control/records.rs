@@ -15,6 +15,13 @@ use crate::wire::rtype::RecordType;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Owners with a metric of their own: a time series each, kept by whoever reads them.
+const OWNERS_TOLD: usize = 256;
+/// What no node can be called stands for the cluster as a whole ...
+const CLUSTER_LABEL: &str = "(cluster)";
+/// ... and for all owners beyond [`OWNERS_TOLD`].
+const OTHERS_LABEL: &str = "(others)";
+
 /// Which records are asked for.
 pub(super) struct Wanted {
     name: Option<Name>,
@@ -106,11 +113,32 @@ impl Control {
         let names: BTreeMap<u64, String> =
             all.map(|told| (told.id().0, told.info.name.to_string())).collect();
         let collect = move || {
-            answer.give(Ok(Reply::Records(document(&records, &wanted, &names, lease, now))));
+            let name_of = |id: u64| names.get(&id).cloned();
+            answer.give(Ok(Reply::Records(document(&records, &wanted, &name_of, lease, now))));
         };
         if let Err(error) = std::thread::Builder::new().name("records".into()).spawn(collect) {
             tracing::error!(%error, "no thread for telling records");
         }
+    }
+
+    /// How many records each owner says, those of the cluster and of the owners with few as one each.
+    pub(super) fn records_by_owner(&self) -> BTreeMap<String, usize> {
+        let Some(services) = self.state.services() else { return BTreeMap::new() };
+        let owners = services.owners();
+        let mut sizes: Vec<(usize, u64)> =
+            owners.iter().filter_map(|owner| Some((owner.records, owner.id?.0))).collect();
+        let mut counts = BTreeMap::from([(CLUSTER_LABEL.to_owned(), owners.cluster_records())]);
+        if sizes.len() > OWNERS_TOLD {
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            let others = sizes.split_off(OWNERS_TOLD);
+            counts.insert(OTHERS_LABEL.to_owned(), others.iter().map(|(records, _)| records).sum());
+        }
+        for (records, id) in sizes {
+            // Names may be given twice: then both count as one.
+            let name = self.name_of(id).unwrap_or_else(|| format!("{id:016x}"));
+            *counts.entry(name).or_default() += records;
+        }
+        counts
     }
 
     fn wanted(
@@ -147,7 +175,7 @@ impl Control {
 fn document(
     records: &Records,
     wanted: &Wanted,
-    names: &BTreeMap<u64, String>,
+    name_of: &dyn Fn(u64) -> Option<String>,
     lease: Duration,
     now: Moment,
 ) -> RecordsDocument {
@@ -170,11 +198,17 @@ fn document(
     let total = found.len();
     let end = wanted.after.saturating_add(RECORDS_MAX);
     let page = found.into_iter().skip(wanted.after).take(RECORDS_MAX);
-    let records = page.map(|record| row(&record, names, lease, now)).collect();
+    let records = page.map(|record| row(&record, name_of, lease, now)).collect();
     RecordsDocument { records, next: (end < total).then(|| end.to_string()) }
 }
 
-fn row(record: &RecordView, names: &BTreeMap<u64, String>, lease: Duration, now: Moment) -> RecordDocument {
+/// A record as it is told; `name_of` knows the nodes by their ids.
+pub(super) fn row(
+    record: &RecordView,
+    name_of: &dyn Fn(u64) -> Option<String>,
+    lease: Duration,
+    now: Moment,
+) -> RecordDocument {
     let span = lease.max(Duration::from_secs(record.ttl.into()));
     let (word, left) = match (record.source, record.lease) {
         (Source::Cluster, _) => ("none", None),
@@ -197,7 +231,7 @@ fn row(record: &RecordView, names: &BTreeMap<u64, String>, lease: Duration, now:
         ttl,
         rdata: cluster::text(record.rtype, &record.rdata),
         source: if owner.is_some() { "node" } else { "cluster" }.to_owned(),
-        owner: owner.and_then(|id| names.get(&id).cloned()),
+        owner: owner.and_then(name_of),
         owner_id: owner.map(|id| format!("{id:016x}")),
         version: None,
         age_seconds: None,

@@ -302,10 +302,16 @@ proptest! {
                 prop_assert_eq!(desk.answer(query), Some(&reply[..]), "an old snapshot changed");
             }
         }
-        // What people are shown is what was said.
+        // What people are shown is what was said, name by name or all at once.
         let records = state.services().expect("open").records();
-        let mut said: Vec<(Source, Wire, u16)> = Vec::new();
-        records.for_each(|record| said.push((record.source, record.name.as_wire().to_vec(), record.rtype.0)));
+        let mut all = Vec::new();
+        records.for_each(|record| all.push(record));
+        for name in all.iter().map(|record| &record.name) {
+            let here: Vec<_> = all.iter().filter(|record| record.name == *name).cloned().collect();
+            prop_assert_eq!(records.of(name), here);
+        }
+        let mut said: Vec<(Source, Wire, u16)> =
+            all.iter().map(|record| (record.source, record.name.as_wire().to_vec(), record.rtype.0)).collect();
         said.retain(|(_, _, rtype)| *rtype != SOA);
         let mut expected: Vec<_> = twin.said.iter().flat_map(|(saying, (_, rdatas))| rdatas.iter().map(|_| saying.clone())).collect();
         said.sort();

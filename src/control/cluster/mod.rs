@@ -23,6 +23,7 @@ use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
 use crate::control::document::ClusterDocument;
 use crate::control::request::Answer;
+use crate::control::status::GossipNumbers;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::node::{self, Entry};
 use crate::gossip::identity::{Generation, NodeId};
@@ -347,11 +348,27 @@ impl Cluster {
         }
     }
 
-    /// What is counted for the metrics: records of the cluster that could not be understood.
-    pub fn poison(&self) -> u64 {
-        self.names.poison()
+    /// For the metrics.
+    pub fn numbers(&self) -> GossipNumbers {
+        let (gossip, traffic) = (&self.gossip, self.gossip.traffic());
+        let refused = gossip.secrecy().refusals().iter().map(|(why, count)| (why.reason(), count));
+        let more = [
+            ("strange", traffic.strange),
+            ("poison", self.names.poison()),
+            ("overflow", self.transport.overflowed()),
+        ];
+        GossipNumbers {
+            sent: traffic.sent,
+            received: traffic.received,
+            streamed: traffic.streamed,
+            queued: gossip.replication().depth().0,
+            dropped: refused.chain(more).map(|(why, count)| (format!("gossip_{why}"), count)).collect(),
+        }
     }
 }
+
+/// The words of [`ClusterDocument::members`].
+pub const HEALTHS: [&str; 5] = ["alive", "suspect", "restarting", "down", "left"];
 
 /// `alive`, `suspect` and so on.
 pub(super) fn health_word(health: Health) -> &'static str {

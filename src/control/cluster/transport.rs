@@ -82,6 +82,8 @@ pub(super) struct Transport {
     opening: Vec<(StreamId, SocketAddr)>,
     buffer: Vec<u8>,
     shrink: bool,
+    /// Datagrams for which there was no room to wait.
+    overflowed: u64,
 }
 
 fn token(id: StreamId) -> Token {
@@ -108,11 +110,17 @@ impl Transport {
             opening: Vec::new(),
             buffer: vec![0; 64 * 1024],
             shrink: false,
+            overflowed: 0,
         })
     }
 
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Datagrams that were never sent because too many waited.
+    pub(super) fn overflowed(&self) -> u64 {
+        self.overflowed
     }
 
     /// True if a turn ended before the sockets were dry.
@@ -227,6 +235,7 @@ impl Transport {
             Output::Datagram { to, octets } => {
                 if self.datagrams.len() >= DATAGRAMS_WAITING_MAX {
                     self.datagrams.pop_front();
+                    self.overflowed += 1;
                 }
                 self.datagrams.push_back((to, octets));
             }

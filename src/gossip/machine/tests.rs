@@ -1,7 +1,10 @@
 //! Whole machines against each other, in a network that loses and delays.
 
+mod asking_heads;
+
 use super::*;
 use crate::gossip::output::{Health, Lease};
+use crate::gossip::replication::owners::Reach;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
