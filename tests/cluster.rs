@@ -9,7 +9,7 @@ mod site;
 
 use oracle::message::Message;
 use oracle::now;
-use oracle::process::{TempDir, free_port};
+use oracle::process::TempDir;
 use site::{query, until};
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -31,6 +31,14 @@ fn quiet() -> MutexGuard<'static, ()> {
     QUIET.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The two octets of loopback addresses that belong to a test, told by its directory: of this process, and of this
+/// test within it.
+fn site_of(dir: &Path) -> [u8; 2] {
+    let name = dir.file_name().and_then(|name| name.to_str()).expect("a name");
+    let numbers: Vec<u32> = name.split('-').filter_map(|part| part.parse().ok()).collect();
+    [16 + (numbers[0] % 224) as u8, numbers[1] as u8]
+}
+
 /// One member; its process is gone when dropped.
 struct Node {
     name: String,
@@ -46,16 +54,19 @@ struct Node {
 
 impl Node {
     fn new(dir: &Path, number: usize) -> Node {
+        let site = site_of(dir);
         let name = format!("n{number}");
         let own = dir.join(&name);
         fs::create_dir_all(&own).expect("a directory");
+        // An address of its own: so the usual ports are free, and nobody takes them before the server does.
+        let address = |port| SocketAddr::from(([127, site[0], site[1], number as u8 + 1], port));
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
         Node {
             name,
-            dns: free_port().expect("a port"),
-            http: free_port().expect("a port"),
-            gossip: free_port().expect("a port"),
+            dns: address(5300),
+            http: address(5380),
+            gossip: address(7953),
             dir: own,
             lease: "60s",
             keys: None,
@@ -324,7 +335,15 @@ fn fifty_nodes_become_one_cluster() {
     };
     for number in [0, 13, 49] {
         let name = format!("n{number}.node.hive.internal.");
-        assert!(all(&name, (NOERROR, 1)), "{name}:\n{}", nodes[0].log());
+        assert!(
+            all(&name, (NOERROR, 1)),
+            "{name} is not known to {:?}",
+            nodes
+                .iter()
+                .filter(|node| node.told(&name) != Some((NOERROR, 1)))
+                .map(Node::log)
+                .collect::<Vec<_>>()
+        );
     }
     assert!(until(|| nodes[20].verb(&["members"]).1.matches(" alive ").count() == 50));
     assert_eq!(nodes[33].verb(&["set", "all.hive.internal.", "60", "A", "192.0.2.1"]).0, Some(0));
