@@ -449,6 +449,11 @@ impl Gossip {
         &self.traffic
     }
 
+    /// Octets that wait to be sent, in datagrams and on streams.
+    pub fn queued_octets(&self) -> usize {
+        self.replication.depth().0 + self.streams.values().map(Channel::queued_octets).sum::<usize>()
+    }
+
     fn member_changed(
         &mut self,
         now: Moment,

@@ -90,6 +90,13 @@ pub(super) struct Channel {
     heard: Moment,
 }
 
+impl Channel {
+    /// Octets that wait for room.
+    pub(super) fn queued_octets(&self) -> usize {
+        self.outbox.len()
+    }
+}
+
 impl Gossip {
     /// Fetches over a stream, from that member, all that this node lacks.
     pub(super) fn fetch(&mut self, now: Moment, node: NodeId) {
