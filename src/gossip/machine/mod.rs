@@ -273,7 +273,7 @@ impl Gossip {
         let next = [
             self.membership.next_wake(),
             self.replication.next_wake(),
-            self.comparing.next,
+            self.comparing.next(),
             self.joining.next(),
             withdrawing,
             self.streams_next(),
@@ -300,7 +300,12 @@ impl Gossip {
             Todo::Spread { frames, fan, except } => self.spread(now, frames, fan, except),
             Todo::Fetch(node) => self.fetch(now, node),
             Todo::CompareCluster(node) => self.send_cluster_buckets(now, node, true),
-            Todo::Event(event) => self.outputs.push_back(Output::Event(event)),
+            Todo::Event(event) => {
+                if matches!(event, Event::Records { .. }) {
+                    self.news_came(now);
+                }
+                self.tell(event);
+            }
             Todo::Outlived(generation) => self.outlive(now, generation),
         }
     }
