@@ -52,8 +52,7 @@ impl House {
         let mut secret = [0; 32];
         rng.fill(&mut secret);
         let info = NodeInfo { id, boot: start.boot, name: start.name, address: start.address };
-        let begin =
-            machine::Start { info, generation, ring: self.ring.clone(), secret, seed: rng.u64(..) };
+        let begin = machine::Start { info, generation, ring: self.ring.clone(), secret, seed: rng.u64(..) };
         let mut gossip =
             Gossip::sharing(now, &self.settings, begin, self.logs.clone(), self.tellings.clone());
         for stored in start.disk.cluster.values() {
@@ -81,7 +80,11 @@ impl Machine for Citizen {
     }
 
     fn about(house: &House) -> &'static str {
-        if house.ring.is_empty() { "gossip, in clear, its octets counted as sealed" } else { "gossip, sealed" }
+        if house.ring.is_empty() {
+            "gossip, in clear, its octets counted as sealed"
+        } else {
+            "gossip, sealed"
+        }
     }
 
     fn uncounted_octets(house: &House) -> usize {

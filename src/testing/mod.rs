@@ -42,4 +42,6 @@ pub mod watch;
 pub mod world;
 
 #[cfg(test)]
+mod gossip_tests;
+#[cfg(test)]
 mod tests;

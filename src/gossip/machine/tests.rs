@@ -83,7 +83,13 @@ impl Net {
             keys,
         };
         for n in 0..nodes {
-            net.seats.push(Seat { gossip: None, token: 0, events: Vec::new(), streams: BTreeMap::new(), room: BTreeMap::new() });
+            net.seats.push(Seat {
+                gossip: None,
+                token: 0,
+                events: Vec::new(),
+                streams: BTreeMap::new(),
+                room: BTreeMap::new(),
+            });
             net.boot(n, 1);
         }
         net
