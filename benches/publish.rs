@@ -5,6 +5,7 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use hivedns::base::time::Moment;
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::published::Publisher;
 use hivedns::catalog::state::State;
@@ -23,20 +24,20 @@ fn publish(criterion: &mut Criterion) {
             content: ZoneContent::Sealed(Arc::clone(&zone)),
         };
         (0..zones).for_each(|number| state.apply(put(number)));
-        let mut publisher = Publisher::new(state.snapshot());
+        let mut publisher = Publisher::new(state.snapshot(Moment::START));
         let mut reader = publisher.published().reader();
         let mut numbers = support::Numbers::new(3);
         group.bench_function(format!("replace one of {zones} zones"), |bencher| {
             bencher.iter(|| {
                 state.apply(put(numbers.below(zones as u32) as usize));
-                publisher.publish(state.snapshot());
+                publisher.publish(state.snapshot(Moment::START));
                 black_box(reader.current().revision());
                 publisher.reclaim().len()
             });
         });
     }
     group.bench_function("look for a newer snapshot", |bencher| {
-        let publisher = Publisher::new(State::new(support::seed(), 1).snapshot());
+        let publisher = Publisher::new(State::new(support::seed(), 1).snapshot(Moment::START));
         let mut reader = publisher.published().reader();
         bencher.iter(|| black_box(reader.current().revision()));
     });

@@ -1,4 +1,5 @@
-//! hivedns: the distributed DNS for container swarms. What stands today is an authoritative name server.
+//! hivedns: the distributed DNS for container swarms. What stands today is an authoritative name server
+//! and the cluster: nodes that replicate records to each other.
 //!
 //! This page is the map of the house; `docs/architecture.md` has the reasons.
 //!
@@ -7,7 +8,7 @@
 //! ```text
 //!  master files ──► LOADER thread: read, check, seal ──┐
 //!  signals ──► SIGNALS thread ─────────────────────────┴─ Event ─► CONTROL thread
-//!                                                                  Delta ─► State ─► Snapshot
+//!  members ◄── UDP, TCP ──► gossip machine ───────────────────────┘ Delta ─► State ─► Snapshot
 //!                                                                                       │ publish
 //!      SERVICES thread: health, metrics ◄── Status, counters                      [ Published ]
 //!      (HTTP, control socket)  ── Request ─► Event                                       │
@@ -24,9 +25,11 @@
 //! Imports run downwards only; `tests/floors.rs` proves it, module by module.
 //!
 //! ```text
-//! roof    main, serve, cli, verbs, log
+//! roof    main, serve, cli, verbs, simulate, log
 //! 4       worker    control    loader    services    keeper    threads: loops, sockets, clocks
+//!         testing                                      the gossip machines in a made-up world
 //! 3       answer                                       pure: a snapshot and a query make an answer
+//!         gossip                                       pure: membership and replication
 //!         discovery                                    pure: what is replicated, and the records it stands for
 //!         disk                                         what outlives the process
 //! 2       catalog, zone                                data: what is answered from
@@ -48,9 +51,11 @@
 //! 5. [`answer`]: RFC 1034 §4.3.2, read off the names of its functions.
 //! 6. [`worker`]: the loop around it. [`loader`] and [`control`]: where snapshots come from.
 //! 7. [`disk`]: what outlives the process, and how it survives crashes. [`keeper`]: the thread in front of it.
-//! 8. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
+//! 8. [`gossip`]: who is in the cluster, and every record on every node; [`control::cluster`] gives it sockets and
+//!    makes names of its news; [`testing`] lets thousands of it live in one process.
+//! 9. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
 //!    [`cli`] and [`verbs`] are the user's side.
-//! 9. [`serve`]: how all of it is put together, and in which order it may fail.
+//! 10. [`serve`]: how all of it is put together, and in which order it may fail.
 //!
 //! # What each module does not know
 //!
@@ -62,6 +67,8 @@
 //! - [`catalog`] does not know who reads it, or what is asked. Its only input is a delta.
 //! - [`answer`] does not know the time, the asker's address, or whether the answer goes by UDP or TCP; it knows
 //!   a buffer and a limit.
+//! - [`gossip`] does not know that what it carries are names: keys and values are octets. It has no socket, no clock
+//!   and no randomness of its own.
 //! - [`discovery`] does not know how anything is replicated, nor who said it.
 //! - [`services`] changes nothing: what does is the control thread's to do. [`verbs`] knows the server by its
 //!   documents alone.

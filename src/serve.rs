@@ -6,19 +6,21 @@ use crate::base::limits;
 use crate::base::metrics::ZONE_SLOTS;
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
+use crate::control::cluster::{self, Cluster, Lots, Ports, Remembered, Resolver};
 use crate::control::status::Status;
-use crate::control::{self, Control, Event};
+use crate::control::{self, Control, Event, Mailbox};
 use crate::keeper::opening::{self, Opened, Opening};
 use crate::keeper::{Keeper, Told};
 use crate::loader::Loader;
 use crate::os::listen::{self, Pair};
 use crate::os::unix::{self, Listening};
-use crate::os::{affinity, entropy, privileges};
+use crate::os::{affinity, clock, entropy, privileges};
 use crate::services::{Insight, Services};
 use crate::wire::key::HashSeed;
 use crate::worker::{Settings, Sockets, Worker};
 use arc_swap::ArcSwap;
-use crossbeam::channel::{Sender, unbounded};
+use crossbeam::channel::unbounded;
+use mio::{Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use std::io;
@@ -46,6 +48,10 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     sockets: Vec<Sockets>,
     http: TcpListener,
+    /// The text of the cluster's keys.
+    keys: Option<String>,
+    /// None without gossip.
+    gossip: Option<Ports>,
     /// None if none was asked for and there is no usual place for one.
     control: Option<(UnixListener, Listening)>,
 }
@@ -70,9 +76,14 @@ impl Server {
         }
         let http = listen_to_http(config.http.listen)
             .map_err(|error| cannot_listen("http.listen", "--http", config.http.listen, &error))?;
+        let keys = cluster::read_keys(&config).map_err(|error| {
+            let path = &config.gossip.keys_file;
+            StartError(format!("gossip.keys_file: cannot read {path}: {error}"))
+        })?;
+        let gossip = listen_to_members(&config)?;
         // Last: the marks that it leaves in the file system are those of a server that starts.
         let control = listen_to_users(&config, &inputs)?;
-        Ok(Server { inputs, config, addresses, sockets, http, control })
+        Ok(Server { inputs, config, addresses, sockets, http, keys, gossip, control })
     }
 
     /// The addresses it listens on.
@@ -95,21 +106,36 @@ impl Server {
             }
             privileges::drop_to(user).map_err(|error| StartError(format!("server.user: {error}")))?;
         }
-        let keeper = remember(&self.config, &self.inputs)?;
+        let remembered = remember(&self.config, &self.inputs)?;
         let udp: io::Result<Vec<UdpSocket>> =
             self.sockets.iter().flat_map(|sockets| &sockets.udp).map(UdpSocket::try_clone).collect();
         let udp = udp.map_err(|error| failed("duplicate a socket", error))?;
-        let seed = HashSeed::new(entropy::random().map_err(|error| failed("draw random numbers", error))?);
+        let (seed, lots) = draw().map_err(|error| failed("draw random numbers", error))?;
         let (sender, events) = unbounded();
-        let asker = sender.clone();
-        listen_to_signals(sender.clone()).map_err(|error| failed("listen to signals", error))?;
+        let poll = Poll::new().map_err(|error| failed("wait for events", error))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(|error| failed("wait for events", error))?;
+        let mailbox = Mailbox::new(sender, waker);
+        listen_to_signals(mailbox.clone()).map_err(|error| failed("listen to signals", error))?;
+        let resolver = match self.config.gossip.join.is_empty() || self.gossip.is_none() {
+            true => None,
+            false => {
+                Some(start_resolver(mailbox.clone()).map_err(|error| failed("start the resolver", error))?)
+            }
+        };
 
+        let now = clock::moment(clock::now());
         let mut state = State::new(seed, ZONE_SLOTS as u16);
         control::initial(&self.config).for_each(|delta| state.apply(delta));
-        let publisher = Publisher::new(state.snapshot());
+        let secrets = (self.keys.as_deref(), self.gossip);
+        let (cluster, deltas) =
+            Cluster::start(now, &self.config, remembered, &lots, secrets, poll.registry(), resolver)
+                .map_err(|error| failed("join the cluster", error))?;
+        deltas.into_iter().for_each(|delta| state.apply(delta));
+        let publisher = Publisher::new(state.snapshot(now));
+        let to_control = mailbox.clone();
         let loader = Loader::start(seed, move |round, loaded| {
             // Nobody listens any more when the server is stopping.
-            let _ = sender.send(Event::Loaded { round, loaded: Box::new(loaded) });
+            let _ = to_control.send(Event::Loaded { round, loaded: Box::new(loaded) });
         })
         .map_err(|error| failed("start the loader", error))?;
 
@@ -118,10 +144,17 @@ impl Server {
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let insight = Insight { status: Arc::clone(&status), counters, udp };
-        let control = Control::new((self.inputs, self.config), state, publisher, loader, workers, status);
+        let control = Control::new(
+            (self.inputs, self.config),
+            (state, publisher),
+            loader,
+            workers,
+            status,
+            (cluster, poll),
+        );
         let (users, listening) = self.control.unzip();
         // When nobody takes it any more, the answer is dropped with it, and that is an answer too.
-        let ask = Box::new(move |request, answer| drop(asker.send(Event::Request { request, answer })));
+        let ask = Box::new(move |request, answer| _ = mailbox.send(Event::Request { request, answer }));
         let services = Services::start(self.http, users, insight, ask)
             .map_err(|error| failed("start the services thread", error))?;
         control.run(&events);
@@ -130,13 +163,54 @@ impl Server {
         // Last: probes see that the server stops.
         services.finish();
         drop(listening);
-        drop(keeper);
         Ok(())
     }
 }
 
-/// Opens the state directory and begins a new life of this node. `None`: nothing is remembered.
-fn remember(config: &Config, inputs: &Inputs) -> Result<Option<Keeper>, StartError> {
+/// The token of the control thread's waker.
+const WAKER: Token = Token(0);
+
+/// What this life draws from the system's entropy.
+fn draw() -> io::Result<(HashSeed, Lots)> {
+    let lots = Lots {
+        boot: u64::from_le_bytes(entropy::random()?),
+        secret: entropy::random()?,
+        seed: u64::from_le_bytes(entropy::random()?),
+    };
+    Ok((HashSeed::new(entropy::random()?), lots))
+}
+
+fn start_resolver(mailbox: Mailbox) -> io::Result<Resolver> {
+    Resolver::start(move |addresses, all| _ = mailbox.send(Event::Resolved { addresses, all }))
+}
+
+/// Opens the ports of the cluster's traffic. Those that were asked for must be had; where nobody said a word of a
+/// cluster the server goes on alone: a second server of a machine, to try something.
+fn listen_to_members(config: &Config) -> Result<Option<Ports>, StartError> {
+    if config.no_gossip {
+        return Ok(None);
+    }
+    match Ports::bind(config.gossip.bind) {
+        Ok(ports) => Ok(Some(ports)),
+        Err(error) => {
+            let refused = cannot_listen("gossip.bind", "--gossip", config.gossip.bind, &error);
+            if config.gossip_is_asked_for() {
+                return Err(refused);
+            }
+            tracing::warn!("this node is a cluster of its own: {refused}");
+            Ok(None)
+        }
+    }
+}
+
+/// Opens the state directory and begins a new life of this node.
+fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> {
+    let random = || -> Result<u64, StartError> {
+        let octets = entropy::random();
+        octets
+            .map(u64::from_le_bytes)
+            .map_err(|error| StartError(format!("cannot draw random numbers: {error}")))
+    };
     let failed = |error: &dyn std::fmt::Display| StartError(format!("server.state_dir: {error}"));
     let opening =
         opening::open(&config.server.state_dir, &inputs.environment).map_err(|error| failed(&error))?;
@@ -144,7 +218,14 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Option<Keeper>, StartErr
         Opening::Open(opened) => *opened,
         Opening::Without(reason) => {
             tracing::warn!("nothing is remembered across restarts: {reason}");
-            return Ok(None);
+            return Ok(Remembered {
+                id: random()?,
+                generation: 1,
+                cluster: Vec::new(),
+                peers: Vec::new(),
+                ring: None,
+                keeper: None,
+            });
         }
     };
     for notice in &restored.notices {
@@ -156,9 +237,7 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Option<Keeper>, StartErr
     }
     let id = match restored.id {
         Some(id) => id,
-        None => u64::from_le_bytes(
-            entropy::random().map_err(|error| StartError(format!("cannot draw random numbers: {error}")))?,
-        ),
+        None => random()?,
     };
     // A node that lived so often is one that somebody gave this number.
     let generation = restored.generation.saturating_add(1);
@@ -170,7 +249,15 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Option<Keeper>, StartErr
         Told::Failing { error, next } => tracing::error!("{error}; next attempt in {next:?}"),
         Told::Lost { error } => tracing::error!("the last changes may be lost: {error}"),
     });
-    keeper.map(Some).map_err(|error| StartError(format!("cannot start the keeper: {error}")))
+    let keeper = keeper.map_err(|error| StartError(format!("cannot start the keeper: {error}")))?;
+    Ok(Remembered {
+        id,
+        generation,
+        cluster: restored.cluster,
+        peers: restored.peers,
+        ring: restored.ring,
+        keeper: Some(keeper),
+    })
 }
 
 fn settings(config: &Config) -> Settings {
@@ -202,12 +289,12 @@ fn start_workers(
         .collect()
 }
 
-fn listen_to_signals(events: Sender<Event>) -> io::Result<()> {
+fn listen_to_signals(mailbox: Mailbox) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGUSR1, SIGTERM, SIGINT])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
             let event = if matches!(signal, SIGHUP | SIGUSR1) { Event::Reload } else { Event::Stop };
-            if events.send(event).is_err() {
+            if !mailbox.send(event) {
                 return;
             }
         }

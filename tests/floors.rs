@@ -54,6 +54,8 @@ const HOUSE: &[Room] = &[
             "wire",
             "zone",
             "catalog",
+            // To tell how an answer comes about, it is asked for one.
+            "answer",
             "gossip",
             "disk",
             "discovery",
@@ -89,7 +91,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("socket2", &["os"]),
     ("core_affinity", &["os"]),
     ("crc32fast", &["disk"]),
-    ("mio", &["worker", "control"]),
+    ("mio", &["worker", "control", "serve"]),
     ("bincode", &["gossip"]),
     ("ring", &["gossip"]),
     ("fastrand", &["gossip", "testing", "control"]),

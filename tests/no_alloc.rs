@@ -8,11 +8,19 @@ mod oracle;
 mod support;
 
 use counting::counted;
+use hivedns::base::time::Moment;
+use hivedns::catalog::delta::Delta;
+use hivedns::catalog::lease::{Lease, OwnerId, Source};
+use hivedns::catalog::services::Terms;
+use hivedns::catalog::state::State;
 use hivedns::os::udp::{BATCH, Batch, Sent, want_local_addresses};
+use hivedns::wire::name::Name;
+use hivedns::wire::rtype::RecordType;
 use oracle::message::{self, Edns};
 use oracle::names;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
+use std::time::Duration;
 use support::desk::{Desk, snapshot, zone_of_text};
 
 const ZONE: &str = "\
@@ -102,6 +110,52 @@ fn no_verdict_allocates() {
             let (allocations, _) = counted(|| desk.answer_within(message, limit).is_some());
             assert_eq!(allocations, 0, "{what}, at most {limit} octets");
         }
+    }
+}
+
+/// A live zone of which some records are of a lost owner.
+fn live_desk() -> Desk {
+    let name = |text: &str| Name::parse(text).expect("a name");
+    let mut state = State::new(support::desk::seed(), 16);
+    let (ttl, negative_ttl, lease) =
+        (Duration::from_secs(5), Duration::from_secs(2), Duration::from_secs(60));
+    let terms = Terms { origin: name("z."), primary: name("z."), ttl, negative_ttl, lease };
+    state.apply(Delta::OpenServices(Box::new(terms)));
+    state.apply(Delta::Synced(true));
+    let counting = Lease::Counting { spent: Duration::ZERO, at: Moment::START, restarting: false };
+    for (owner, lease) in [(1, Lease::Full), (2, counting)] {
+        state.apply(Delta::Lease { owner: OwnerId(owner), lease });
+    }
+    let mut put = |owner, of: &str, rtype, rdata: &[u8]| {
+        let source = Source::Owner(OwnerId(owner));
+        state.apply(Delta::PutRecords { source, name: name(of), rtype, ttl: 90, rdatas: vec![rdata.into()] });
+    };
+    put(1, "www.z.", RecordType::A, &[192, 0, 2, 1]);
+    put(2, "www.z.", RecordType::A, &[192, 0, 2, 2]);
+    put(2, "lost.z.", RecordType::CNAME, name("www.z.").as_wire());
+    put(2, "*.wild.z.", RecordType::MX, &[&[0, 1], name("www.z.").as_wire()].concat());
+    let mut desk = Desk::new(state.snapshot(Moment::START));
+    desk.now = Moment::START + Duration::from_secs(30);
+    desk
+}
+
+#[test]
+fn answers_of_a_live_zone_allocate_nothing_and_count_down() {
+    let mut desk = live_desk();
+    for (of, qtype, rcode, records) in [
+        ("www.z.", 1, 0, 2),
+        ("lost.z.", 1, 0, 3),
+        ("a.wild.z.", 15, 0, 1),
+        ("wild.z.", 1, 0, 0),
+        ("none.z.", 1, 3, 0),
+    ] {
+        let query = message::query(1, 0, &names::from_text(of).expect("a name"), qtype, 1, None);
+        let (allocations, _) = counted(|| desk.answer_datagram(&query).is_some());
+        assert_eq!(allocations, 0, "{of}");
+        let reply = message::decode(desk.answer_datagram(&query).expect("an answer")).expect(of);
+        assert_eq!((reply.rcode(), reply.sections[0].len()), (rcode, records), "{of}");
+        // 90 s, of which 30 are over.
+        assert!(reply.sections[0].iter().all(|record| record.ttl == 60), "{of}: {:?}", reply.sections);
     }
 }
 

@@ -83,7 +83,8 @@ fn every_command_is_understood() {
                 | Request::PrintConfig(_)
                 | Request::Check(_)
                 | Request::Call(_)
-                | Request::Keygen(_),
+                | Request::Keygen(_)
+                | Request::Simulate(_),
             )
             | Err(Refusal::Shown(_)) => {}
             Err(Refusal::Wrong(why)) => {

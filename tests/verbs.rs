@@ -5,6 +5,8 @@
 mod oracle;
 #[path = "support/site.rs"]
 mod site;
+#[path = "support/verb.rs"]
+mod verb;
 
 use oracle::process::{TempDir, free_port};
 use serde_json::{Value, json};
@@ -15,37 +17,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-/// What a verb said and how it ended.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Said {
-        let text = |octets| String::from_utf8(octets).expect("text");
-        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
-fn hivedns() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-    command.env_clear().stdin(Stdio::null());
-    command
-}
-
-/// `hivedns ARGUMENTS --control SOCKET`.
-fn verb(socket: &Path, arguments: &[&str]) -> Said {
-    hivedns().args(arguments).arg("--control").arg(socket).output().expect("the program").into()
-}
-
-fn document(socket: &Path, arguments: &[&str]) -> Value {
-    let said = verb(socket, &[arguments, &["--format", "json"]].concat());
-    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {} {}", said.out, said.err))
-}
+use verb::{Said, document, hivedns, verb};
 
 /// One exchange over the control socket, as `curl` would make it: the code and the document.
 fn post(socket: &Path, path: &str, body: &str) -> (String, Value) {
@@ -159,18 +131,6 @@ fn set_tells_what_is_wrong_before_anything_else() {
         assert!(said.err.starts_with("hivedns: ") && said.err.contains(expected), "{}", said.err);
         assert_eq!(said.err.lines().count(), 1, "{}", said.err);
     }
-}
-
-#[test]
-fn what_is_not_there_yet_is_refused_and_not_ignored() {
-    let site = site(&[("z.", zone(1, ""))]);
-    let socket = site.control();
-    for arguments in [&["members"][..], &["records"], &["diff"], &["drain"], &["leave"], &["key", "list"]] {
-        let said = verb(&socket, arguments);
-        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{arguments:?}");
-        assert!(said.err.contains("is not available yet"), "{}", said.err);
-    }
-    assert_eq!(get(&site, "/api/v1/members").0, "503");
 }
 
 #[test]

@@ -163,9 +163,9 @@ impl<'a, 'b> Chase<'a, 'b> {
         };
         let Some(target) = cname.targets().next() else { return Step::Done(Rcode::NoError) };
         let owner = Owner { at: start + target.at, len: target.key.len() + self.zone.origin_len() };
-        let place = match self.zone.find(target.hash, target.key) {
-            Some(node) if !node.has(node_flags::OCCLUDED) => Place::Node(node),
-            _ => self.zone.locate_target(&target, self.key),
+        let place = match self.zone.plain_target(&target) {
+            Some(node) => Place::Node(node),
+            None => self.zone.locate_target(&target, self.key),
         };
         Step::Onward(place, owner)
     }
@@ -196,7 +196,7 @@ impl<'a, 'b> Chase<'a, 'b> {
             // A name that grows with every round is a loop, and ends as one.
             return Step::Done(if pass == Pass::First { Rcode::YxDomain } else { Rcode::NoError });
         }
-        let record = (RecordType::CNAME, Class::IN, sealed.ttl());
+        let record = (RecordType::CNAME, Class::IN, self.reply.ttl_of(&sealed));
         let parts = [prefix.get(..prefix_len).unwrap_or_default(), target];
         let Ok(at) = self.reply.append_record(Section::Answer, owner, record, &parts) else {
             return truncated(self.reply);

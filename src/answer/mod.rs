@@ -9,17 +9,20 @@
 //!                                  │     └─► answer_absent
 //!                                  └──── an alias leads on
 //! ```
+//!
+//! Ordinary queries take the same steps with less ado, in [`answer_short`].
 
 mod additional;
 mod chaos;
 mod chase;
 mod short;
 
+use crate::base::time::Moment;
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::{Query, Shape};
-use crate::wire::reply::Reply;
+use crate::wire::reply::{Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
 use crate::zone::store::{Hint, Start};
@@ -35,13 +38,15 @@ pub struct Scratch {
     additional: additional::Added,
 }
 
-/// How large an answer may be and what it says of the server.
+/// How large an answer may be, what it says of the server, and when it is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Octets of the whole answer.
     pub limit: usize,
     /// Octets of UDP payload this server takes, as its OPT says.
     pub udp_payload_max: u16,
+    /// When: TTLs of records that will end soon are counted from here.
+    pub now: Moment,
 }
 
 /// What became of a query.
@@ -206,7 +211,7 @@ pub fn answer(
     buffer: &mut [u8],
     bounds: Bounds,
 ) -> Outcome {
-    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     let mut zone = None;
     let rcode = match route {
         Route::Zone(number) => {
@@ -218,7 +223,12 @@ pub fn answer(
                     let chase = chase::Chase::new(zone, query.qtype(), scratch, &mut reply);
                     chase.follow(zone.locate_from(hint, key), question)
                 }
-                None => Rcode::ServFail,
+                None => match entry.and_then(ZoneEntry::part) {
+                    Some(part) => {
+                        return answer_part(snapshot, (part, zone), query, key, scratch, buffer, bounds);
+                    }
+                    None => Rcode::ServFail,
+                },
             }
         }
         Route::Chaos => chaos::answer(snapshot, query, key, &mut reply),
@@ -226,6 +236,34 @@ pub fn answer(
     };
     let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
     Outcome { verdict: Verdict::Reply(len), rcode, zone }
+}
+
+/// Answers from a zone of which not all is known: what is there is told, and instead of any kind of absence that
+/// this server cannot tell yet.
+#[cold]
+fn answer_part(
+    snapshot: &Snapshot,
+    (part, zone): (&Zone, Option<MetricsSlot>),
+    query: &Query<'_>,
+    key: &NameKey,
+    scratch: &mut Scratch,
+    buffer: &mut [u8],
+    bounds: Bounds,
+) -> Outcome {
+    let finish = |mut reply: Reply<'_>, rcode| {
+        let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
+        Outcome { verdict: Verdict::Reply(len), rcode, zone }
+    };
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
+    let question = reply.question();
+    let chase = chase::Chase::new(part, query.qtype(), scratch, &mut reply);
+    let rcode = chase.follow(part.locate(key), question);
+    // An SOA in the authority section is absence, be it of the target of an alias.
+    let is_present = reply.count(Section::Answer) > 0 && reply.count(Section::Authority) == 0;
+    if rcode == Rcode::NoError && is_present {
+        return finish(reply, rcode);
+    }
+    finish(Reply::begin(buffer, query, bounds.limit, snapshot.identity()), Rcode::ServFail)
 }
 
 /// Answers a message that is no query with its error.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `None` at any point means that the answer is not ordinary, and the general way begins anew: something does not fit,
-//! a DNAME is about, ANY is asked, an alias leads back or to what does not exist. What is answered here is octet
+//! a DNAME is about, a TTL runs out, ANY is asked, an alias leads back or to what does not exist. What is answered here is octet
 //! for octet what the general way answers; `tests/twin` holds one against the other.
 
 use crate::answer::{Outcome, Verdict, Way};
@@ -42,6 +42,10 @@ pub fn answer_short(
     udp_payload_max: u16,
 ) -> Option<Outcome> {
     let Way { entry, zone, hint, .. } = *way;
+    // Where a name leads is not told by its node alone.
+    if zone.is_walked() {
+        return None;
+    }
     let (len, rcode) = match own_set(zone, hint, key, shape.qtype()) {
         Some(rrset) => {
             let mut sheet = Sheet::begin(buffer, window, shape)?;
@@ -61,6 +65,10 @@ fn own_set<'z>(zone: &'z Zone, hint: Hint, key: &NameKey, qtype: RecordType) -> 
 
 #[inline(always)]
 fn put(sheet: &mut Sheet<'_>, section: Section, rrset: &Rrset<'_>) -> Option<usize> {
+    // How much of its TTL is left, the general way knows.
+    if rrset.has_deadline() {
+        return None;
+    }
     let (run, len) = rrset.run();
     sheet.put(section, rrset.records(), run, len)
 }

@@ -1,6 +1,9 @@
 //! The only description of a change. Idempotent: the same delta twice leaves the same state.
 
+use crate::catalog::lease::{Lease, OwnerId, Source};
+use crate::catalog::services::Terms;
 use crate::wire::name::Name;
+use crate::wire::rtype::RecordType;
 use crate::zone::Zone;
 use crate::zone::fault::Faults;
 use std::sync::Arc;
@@ -36,4 +39,50 @@ pub enum Delta {
         /// For `hostname.bind`, `id.server` and NSID; at most 255 octets are used.
         identity: String,
     },
+    /// There is a domain of service names, or its terms changed. Under another origin it begins without records.
+    OpenServices(Box<Terms>),
+    /// There is none any more.
+    CloseServices,
+    /// What a source says of a name and a type is this, whatever it said before.
+    PutRecords {
+        /// Who says it.
+        source: Source,
+        /// Of which name; it is kept in lower case.
+        name: Name,
+        /// Of which type; none that only questions have, and no SOA.
+        rtype: RecordType,
+        /// In seconds.
+        ttl: u32,
+        /// Well-formed, uncompressed.
+        rdatas: Vec<Box<[u8]>>,
+    },
+    /// A source says nothing any more of a name and a type.
+    DropRecords {
+        /// Who.
+        source: Source,
+        /// Of which name.
+        name: Name,
+        /// Of which type.
+        rtype: RecordType,
+    },
+    /// An owner begins anew: what it has said so far is forgotten, what it says from here on counts. Its lease stays.
+    RenewOwner {
+        /// Who.
+        owner: OwnerId,
+    },
+    /// An owner is forgotten with all that it said.
+    DropOwner {
+        /// Who.
+        owner: OwnerId,
+    },
+    /// The lease of an owner's records. Until the first, they are hidden.
+    Lease {
+        /// Whose.
+        owner: OwnerId,
+        /// What it is now.
+        lease: Lease,
+    },
+    /// Whether this node knows the records of the cluster. As long as it does not, no service name can be said to
+    /// be absent: all get SERVFAIL.
+    Synced(bool),
 }

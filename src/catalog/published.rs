@@ -73,16 +73,17 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::Moment;
     use crate::catalog::state::State;
     use crate::wire::key::HashSeed;
 
     #[test]
     fn a_retired_snapshot_is_kept_until_its_last_reader_moves_on() {
         let mut state = State::new(HashSeed::new([1; 16]), 4);
-        let mut publisher = Publisher::new(state.snapshot());
+        let mut publisher = Publisher::new(state.snapshot(Moment::START));
         let mut reader = publisher.published().reader();
         assert_eq!(reader.current().revision().0, 1);
-        publisher.publish(state.snapshot());
+        publisher.publish(state.snapshot(Moment::START));
         assert!(publisher.reclaim().is_empty());
         assert_eq!(reader.current().revision().0, 2);
         assert_eq!(publisher.reclaim().len(), 1);

@@ -26,6 +26,8 @@ pub struct ZoneEntry {
     pub(crate) labels: usize,
     /// `None`: the zone is configured but faulty, and its names get SERVFAIL.
     pub(crate) zone: Option<Arc<Zone>>,
+    /// Where there is no zone: one of which not all is known. What it has may be told, but not what it has not.
+    pub(crate) part: Option<Arc<Zone>>,
     pub(crate) metrics: MetricsSlot,
     /// Another zone's apex lies below this one's.
     pub(crate) has_below: bool,
@@ -55,6 +57,11 @@ impl ZoneEntry {
     #[inline]
     pub fn zone(&self) -> Option<&Zone> {
         self.zone.as_deref()
+    }
+
+    /// What is known of the zone, if that is not all of it.
+    pub fn part(&self) -> Option<&Zone> {
+        self.part.as_deref()
     }
 
     /// Labels of the apex.
@@ -213,6 +220,7 @@ mod tests {
             packed: Packed::new(name.to_lowercase().as_wire()),
             labels: name.label_count(),
             zone: None,
+            part: None,
             metrics: MetricsSlot(0),
             has_below: false,
         };

@@ -1,9 +1,13 @@
 //! What the control thread knows, and how a snapshot comes of it. No I/O, no clock.
 
+use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
+use crate::catalog::lease::Source;
+use crate::catalog::services::Services;
 use crate::catalog::snapshot::{MetricsSlot, Revision, Snapshot, ZoneEntry};
 use crate::wire::key::{HashSeed, Packed};
 use crate::wire::name::Name;
+use crate::zone::Zone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,6 +29,10 @@ pub struct State {
     /// Origins in the order of their slots: a zone that comes back finds its counters again.
     slots: Vec<Name>,
     slots_max: u16,
+    services: Option<Box<Services>>,
+    synced: bool,
+    /// The latest moment that anybody told.
+    now: Moment,
 }
 
 impl State {
@@ -38,6 +46,9 @@ impl State {
             zones: BTreeMap::new(),
             slots: Vec::new(),
             slots_max,
+            services: None,
+            synced: false,
+            now: Moment::START,
         }
     }
 
@@ -52,24 +63,116 @@ impl State {
                 self.zones.remove(&origin);
             }
             Delta::Identify { identity } => self.identity = identity,
+            Delta::OpenServices(terms) => {
+                self.slot(&terms.origin);
+                match &mut self.services {
+                    Some(services) if services.terms().origin == terms.origin => services.set_terms(*terms),
+                    _ => {
+                        let mut services = Services::new(*terms, self.seed);
+                        services.expire(self.now);
+                        self.services = Some(Box::new(services));
+                    }
+                }
+            }
+            Delta::CloseServices => self.services = None,
+            Delta::PutRecords { source, name, rtype, ttl, rdatas } => {
+                self.on_services(|services| services.put(source, &name, rtype, ttl, rdatas));
+            }
+            Delta::DropRecords { source, name, rtype } => {
+                self.on_services(|services| services.put(source, &name, rtype, 0, Vec::new()));
+            }
+            Delta::RenewOwner { owner } => self.on_services(|services| services.renew(owner)),
+            Delta::DropOwner { owner } => self.on_services(|services| services.forget(owner)),
+            Delta::Lease { owner, lease } => {
+                self.on_services(|services| services.set_lease(Source::Owner(owner), lease));
+            }
+            Delta::Synced(synced) => self.synced = synced,
         }
     }
 
-    /// The present state as a snapshot with the next revision.
-    pub fn snapshot(&mut self) -> Snapshot {
+    fn on_services(&mut self, change: impl FnOnce(&mut Services)) {
+        if let Some(services) = &mut self.services {
+            change(services);
+        }
+    }
+
+    /// Works for some milliseconds on what was applied to the services; false once nothing is left to do. Without
+    /// it [`State::snapshot`] does all at once.
+    pub fn work(&mut self, now: Moment) -> bool {
+        self.expire(now);
+        self.services.as_mut().is_some_and(|services| services.work())
+    }
+
+    /// True if a snapshot made now would neither have to work for long nor miss what has been worked on.
+    pub fn is_whole(&self) -> bool {
+        self.services.as_ref().is_none_or(|services| services.is_whole())
+    }
+
+    /// The earliest moment at which a service's record is over; [`Moment::NEVER`] if none will be.
+    pub fn next_expiry(&self) -> Moment {
+        self.services.as_ref().map_or(Moment::NEVER, |services| services.next_expiry())
+    }
+
+    /// What is over at `now` is to be no longer served: [`State::work`] or the next snapshot sees to it.
+    pub fn expire(&mut self, now: Moment) {
+        self.now = self.now.max(now);
+        let now = self.now;
+        self.on_services(|services| services.expire(now));
+    }
+
+    /// The domain of service names.
+    pub fn services(&self) -> Option<&Services> {
+        self.services.as_deref()
+    }
+
+    /// True if the records of the cluster are known.
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    /// The present state as a snapshot with the next revision: all that was applied, nothing that is over at `now`.
+    pub fn snapshot(&mut self, now: Moment) -> Snapshot {
+        self.expire(now);
+        self.on_services(Services::finish);
+        self.snapshot_so_far()
+    }
+
+    /// As [`State::snapshot`], but with only as much of the services as has been worked on so far.
+    pub fn snapshot_so_far(&mut self) -> Snapshot {
         self.revision.0 += 1;
-        let entries = self.zones.iter().map(|(origin, state)| ZoneEntry {
-            origin_key: origin.to_lowercase().as_wire().into(),
-            packed: Packed::new(origin.to_lowercase().as_wire()),
-            labels: origin.label_count(),
-            zone: match &state.content {
-                ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
-                ZoneContent::Pending | ZoneContent::Faulty(_) => None,
-            },
-            metrics: state.metrics,
-            has_below: false,
-        });
-        Snapshot::new(self.revision, self.seed, &self.identity, entries.collect())
+        let services = match &mut self.services {
+            Some(services) => {
+                let zone = services.zone();
+                Some((services.terms().origin.clone(), zone))
+            }
+            None => None,
+        };
+        let services = services.map(|(origin, zone)| (self.slot(&origin), origin, zone));
+        // A configured zone of the same origin yields to the services.
+        let zones = self
+            .zones
+            .iter()
+            .filter(|(origin, _)| services.as_ref().is_none_or(|(_, services, _)| services != *origin));
+        let mut entries: Vec<(&Name, ZoneEntry)> = zones
+            .map(|(origin, state)| {
+                let zone = match &state.content {
+                    ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
+                    ZoneContent::Pending | ZoneContent::Faulty(_) => None,
+                };
+                (origin, entry(origin, zone, state.metrics))
+            })
+            .collect();
+        if let Some((metrics, origin, zone)) = &services {
+            let place = entries.partition_point(|(other, _)| *other < origin);
+            let mut entry = entry(origin, zone.clone(), *metrics);
+            if !self.synced {
+                // What was kept on disk is served before anybody was met; absence is not known yet.
+                entry.part = entry.zone.take();
+            }
+            entries.insert(place, (origin, entry));
+        }
+        let entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        Snapshot::new(self.revision, self.seed, &self.identity, entries)
     }
 
     /// The zones, by rising origin.
@@ -93,6 +196,19 @@ impl State {
             }
         });
         MetricsSlot(slot as u16)
+    }
+}
+
+fn entry(origin: &Name, zone: Option<Arc<Zone>>, metrics: MetricsSlot) -> ZoneEntry {
+    let key = origin.to_lowercase();
+    ZoneEntry {
+        origin_key: key.as_wire().into(),
+        packed: Packed::new(key.as_wire()),
+        labels: origin.label_count(),
+        zone,
+        part: None,
+        metrics,
+        has_below: false,
     }
 }
 

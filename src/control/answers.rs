@@ -1,35 +1,56 @@
 //! What becomes of each request: the one place where all of them are told apart.
 
 use crate::control::Control;
-use crate::control::request::{Answer, Refused, RefusedKind, Request};
-use crate::discovery::cluster::Rrset;
+use crate::control::members::{read_key, read_key_id};
+use crate::control::request::{Answer, DRAIN_MAX, Refused, RefusedKind, Request};
+use crate::discovery::cluster::{Removal, Rrset};
+use crate::gossip::secrecy::keyring::RingChange;
 use crate::wire::name::Name;
+use std::time::Duration;
 
 impl Control {
     /// Obeys or refuses, now or later; true if the state changed.
     pub(super) fn obey(&mut self, request: Request, answer: Answer) -> bool {
-        let verb = request.verb();
-        let refused = match request {
+        let malformed =
+            |error: &dyn std::fmt::Display| Refused::new(RefusedKind::Malformed, error.to_string());
+        let outcome = match request {
             Request::Reload {} => return self.reload_for(answer),
             Request::Set { name, ttl, rtype, rdata } => {
-                let read = Rrset::read(&name, ttl, &rtype, &rdata, &self.domain());
-                read.map_or_else(|error| Refused::new(RefusedKind::Malformed, error), |_| not_yet(verb))
+                let set = Rrset::read(&name, ttl, &rtype, &rdata, &self.domain());
+                let outcome = self.set(set.map_err(|error| malformed(&error)));
+                return self.answer_when_published(outcome, answer);
             }
-            Request::Members {}
-            | Request::Records { .. }
-            | Request::Unset { .. }
-            | Request::Why { .. }
-            | Request::Diff {}
-            | Request::Resync { .. }
-            | Request::Drain { .. }
-            | Request::Leave {}
-            | Request::ForceLeave { .. }
-            | Request::KeyAdd { .. }
-            | Request::KeyUse { .. }
-            | Request::KeyRemove { .. }
-            | Request::KeyList {} => not_yet(verb),
+            Request::Unset { name, rtype, rdata } => {
+                let removal = Removal::read(&name, rtype.as_deref(), &rdata, &self.domain());
+                let outcome = self.unset(removal.map_err(|error| malformed(&error)));
+                return self.answer_when_published(outcome, answer);
+            }
+            Request::Members {} => Ok(crate::control::request::Reply::Members(self.members())),
+            Request::Records { name, rtype, owner, after } => {
+                self.tell_records((name, rtype, owner, after), answer);
+                return false;
+            }
+            Request::Drain { timeout_ms } => {
+                self.drain_for(Duration::from_millis(timeout_ms), false, answer);
+                return false;
+            }
+            Request::Leave {} => {
+                self.drain_for(LEAVE_PATIENCE, true, answer);
+                return false;
+            }
+            Request::Resync { node } => self.resync(node.as_deref()),
+            Request::ForceLeave { node } => self.force_leave(&node),
+            Request::KeyAdd { key } => self.change_key(read_key(&key)),
+            Request::KeyUse { id } => self.change_key(read_key_id(&id).map(RingChange::Use)),
+            Request::KeyRemove { id } => self.change_key(read_key_id(&id).map(RingChange::Remove)),
+            Request::KeyList {} => Ok(self.keys()),
+            Request::Why { name, rtype, from } => self.why(&name, rtype.as_deref(), from),
+            Request::Diff {} => {
+                self.diff(answer);
+                return false;
+            }
         };
-        answer.give(Err(refused));
+        answer.give(outcome);
         false
     }
 
@@ -40,7 +61,6 @@ impl Control {
     }
 }
 
-fn not_yet(verb: &str) -> Refused {
-    let error = format!("{verb} is not available yet: this node does not speak with others");
-    Refused::new(RefusedKind::Unavailable, error)
-}
+/// How long a node that leaves waits for the others to know.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
+const _: () = assert!(LEAVE_PATIENCE.as_secs() < DRAIN_MAX.as_secs());

@@ -277,6 +277,8 @@ documents! {
         silent: Vec<String>,
         /// Only owners on which not all agree.
         owners: Vec<OwnerDiffDocument>,
+        /// How many more differ, or parts of them, that were too many to tell.
+        more: usize,
     }
 
     /// One owner on whose state nodes differ.

@@ -8,18 +8,28 @@
 //! ```
 
 mod answers;
+pub mod cluster;
+mod diff;
 pub mod document;
+mod mailbox;
+mod members;
+mod records;
 mod reload;
 pub mod request;
 pub mod status;
+mod why;
+
+pub use mailbox::Mailbox;
 
 use crate::base::config::{Config, Inputs};
+use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
+use crate::control::cluster::Cluster;
 use crate::control::document::NodeDocument;
 use crate::control::reload::Round;
-use crate::control::request::{Answer, Request};
+use crate::control::request::{Answer, Refused, Reply, Request};
 use crate::control::status::{Health, Status, ZoneStatus};
 use crate::loader::{Loaded, Loader, Source, ZoneSpec};
 use crate::os::clock;
@@ -29,17 +39,26 @@ use crate::zone::builtin::BUILTIN;
 use crate::zone::examples::EXAMPLES;
 use crate::zone::fault::{Fault, Faults, Severity};
 use arc_swap::ArcSwap;
-use crossbeam::channel::{Receiver, RecvTimeoutError};
+use crossbeam::channel::Receiver;
+use mio::{Events, Poll};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Changes that come within this time are published together.
-const COALESCE: Duration = Duration::from_millis(10);
+/// Time between two snapshots, while changes come: those within it are published together.
+const TICK: Duration = Duration::from_millis(10);
+/// How often the status is told anew, while snapshots follow each other.
+const STATUS_EVERY: Duration = Duration::from_millis(100);
+/// Events of the poll taken at once.
+const POLL_EVENTS: usize = 256;
+/// How often the status is told while nothing changes: more often than anybody reads metrics.
+const STATUS_IDLE: Duration = Duration::from_secs(1);
 /// How often retired snapshots are looked at.
 const RECLAIM_EVERY: Duration = Duration::from_millis(50);
 /// How long a stop may take; workers end earlier.
 const STOP_MAX: Duration = Duration::from_secs(5);
+/// How long the news that this node has left is sent.
+const LEAVING: Duration = Duration::from_millis(500);
 /// Faults of a zone that the log and the status show.
 const FAULTS_SHOWN: usize = 10;
 
@@ -55,6 +74,13 @@ pub enum Event {
     },
     /// Read the configuration and the zones anew.
     Reload,
+    /// Members to join were found.
+    Resolved {
+        /// Where.
+        addresses: Vec<std::net::SocketAddr>,
+        /// No name is missing.
+        all: bool,
+    },
     /// A user asks for something.
     Request {
         /// What.
@@ -75,23 +101,37 @@ pub struct Control {
     loader: Loader,
     workers: Vec<Worker>,
     status: Arc<ArcSwap<Status>>,
+    cluster: Cluster,
+    poll: Poll,
     /// The zones asked of the loader, and in which round last.
     awaited: BTreeMap<Name, u64>,
     round: u64,
     publish_took: Duration,
+    published: Instant,
+    /// Something changed that is not published.
+    is_changed: bool,
+    /// The status is to be told anew at that moment.
+    status_at: Option<Instant>,
+    /// Answers that are true once the next snapshot is published.
+    answers: Vec<(Answer, Result<Reply, Refused>)>,
+    /// Who waits to hear where nodes differ.
+    diffing: Option<Answer>,
+    /// This node left its cluster and is to end.
+    leaving: bool,
     /// The reload that is under way.
     reloading: Option<Round>,
 }
 
 impl Control {
-    /// Takes over. The publisher's first snapshot came from `state`, to which [`initial`] was applied.
+    /// Takes over. The publisher's first snapshot came from `state`, to which [`initial`] was applied. `poll` is the
+    /// one whose waker the mailbox has.
     pub fn new(
         (inputs, config): (Inputs, Config),
-        state: State,
-        publisher: Publisher,
+        (state, publisher): (State, Publisher),
         loader: Loader,
         workers: Vec<Worker>,
         status: Arc<ArcSwap<Status>>,
+        (cluster, poll): (Cluster, Poll),
     ) -> Control {
         let mut control = Control {
             inputs,
@@ -101,49 +141,99 @@ impl Control {
             loader,
             workers,
             status,
+            cluster,
+            poll,
             awaited: BTreeMap::new(),
             round: 0,
             publish_took: Duration::ZERO,
+            published: clock::now(),
+            is_changed: true,
+            status_at: None,
+            answers: Vec::new(),
+            diffing: None,
+            leaving: false,
             reloading: None,
         };
         control.load_zones();
-        control.tell_status(None);
+        control.tell_status();
         control
     }
 
     /// Runs until it is told to stop.
-    pub fn run(mut self, events: &Receiver<Event>) {
+    pub fn run(mut self, mailbox: &Receiver<Event>) {
+        let mut events = Events::with_capacity(POLL_EVENTS);
+        let mut more_work = false;
         loop {
-            let mut changed = false;
-            match events.recv_timeout(self.patience()) {
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return self.stop(),
-                Ok(event) => changed |= self.take(event),
-                Err(RecvTimeoutError::Timeout) => {}
+            let patience = if more_work { Duration::ZERO } else { self.patience() };
+            if let Err(error) = self.poll.poll(&mut events, Some(patience))
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "waiting for events failed");
             }
-            let deadline = clock::now() + COALESCE;
-            while let Ok(event) = events.recv_deadline(deadline) {
+            let now = clock::moment(clock::now());
+            for event in events.iter() {
+                self.cluster.ready(now, event);
+            }
+            while let Ok(event) = mailbox.try_recv() {
                 match event {
                     Event::Stop => return self.stop(),
-                    event => changed |= self.take(event),
-                }
-                // A single zone need not wait for company.
-                if self.awaited.is_empty() {
-                    break;
+                    event => self.is_changed |= self.take(event),
                 }
             }
-            if changed {
+            self.turn(now);
+            if self.leaving {
+                return self.stop();
+            }
+            self.is_changed |= self.state.next_expiry() <= now;
+            more_work = self.state.work(now);
+            if self.is_changed && !more_work && self.published + TICK <= clock::now() {
                 self.publish();
             }
-            self.tell_reloaded();
+            if self.status_at.is_some_and(|at| at <= clock::now()) {
+                self.tell_status();
+            }
+            if !self.is_changed {
+                self.tell_reloaded();
+            }
             for retired in self.publisher.reclaim() {
                 self.loader.free(retired);
             }
         }
     }
 
+    /// Gives the cluster its turn.
+    fn turn(&mut self, now: Moment) {
+        let deltas = self.cluster.turn(now, self.poll.registry());
+        self.is_changed |= !deltas.is_empty();
+        deltas.into_iter().for_each(|delta| self.state.apply(delta));
+        self.tell_drained();
+        self.tell_diff();
+    }
+
     /// How long nothing needs to be done without an event.
     fn patience(&self) -> Duration {
-        if self.publisher.retired() > 0 { RECLAIM_EVERY } else { Duration::from_secs(3600) }
+        let now = clock::now();
+        let next = self.cluster.next_wake().min(self.state.next_expiry()).since(clock::moment(now));
+        let status = self.status_at.map_or(Duration::MAX, |at| at.saturating_duration_since(now));
+        let publish = match self.is_changed {
+            true => (self.published + TICK).saturating_duration_since(now),
+            false => Duration::MAX,
+        };
+        let reclaim = if self.publisher.retired() > 0 { RECLAIM_EVERY } else { Duration::from_secs(3600) };
+        match self.cluster.has_more() {
+            true => Duration::ZERO,
+            // The poll counts in whole milliseconds and rounds up; a timer that comes a little late is no harm.
+            false => next.min(status).min(publish).min(reclaim),
+        }
+    }
+
+    /// An answer that speaks of what is served is given when it is served.
+    fn answer_when_published(&mut self, outcome: Result<Reply, Refused>, answer: Answer) -> bool {
+        match outcome {
+            Ok(_) => self.answers.push((answer, outcome)),
+            Err(_) => answer.give(outcome),
+        }
+        true
     }
 
     /// Takes an event; true if the state changed.
@@ -152,6 +242,10 @@ impl Control {
             Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
             Event::Reload => self.reload().is_ok(),
             Event::Request { request, answer } => self.obey(request, answer),
+            Event::Resolved { addresses, all } => {
+                self.cluster.join(clock::moment(clock::now()), &addresses, all);
+                false
+            }
             // The caller has seen to it.
             Event::Stop => false,
         }
@@ -207,44 +301,89 @@ impl Control {
 
     fn publish(&mut self) {
         let start = clock::now();
-        self.publisher.publish(self.state.snapshot());
+        self.publisher.publish(self.state.snapshot(clock::moment(start)));
         for worker in &self.workers {
             worker.nudge();
         }
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
-        self.tell_status(Some(end));
+        self.published = end;
+        self.is_changed = false;
+        for (answer, outcome) in self.answers.drain(..) {
+            answer.give(outcome);
+        }
+        let soon = end + STATUS_EVERY;
+        self.status_at = Some(self.status_at.map_or(soon, |at| at.min(soon)));
+        // Whoever waits for the server to be ready waits for this.
+        if !self.status.load().ready {
+            self.tell_status();
+        }
     }
 
-    fn tell_status(&self, published: Option<Instant>) {
+    fn tell_status(&mut self) {
+        // The cluster's traffic is counted though nothing is published.
+        self.status_at = self.cluster.is_open().then(|| clock::now() + STATUS_IDLE);
         let loading =
             self.state.zones().filter(|(_, zone)| matches!(zone.content, ZoneContent::Pending)).count();
-        let reason = if loading > 0 { format!("{loading} zones are being loaded") } else { String::new() };
-        let node = NodeDocument { name: self.config.server.node.clone(), ..NodeDocument::default() };
+        let mut reasons = Vec::new();
+        if loading > 0 {
+            reasons.push(format!("{loading} zones are being loaded"));
+        }
+        if !self.cluster.is_synced() {
+            reasons.push("the cluster's records are not known yet".to_owned());
+        }
+        let me = self.cluster.gossip.me();
+        let node = NodeDocument {
+            name: me.name.to_string(),
+            id: Some(me.id.to_string()),
+            generation: Some(self.cluster.gossip.generation().0),
+        };
         self.status.store(Arc::new(Status {
             node,
-            cluster: None,
-            ready: loading == 0,
-            reason,
+            cluster: self.cluster.is_open().then(|| self.cluster.document()),
+            gossip: self.cluster.is_open().then(|| self.cluster.numbers()),
+            records: self.records_by_owner(),
+            ready: reasons.is_empty(),
+            reason: reasons.join("; "),
             zones: self.state.zones().map(|(origin, zone)| zone_status(origin, &zone.content)).collect(),
             slots: self.state.slots().iter().map(Name::to_string).collect(),
             revision: self.publisher.published().load().revision().0,
-            published,
+            published: Some(self.published),
             publish_took: self.publish_took,
         }));
     }
 
-    fn stop(self) {
+    fn stop(mut self) {
         self.status.rcu(|old| Status { ready: false, reason: "stopping".into(), ..Status::clone(old) });
+        let begun = clock::now();
+        let until = match self.leaving {
+            true => clock::moment(begun) + LEAVING,
+            false => self.cluster.restarting(clock::moment(begun)),
+        };
+        let mut events = Events::with_capacity(POLL_EVENTS);
+        loop {
+            let now = clock::moment(clock::now());
+            self.turn(now);
+            if now >= until {
+                break;
+            }
+            let patience = self.cluster.next_wake().min(until).since(now);
+            let _ = self.poll.poll(&mut events, Some(patience));
+            let now = clock::moment(clock::now());
+            for event in events.iter() {
+                self.cluster.ready(now, event);
+            }
+        }
         for worker in &self.workers {
             worker.stop();
         }
-        let deadline = clock::now() + STOP_MAX;
+        let deadline = begun + STOP_MAX;
         for worker in self.workers {
             if !worker.finish(deadline) {
                 tracing::warn!("a worker did not end in time");
             }
         }
+        self.cluster.finish();
     }
 }
 

@@ -30,6 +30,21 @@ pub struct ZoneStatus {
     pub records: usize,
 }
 
+/// What the node counted of the cluster's traffic since its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GossipNumbers {
+    /// Octets of datagrams sent.
+    pub sent: u64,
+    /// Octets of datagrams received.
+    pub received: u64,
+    /// Octets over streams, in both directions.
+    pub streamed: u64,
+    /// Octets of changes that wait to be sent.
+    pub queued: usize,
+    /// What came to nothing, by reason.
+    pub dropped: Vec<(String, u64)>,
+}
+
 /// The server at one moment. Published anew with every snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
@@ -37,6 +52,10 @@ pub struct Status {
     pub node: NodeDocument,
     /// The cluster, unless gossip is off.
     pub cluster: Option<ClusterDocument>,
+    /// What was counted of its traffic; nothing, if gossip is off.
+    pub gossip: Option<GossipNumbers>,
+    /// Records by who says them, each once; the smaller ones of many owners as one.
+    pub records: BTreeMap<String, usize>,
     /// True once every zone has been loaded or found faulty, and until the server stops.
     pub ready: bool,
     /// Why it is not ready, for people.

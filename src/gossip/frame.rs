@@ -51,11 +51,15 @@ pub enum Kind {
     Done = 32,
     /// One hash of the cluster-wide records, which are new here.
     ClusterHint = 33,
+    /// A hash of each part of what its sender made of owners; the states that differ are wanted.
+    AskStates = 34,
+    /// The answer to that.
+    States = 35,
 }
 
 impl Kind {
     /// All of them, by their number from 16 on.
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 20] = [
         Kind::Delta,
         Kind::Answer,
         Kind::Hint,
@@ -74,6 +78,8 @@ impl Kind {
         Kind::Want,
         Kind::Done,
         Kind::ClusterHint,
+        Kind::AskStates,
+        Kind::States,
     ];
 
     /// The kind of that number; `None` for one that this version does not know.

@@ -1,12 +1,24 @@
 //! The clocks. Only the loops of threads read them; everything below takes `now` as an argument.
 
+use crate::base::time::Moment;
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime};
+
+/// The start from which all threads count their moments.
+static START: OnceLock<Instant> = OnceLock::new();
 
 /// Monotonic time.
 #[inline]
 #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// An instant as a moment of the one clock that all threads of the process share.
+#[inline]
+pub fn moment(instant: Instant) -> Moment {
+    let start = START.get_or_init(now);
+    Moment::START + instant.saturating_duration_since(*start)
 }
 
 /// Wall-clock time: for people and logs, never for leases or timeouts.

@@ -383,6 +383,19 @@ pub fn ignore_path_mtu(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
     }
 }
 
+/// The error number of a datagram that a path does not take whole (EMSGSIZE).
+pub const TOO_LARGE: i32 = libc::EMSGSIZE;
+
+/// Never fragments: a datagram that a path does not take is told by [`TOO_LARGE`], and on the way it is dropped
+/// (`IP_PMTUDISC_DO`).
+pub fn forbid_fragments(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
+    if ipv6 {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)
+    } else {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

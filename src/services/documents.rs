@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(status["zones"], json!({ "loading": 0, "serving": 1, "faulty": 1 }));
         assert_eq!(status["faulty"], json!([broken]));
         assert_eq!((&status["ready"], &status["reason"]), (&json!(true), &json!(null)));
-        assert_eq!((&status["workers"], &status["cluster"]), (&json!(2), &json!(null)));
+        assert_eq!((&status["workers"], &status["cluster"]["members"]), (&json!(2), &json!({ "alive": 2 })));
     }
 
     #[test]

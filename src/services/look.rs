@@ -116,11 +116,18 @@ impl Look<'_> {
     }
 
     /// What came to nothing, by reason; `rcvbuf` is what the kernel dropped because a receive buffer was full.
-    pub(super) fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub(super) fn drops(&self) -> impl Iterator<Item = (&str, u64)> {
         let rcvbuf = self.insight.udp.iter().map(|socket| u64::from(receive_drops(socket.as_fd()))).sum();
         let own = DropReason::ALL.into_iter();
         own.map(|(reason, label)| (label, self.total(|worker| worker.drops(reason))))
             .chain([("rcvbuf", rcvbuf)])
+            .chain(
+                self.status
+                    .gossip
+                    .iter()
+                    .flat_map(|gossip| &gossip.dropped)
+                    .map(|(why, count)| (&**why, *count)),
+            )
     }
 
     /// Open TCP connections.
@@ -147,7 +154,8 @@ impl Look<'_> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::control::status::{Health, ZoneStatus};
+    use crate::control::document::ClusterDocument;
+    use crate::control::status::{GossipNumbers, Health, ZoneStatus};
     use crate::os::clock;
     use crate::wire::name::Name;
 
@@ -169,6 +177,19 @@ pub(super) mod tests {
             revision: 3,
             published: Some(clock::now()),
             publish_took: Duration::from_micros(250),
+            cluster: Some(ClusterDocument {
+                expiry_frozen: true,
+                members: [("alive".into(), 2)].into(),
+                ..ClusterDocument::default()
+            }),
+            gossip: Some(GossipNumbers {
+                sent: 10,
+                received: 20,
+                streamed: 30,
+                queued: 40,
+                dropped: vec![("gossip_forged".into(), 5)],
+            }),
+            records: [("(cluster)".into(), 3)].into(),
             ..Status::default()
         };
         let counters: Vec<_> = (0..2).map(|_| Arc::new(WorkerCounters::default())).collect();

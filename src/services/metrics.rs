@@ -2,6 +2,7 @@
 
 use crate::base::build;
 use crate::base::metrics::DURATION_BUCKETS;
+use crate::control::cluster::HEALTHS;
 use crate::services::exposition::{Kind, Samples};
 use crate::services::look::Look;
 
@@ -100,7 +101,8 @@ static METRICS: &[Metric] = &[
     Metric {
         name: "hivedns_dropped_total",
         kind: Kind::Counter,
-        help: "Datagrams and connections that came to nothing (rcvbuf = dropped by the kernel before we saw them).",
+        help: "Datagrams and connections that came to nothing (rcvbuf = dropped by the kernel before we saw them; \
+            gossip_... = of the cluster's traffic).",
         collect: |look, samples| {
             for (reason, count) in look.drops() {
                 samples.put(&[("reason", reason)], count);
@@ -112,6 +114,62 @@ static METRICS: &[Metric] = &[
         kind: Kind::Gauge,
         help: "Open TCP connections of DNS clients.",
         collect: |look, samples| samples.put(&[], look.tcp_connections()),
+    },
+    Metric {
+        name: "hivedns_gossip_members",
+        kind: Kind::Gauge,
+        help: "Members of the cluster by how this node sees them, itself included.",
+        collect: |look, samples| {
+            if let Some(cluster) = &look.status.cluster {
+                for state in HEALTHS {
+                    samples.put(&[("state", state)], cluster.members.get(state).unwrap_or(&0));
+                }
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_gossip_bytes_total",
+        kind: Kind::Counter,
+        help: "Octets of the cluster's datagrams (in, out), and of its streams in both directions (stream).",
+        collect: |look, samples| {
+            if let Some(gossip) = &look.status.gossip {
+                let all = [("in", gossip.received), ("out", gossip.sent), ("stream", gossip.streamed)];
+                for (direction, octets) in all {
+                    samples.put(&[("direction", direction)], octets);
+                }
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_gossip_queue_depth",
+        kind: Kind::Gauge,
+        help: "Octets of changes that wait to be sent to other members.",
+        collect: |look, samples| {
+            if let Some(gossip) = &look.status.gossip {
+                samples.put(&[], gossip.queued);
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_owner_expiry_frozen",
+        kind: Kind::Gauge,
+        help: "1 while records of lost nodes are kept because many were lost at once, else 0.",
+        collect: |look, samples| {
+            if let Some(cluster) = &look.status.cluster {
+                samples.put(&[], u8::from(cluster.expiry_frozen));
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_records",
+        kind: Kind::Gauge,
+        help: "Records of service names by the node that says them; (cluster) = set for all, (others) = of nodes \
+            beyond those with the most.",
+        collect: |look, samples| {
+            for (owner, count) in &look.status.records {
+                samples.put(&[("owner", owner)], count);
+            }
+        },
     },
 ];
 
@@ -160,6 +218,15 @@ mod tests {
             "hivedns_dropped_total{reason=\"not_a_query\"} 4",
             "hivedns_dropped_total{reason=\"rcvbuf\"} 0",
             "hivedns_tcp_connections 6",
+            "hivedns_gossip_members{state=\"alive\"} 2",
+            "hivedns_gossip_members{state=\"down\"} 0",
+            "hivedns_gossip_bytes_total{direction=\"in\"} 20",
+            "hivedns_gossip_bytes_total{direction=\"out\"} 10",
+            "hivedns_gossip_bytes_total{direction=\"stream\"} 30",
+            "hivedns_gossip_queue_depth 40",
+            "hivedns_dropped_total{reason=\"gossip_forged\"} 5",
+            "hivedns_owner_expiry_frozen 1",
+            "hivedns_records{owner=\"(cluster)\"} 3",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

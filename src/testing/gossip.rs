@@ -314,6 +314,8 @@ fn kind_name(number: u8) -> &'static str {
         Some(Kind::Want) => "octets of Want",
         Some(Kind::Done) => "octets of Done",
         Some(Kind::ClusterHint) => "octets of ClusterHint",
+        Some(Kind::AskStates) => "octets of AskStates",
+        Some(Kind::States) => "octets of States",
         None => match number {
             1 => "octets of Who",
             2 => "octets of Ping",

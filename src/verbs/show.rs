@@ -230,6 +230,9 @@ pub(super) fn diff(diff: &DiffDocument, style: Style) -> String {
         }
         text += &table.take();
     }
+    if diff.more > 0 {
+        text += &format!("and {} more\n", diff.more);
+    }
     text + &those("did not answer", &diff.silent, style)
 }
 

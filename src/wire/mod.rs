@@ -9,4 +9,5 @@ pub mod query;
 pub mod reply;
 pub mod rtype;
 pub mod sealed;
+pub mod section;
 pub mod short;

@@ -4,6 +4,7 @@
 //! not at all, and what that means (TC or a silent omission) is the caller's to say. Nothing is allocated.
 
 use crate::base::octets::{put_u16, u16_at};
+use crate::base::time::Moment;
 use crate::wire::message::{AA, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode, TC};
 use crate::wire::query::{Edns, Query};
 use crate::wire::rtype::{Class, RecordType};
@@ -58,6 +59,7 @@ pub struct Reply<'b> {
     question_end: usize,
     counts: [u16; 3],
     flags: u16,
+    now: Moment,
 }
 
 impl<'b> Reply<'b> {
@@ -90,7 +92,21 @@ impl<'b> Reply<'b> {
             question_end,
             counts: [0; 3],
             flags: query.flags() & (OPCODE_MASK | RD) | QR,
+            now: Moment::START,
         }
+    }
+
+    /// The same at that moment: sets with a deadline get what is left of their TTL.
+    #[inline(always)]
+    pub fn at(mut self, now: Moment) -> Reply<'b> {
+        self.now = now;
+        self
+    }
+
+    /// The TTL of a set in this answer, in seconds.
+    pub fn ttl_of(&self, rrset: &SealedRrset<'_>) -> u32 {
+        let left = rrset.deadline.since(self.now).as_secs();
+        rrset.ttl().min(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
     /// The name asked for, where it stands in the message.
@@ -205,6 +221,9 @@ impl<'b> Reply<'b> {
             self.len = start;
             return Err(Full);
         }
+        if rrset.deadline != Moment::NEVER {
+            self.write_ttls(start, rrset.records, self.ttl_of(rrset));
+        }
         self.counts[section as usize] += rrset.records;
         Ok(start)
     }
@@ -238,6 +257,11 @@ impl<'b> Reply<'b> {
         self.len = end;
         self.counts[section as usize] += 1;
         Ok(start + RECORD_HEAD_OCTETS)
+    }
+
+    /// Records in a section so far.
+    pub fn count(&self, section: Section) -> u16 {
+        self.counts[section as usize]
     }
 
     /// Ends the answer: OPT (RFC 6891 §6.1.1: if and only if the query had one), counts, flags. The octets of
@@ -280,6 +304,17 @@ impl<'b> Reply<'b> {
         option[4..].copy_from_slice(nsid);
         put_u16(self.octets, self.len - 2, 4 + len as u16);
         self.len += 4 + len;
+    }
+
+    /// Gives the `records` records at `start` another TTL.
+    #[cold]
+    fn write_ttls(&mut self, start: usize, records: u16, ttl: u32) {
+        let mut at = start;
+        for _ in 0..records {
+            let Some(record) = self.octets.get_mut(at..at + RECORD_HEAD_OCTETS) else { return };
+            record[6..10].copy_from_slice(&ttl.to_be_bytes());
+            at += RECORD_HEAD_OCTETS + usize::from(u16::from_be_bytes([record[10], record[11]]));
+        }
     }
 
     /// See [`shift`].

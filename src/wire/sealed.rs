@@ -16,6 +16,7 @@
 
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::base::octets::u32_at;
+use crate::base::time::Moment;
 use crate::wire::message::HEADER_OCTETS;
 use crate::wire::name;
 use crate::wire::rtype::{Class, RecordType};
@@ -47,6 +48,8 @@ pub struct SealedRrset<'z> {
     pub pointers: &'z [u8],
     /// Octets of the owner it was sealed for, the root's zero octet included.
     pub owner_len: usize,
+    /// Its TTL in an answer is at most what is left until then.
+    pub deadline: Moment,
 }
 
 impl SealedRrset<'_> {

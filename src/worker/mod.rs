@@ -13,6 +13,7 @@ mod udp;
 
 use crate::answer::{self, Bounds, Outcome, Scratch};
 use crate::base::metrics::{NO_ZONE, Transport, WorkerCounters};
+use crate::base::time::Moment;
 use crate::catalog::published::{Published, Reader};
 use crate::catalog::snapshot::ZoneNumber;
 use crate::os::affinity::{self, Core};
@@ -86,6 +87,7 @@ impl Worker {
             counters: Arc::clone(&counters),
             settings,
             guess: ZoneNumber::default(),
+            now: Moment::START,
         };
         let udp = udp::Listeners::new(sockets.udp, poll.registry())?;
         let tcp = tcp::Connections::new(sockets.tcp, poll.registry(), settings, udp.count())?;
@@ -136,13 +138,16 @@ pub(crate) struct Desk {
     settings: Settings,
     /// The zone last asked: most likely the next one too.
     guess: ZoneNumber,
+    /// When what is being answered was taken.
+    now: Moment,
 }
 
 impl Desk {
     /// Answers one message on its own (TCP); the octets of the answer, none if there is to be none.
     fn answer_message(&mut self, message: &[u8], buffer: &mut [u8], transport: Transport) -> Option<usize> {
         let snapshot = self.reader.current();
-        let bounds = Bounds { limit: buffer.len(), udp_payload_max: self.settings.udp_payload_max };
+        let udp_payload_max = self.settings.udp_payload_max;
+        let bounds = Bounds { limit: buffer.len(), udp_payload_max, now: self.now };
         let (key, scratch) = &mut *self.scratch;
         let (outcome, qtype) = match accept(message, key) {
             Accepted::Query(shape) => {
@@ -190,6 +195,7 @@ fn run(
         // EINTR and the like: the next round sees what this one missed.
         let _ = poll.poll(&mut events, timeout);
         let now = clock::now();
+        desk.now = clock::moment(now);
         for event in &events {
             match event.token() {
                 WAKE => {}

@@ -5,6 +5,7 @@
 
 use crate::answer::{self, Bounds, Guess, Outcome, Route, Scratch, Verdict, Way};
 use crate::base::metrics::{DropReason, Transport, WorkerCounters};
+use crate::base::time::Moment;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
 use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
@@ -74,6 +75,7 @@ impl Listeners {
     pub(super) fn answer(&mut self, desk: &mut Desk, mut now: Instant) {
         for listener in self.listeners.iter_mut().filter(|listener| listener.ready) {
             for _ in 0..BATCHES_PER_TURN {
+                desk.now = clock::moment(now);
                 let Ok(received) = listener.batch.receive(listener.socket.as_fd()) else {
                     // Dry, or an error of the socket that has been taken by being told.
                     listener.ready = false;
@@ -152,6 +154,7 @@ fn stripe(
         snapshot,
         transport,
         udp_payload_max: desk.settings.udp_payload_max,
+        now: desk.now,
     };
     bench.answer(slots, &ways, &mut desk.scratch.1, datagrams, replies, range);
 }
@@ -213,6 +216,7 @@ struct Bench<'d> {
     snapshot: &'d Snapshot,
     transport: Transport,
     udp_payload_max: u16,
+    now: Moment,
 }
 
 impl Bench<'_> {
@@ -252,8 +256,8 @@ impl Bench<'_> {
         i: usize,
         replies: &mut Replies<'_>,
     ) {
-        let (query, udp_payload_max) = (slot.shape.of(message), self.udp_payload_max);
-        let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max };
+        let (query, udp_payload_max, now) = (slot.shape.of(message), self.udp_payload_max, self.now);
+        let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max, now };
         let buffer = replies.buffer(i);
         match slot.kind {
             Kind::Short | Kind::Long => {

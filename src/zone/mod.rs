@@ -6,11 +6,15 @@ pub mod builtin;
 pub mod draft;
 pub mod examples;
 pub mod fault;
+pub mod live;
 pub mod master;
+mod node;
 pub mod rdata;
 pub mod scan;
 pub mod seal;
+mod set;
 pub mod sink;
+mod slots;
 pub mod store;
 #[allow(clippy::module_inception)]
 pub mod zone;

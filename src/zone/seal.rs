@@ -7,18 +7,16 @@
 //! ```
 
 use crate::os::memory::advise_huge;
-use crate::wire::key::HashSeed;
-use crate::wire::name::{Name, is_at_or_below};
+use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{Sealer, wire_len};
 use crate::wire::short::RUN_OCTETS;
 use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
 use crate::zone::fault::Faults;
 use crate::zone::rdata::canonicalize;
-use crate::zone::store::{
-    NODE_HEAD, RRSET_HEAD, SLOT_DISTANCE_BITS, ShardAt, Store, TARGET_HEAD, aligned, home_of, shard_of,
-    target_flags,
-};
+use crate::zone::set::SetWriter;
+use crate::zone::slots::{SHARD_OCTETS_MAX, SLOTS_PER_NODE, Slots};
+use crate::zone::store::{Blocks, NODE_HEAD, ShardAt, Store, aligned, shard_of};
 use crate::zone::zone::Zone;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -26,12 +24,8 @@ use std::collections::HashSet;
 /// Nodes per shard on average: small enough that replacing a shard for one change costs microseconds, large
 /// enough that the directory stays in the processor's cache.
 const NODES_PER_SHARD: usize = 256;
-/// Home slots per node: half of them free, so that the first slot that is not free is most likely the right one.
-const SLOTS_PER_NODE: usize = 2;
 /// Records of a set that are compared pair by pair.
 const SMALL_SET: usize = 16;
-/// Octets of one shard, beyond which a slot cannot tell a node's distance.
-const SHARD_OCTETS_MAX: usize = 4 << SLOT_DISTANCE_BITS;
 
 /// Seals a draft. The faults hold what the reader found and what sealing adds; with an error among them there
 /// is no zone.
@@ -66,11 +60,11 @@ pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
         return (None, faults);
     }
     octets.shrink_to_fit();
-    let negative_soa = work.negative_soa(&apex_records);
+    let soa = apex_records.iter().find(|record| record.rtype == RecordType::SOA);
+    let negative_soa = NegativeSoa::new(&work.origin, soa.map(|soa| (soa.ttl, soa.rdata)));
     let origin_len = draft.origin().as_wire().len();
-    let store = Store { octets, shards: directory.into_boxed_slice(), origin_len };
-    let serial =
-        apex_records.iter().find(|r| r.rtype == RecordType::SOA).map_or(0, |soa| soa_field(soa.rdata, 0));
+    let store = Store { blocks: Blocks::Arena { octets, shards: directory.into_boxed_slice() }, origin_len };
+    let serial = soa.map_or(0, |soa| soa_field(soa.rdata, 0));
     let zone =
         Zone::new(draft.origin().clone(), draft.seed(), store, negative_soa, serial, draft.record_count());
     (Some(zone), faults)
@@ -152,7 +146,7 @@ fn canonical<'d>(record: &DraftRecord<'d>) -> Cow<'d, [u8]> {
 }
 
 /// A 32-bit field of SOA RDATA: 0 serial, 1 refresh, 2 retry, 3 expire, 4 minimum.
-fn soa_field(rdata: &[u8], index: usize) -> u32 {
+pub(crate) fn soa_field(rdata: &[u8], index: usize) -> u32 {
     let names = wire_len(rdata);
     let names = names + wire_len(rdata.get(names..).unwrap_or_default());
     crate::base::octets::u32_at(rdata, names + 4 * index).unwrap_or(0)
@@ -168,81 +162,72 @@ pub(crate) struct NegativeSoa {
     pub(crate) pointers: Box<[u8]>,
 }
 
+impl NegativeSoa {
+    /// From the lower-cased apex and the TTL and RDATA of its SOA.
+    pub(crate) fn new(origin: &Name, soa: Option<(u32, &[u8])>) -> NegativeSoa {
+        let mut sealer = Sealer::default();
+        sealer.begin(origin.as_wire());
+        if let Some((ttl, rdata)) = soa {
+            sealer.record(RecordType::SOA, ttl.min(soa_field(rdata, 4)), rdata);
+        }
+        let len = sealer.octets().len();
+        let mut octets = sealer.octets().to_vec();
+        octets.resize(len.max(RUN_OCTETS), 0);
+        NegativeSoa {
+            octets: octets.into(),
+            len,
+            pointers: sealer.pointers().iter().flat_map(|at| at.to_be_bytes()).collect(),
+        }
+    }
+}
+
 /// The buffers that sealing re-uses from node to node.
 struct Work<'d> {
     draft: &'d ZoneDraft,
     occluders: &'d [u8],
-    seed: HashSeed,
     origin: Name,
-    sealer: Sealer,
+    writer: SetWriter,
     owner: Vec<u8>,
     records: Vec<DraftRecord<'d>>,
-    extras: Vec<u8>,
     nodes: Vec<u8>,
-    placed: Vec<(u64, u32)>,
-    slots: Vec<u32>,
+    slots: Slots,
 }
 
 impl<'d> Work<'d> {
     fn new(draft: &'d ZoneDraft, occluders: &'d [u8]) -> Work<'d> {
+        let origin = draft.origin().to_lowercase();
         Work {
             draft,
             occluders,
-            seed: draft.seed(),
-            origin: draft.origin().to_lowercase(),
-            sealer: Sealer::default(),
+            writer: SetWriter::new(&origin, draft.seed()),
+            origin,
             owner: Vec::new(),
             records: Vec::new(),
-            extras: Vec::new(),
             nodes: Vec::new(),
-            placed: Vec::new(),
-            slots: Vec::new(),
+            slots: Slots::default(),
         }
     }
 
     fn shard(&mut self, numbers: &[u32], octets: &mut Vec<u8>, faults: &mut Faults) -> Option<ShardAt> {
         self.nodes.clear();
-        self.placed.clear();
+        self.slots.begin();
         // The draft's nodes lie in the order they came: the waits for a shard's overlap.
         numbers.iter().for_each(|number| self.draft.prefetch_node(*number));
         numbers.iter().for_each(|number| self.draft.prefetch_content(*number));
         for &number in numbers {
             let at = self.nodes.len() as u32;
-            self.placed.push((self.draft.nodes[number as usize].hash, at));
+            self.slots.place(self.draft.nodes[number as usize].hash, at);
             self.node(number as usize, faults);
         }
         let homes = u16::try_from(numbers.len() * SLOTS_PER_NODE).ok()?;
-        let probe_max = self.fill_slots(homes)?;
-        let slots_len = self.slots.len() * 4;
-        if slots_len + self.nodes.len() > SHARD_OCTETS_MAX {
+        let probe_max = self.slots.fill(homes)?;
+        if self.slots.octets_len() + self.nodes.len() > SHARD_OCTETS_MAX {
             return None;
         }
         let at = u32::try_from(octets.len() / 4).ok()?;
-        // A distance is from the shard's start, its slots included; 1 was added to tell it from an empty slot.
-        let first_node = self.slots.len() as u32 - 1;
-        for &slot in &self.slots {
-            let slot = if slot == 0 { 0 } else { slot + first_node };
-            octets.extend_from_slice(&slot.to_le_bytes());
-        }
+        self.slots.write(octets);
         octets.extend_from_slice(&self.nodes);
         Some(ShardAt { at, slots: homes, probe_max })
-    }
-
-    /// Places every node in the first free slot from its home on; the longest distance from home.
-    fn fill_slots(&mut self, homes: u16) -> Option<u16> {
-        self.slots.clear();
-        self.slots.resize(usize::from(homes) + self.placed.len(), 0);
-        let mut probe_max = 0;
-        for &(hash, at) in &self.placed {
-            let home = home_of(hash, homes);
-            let slot = (home..self.slots.len()).find(|&slot| self.slots[slot] == 0)?;
-            self.slots[slot] = (hash as u32 & 0xff) << SLOT_DISTANCE_BITS | (at / 4 + 1);
-            probe_max = probe_max.max(slot - home);
-        }
-        // No node stands in the last slot: a look-up for an absent name ends there at the latest.
-        self.slots.truncate(usize::from(homes) + probe_max);
-        self.slots.push(0);
-        u16::try_from(probe_max).ok()
     }
 
     fn node(&mut self, number: usize, faults: &mut Faults) {
@@ -286,9 +271,7 @@ impl<'d> Work<'d> {
 
     fn rrset(&mut self, set: &[DraftRecord<'d>], node: &DraftNode, faults: &mut Faults) {
         let (rtype, ttl) = (set[0].rtype, set[0].ttl);
-        self.sealer.begin(&self.owner);
-        self.extras.clear();
-        let mut targets = Vec::new();
+        self.writer.begin(&self.owner, node.flags & node_flags::CUT != 0);
         let mut seen = HashSet::new();
         for (i, record) in set.iter().enumerate() {
             // Equal records are one (RFC 2181 §5), whatever the case of their names.
@@ -310,55 +293,14 @@ impl<'d> Work<'d> {
                     ),
                 );
             }
-            let rdata_at = self.sealer.record(rtype, ttl, record.rdata);
-            if let Some(skip) = target_in_rdata(rtype) {
-                self.target(
-                    rdata_at + skip,
-                    record.rdata.get(skip..).unwrap_or_default(),
-                    node,
-                    &mut targets,
-                );
-            }
+            self.writer.record(rtype, ttl, record.rdata);
         }
-        let pointers = self.sealer.pointers();
-        if !pointers.is_empty() || !targets.is_empty() {
-            self.extras.extend_from_slice(&(pointers.len() as u16).to_le_bytes());
-            pointers.iter().for_each(|at| self.extras.extend_from_slice(&at.to_be_bytes()));
-            self.extras.extend_from_slice(&targets);
-        }
-        let (octets_len, extras_len) = (self.sealer.octets().len(), self.extras.len());
-        let message = 12 + self.owner.len() + 4 + octets_len;
-        if message > crate::base::limits::MESSAGE_OCTETS_MAX || extras_len > usize::from(u16::MAX) {
+        if !self.writer.end(rtype, None, &mut self.nodes) {
             faults.error(
                 self.draft.place(set[0].at),
                 format!("the set of {} {rtype} does not fit in a message of 65535 octets", self.shown()),
             );
-            return;
         }
-        for field in [rtype.0, self.sealer.records() as u16, octets_len as u16, extras_len as u16] {
-            self.nodes.extend_from_slice(&field.to_le_bytes());
-        }
-        const _: () = assert!(RRSET_HEAD == 8);
-        self.nodes.extend_from_slice(self.sealer.octets());
-        self.nodes.extend_from_slice(&self.extras);
-        self.pad();
-    }
-
-    /// Notes a name in RDATA that lies in this zone, so that an answer finds it without hashing.
-    fn target(&self, at: usize, name: &[u8], node: &DraftNode, targets: &mut Vec<u8>) {
-        let name = name[..wire_len(name).min(name.len())].to_ascii_lowercase();
-        let origin = self.origin.as_wire();
-        if !is_at_or_below(&name, origin) {
-            return;
-        }
-        let key = &name[..name.len() - origin.len()];
-        let required = node.flags & node_flags::CUT != 0 && is_at_or_below(&name, &self.owner);
-        targets.extend_from_slice(&(at as u16).to_le_bytes());
-        targets.push(key.len() as u8);
-        targets.push(if required { target_flags::REQUIRED_GLUE } else { 0 });
-        targets.extend_from_slice(&self.seed.name(&name).to_le_bytes());
-        targets.extend_from_slice(key);
-        const _: () = assert!(TARGET_HEAD == 12);
     }
 
     fn check_node(&self, records: &[DraftRecord<'d>], faults: &mut Faults) {
@@ -388,36 +330,10 @@ impl<'d> Work<'d> {
     fn shown(&self) -> Name {
         Name::from_wire(&self.owner).unwrap_or(Name::ROOT)
     }
-
-    fn negative_soa(&mut self, apex: &[DraftRecord<'_>]) -> NegativeSoa {
-        self.sealer.begin(self.origin.as_wire());
-        if let Some(soa) = apex.iter().find(|record| record.rtype == RecordType::SOA) {
-            self.sealer.record(RecordType::SOA, soa.ttl.min(soa_field(soa.rdata, 4)), soa.rdata);
-        }
-        let len = self.sealer.octets().len();
-        let mut octets = self.sealer.octets().to_vec();
-        octets.resize(len.max(RUN_OCTETS), 0);
-        NegativeSoa {
-            octets: octets.into(),
-            len,
-            pointers: self.sealer.pointers().iter().flat_map(|at| at.to_be_bytes()).collect(),
-        }
-    }
-}
-
-/// Where in RDATA the name stands that an answer goes on to: the alias's target, or the host whose addresses
-/// are additional data.
-fn target_in_rdata(rtype: RecordType) -> Option<usize> {
-    match rtype {
-        RecordType::NS | RecordType::CNAME => Some(0),
-        RecordType::MX => Some(2),
-        RecordType::SRV => Some(6),
-        _ => None,
-    }
 }
 
 /// Types that may stand beside a CNAME: DNSSEC's own (RFC 4035 §2.5, RFC 2181 §10.1, RFC 3007 §3.1.1).
-fn beside_cname(rtype: RecordType) -> bool {
+pub(crate) fn beside_cname(rtype: RecordType) -> bool {
     matches!(
         rtype,
         RecordType::CNAME

@@ -4,6 +4,7 @@
 //! leads, by exact match, zone cut, DNAME, wildcard, or not at all.
 
 use crate::base::limits::NAME_OCTETS_MAX;
+use crate::base::time::Moment;
 use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::sealed::SealedRrset;
@@ -21,10 +22,13 @@ pub struct Zone {
     origin_labels: usize,
     seed: HashSeed,
     store: Store,
-    apex_at: usize,
+    /// The apex's hash and place.
+    apex: (u64, Hint),
     negative_soa: NegativeSoa,
     serial: Serial,
     records: usize,
+    /// Cuts or DNAMEs stand in a store that does not mark what lies below them: look-ups walk down to the name.
+    is_walked: bool,
 }
 
 /// Where a name leads within its zone.
@@ -53,7 +57,7 @@ impl Zone {
     ) -> Zone {
         let origin_key = origin.to_lowercase();
         let hash = seed.name(origin_key.as_wire());
-        let apex_at = store.find(hash, <[u8]>::is_empty).map_or(0, |apex| apex.id());
+        let apex = (hash, store.hint_of(hash, <[u8]>::is_empty));
         let origin_labels = origin.label_count();
         Zone {
             origin,
@@ -61,11 +65,23 @@ impl Zone {
             origin_labels,
             seed,
             store,
-            apex_at,
+            apex,
             negative_soa,
             serial: Serial(serial),
             records,
+            is_walked: false,
         }
+    }
+
+    /// The same, of a store that does not mark what lies below cuts and DNAMEs though it has some.
+    pub(crate) fn walked(self) -> Zone {
+        Zone { is_walked: true, ..self }
+    }
+
+    /// True if only [`Zone::locate_from`] tells whether a name lies below a cut or a DNAME: its node does not.
+    #[inline(always)]
+    pub fn is_walked(&self) -> bool {
+        self.is_walked
     }
 
     /// The apex's name in its loaded case.
@@ -102,13 +118,14 @@ impl Zone {
 
     /// Octets that the zone's names and records take.
     pub fn octets(&self) -> usize {
-        self.store.octets.len()
+        self.store.octets()
     }
 
     /// The apex.
     #[inline]
     pub fn apex(&self) -> Node<'_> {
-        self.store.node_at(self.apex_at)
+        // Every sealed zone has one.
+        self.store.node_at(self.apex.0, self.apex.1).unwrap_or(Node::EMPTY)
     }
 
     /// The SOA for negative answers, sealed for the apex (RFC 2308 §3).
@@ -119,6 +136,7 @@ impl Zone {
             octets: self.negative_soa.octets.get(..self.negative_soa.len).unwrap_or_default(),
             pointers: &self.negative_soa.pointers,
             owner_len: self.store.origin_len,
+            deadline: Moment::NEVER,
         }
     }
 
@@ -131,6 +149,13 @@ impl Zone {
     /// All names, in no order that means anything.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
         self.store.nodes()
+    }
+
+    /// The node to which a name in this zone's data leads, if that is told by the node alone.
+    #[inline(always)]
+    pub fn plain_target(&self, target: &Target<'_>) -> Option<Node<'_>> {
+        let node = self.find(target.hash, target.key)?;
+        (!node.has(node_flags::OCCLUDED) && !self.is_walked).then_some(node)
     }
 
     /// The node with that hash and key, wherever it stands: below a cut too.
@@ -147,6 +172,7 @@ impl Zone {
     }
 
     /// The node of a hashed name that no cut or DNAME stands at or above, if the hint leads right to it.
+    /// Not for a zone that [is walked](Zone::is_walked).
     #[inline(always)]
     pub fn node_at_hint(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
         let key_len = name.wire_len().wrapping_sub(self.store.origin_len);
@@ -158,6 +184,7 @@ impl Zone {
     #[inline(always)]
     pub fn locate_from(&self, hint: Hint, name: &NameKey) -> Place<'_> {
         match self.store.find_from(hint, name, name.wire_len().saturating_sub(self.store.origin_len)) {
+            Some(node) if self.is_walked => self.walk(node, name),
             Some(node) if !node.has(node_flags::OCCLUDED) => Place::Node(node),
             Some(node) => self.occluder(name, self.origin_labels + node.occluder_depth()),
             None => self.descend(name),
@@ -176,6 +203,10 @@ impl Zone {
     /// in for it; below a zone cut too, where they are glue, but not below a DNAME. `key` is overwritten.
     pub fn host(&self, target: &Target<'_>, key: &mut NameKey) -> Option<Node<'_>> {
         if let Some(node) = self.find(target.hash, target.key) {
+            if self.is_walked {
+                self.read_target(target, key)?;
+                return (!self.is_below_dname(key)).then_some(node);
+            }
             return (!node.has(node_flags::BELOW_DNAME)).then_some(node);
         }
         self.read_target(target, key)?;
@@ -231,6 +262,28 @@ impl Zone {
             Some(node) => Place::BelowDname(node),
             None => Place::Absent,
         }
+    }
+
+    /// Where a name leads whose node is known, if nothing marks what lies below cuts and DNAMEs.
+    #[cold]
+    fn walk<'z>(&'z self, node: Node<'z>, name: &NameKey) -> Place<'z> {
+        for depth in self.origin_labels..name.label_count() {
+            match self.find_ancestor(name, depth) {
+                Some(above) if above.has(node_flags::CUT) => return Place::BelowCut(above),
+                Some(above) if above.has(node_flags::DNAME) => return Place::BelowDname(above),
+                Some(_) => {}
+                None => return Place::Absent,
+            }
+        }
+        Place::Node(node)
+    }
+
+    /// True if the first ancestor of a name that hides what is below it has a DNAME.
+    fn is_below_dname(&self, name: &NameKey) -> bool {
+        (self.origin_labels..name.label_count())
+            .filter_map(|depth| self.find_ancestor(name, depth))
+            .find(|above| above.has(node_flags::CUT | node_flags::DNAME))
+            .is_some_and(|above| !above.has(node_flags::CUT))
     }
 
     /// From the apex down to the closest encloser: the first absent name ends the search, however long the

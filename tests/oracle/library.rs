@@ -3,6 +3,7 @@
 
 use hivedns::answer::{self, Bounds, Outcome, Scratch, Verdict};
 use hivedns::base::limits::MESSAGE_OCTETS_MAX;
+use hivedns::base::time::Moment;
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
@@ -53,7 +54,7 @@ impl Library {
             state.apply(Delta::PutZone { origin, content });
         }
         let library = Library {
-            snapshot: state.snapshot(),
+            snapshot: state.snapshot(Moment::START),
             scratch: Scratch::default(),
             key: NameKey::default(),
             buffer: vec![0; MESSAGE_OCTETS_MAX],
@@ -64,7 +65,7 @@ impl Library {
     /// What comes back for a message over UDP or TCP; `None` for silence.
     pub fn ask(&mut self, message: &[u8], tcp: bool) -> Option<Vec<u8>> {
         let limit = |udp: usize| if tcp { MESSAGE_OCTETS_MAX } else { udp };
-        let bounds = |udp| Bounds { limit: limit(udp), udp_payload_max: UDP_PAYLOAD_MAX };
+        let bounds = |udp| Bounds { limit: limit(udp), udp_payload_max: UDP_PAYLOAD_MAX, now: Moment::START };
         let Outcome { verdict, .. } = match accept(message, &mut self.key) {
             Accepted::Ignore => return None,
             Accepted::Refuse(shape, rcode) => {

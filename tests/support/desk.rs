@@ -2,6 +2,7 @@
 //! socket, no thread.
 
 use hivedns::answer::{self, Bounds, Route, Scratch, Verdict};
+use hivedns::base::time::Moment;
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
@@ -73,7 +74,7 @@ pub fn snapshot(identity: &str, zones: impl IntoIterator<Item = Zone>) -> Snapsh
         let origin = zone.origin().clone();
         state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::new(zone)) });
     }
-    state.snapshot()
+    state.snapshot(Moment::START)
 }
 
 /// Answers messages one by one from one snapshot.
@@ -85,6 +86,8 @@ pub struct Desk {
     window: [u8; short::WINDOW],
     /// The zone of the question before, as a worker guesses.
     guess: ZoneNumber,
+    /// When answers are given.
+    pub now: Moment,
 }
 
 impl Desk {
@@ -96,6 +99,7 @@ impl Desk {
             buffer: vec![0; 65_535],
             window: [0xc0; short::WINDOW],
             guess: ZoneNumber::default(),
+            now: Moment::START,
         }
     }
 
@@ -124,8 +128,8 @@ impl Desk {
         self.answer_within(message, limit)
     }
 
-    /// The length of the reply by the short way.
-    fn answer_short(&mut self, message: &[u8]) -> Option<usize> {
+    /// The length of the reply by the short way; `None` where that is not open.
+    pub fn answer_short(&mut self, message: &[u8]) -> Option<usize> {
         let Desk { snapshot, key, buffer, window, guess, .. } = self;
         // What stood there before stays behind the message, as in a worker's slot.
         let len = message.len().min(window.len());
@@ -147,8 +151,8 @@ impl Desk {
 
     /// The reply to a message, of at most `limit` octets.
     pub fn answer_within(&mut self, message: &[u8], limit: usize) -> Option<&[u8]> {
-        let Desk { snapshot, key, scratch, buffer, guess, .. } = self;
-        let bounds = Bounds { limit, udp_payload_max: UDP_PAYLOAD };
+        let Desk { snapshot, key, scratch, buffer, guess, now, .. } = self;
+        let bounds = Bounds { limit, udp_payload_max: UDP_PAYLOAD, now: *now };
         let outcome = match accept(message, key) {
             Accepted::Query(shape) => {
                 key.hash(snapshot.seed());

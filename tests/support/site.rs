@@ -8,6 +8,7 @@ use crate::oracle::message::{self, Message};
 use crate::oracle::process::{TempDir, free_port};
 use crate::oracle::{names, now};
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -51,13 +52,15 @@ pub struct Plan<'a> {
     pub server: &'a str,
     /// The control socket, if not one in the site's own directory.
     pub control: Option<&'a Path>,
+    /// Lines of `[gossip]`; none: no gossip.
+    pub gossip: Option<&'a str>,
     /// Origins and texts; one whose text is empty is not waited for.
     pub zones: &'a [(&'a str, String)],
 }
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Plan { ip: "127.0.0.1", workers: 1, server: "", control: None, zones: &[] }
+        Plan { ip: "127.0.0.1", workers: 1, server: "", control: None, gossip: None, zones: &[] }
     }
 }
 
@@ -93,7 +96,9 @@ impl Site {
         }
         let origins: Vec<&str> = plan.zones.iter().map(|(origin, _)| *origin).collect();
         site.write_config(plan, &origins);
-        site.child = Some(Site::command(site.dir.path(), &site.control).spawn().expect("the program"));
+        let mut command = Site::command(site.dir.path(), &site.control);
+        command.args(plan.gossip.is_none().then_some("--no-gossip"));
+        site.child = Some(command.spawn().expect("the program"));
         // Any answer will do: that a zone is being loaded, or that a name is not ours.
         let mut answers = false;
         until(|| {
@@ -108,10 +113,7 @@ impl Site {
     fn command(dir: &Path, control: &Path) -> Command {
         let log = fs::File::create(dir.join("log")).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command
-            .args(["serve", "-c", "hivedns.toml", "--no-gossip", "--control"])
-            .arg(control)
-            .current_dir(dir);
+        command.args(["serve", "-c", "hivedns.toml", "--control"]).arg(control).current_dir(dir);
         command.env("HIVEDNS_SERVER__STATE_DIR", dir.join("state"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
@@ -139,11 +141,12 @@ impl Site {
             .iter()
             .map(|origin| format!("[[zone]]\norigin = \"{origin}\"\nfile = \"{origin}zone\"\n"));
         let text = format!(
-            "[server]\nlisten = [\"{}\"]\nworkers = {}\n{}\n[http]\nlisten = \"{}\"\n{}",
+            "[server]\nlisten = [\"{}\"]\nworkers = {}\n{}\n[http]\nlisten = \"{}\"\n[gossip]\n{}\n{}",
             self.address,
             plan.workers,
             plan.server,
             self.http,
+            plan.gossip.unwrap_or_default(),
             zones.collect::<String>()
         );
         self.replace("hivedns.toml", &text);
@@ -161,6 +164,15 @@ impl Site {
 
     fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
+    }
+
+    /// What it counted, as Prometheus reads it.
+    pub fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.http).expect("it listens");
+        let request = b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+        let mut text = String::new();
+        stream.write_all(request).and_then(|()| stream.read_to_string(&mut text)).expect("an answer");
+        text
     }
 
     pub fn log(&self) -> String {

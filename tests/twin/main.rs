@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 mod chance;
+mod live;
 mod naive;
 #[path = "../oracle/mod.rs"]
 mod oracle;
@@ -142,6 +143,50 @@ proptest! {
                 let found = sealed.find(key.full_hash(), relative).map(absolute);
                 prop_assert_eq!(found, zone.names.contains_key(&lowered).then_some(lowered));
             }
+        }
+    }
+}
+
+/// What the property above says would be nothing, were the short way never taken.
+#[test]
+fn the_short_way_is_open_to_ordinary_answers_and_to_no_others() {
+    let zone = "\
+        @ SOA ns admin 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.2\nalias CNAME other\nother CNAME www\n\
+        away CNAME www.elsewhere.\nloop CNAME loop\nlost CNAME none\n*.wild MX 10 ns\n*.w CNAME alias\nmx MX 10 ns\n\
+        cut NS ns.cut\ncut NS ns\nns.cut A 192.0.2.4\nns.cut AAAA 2001:db8::4\nd DNAME www\nmx MX 20 none\n";
+    let zone =
+        desk::zone_of_text("z.", &format!("$TTL 60\n{}", zone.replace("        ", ""))).expect("a zone");
+    let mut desk = Desk::new(desk::snapshot("twin", [zone]));
+    for (name, qtype, open) in [
+        ("WWW.z.", naive::A, true),
+        ("www.z.", naive::AAAA, true),
+        ("none.z.", naive::A, true),
+        ("a.b.www.z.", naive::A, true),
+        ("alias.z.", naive::A, true),
+        ("alias.z.", naive::CNAME, true),
+        ("away.z.", naive::A, true),
+        ("a.b.wild.z.", naive::MX, true),
+        ("a.wild.z.", naive::A, true),
+        ("a.w.z.", naive::A, true),
+        ("z.", naive::NS, true),
+        ("cut.z.", naive::A, true),
+        ("a.b.cut.z.", naive::A, true),
+        ("ns.cut.z.", naive::A, true),
+        ("alias.z.", naive::AAAA, false),
+        ("loop.z.", naive::A, false),
+        ("lost.z.", naive::A, false),
+        ("mx.z.", naive::MX, false),
+        ("cut.z.", naive::DS, false),
+        ("a.d.z.", naive::A, false),
+        ("www.z.", naive::ANY, false),
+        ("www.elsewhere.", naive::A, false),
+    ] {
+        for edns in [false, true] {
+            let question = Question { name: names::from_text(name).expect("a name"), qtype, edns };
+            let query = query(&question);
+            assert_eq!(desk.answer_short(&query).is_some(), open, "{question:?}");
+            let by_short = desk.answer_datagram(&query).map(<[u8]>::to_vec);
+            assert_eq!(by_short.as_deref(), desk.answer_datagram_generally(&query), "{question:?}");
         }
     }
 }

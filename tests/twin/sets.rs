@@ -5,6 +5,7 @@ use crate::chance::below;
 use crate::naive::{A, CNAME, MX, NS, SOA, SRV};
 use crate::oracle::message::{self, Record};
 use crate::oracle::names::{Wire, lowered};
+use hivedns::base::time::Moment;
 use hivedns::wire::key::NameKey;
 use hivedns::wire::message::Rcode;
 use hivedns::wire::query::{Accepted, accept};
@@ -81,7 +82,7 @@ proptest! {
         }
         let pointers = pointers(&sealer);
         let records = sealer.records() as u16;
-        let rrset = SealedRrset { records, octets: sealer.octets(), pointers: &pointers, owner_len: case.owner.len() };
+        let rrset = SealedRrset { records, octets: sealer.octets(), pointers: &pointers, owner_len: case.owner.len(), deadline: Moment::NEVER };
 
         let (name, asked_first) = (asked(&case), b"\x05first\x01z\0".to_vec());
         let question = if case.aliases == 0 { &name } else { &asked_first };

@@ -91,6 +91,7 @@ impl Peer {
                 command.args(["serve", "--listen", &site.listen.to_string(), "--zone", &zone]);
                 command.args(["--workers", "1", "--http", &http]);
                 command.arg("--state-dir").arg(site.directory.join("state"));
+                command.arg("--no-gossip").arg("--control").arg(site.directory.join("control"));
                 command
             }
             Peer::Knot => {

@@ -95,6 +95,9 @@ impl Gossip {
         self.replication.member(now, id, health, since);
         self.tell(Event::Member { info: Arc::clone(&told.info), health });
         let lives = matches!(health, Health::Alive | Health::Suspect);
+        if lives {
+            self.found(now);
+        }
         let lived = before.is_some_and(|before| before.class == membership::Class::Alive);
         match (lives, lived) {
             // Back after it was lost: both sides may have much to tell each other.

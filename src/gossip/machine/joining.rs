@@ -97,6 +97,14 @@ impl Gossip {
         }
     }
 
+    /// A member lives. It may have found this node before this node found it: then no address to join answers any
+    /// more, for it is known, and it is asked as any other.
+    pub(super) fn found(&mut self, now: Moment) {
+        if !self.joining.synced && !std::mem::replace(&mut self.joining.met, true) {
+            self.joining.ask_at = now + ASK_EVERY / 10;
+        }
+    }
+
     /// A member told everything that it has.
     pub(super) fn told_everything(&mut self, now: Moment, by: NodeId, synced: bool) {
         if self.joining.synced {

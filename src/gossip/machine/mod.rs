@@ -6,6 +6,7 @@
 //! A clock whose moments are handed in should stand well past [`Moment::START`] when the machine is made (a few
 //! days), so that what was spent of a lease before can be told from it.
 
+mod asking_heads;
 mod comparing;
 mod doing;
 mod joining;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use streams::Channel;
 use view::View;
 
+pub use asking_heads::{Answered, OwnerState, States};
 pub use comparing::COMPARE_EVERY;
 pub use joining::{ALONE_AFTER, UNSYNCED_FOR};
 
@@ -101,6 +103,7 @@ pub struct Gossip {
     joining: joining::Joining,
     comparing: comparing::Comparing,
     withdrawing: Option<withdrawing::Withdrawing>,
+    asking: Option<asking_heads::Asking>,
     room: usize,
     traffic: Traffic,
 }
@@ -141,6 +144,7 @@ impl Gossip {
             joining: joining::Joining::new(now),
             comparing,
             withdrawing: None,
+            asking: None,
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -236,6 +240,8 @@ impl Gossip {
                 Kind::Ask => self.hear_ask(now, from, body).is_ok(),
                 Kind::Held => self.hear_held(from, body).is_ok(),
                 Kind::Key => self.hear_key(now, from, body).is_ok(),
+                Kind::AskStates => self.hear_ask_states(now, from, body).is_ok(),
+                Kind::States => self.hear_states(from, body).is_ok(),
                 // These belong to streams.
                 Kind::Table | Kind::Want | Kind::Done => false,
                 Kind::Delta
@@ -261,6 +267,7 @@ impl Gossip {
         self.compare_if_due(now);
         self.join_if_due(now);
         self.withdraw_if_due(now);
+        self.ask_states_if_due(now);
         self.streams_if_due(now);
         self.settle(now);
     }
@@ -277,6 +284,7 @@ impl Gossip {
             self.comparing.next(),
             self.joining.next(),
             withdrawing,
+            self.asking_next(),
             self.streams_next(),
         ];
         Output::Wake(next.into_iter().min().unwrap_or(Moment::NEVER).max(now))

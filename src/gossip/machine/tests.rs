@@ -1,7 +1,10 @@
 //! Whole machines against each other, in a network that loses and delays.
 
+mod asking_heads;
+
 use super::*;
 use crate::gossip::output::{Health, Lease};
+use crate::gossip::replication::owners::Reach;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -433,6 +436,26 @@ fn nodes_that_start_together_do_not_wait_for_each_other_for_ever() {
     assert!(net.live().all(Gossip::is_synced));
     assert!(net.is_equal());
     assert_eq!(net.gossip(0).replication().owners().len(), 5);
+}
+
+#[test]
+fn who_was_found_before_it_found_anybody_is_told_everything_too() {
+    // Its names are not resolved yet; the other pings it because it knows it from before.
+    let mut late = Net::new(12, 1, false);
+    late.seats.push(Seat { gossip: None, token: 0, events: Vec::new(), streams: BTreeMap::new() });
+    late.side.push(0);
+    let info = NodeInfo { id: NodeId(5), boot: 5, name: "n1".into(), address: address(1) };
+    let start = Start { info, generation: Generation(1), ring: Ring::default(), secret: [1; 32], seed: 3 };
+    let mut gossip = Gossip::new(late.now, &settings(), start);
+    gossip.ready(late.now);
+    late.seats[1].gossip = Some(gossip);
+    late.drain(1);
+    late.with(0, |gossip, now| gossip.join(now, &[address(1)], true));
+    late.run(Duration::from_secs(2));
+    assert_eq!(late.gossip(1).membership().alive(), 1);
+    late.with(1, |gossip, now| gossip.join(now, &[address(0)], true));
+    late.run(Duration::from_secs(2));
+    assert!(late.gossip(1).is_synced());
 }
 
 #[test]

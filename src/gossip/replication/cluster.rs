@@ -151,6 +151,11 @@ impl Cluster {
         self.records.get(key)?.value.as_ref()
     }
 
+    /// The write that made a key what it is, a removal included.
+    pub fn stamp(&self, key: &[u8]) -> Option<Stamp> {
+        self.records.get(key).map(|record| record.stamp)
+    }
+
     /// All of them, by rising key, removed ones included.
     pub fn iter(&self) -> impl Iterator<Item = Write<'_>> {
         self.records.iter().map(|(key, record)| Write {

@@ -374,7 +374,9 @@ impl Replication {
             | Kind::Key
             | Kind::Table
             | Kind::Want
-            | Kind::Done => return Ok(false),
+            | Kind::Done
+            | Kind::AskStates
+            | Kind::States => return Ok(false),
         }
         Ok(true)
     }

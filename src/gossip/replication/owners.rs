@@ -351,7 +351,7 @@ mod tests {
                     0 => { owner.put(&[a as u8 % 40], &[b as u8; 40]); }
                     // Many removals at once, so that the floor rises.
                     1 => for i in 0..(a % 400) { owner.put(&i.to_le_bytes(), b"y"); owner.remove(&i.to_le_bytes()); },
-                    2 if a % 8 == 0 => owner.begin_again(Generation(owner.generation().0 + 1)),
+                    2 if a.is_multiple_of(8) => owner.begin_again(Generation(owner.generation().0 + 1)),
                     2 => { owner.remove(&[a as u8 % 40]); }
                     3 => flying.extend(deltas(owner, Version(u64::from(a) % (owner.head().0 + 1)), 300)),
                     4 => if let Some(log) = copies[usize::from(a % 2)].get(WHO).and_then(Owner::newest) {
@@ -364,10 +364,10 @@ mod tests {
                     if flying.is_empty() { return }
                     let at = at % flying.len();
                     copies[copy].take(&Delta::parse(&flying[at]).unwrap());
-                    if let Some(log) = copies[copy].get(WHO).and_then(Owner::shown) {
-                        if log.is_exact() {
-                            assert_eq!(Some(&content(log)), said.get(&reach(log)), "{log:?}");
-                        }
+                    if let Some(log) = copies[copy].get(WHO).and_then(Owner::shown)
+                        && log.is_exact()
+                    {
+                        assert_eq!(Some(&content(log)), said.get(&reach(log)), "{log:?}");
                     }
                 };
                 for i in 0..6 { land(usize::from(a) + i, usize::from(b) % 2); land(i, i % 2); }

@@ -1,0 +1,200 @@
+//! From what the cluster replicates to records in the catalog.
+//!
+//! An owner's entry gives the addresses of `NODE.node.DOMAIN`; its name comes with its membership. Cluster-wide
+//! records are RRsets as they are. What cannot be understood is left out and counted: whoever published it, all
+//! others' names go on being served.
+
+use crate::catalog::delta::Delta;
+use crate::catalog::lease::{Lease as CatalogLease, OwnerId, Source};
+use crate::discovery::cluster::{self, Rrset};
+use crate::discovery::node::{self, Entry};
+use crate::gossip::identity::{NodeId, Version};
+use crate::gossip::machine::Gossip;
+use crate::gossip::output::{Health, Lease, NodeInfo};
+use crate::gossip::replication::log::Log;
+use crate::wire::name::Name;
+use crate::wire::rtype::RecordType;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Members named as the domain's name servers: more help nobody, and an answer must hold them.
+const SERVERS_MAX: usize = 8;
+/// Foul records remembered, so that each is told once.
+const FOUL_MAX: usize = 1_024;
+
+pub(super) struct Names {
+    domain: Name,
+    ttl: u32,
+    servers: Vec<Name>,
+    foul: BTreeSet<Vec<u8>>,
+    poison: u64,
+}
+
+/// What becomes of an owner's records.
+pub(super) fn lease(owner: NodeId, lease: Lease, deltas: &mut Vec<Delta>) {
+    let lease = match lease {
+        Lease::Full => CatalogLease::Full,
+        Lease::Counting { since, restarting } => {
+            CatalogLease::Counting { spent: Duration::ZERO, at: since, restarting }
+        }
+        Lease::Frozen { spent } => CatalogLease::Frozen { spent },
+        Lease::Hidden => CatalogLease::Hidden,
+    };
+    deltas.push(Delta::Lease { owner: OwnerId(owner.0), lease });
+}
+
+impl Names {
+    pub(super) fn new(domain: Name, ttl: Duration) -> Names {
+        let ttl = u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX);
+        Names { domain, ttl, servers: Vec::new(), foul: BTreeSet::new(), poison: 0 }
+    }
+
+    pub(super) fn poison(&self) -> u64 {
+        self.poison
+    }
+
+    /// An owner's records changed.
+    pub(super) fn records(
+        &mut self,
+        gossip: &Gossip,
+        owner: NodeId,
+        log: &Log,
+        since: Option<Version>,
+        deltas: &mut Vec<Delta>,
+    ) {
+        if since.is_none() {
+            deltas.push(Delta::RenewOwner { owner: OwnerId(owner.0) });
+            deltas.extend(self.current_lease(gossip, owner));
+        }
+        // An owner has one entry so far.
+        self.derive(gossip, owner, log, deltas);
+        if owner == gossip.me().id {
+            self.name_servers(gossip, deltas);
+        }
+    }
+
+    /// The lease of an owner; of one that is no member, hidden: nobody has vouched that it lives.
+    fn current_lease(&self, gossip: &Gossip, owner: NodeId) -> Option<Delta> {
+        let known = owner == gossip.me().id || gossip.membership().get(owner).is_some();
+        let mut deltas = Vec::new();
+        let now = if known { gossip.replication().leases().get(owner) } else { Lease::Hidden };
+        lease(owner, now, &mut deltas);
+        deltas.pop()
+    }
+
+    fn derive(&mut self, gossip: &Gossip, owner: NodeId, log: &Log, deltas: &mut Vec<Delta>) {
+        let name = match owner == gossip.me().id {
+            true => Some(gossip.me().name.clone()),
+            false => gossip.membership().get(owner).map(|member| member.told.info.name.clone()),
+        };
+        // Without membership there is no name yet; it comes with it.
+        let Some(name) = name else { return };
+        let Ok(name) = node::name_of(&name, &self.domain) else { return };
+        let source = Source::Owner(OwnerId(owner.0));
+        let sets = match log.get(node::KEY).map(Entry::decode) {
+            Some(Ok(entry)) => entry.records(),
+            Some(Err(poison)) => {
+                self.foul(
+                    &owner.0.to_be_bytes(),
+                    &format!("node {owner} publishes an entry that {poison:?}"),
+                );
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        for rtype in [RecordType::A, RecordType::AAAA] {
+            deltas.push(match sets.iter().find(|set| set.rtype == rtype) {
+                Some(set) => Delta::PutRecords {
+                    source,
+                    name: name.clone(),
+                    rtype,
+                    ttl: self.ttl,
+                    rdatas: set.rdatas.iter().map(|rdata| rdata.clone().into()).collect(),
+                },
+                None => Delta::DropRecords { source, name: name.clone(), rtype },
+            });
+        }
+    }
+
+    /// A cluster-wide set changed.
+    pub(super) fn cluster(&mut self, key: &[u8], value: Option<&[u8]>, deltas: &mut Vec<Delta>) {
+        let Ok((name, rtype)) = cluster::decode_key(key) else {
+            return self.foul(key, "a cluster-wide record has a key that is none");
+        };
+        let set = value.map(|value| {
+            let set = Rrset::decode(key, value).map_err(|poison| format!("{poison:?}"))?;
+            set.stands_in(&self.domain).map_err(|unfit| unfit.to_string())?;
+            Ok::<Rrset, String>(set)
+        });
+        deltas.push(match set {
+            Some(Ok(set)) => Delta::PutRecords {
+                source: Source::Cluster,
+                name,
+                rtype,
+                ttl: set.ttl(),
+                rdatas: set.rdatas().iter().map(|rdata| rdata.clone().into()).collect(),
+            },
+            Some(Err(why)) => {
+                self.foul(key, &format!("the cluster-wide record {name} {rtype} is not served: {why}"));
+                Delta::DropRecords { source: Source::Cluster, name, rtype }
+            }
+            None => Delta::DropRecords { source: Source::Cluster, name, rtype },
+        });
+    }
+
+    /// A member appeared or changed.
+    pub(super) fn member(&mut self, gossip: &Gossip, info: &NodeInfo, _: Health, deltas: &mut Vec<Delta>) {
+        if let Some(log) = gossip.replication().owners().get(info.id).and_then(|owner| owner.shown()) {
+            deltas.extend(self.current_lease(gossip, info.id));
+            self.derive(gossip, info.id, log, deltas);
+        }
+        self.name_servers(gossip, deltas);
+    }
+
+    pub(super) fn forgotten(&mut self, gossip: &Gossip, id: NodeId, deltas: &mut Vec<Delta>) {
+        deltas.push(Delta::DropOwner { owner: OwnerId(id.0) });
+        self.name_servers(gossip, deltas);
+    }
+
+    /// This node goes on under another id: what it said under the old one is the other process's to say.
+    pub(super) fn renamed(&mut self, gossip: &Gossip, deltas: &mut Vec<Delta>) {
+        self.servers.clear();
+        deltas.extend(self.current_lease(gossip, gossip.me().id));
+        self.name_servers(gossip, deltas);
+    }
+
+    /// The NS of the domain: some living members, the same on every node that sees the same members.
+    fn name_servers(&mut self, gossip: &Gossip, deltas: &mut Vec<Delta>) {
+        let me = gossip.me();
+        let mut alive: Vec<(NodeId, Box<str>)> = gossip
+            .membership()
+            .tellings()
+            .filter(|told| matches!(told.health(), Health::Alive | Health::Suspect))
+            .take(SERVERS_MAX)
+            .map(|told| (told.id(), told.info.name.clone()))
+            .collect();
+        alive.push((me.id, me.name.clone()));
+        alive.sort();
+        alive.truncate(SERVERS_MAX);
+        let names = alive.iter().filter_map(|(_, name)| node::name_of(name, &self.domain).ok());
+        let servers: Vec<Name> = names.collect();
+        if servers == self.servers || servers.is_empty() {
+            return;
+        }
+        deltas.push(Delta::PutRecords {
+            source: Source::Owner(OwnerId(me.id.0)),
+            name: self.domain.clone(),
+            rtype: RecordType::NS,
+            ttl: self.ttl,
+            rdatas: servers.iter().map(|name| name.as_wire().into()).collect(),
+        });
+        self.servers = servers;
+    }
+
+    fn foul(&mut self, key: &[u8], what: &str) {
+        self.poison += 1;
+        if self.foul.len() < FOUL_MAX && self.foul.insert(key.to_vec()) {
+            tracing::error!("{what}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The verbs about records, answered by the control thread, or by one of its own that it hands the records to.
+
+use crate::base::time::Moment;
+use crate::catalog::lease::{Lease, Source};
+use crate::catalog::records::{RecordView, Records};
+use crate::control::Control;
+use crate::control::document::{
+    RecordDocument, RecordsDocument, RemovedDocument, SetDocument, UnsetDocument,
+};
+use crate::control::request::{Answer, RECORDS_MAX, Refused, RefusedKind, Reply};
+use crate::discovery::cluster::{self, Removal, Rrset};
+use crate::os::clock;
+use crate::wire::name::Name;
+use crate::wire::rtype::RecordType;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Owners with a metric of their own: a time series each, kept by whoever reads them.
+const OWNERS_TOLD: usize = 256;
+/// What no node can be called stands for the cluster as a whole ...
+const CLUSTER_LABEL: &str = "(cluster)";
+/// ... and for all owners beyond [`OWNERS_TOLD`].
+const OTHERS_LABEL: &str = "(others)";
+
+/// Which records are asked for.
+pub(super) struct Wanted {
+    name: Option<Name>,
+    rtype: Option<RecordType>,
+    /// By the owner's id.
+    owner: Option<u64>,
+    /// So many have been told.
+    after: usize,
+}
+
+impl Control {
+    /// Puts a set of records in place of what the cluster had.
+    pub(super) fn set(&mut self, set: Result<Rrset, Refused>) -> Result<Reply, Refused> {
+        let set = set?;
+        let key = set.key();
+        let beside = self.types_at(set.name()).into_iter().filter(|rtype| *rtype != set.rtype());
+        set.stands_beside(beside).map_err(|error| Refused::new(RefusedKind::Conflict, error.to_string()))?;
+        let replaced = self.cluster.rrset(&key).is_some();
+        self.cluster.gossip.write_cluster(clock::moment(clock::now()), &key, Some(&set.value()));
+        Ok(Reply::Set(SetDocument {
+            name: set.name().to_string(),
+            rtype: set.rtype().to_string(),
+            ttl: set.ttl(),
+            rdata: set.texts(),
+            replaced,
+        }))
+    }
+
+    /// Types that the cluster has at a name.
+    fn types_at(&self, name: &Name) -> Vec<RecordType> {
+        let start = name.to_lowercase().as_wire().to_vec();
+        let writes = self.cluster.gossip.replication().cluster().iter();
+        let here = writes.filter(|write| write.value.is_some() && write.key.starts_with(&start));
+        let types = here.filter_map(|write| cluster::decode_key(write.key).ok());
+        types.filter(|(other, _)| other == name).map(|(_, rtype)| rtype).collect()
+    }
+
+    /// Removes cluster-wide records.
+    pub(super) fn unset(&mut self, removal: Result<Removal, Refused>) -> Result<Reply, Refused> {
+        let Removal { name, rtype, rdatas } = removal?;
+        let types = match rtype {
+            Some(rtype) => vec![rtype],
+            None => self.types_at(&name),
+        };
+        let now = clock::moment(clock::now());
+        let mut removed = Vec::new();
+        for rtype in types {
+            let key = cluster::key(&name, rtype);
+            let Some(set) = self.cluster.rrset(&key) else { continue };
+            let (left, gone) = match rdatas.is_empty() {
+                true => (None, set.rdatas().to_vec()),
+                false => set.without(&rdatas),
+            };
+            if gone.is_empty() {
+                continue;
+            }
+            let value = left.map(|left| left.value());
+            self.cluster.gossip.write_cluster(now, &key, value.as_deref());
+            removed.extend(gone.iter().map(|rdata| RemovedDocument {
+                rtype: rtype.to_string(),
+                rdata: cluster::text(rtype, rdata),
+            }));
+        }
+        if removed.is_empty() {
+            let error = format!("the cluster has no such record at {name}: `records` shows what there is");
+            return Err(Refused::new(RefusedKind::NotFound, error));
+        }
+        Ok(Reply::Unset(UnsetDocument { name: name.to_string(), removed }))
+    }
+
+    /// Tells records. Collecting a million takes longer than the control thread has: a thread of its own does it.
+    pub(super) fn tell_records(
+        &self,
+        (name, rtype, owner, after): (Option<String>, Option<String>, Option<String>, Option<String>),
+        answer: Answer,
+    ) {
+        let wanted = match self.wanted(name, rtype, owner, after) {
+            Ok(wanted) => wanted,
+            Err(refused) => return answer.give(Err(refused)),
+        };
+        let Some(services) = self.state.services() else {
+            return answer.give(Ok(Reply::Records(RecordsDocument { records: Vec::new(), next: None })));
+        };
+        let records = services.records();
+        let lease = self.config.services.lease;
+        let now = clock::moment(clock::now());
+        let membership = self.cluster.gossip.membership();
+        let all = membership.tellings().chain(std::iter::once(membership.own()));
+        let names: BTreeMap<u64, String> =
+            all.map(|told| (told.id().0, told.info.name.to_string())).collect();
+        let collect = move || {
+            let name_of = |id: u64| names.get(&id).cloned();
+            answer.give(Ok(Reply::Records(document(&records, &wanted, &name_of, lease, now))));
+        };
+        if let Err(error) = std::thread::Builder::new().name("records".into()).spawn(collect) {
+            tracing::error!(%error, "no thread for telling records");
+        }
+    }
+
+    /// How many records each owner says, those of the cluster and of the owners with few as one each.
+    pub(super) fn records_by_owner(&self) -> BTreeMap<String, usize> {
+        let Some(services) = self.state.services() else { return BTreeMap::new() };
+        let owners = services.owners();
+        let mut sizes: Vec<(usize, u64)> =
+            owners.iter().filter_map(|owner| Some((owner.records, owner.id?.0))).collect();
+        let mut counts = BTreeMap::from([(CLUSTER_LABEL.to_owned(), owners.cluster_records())]);
+        if sizes.len() > OWNERS_TOLD {
+            sizes.sort_unstable_by(|a, b| b.cmp(a));
+            let others = sizes.split_off(OWNERS_TOLD);
+            counts.insert(OTHERS_LABEL.to_owned(), others.iter().map(|(records, _)| records).sum());
+        }
+        for (records, id) in sizes {
+            // Names may be given twice: then both count as one.
+            let name = self.name_of(id).unwrap_or_else(|| format!("{id:016x}"));
+            *counts.entry(name).or_default() += records;
+        }
+        counts
+    }
+
+    fn wanted(
+        &self,
+        name: Option<String>,
+        rtype: Option<String>,
+        owner: Option<String>,
+        after: Option<String>,
+    ) -> Result<Wanted, Refused> {
+        let malformed = |error: String| Refused::new(RefusedKind::Malformed, error);
+        let name = name.map(|name| Name::parse(&name).map_err(|error| malformed(format!("{name}: {error}"))));
+        let rtype = rtype.map(|text| cluster::read_type(&text).map_err(|error| malformed(error.to_string())));
+        let after = after.map(|text| text.parse().map_err(|_| malformed(format!("{text}: no such place"))));
+        let membership = self.cluster.gossip.membership();
+        let owner = owner.map(|owner| {
+            let mut all = membership.tellings().chain(std::iter::once(membership.own()));
+            let found = all.find(|told| *told.info.name == *owner || told.id().to_string() == owner);
+            found.map(|told| told.id().0).ok_or_else(|| {
+                Refused::new(
+                    RefusedKind::NotFound,
+                    format!("there is no member {owner}: `members` shows them"),
+                )
+            })
+        });
+        Ok(Wanted {
+            name: name.transpose()?,
+            rtype: rtype.transpose()?,
+            owner: owner.transpose()?,
+            after: after.transpose()?.unwrap_or(0),
+        })
+    }
+}
+
+fn document(
+    records: &Records,
+    wanted: &Wanted,
+    name_of: &dyn Fn(u64) -> Option<String>,
+    lease: Duration,
+    now: Moment,
+) -> RecordsDocument {
+    let mut found: Vec<RecordView> = Vec::new();
+    records.for_each(|record| {
+        let owner = match record.source {
+            Source::Cluster => None,
+            Source::Owner(id) => Some(id.0),
+        };
+        if wanted.name.as_ref().is_none_or(|name| *name == record.name)
+            && wanted.rtype.is_none_or(|rtype| rtype == record.rtype)
+            && (wanted.owner.is_none() || wanted.owner == owner)
+        {
+            found.push(record);
+        }
+    });
+    found.sort_by(|a, b| {
+        (&a.name, a.rtype.0, a.source, &a.rdata).cmp(&(&b.name, b.rtype.0, b.source, &b.rdata))
+    });
+    let total = found.len();
+    let end = wanted.after.saturating_add(RECORDS_MAX);
+    let page = found.into_iter().skip(wanted.after).take(RECORDS_MAX);
+    let records = page.map(|record| row(&record, name_of, lease, now)).collect();
+    RecordsDocument { records, next: (end < total).then(|| end.to_string()) }
+}
+
+/// A record as it is told; `name_of` knows the nodes by their ids.
+pub(super) fn row(
+    record: &RecordView,
+    name_of: &dyn Fn(u64) -> Option<String>,
+    lease: Duration,
+    now: Moment,
+) -> RecordDocument {
+    let span = lease.max(Duration::from_secs(record.ttl.into()));
+    let (word, left) = match (record.source, record.lease) {
+        (Source::Cluster, _) => ("none", None),
+        (Source::Owner(_), Lease::Full) => ("full", None),
+        (Source::Owner(_), Lease::Counting { spent, at, .. }) => {
+            ("counting", Some(span.saturating_sub(spent + now.since(at))))
+        }
+        (Source::Owner(_), Lease::Frozen { spent }) => ("frozen", Some(span.saturating_sub(spent))),
+        (Source::Owner(_), Lease::Hidden) => ("hidden", None),
+    };
+    let owner = match record.source {
+        Source::Cluster => None,
+        Source::Owner(id) => Some(id.0),
+    };
+    let ttl =
+        left.map_or(record.ttl, |left| record.ttl.min(u32::try_from(left.as_secs()).unwrap_or(u32::MAX)));
+    RecordDocument {
+        name: record.name.to_string(),
+        rtype: record.rtype.to_string(),
+        ttl,
+        rdata: cluster::text(record.rtype, &record.rdata),
+        source: if owner.is_some() { "node" } else { "cluster" }.to_owned(),
+        owner: owner.and_then(name_of),
+        owner_id: owner.map(|id| format!("{id:016x}")),
+        version: None,
+        age_seconds: None,
+        lease: word.to_owned(),
+        lease_left_seconds: left.map(|left| left.as_secs_f64()),
+    }
+}

@@ -1,0 +1,336 @@
+//! How an answer comes about: asked of the workers' own path, and told step by step from what that path reads.
+//!
+//! The answer is the real one, of the snapshot that the workers have. What is said of records that are *not* in it
+//! comes from the state behind it, which may be some milliseconds newer.
+
+use crate::answer::{self, Bounds, Route, Scratch, Verdict};
+use crate::base::time::Moment;
+use crate::catalog::delta::ZoneContent;
+use crate::catalog::lease::{Lease, Source};
+use crate::catalog::records::RecordView;
+use crate::catalog::snapshot::{Snapshot, ZoneNumber};
+use crate::control::Control;
+use crate::control::document::{RecordDocument, StepDocument, WhyDocument};
+use crate::control::records::row;
+use crate::control::request::{Refused, RefusedKind, Reply};
+use crate::discovery::{cluster, node};
+use crate::gossip::identity::{NodeId, Version};
+use crate::os::clock;
+use crate::wire::key::NameKey;
+use crate::wire::message::Rcode;
+use crate::wire::name::Name;
+use crate::wire::query::{Accepted, accept};
+use crate::wire::rtype::{Class, RecordType};
+use crate::wire::section::{self, Record};
+use crate::zone::store::{Node, node_flags};
+use crate::zone::{Place, Zone};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Records told of one name: people read them.
+const RECORDS_TOLD: usize = 32;
+/// Octets of the longest reply: any that TCP carries.
+const REPLY_OCTETS: usize = 65_535;
+
+/// What the workers would send.
+struct Given {
+    rcode: Rcode,
+    answer: Vec<Record>,
+    /// The zone that was asked.
+    zone: Option<ZoneNumber>,
+}
+
+impl Control {
+    /// Tells how the answer comes about. Costs one answer and a look-up or two, however many records there are.
+    pub(super) fn why(
+        &self,
+        name: &str,
+        rtype: Option<&str>,
+        from: Option<IpAddr>,
+    ) -> Result<Reply, Refused> {
+        let malformed = |error: String| Refused::new(RefusedKind::Malformed, error);
+        let name = Name::parse(name).map_err(|error| malformed(format!("{name}: {error}")))?;
+        let rtype = rtype.map_or(Ok(RecordType::A), cluster::read_type);
+        let rtype = rtype.map_err(|error| malformed(error.to_string()))?;
+        let now = clock::moment(clock::now());
+        let snapshot = self.publisher.published().load();
+        let given = ask(&snapshot, &name, rtype, now);
+        let mut tale = Tale { control: self, snapshot: &snapshot, now, steps: Vec::new() };
+        tale.of_zone(&given);
+        tale.of_name(&given, &name, rtype);
+        tale.of_aliases(&given, rtype);
+        if from.is_some() {
+            tale.step("network", "every asker gets the same records");
+        }
+        Ok(Reply::Why(WhyDocument {
+            name: name.to_string(),
+            rtype: rtype.to_string(),
+            from: from.map(|from| from.to_string()),
+            rcode: given.rcode.to_string(),
+            answer: given.answer.iter().map(line).collect(),
+            steps: tale.steps,
+        }))
+    }
+
+    /// The name of a node, if it is known.
+    pub(super) fn name_of(&self, id: u64) -> Option<String> {
+        let (gossip, id) = (&self.cluster.gossip, NodeId(id));
+        if gossip.me().id == id {
+            return Some(gossip.me().name.to_string());
+        }
+        gossip.membership().get(id).map(|member| member.told.info.name.to_string())
+    }
+}
+
+/// Asks as a client over TCP does.
+fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, now: Moment) -> Given {
+    let mut message = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    message.extend_from_slice(name.as_wire());
+    message.extend_from_slice(&rtype.0.to_be_bytes());
+    message.extend_from_slice(&Class::IN.0.to_be_bytes());
+    let (mut key, mut scratch) = (Box::<NameKey>::default(), Box::<Scratch>::default());
+    let mut buffer = vec![0; REPLY_OCTETS];
+    let bounds = Bounds { limit: REPLY_OCTETS, udp_payload_max: 0, now };
+    let mut zone = None;
+    let outcome = match accept(&message, &mut key) {
+        Accepted::Query(shape) => {
+            key.hash(snapshot.seed());
+            let route = answer::route(snapshot, &shape, &key, ZoneNumber::default());
+            if let Route::Zone(number) = route {
+                zone = Some(number);
+            }
+            let way = (route, route.hint(snapshot, &key));
+            answer::answer(snapshot, way, &shape.of(&message), &key, &mut scratch, &mut buffer, bounds)
+        }
+        Accepted::Refuse(shape, rcode) => {
+            answer::refuse(snapshot, &shape.of(&message), rcode, &mut buffer, bounds)
+        }
+        // Only what is itself a reply is ignored.
+        Accepted::Ignore => return Given { rcode: Rcode::FormErr, answer: Vec::new(), zone },
+    };
+    let reply = match outcome.verdict {
+        Verdict::Reply(len) => buffer.get(..len).unwrap_or_default(),
+        Verdict::Drop => &[],
+    };
+    Given { rcode: outcome.rcode, answer: section::answers(reply).unwrap_or_default(), zone }
+}
+
+/// A record as in a master file.
+fn line(record: &Record) -> String {
+    let rdata = cluster::text(record.rtype, &record.rdata);
+    format!("{} {} {} {} {rdata}", record.name, record.ttl, record.class, record.rtype)
+}
+
+/// The steps as they are told.
+struct Tale<'c> {
+    control: &'c Control,
+    snapshot: &'c Snapshot,
+    now: Moment,
+    steps: Vec<StepDocument>,
+}
+
+impl Tale<'_> {
+    fn step(&mut self, about: &str, found: impl Into<String>) {
+        self.steps.push(StepDocument { about: about.to_owned(), found: found.into() });
+    }
+
+    /// The nearest zone, and what stands in the way of an answer from it.
+    fn of_zone(&mut self, given: &Given) {
+        let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else {
+            return self.step("zone", format!("no zone of this server has the name: {}", given.rcode));
+        };
+        let origin = Name::from_wire(entry.origin_key()).unwrap_or(Name::ROOT);
+        if self.is_services(&origin) {
+            self.step("zone", format!("{origin}, the cluster's records"));
+            if self.control.state.zones().any(|(other, _)| *other == origin) {
+                self.step("zone", "a configured zone of the same origin yields to it");
+            }
+            self.step(
+                "cluster",
+                match self.control.cluster.is_synced() {
+                    true => "its records are known here",
+                    false => "not all of its records are known here yet: what is known is told, instead of absence SERVFAIL",
+                },
+            );
+            return;
+        }
+        let found = self.control.state.zones().find(|(other, _)| **other == origin);
+        let found = match found.map(|(_, zone)| &zone.content) {
+            Some(ZoneContent::Sealed(zone)) => format!("{origin}, serial {}", zone.serial().0),
+            Some(ZoneContent::Pending) => format!("{origin}, which is being loaded: SERVFAIL"),
+            Some(ZoneContent::Faulty(_)) => {
+                format!(
+                    "{origin}, which is faulty: SERVFAIL; `hivedns zones` tells its state, the log its faults"
+                )
+            }
+            None => format!("{origin}, which has just been taken away"),
+        };
+        self.step("zone", found);
+    }
+
+    fn is_services(&self, origin: &Name) -> bool {
+        self.control.state.services().is_some_and(|services| services.terms().origin == *origin)
+    }
+
+    /// What the zone has at the name, and who says it.
+    fn of_name(&mut self, given: &Given, name: &Name, rtype: RecordType) {
+        let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else { return };
+        if let Some(zone) = entry.zone().or(entry.part()) {
+            let mut key = Box::<NameKey>::default();
+            if let Some(place) = zone.locate_name(name.as_wire(), &mut key) {
+                let found = self.place(zone, place, rtype);
+                self.step("name", found);
+            }
+        }
+        self.of_records(name, rtype);
+    }
+
+    fn place(&self, zone: &Zone, place: Place<'_>, rtype: RecordType) -> String {
+        let name = |node: &Node<'_>| {
+            let wire = [node.cased_key(), zone.origin().as_wire()].concat();
+            Name::from_wire(&wire).unwrap_or(Name::ROOT)
+        };
+        match place {
+            // The DS of a cut is the upper zone's to answer (RFC 4035 §3.1.4.1).
+            Place::Node(node) if node.has(node_flags::CUT) && rtype != RecordType::DS => {
+                format!("a zone cut at {}: a referral to its name servers", name(&node))
+            }
+            Place::Node(node) => format!("exists; {}", sets(&node, rtype)),
+            Place::BelowCut(node) => {
+                format!("lies below the zone cut at {}: a referral to its name servers", name(&node))
+            }
+            Place::BelowDname(node) => {
+                format!("lies below {}, whose DNAME puts another name in its place", name(&node))
+            }
+            Place::Wildcard(node) => {
+                format!("does not exist; {} stands in for it; {}", name(&node), sets(&node, rtype))
+            }
+            Place::Absent => "does not exist".to_owned(),
+        }
+    }
+
+    /// Every record that anybody says of a name of the services' domain.
+    fn of_records(&mut self, name: &Name, rtype: RecordType) {
+        let Some(services) = self.control.state.services() else { return };
+        // The SOA is made, not said.
+        let mut said = services.records().of(name);
+        said.retain(|record| record.rtype != RecordType::SOA);
+        // Those asked for come first.
+        said.sort_by_key(|record| (record.rtype != rtype, record.rtype.0, !record.is_served, record.source));
+        for record in said.iter().take(RECORDS_TOLD) {
+            let found = self.record(record, &said, services.terms().lease);
+            self.step("record", found);
+        }
+        if let Some(more @ 1..) = said.len().checked_sub(RECORDS_TOLD) {
+            self.step("record", format!("and {more} more: `hivedns records {name}` shows them"));
+        }
+    }
+
+    fn record(&self, record: &RecordView, beside: &[RecordView], lease: Duration) -> String {
+        let told = row(record, &|id| self.control.name_of(id), lease, self.now);
+        let fate = match record.is_served {
+            true => "served".to_owned(),
+            false => format!("not served: {}", self.hindrance(record, beside, lease)),
+        };
+        format!("{} {}, TTL {}, {}: {fate}", told.rtype, told.rdata, told.ttl, self.source(record, &told))
+    }
+
+    /// Who says it, in which change, and how long it lasts.
+    fn source(&self, record: &RecordView, told: &RecordDocument) -> String {
+        let gossip = &self.control.cluster.gossip;
+        let Source::Owner(owner) = record.source else {
+            let key = cluster::key(&record.name, record.rtype);
+            let Some(stamp) = gossip.replication().cluster().stamp(&key) else {
+                return "set for the cluster".to_owned();
+            };
+            let writer = self.control.name_of(stamp.writer.0).unwrap_or_else(|| stamp.writer.to_string());
+            return format!("set for the cluster on {writer} by write {}", stamp.lamport);
+        };
+        let who = told.owner.clone().unwrap_or_else(|| NodeId(owner.0).to_string());
+        let version = self.version(NodeId(owner.0), record).map_or(String::new(), |(start, version)| {
+            format!(" in change {} of its start {start}", version.0)
+        });
+        let left = Duration::from_secs_f64(told.lease_left_seconds.unwrap_or_default()).as_secs_f64();
+        let lease = match record.lease {
+            Lease::Full => "which holds its lease".to_owned(),
+            Lease::Counting { restarting: true, .. } => format!("which restarts, {left:.0} s are left"),
+            Lease::Counting { restarting: false, .. } => format!("which is lost, {left:.0} s are left"),
+            Lease::Frozen { .. } => format!("which is lost with many others, {left:.0} s are left and wait"),
+            Lease::Hidden => "whose records are hidden".to_owned(),
+        };
+        format!("published by {who}{version}, {lease}")
+    }
+
+    /// The owner's life and the change in it that made a record: known of what its entry stands for.
+    fn version(&self, owner: NodeId, record: &RecordView) -> Option<(u32, Version)> {
+        let services = self.control.state.services()?;
+        let of_entry = node::name_of(&self.control.name_of(owner.0)?, &services.terms().origin).ok()?;
+        if record.name != of_entry {
+            return None;
+        }
+        let log = self.control.cluster.gossip.replication().owners().get(owner)?.shown()?;
+        let entry = log.records().find(|entry| entry.key == node::KEY)?;
+        Some((log.generation().0, entry.version))
+    }
+
+    /// Why it is not served: the rules of [`crate::zone::live::choice`], in their order.
+    fn hindrance(&self, record: &RecordView, beside: &[RecordView], lease: Duration) -> String {
+        use crate::zone::live::choice::Standing;
+        let of_cluster = |other: &&RecordView| other.source == Source::Cluster;
+        match record.lease.standing(record.ttl, lease, self.now) {
+            Standing::Unserved if record.lease == Lease::Hidden => {
+                return "its node has left, or nobody vouches that it lives".to_owned();
+            }
+            Standing::Unserved | Standing::Forgotten => return "its lease is over".to_owned(),
+            Standing::Served { .. } => {}
+        }
+        let is_apex =
+            self.control.state.services().is_some_and(|services| services.terms().origin == record.name);
+        if record.rtype == RecordType::CNAME && is_apex {
+            return "an alias cannot stand at the apex".to_owned();
+        }
+        let mut set = beside.iter().filter(of_cluster);
+        if record.source != Source::Cluster && set.any(|other| other.rtype == record.rtype) {
+            return format!("the {} records set for the cluster overrule it", record.rtype);
+        }
+        let text = cluster::text(record.rtype, &record.rdata);
+        let is_twin = |other: &&RecordView| {
+            other.is_served
+                && other.rtype == record.rtype
+                && cluster::text(other.rtype, &other.rdata).eq_ignore_ascii_case(&text)
+        };
+        if beside.iter().any(|other| is_twin(&other)) {
+            return "another node says the same, once is enough".to_owned();
+        }
+        let served_alias = beside.iter().find(|other| other.is_served && other.rtype == RecordType::CNAME);
+        match (served_alias, record.rtype) {
+            (Some(_), RecordType::CNAME) => "a name has one alias, and another comes first".to_owned(),
+            (Some(_), _) => "an alias set for the cluster hides all else".to_owned(),
+            (None, RecordType::CNAME) => "an alias yields to other records".to_owned(),
+            (None, _) => "other records of this type come first".to_owned(),
+        }
+    }
+
+    /// The aliases that were followed; and what is said of the first one's target.
+    fn of_aliases(&mut self, given: &Given, rtype: RecordType) {
+        let aliases = given.answer.iter().filter(|record| record.rtype == RecordType::CNAME);
+        let mut aliases = aliases.filter(|_| rtype != RecordType::CNAME).enumerate();
+        for (at, alias) in &mut aliases {
+            let Ok(target) = Name::from_wire(&alias.rdata) else { continue };
+            self.step("alias", format!("{} leads to {target}", alias.name));
+            if at == 0 {
+                self.of_records(&target, rtype);
+            }
+        }
+    }
+}
+
+/// Which types a node has, and whether that helps.
+fn sets(node: &Node<'_>, rtype: RecordType) -> String {
+    if node.is_empty() {
+        return "without records, only because of names below it".to_owned();
+    }
+    let types: Vec<String> = node.rrsets().map(|set| set.rtype().to_string()).collect();
+    let helps = node.rrset(rtype).is_some() || node.has(node_flags::CNAME);
+    format!("has {}{}", types.join(", "), if helps { String::new() } else { format!(", no {rtype}") })
+}
