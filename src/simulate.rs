@@ -3,7 +3,7 @@
 
 use crate::cli::{EXIT_FAILED, EXIT_OK, EXIT_USAGE, SimulateArgs};
 use crate::os::{clock, entropy};
-use crate::testing::flood::Flood;
+use crate::testing::gossip::Citizen;
 use crate::testing::scenario::Asked;
 use crate::testing::simulate::{Progress, simulate};
 use crate::testing::{picture, report};
@@ -29,7 +29,7 @@ pub fn run(args: &SimulateArgs) -> u8 {
     let started = clock::now();
     let stopwatch = Box::new(move || clock::now() - started);
     let mut line = ProgressLine::new(started);
-    let mut summary = simulate::<Flood>(&scenario, Some(stopwatch), |progress| line.show(progress));
+    let mut summary = simulate::<Citizen>(&scenario, Some(stopwatch), |progress| line.show(progress));
     line.clear();
     summary.real_s = (clock::now() - started).as_secs_f64();
     summary.peak_kib = peak_kib();

@@ -7,7 +7,10 @@ use crate::base::time::Moment;
 /// How far a quartz clock drifts at worst: parts of a million.
 pub const DRIFT_PPM_MAX: i64 = 100;
 /// Microseconds by which a clock's start may lie before the world's: a machine that was up for a month.
-const OFFSET_MICROS_MAX: u64 = 30 * 86_400 * 1_000_000;
+const OFFSET_MICROS_MAX: u64 = 30 * DAY_MICROS;
+/// And at least: a machine takes moments before it was made for real ones.
+const OFFSET_MICROS_MIN: u64 = 3 * DAY_MICROS;
+const DAY_MICROS: u64 = 86_400 * 1_000_000;
 
 /// How a node's moments follow from the world's.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +23,7 @@ impl NodeClock {
     /// A clock by lot.
     pub fn draw(rng: &mut fastrand::Rng) -> NodeClock {
         NodeClock {
-            offset_micros: rng.u64(..OFFSET_MICROS_MAX),
+            offset_micros: rng.u64(OFFSET_MICROS_MIN..OFFSET_MICROS_MAX),
             drift_ppm: rng.i64(-DRIFT_PPM_MAX..=DRIFT_PPM_MAX),
         }
     }

@@ -94,7 +94,9 @@ impl<M: Machine> World<M> {
         hosts[seat.index()] = Host::Serving;
         let node = &mut nodes[seat.index()];
         node.disk.identity = Some(identity);
-        node.machine = Some(M::start(start, node.clock.local(now)));
+        let local = node.clock.local(now);
+        let machine = M::start(self.house(), start, local);
+        self.parts().0[seat.index()].machine = Some(machine);
         let mut addresses: Vec<SocketAddr> = self
             .machines()
             .map(|(other, _)| other)

@@ -9,6 +9,10 @@ use crate::gossip::output::{Health, StreamId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long the records of a lost owner are served: the default of `services.lease`.
+pub const LEASE: Duration = Duration::from_secs(60);
 
 /// What outlives a process.
 #[derive(Debug, Clone, Default)]
@@ -125,12 +129,25 @@ pub struct Warm {
 pub trait Machine: Sized {
     /// What is simulated, for the report.
     const NAME: &'static str;
+    /// What the machines of one world have in common.
+    type House;
+
+    /// For a world with so many seats.
+    fn house(nodes: usize) -> Self::House;
+    /// The name, with what the size of the world changes.
+    fn about(_: &Self::House) -> &'static str {
+        Self::NAME
+    }
+    /// Octets to count with each datagram besides its own: what the simulation leaves out for speed.
+    fn uncounted_octets(_: &Self::House) -> usize {
+        0
+    }
 
     /// A machine that knows nobody.
-    fn start(start: Start, now: Moment) -> Self;
+    fn start(house: &Self::House, start: Start, now: Moment) -> Self;
     /// The machines of a cluster in which everybody knows everybody and everything. One call for all, so that
     /// they can share what they know.
-    fn warm(nodes: Vec<Warm>) -> Vec<Self>;
+    fn warm(house: &Self::House, nodes: Vec<Warm>) -> Vec<Self>;
 
     /// A datagram came; it may be opened in place.
     fn handle_datagram(&mut self, now: Moment, from: SocketAddr, octets: &mut [u8]);

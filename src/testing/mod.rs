@@ -6,7 +6,7 @@
 //!
 //! # Reading order
 //!
-//! 1. [`machine`]: what lives here; [`flood`] is the plainest example. [`seat`], [`clock`], [`record`]: where, when, what.
+//! 1. [`machine`]: what lives here; [`gossip`] is the production one, and tests have a plainer one, `flood`. [`seat`], [`clock`], [`record`]: where, when, what.
 //! 2. [`queue`], [`network`], [`stream`], [`node`]: what carries events to machines. [`world`]: the loop. [`action`],
 //!    `deed`: what befalls nodes.
 //! 3. [`watch`], [`census`], [`mirror`]: three witnesses, of time, of members, of records. [`observer`]: all of them.
@@ -18,7 +18,9 @@ pub mod census;
 pub mod clock;
 mod deed;
 mod delivery;
+#[cfg(test)]
 pub mod flood;
+pub mod gossip;
 pub mod hash;
 pub mod machine;
 pub mod mirror;
@@ -39,5 +41,7 @@ pub mod summary;
 pub mod watch;
 pub mod world;
 
+#[cfg(test)]
+mod gossip_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 //! ```
 
 use super::action::{Action, DiskFate};
-use super::machine::Machine;
+use super::machine::{LEASE, Machine};
 use super::network::{Network, Span, Stage};
 use super::oracle;
 use super::record::RECORD_OCTETS;
@@ -24,8 +24,6 @@ use std::time::Duration;
 const SETTLE: Duration = Duration::from_secs(5);
 /// Quiet may take so long until every rule is kept.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// The lease of services, by default.
-const LEASE: Duration = Duration::from_secs(60);
 /// How often is looked whether all is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two crashes.
@@ -254,7 +252,7 @@ fn summary<M: Machine>(
     });
     Summary {
         seed: scenario.seed,
-        machine: M::NAME.to_owned(),
+        machine: M::about(world.house()).to_owned(),
         nodes: scenario.nodes as u64,
         records: observer.ledger.len() as u64,
         loss: scenario.loss,

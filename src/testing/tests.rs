@@ -1,7 +1,8 @@
 //! Whole worlds, with the plainest machine: what the simulator says of it is known beforehand.
 
 use super::action::{Action, DiskFate};
-use super::flood::{Flood, LEASE};
+use super::flood::Flood;
+use super::machine::LEASE;
 use super::network::{Delays, Network, Span, Stage};
 use super::oracle;
 use super::scenario::{Asked, Scenario};

@@ -76,7 +76,8 @@ pub struct Traffic {
 pub type Stopwatch = Box<dyn FnMut() -> Duration>;
 
 /// The world.
-pub struct World<M> {
+pub struct World<M: Machine> {
+    house: M::House,
     now: Moment,
     queue: Queue<Happening>,
     nodes: Vec<Node<M>>,
@@ -105,6 +106,7 @@ impl<M: Machine> World<M> {
         let mut node_rng = rng.fork();
         let nodes = (0..seats).map(|_| Node::new(NodeClock::draw(&mut node_rng))).collect();
         World {
+            house: M::house(seats),
             now: Moment::START,
             queue: Queue::default(),
             nodes,
@@ -143,6 +145,11 @@ impl<M: Machine> World<M> {
     /// Who watches, to tell it something.
     pub fn observer_mut(&mut self) -> &mut Observer {
         &mut self.observer
+    }
+
+    /// What its machines have in common.
+    pub fn house(&self) -> &M::House {
+        &self.house
     }
 
     /// The network, to add faults to it.
@@ -206,7 +213,7 @@ impl<M: Machine> World<M> {
         let owners = self.observer.living();
         self.observer.mirror.all_know(&owners, &self.observer.ledger);
         self.observer.census.all_know_all();
-        for (seat, machine) in (0..).map(Seat).zip(M::warm(warm)) {
+        for (seat, machine) in (0..).map(Seat).zip(M::warm(&self.house, warm)) {
             self.nodes[seat.index()].machine = Some(machine);
             self.hosts[seat.index()] = Host::Serving;
             self.call(seat, |_, _| ());
@@ -361,12 +368,13 @@ impl<M: Machine> World<M> {
 
     fn send(&mut self, from: Seat, to: std::net::SocketAddr, octets: Bytes) {
         self.traffic.datagrams += 1;
-        self.traffic.datagram_octets += octets.len() as u64;
+        let size = octets.len() + M::uncounted_octets(&self.house);
+        self.traffic.datagram_octets += size as u64;
         let Some(to) = Seat::at(to).filter(|to| to.index() < self.nodes.len()) else {
             self.traffic.unheard += 1;
             return;
         };
-        let packet = Packet { from, to, octets: octets.len(), segment: false, at: self.now };
+        let packet = Packet { from, to, octets: size, segment: false, at: self.now };
         match self.network.pass(&packet, &mut self.network_rng) {
             Journey::Arrives(first, second) => {
                 if let Some(second) = second {

@@ -22,7 +22,12 @@ use std::time::Duration;
 /// How often this node compares itself with a member by lot; a fifth more or less.
 pub const COMPARE_EVERY: Duration = Duration::from_secs(10);
 /// After a comparison that found a difference the next one comes so soon: what was lost on the way is caught up.
-const AGAIN: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_millis(500);
+/// So long after the last news, or up to twice as long, this node looks whether others have heard the same: what
+/// neither push nor hint has brought would else wait for the next comparison.
+const QUIET: Duration = Duration::from_millis(150);
+/// Members, one after the other, that are asked then.
+const CHECKS: u8 = 2;
 /// Comparing with a member that is back begins within this time: not all at once.
 const SOON: Duration = Duration::from_millis(300);
 /// Datagrams of heads in one comparison. For more a stream is cheaper.
@@ -33,13 +38,25 @@ const TOLD_MAX: usize = 512;
 const CLUSTER_OCTETS_MAX: usize = 64 * 1024;
 
 pub(super) struct Comparing {
-    pub(super) next: Moment,
+    next: Moment,
+    /// When it has been quiet for long enough after news.
+    quiet_at: Moment,
+    checks: u8,
     with: Option<NodeId>,
 }
 
 impl Comparing {
     pub(super) fn new(now: Moment, rng: &mut fastrand::Rng) -> Comparing {
-        Comparing { next: now + COMPARE_EVERY.mul_f64(rng.f64()), with: None }
+        Comparing {
+            next: now + COMPARE_EVERY.mul_f64(rng.f64()),
+            quiet_at: Moment::NEVER,
+            checks: 0,
+            with: None,
+        }
+    }
+
+    pub(super) fn next(&self) -> Moment {
+        self.next.min(self.quiet_at)
     }
 }
 
@@ -53,9 +70,22 @@ impl Gossip {
         }
     }
 
+    /// Records came that were new here.
+    pub(super) fn news_came(&mut self, now: Moment) {
+        self.comparing.checks = CHECKS;
+        self.comparing.quiet_at = now + QUIET.mul_f64(1.0 + self.rng.f64());
+    }
+
     pub(super) fn compare_if_due(&mut self, now: Moment) {
-        if self.comparing.next > now {
+        if self.comparing.next() > now {
             return;
+        }
+        if self.comparing.quiet_at <= now {
+            self.comparing.checks = self.comparing.checks.saturating_sub(1);
+            self.comparing.quiet_at = match self.comparing.checks {
+                0 => Moment::NEVER,
+                _ => now + QUIET.mul_f64(1.0 + self.rng.f64()),
+            };
         }
         self.comparing.next = now + COMPARE_EVERY.mul_f64(0.8 + 0.4 * self.rng.f64());
         let with = match self.comparing.with.take() {

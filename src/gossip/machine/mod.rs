@@ -8,6 +8,7 @@
 
 mod asking_heads;
 mod comparing;
+mod doing;
 mod joining;
 mod streams;
 mod telling;
@@ -23,7 +24,7 @@ use crate::gossip::identity::{Generation, Incarnation, NodeId};
 use crate::gossip::membership::{self, Frame, Membership, Pool, Told};
 use crate::gossip::output::{DATAGRAM_OCTETS_MAX, DATAGRAM_OCTETS_SMALL, Event, NodeInfo, Output, StreamId};
 use crate::gossip::replication::cluster::Write;
-use crate::gossip::replication::engine::{Replication, Todo};
+use crate::gossip::replication::engine::Replication;
 use crate::gossip::replication::leases::FreezeRule;
 use crate::gossip::replication::log::Log;
 use crate::gossip::replication::sharing::Sharing;
@@ -280,7 +281,7 @@ impl Gossip {
         let next = [
             self.membership.next_wake(),
             self.replication.next_wake(),
-            self.comparing.next,
+            self.comparing.next(),
             self.joining.next(),
             withdrawing,
             self.asking_next(),
@@ -300,76 +301,6 @@ impl Gossip {
                 return;
             }
         }
-    }
-
-    fn do_for_replication(&mut self, now: Moment, todo: Todo) {
-        match todo {
-            Todo::Send(node, frames) => self.send_to(now, node, frames),
-            Todo::Spread { frames, fan, except } => self.spread(now, frames, fan, except),
-            Todo::Fetch(node) => self.fetch(now, node),
-            Todo::CompareCluster(node) => self.send_cluster_buckets(now, node, true),
-            Todo::Event(event) => self.outputs.push_back(Output::Event(event)),
-            Todo::Outlived(generation) => self.outlive(now, generation),
-        }
-    }
-
-    /// Begins a life later than one that others know of.
-    fn outlive(&mut self, now: Moment, other: Generation) {
-        if other < self.generation {
-            return;
-        }
-        self.generation = Generation(other.0.saturating_add(1));
-        self.replication.begin_again(now, self.generation);
-        self.tell(Event::Identity { id: self.me.id, generation: self.generation });
-    }
-
-    fn do_for_membership(&mut self, now: Moment, output: membership::Output) {
-        match output {
-            membership::Output::Send { to, node: _, frames } => {
-                let mut octets = Vec::with_capacity(64);
-                frames.iter().for_each(|frame| frame.emit(&mut octets));
-                self.send(now, &[to], octets);
-            }
-            membership::Output::Push { to } => {
-                let to: Vec<SocketAddr> = to.iter().map(|(_, address)| *address).collect();
-                self.send(now, &to, Vec::new());
-            }
-            membership::Output::ProbeStream { to, node: _ } => self.probe(now, to),
-            membership::Output::Met { node, address: _ } => self.met(now, node),
-            membership::Output::Changed { told, health, before } => {
-                self.member_changed(now, &told, health, before.as_deref());
-            }
-            membership::Output::Forgotten { told } => {
-                self.replication.forget(now, told.id());
-                self.secrecy.forget(told.id());
-                self.view.remove(told.id());
-                self.tell(Event::Forgotten { id: told.id() });
-            }
-            membership::Output::Raised { incarnation } => {
-                if incarnation.generation > self.generation {
-                    self.generation = incarnation.generation;
-                    self.replication.begin_again(now, self.generation);
-                    self.tell(Event::Identity { id: self.me.id, generation: self.generation });
-                }
-            }
-            membership::Output::Clash => self.yield_id(now),
-        }
-    }
-
-    /// Another process has this id and keeps it: this one goes on under a new one.
-    fn yield_id(&mut self, now: Moment) {
-        let info = NodeInfo {
-            id: NodeId(self.rng.u64(..)),
-            // Under the old nonce both have spoken.
-            boot: self.rng.u64(..),
-            ..(*self.me).clone()
-        };
-        self.me = Arc::new(info);
-        self.generation = Generation(1);
-        self.secrecy.rename(Peer { id: self.me.id, boot: self.me.boot });
-        self.membership.rename(now, Arc::clone(&self.me), Incarnation::first(self.generation));
-        self.replication.rename(now, self.me.id, self.generation);
-        self.tell(Event::Identity { id: self.me.id, generation: self.generation });
     }
 
     fn tell(&mut self, event: Event) {
@@ -457,33 +388,9 @@ impl Gossip {
         &self.traffic
     }
 
-    fn member_changed(
-        &mut self,
-        now: Moment,
-        told: &Arc<Told>,
-        health: crate::gossip::output::Health,
-        before: Option<&Told>,
-    ) {
-        use crate::gossip::output::Health;
-        let id = told.id();
-        if id == self.me.id {
-            return;
-        }
-        let since = self.membership.get(id).and_then(|member| member.since).unwrap_or(now);
-        self.replication.member(now, id, health, since);
-        self.tell(Event::Member { info: Arc::clone(&told.info), health });
-        let lives = matches!(health, Health::Alive | Health::Suspect);
-        if lives {
-            self.found(now);
-        }
-        let lived = before.is_some_and(|before| before.class == membership::Class::Alive);
-        match (lives, lived) {
-            // Back after it was lost: both sides may have much to tell each other.
-            (true, false) if before.is_some() => self.compare_soon(now, id),
-            (true, false) => self.view.changed(),
-            (false, _) => self.view.remove(id),
-            (true, true) => {}
-        }
+    /// Octets that wait to be sent, in datagrams and on streams.
+    pub fn queued_octets(&self) -> usize {
+        self.replication.depth().0 + self.streams.values().map(Channel::queued_octets).sum::<usize>()
     }
 
     /// Datagrams are sent by their octets: the same to all of these. Rumours of membership fill them up.

@@ -24,6 +24,7 @@ use crate::gossip::replication::log::{KEY_OCTETS_MAX, VALUE_OCTETS_MAX};
 use crate::gossip::replication::owners::Reach;
 use crate::gossip::replication::wire::{DoneWire, HeadWire, heads, write_heads};
 use crate::gossip::secrecy::Peer;
+use crate::gossip::secrecy::record::RECORD_OCTETS_MAX;
 use crate::gossip::secrecy::stream::{Side, Stream};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -40,6 +41,11 @@ const LIST_OCTETS: usize = 16 * 1024;
 /// Octets of the largest frame that is taken: one record with the largest value.
 const FRAME_OCTETS_MAX: usize =
     FRAME_HEAD_MAX + DELTA_HEAD_OCTETS_MAX + 2 * 16 + KEY_OCTETS_MAX + VALUE_OCTETS_MAX + LIST_OCTETS;
+
+/// Octets that a record adds to its content: its length and the tag. The last record of a stream has no content.
+const RECORD_OVERHEAD: usize = 3 + 16;
+/// Room below which nothing is written: a record with one octet, and the last one.
+const ROOM_MIN: usize = 2 * RECORD_OVERHEAD + 1;
 
 /// What a stream is for.
 enum Purpose {
@@ -88,6 +94,13 @@ pub(super) struct Channel {
     room: usize,
     finishing: bool,
     heard: Moment,
+}
+
+impl Channel {
+    /// Octets that wait for room.
+    pub(super) fn queued_octets(&self) -> usize {
+        self.outbox.len()
+    }
 }
 
 impl Gossip {
@@ -316,20 +329,22 @@ impl Gossip {
     /// Writes as much as there is and as the transport takes.
     fn pump(&mut self, now: Moment, id: StreamId) {
         let Some(mut channel) = self.streams.remove(&id) else { return };
-        if !channel.greeted && channel.room > 0 {
+        let hello = channel.stream.hello();
+        if !channel.greeted && channel.room >= hello.len() {
             channel.greeted = true;
-            let hello = channel.stream.hello();
             channel.room = channel.room.saturating_sub(hello.len());
             self.write_octets(id, hello.to_vec());
         }
         let mut finished = false;
-        while channel.stream.is_writable() && channel.room > 0 && !finished {
+        while channel.greeted && channel.stream.is_writable() && channel.room >= ROOM_MIN && !finished {
             // A step may have nothing to say.
             while channel.outbox.is_empty() && !channel.finishing && self.make_ready(now, &mut channel) {}
             if channel.outbox.is_empty() && !channel.finishing {
                 break;
             }
-            let take = channel.room.min(channel.outbox.len());
+            // One record at a time: what sealing adds takes room as well.
+            let content_max = (channel.room - 2 * RECORD_OVERHEAD).min(RECORD_OCTETS_MAX);
+            let take = content_max.min(channel.outbox.len());
             let plain: Vec<u8> = channel.outbox.drain(..take).collect();
             let mut octets = Vec::with_capacity(take + 64);
             let written = channel.stream.write(&plain, &mut octets);

@@ -29,7 +29,11 @@ struct Seat {
     events: Vec<Event>,
     /// Streams and their other ends.
     streams: BTreeMap<StreamId, (usize, StreamId)>,
+    room: BTreeMap<StreamId, usize>,
 }
+
+/// Octets that a stream takes until they have arrived: so few that sealing adds to them noticeably.
+const STREAM_ROOM: usize = 700;
 
 /// A small network; the simulator proper stands in `testing`.
 struct Net {
@@ -82,7 +86,13 @@ impl Net {
             keys,
         };
         for n in 0..nodes {
-            net.seats.push(Seat { gossip: None, token: 0, events: Vec::new(), streams: BTreeMap::new() });
+            net.seats.push(Seat {
+                gossip: None,
+                token: 0,
+                events: Vec::new(),
+                streams: BTreeMap::new(),
+                room: BTreeMap::new(),
+            });
             net.boot(n, 1);
         }
         net
@@ -164,6 +174,9 @@ impl Net {
                     self.at(after, n, What::Opened(stream, end));
                 }
                 Output::Write { stream, octets } => {
+                    let room = self.seats[n].room.entry(stream).or_default();
+                    assert!(octets.len() <= *room, "{} octets into room for {room}", octets.len());
+                    *room -= octets.len();
                     if let Some(&(other, id)) = self.seats[n].streams.get(&stream) {
                         self.at(ms(1), other, What::Received(id, octets));
                         self.at(ms(1), n, What::Writable(stream));
@@ -196,7 +209,7 @@ impl Net {
             self.queue.pop();
             self.now = at;
             let what = self.due.remove(&sequence).unwrap();
-            let Seat { gossip, token: current, streams, .. } = &mut self.seats[n];
+            let Seat { gossip, token: current, streams, room, .. } = &mut self.seats[n];
             let Some(gossip) = gossip else { continue };
             match what {
                 What::Datagram { from, octets } => gossip.handle_datagram(at, from, &mut octets.to_vec()),
@@ -204,11 +217,15 @@ impl Net {
                 What::Timer(_) => continue,
                 What::Opened(stream, Some(_)) => {
                     gossip.stream_opened(at, stream);
-                    gossip.stream_writable(at, stream, 10_000);
+                    room.insert(stream, STREAM_ROOM);
+                    gossip.stream_writable(at, stream, STREAM_ROOM);
                 }
                 What::Opened(stream, None) => gossip.stream_closed(at, stream),
                 What::Received(stream, octets) => gossip.stream_received(at, stream, &octets),
-                What::Writable(stream) => gossip.stream_writable(at, stream, 10_000),
+                What::Writable(stream) => {
+                    room.insert(stream, STREAM_ROOM);
+                    gossip.stream_writable(at, stream, STREAM_ROOM);
+                }
                 What::Closed(stream) => {
                     streams.remove(&stream);
                     gossip.stream_closed(at, stream);

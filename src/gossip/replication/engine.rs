@@ -2,27 +2,27 @@
 //!
 //! It knows nodes by their ids and sends to them by its [`Todo`]s; who lives, and where, is its user's to know.
 
+mod pulling;
+
 use crate::base::time::Moment;
 use crate::gossip::codec::Malformed;
 use crate::gossip::frame::{Kind, framed, write};
 use crate::gossip::identity::{Generation, NodeId, Version};
 use crate::gossip::output::{Event, Health};
-use crate::gossip::replication::cluster::{self, Cluster, Write};
-use crate::gossip::replication::delta::{Delta, cut};
+use crate::gossip::replication::cluster::{Cluster, Write};
+use crate::gossip::replication::delta::cut;
 use crate::gossip::replication::leases::{FreezeRule, Leases};
 use crate::gossip::replication::log::{KEY_OCTETS_MAX, Log, VALUE_OCTETS_MAX};
-use crate::gossip::replication::owners::{Owner, Owners, Reach, Taken};
+use crate::gossip::replication::owners::{Owner, Owners, Reach};
 use crate::gossip::replication::pulls::{PATIENCE, Pulls};
 use crate::gossip::replication::sharing::Sharing;
-use crate::gossip::replication::spread::{Batch, FAN, HINTS, HINTS_PULLED, Spread};
+use crate::gossip::replication::spread::{Batch, FAN, HINTS, Spread};
 use crate::gossip::replication::wire::{HeadWire, heads, write_heads};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Octets that one pull brings in datagrams; what is more comes over a stream.
-const ANSWER_OCTETS_MAX: usize = 64 * 1024;
 /// Owners pulled from one member at once; for more of them a stream is cheaper.
 const PULLED_OWNERS_MAX: usize = 512;
 
@@ -409,95 +409,10 @@ impl Replication {
         }
     }
 
-    fn take_delta(&mut self, now: Moment, from: NodeId, body: &[u8], pushed: bool) -> Result<(), Malformed> {
-        let delta = Delta::parse(body)?;
-        let owner = delta.head.owner;
-        if owner == self.me {
-            let reach = Reach { generation: delta.head.generation, head: delta.head.to };
-            if reach > self.owners.have(owner) {
-                self.outlived(reach);
-            }
-            return Ok(());
-        }
-        let taken = self.owners.take(&delta);
-        let (since, shown) = match taken {
-            Taken::Known => return Ok(()),
-            Taken::Gap => {
-                let reach = Reach { generation: delta.head.generation, head: delta.head.to };
-                self.pulls.want(now, owner, reach, from, PATIENCE);
-                return Ok(());
-            }
-            Taken::Staged => (None, false),
-            Taken::Shown(since) => (since, true),
-        };
-        let reach = self.owners.have(owner);
-        self.pulls.have(owner, reach);
-        if pushed {
-            let mut frame = Vec::with_capacity(framed(body.len()));
-            write(&mut frame, Kind::Delta, body);
-            self.spread.push_on(now, frame, from);
-        }
-        self.spread.tell(now, owner, reach, if pushed { HINTS } else { HINTS_PULLED });
-        if shown {
-            self.show(owner, since);
-        }
-        Ok(())
-    }
-
     fn show(&mut self, owner: NodeId, since: Option<Version>) {
         if let Some(log) = self.owners.get(owner).and_then(Owner::shown) {
             self.todo.push_back(Todo::Event(Event::Records { owner, log: Arc::clone(log), since }));
         }
-    }
-
-    fn answer_pull(&mut self, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
-        let (mut datagram, mut sent, mut refer) = (Vec::new(), 0, false);
-        for head in heads(body) {
-            let head = head?;
-            let Some(log) = self.owners.get(head.owner()).and_then(Owner::newest) else { continue };
-            let theirs = head.reach();
-            let start = if theirs.generation == log.generation() { theirs.head } else { Version(0) };
-            if theirs.generation > log.generation() {
-                continue;
-            }
-            cut(head.owner(), log, start, self.room, |_, body| {
-                if framed(body.len()) > self.room || sent + body.len() > ANSWER_OCTETS_MAX {
-                    refer = true;
-                    return false;
-                }
-                if datagram.len() + framed(body.len()) > self.room {
-                    self.todo.push_back(Todo::Send(from, std::mem::take(&mut datagram)));
-                }
-                sent += body.len();
-                write(&mut datagram, Kind::Answer, &body);
-                true
-            });
-        }
-        if refer && datagram.len() + framed(0) <= self.room {
-            write(&mut datagram, Kind::Refer, &[]);
-        }
-        if !datagram.is_empty() {
-            self.todo.push_back(Todo::Send(from, datagram));
-        }
-        Ok(())
-    }
-
-    fn take_cluster(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
-        let mut new = Vec::new();
-        for write in cluster::writes(body) {
-            let write = write?;
-            if self.cluster.take(&write) {
-                self.tell_cluster(&write);
-                new.extend_from_slice(&write.to_octets());
-            }
-        }
-        if !new.is_empty() {
-            let mut frame = Vec::with_capacity(framed(new.len()));
-            write(&mut frame, Kind::Cluster, &new);
-            self.spread.push_on(now, frame, from);
-            self.spread.tell_cluster(now);
-        }
-        Ok(())
     }
 }
 

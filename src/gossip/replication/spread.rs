@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Members that a change is pushed to.
 pub const FAN: usize = 4;
 /// How often a head is told.
-pub const HINTS: u8 = 8;
+pub const HINTS: u8 = 10;
 /// Of a change that was pulled, and so is not news to all: how often its head is told.
 pub const HINTS_PULLED: u8 = 3;
 /// Changes within this time travel together.

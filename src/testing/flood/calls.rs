@@ -1,12 +1,15 @@
 //! The machine's calls, as the world makes them.
 
-use super::super::machine::{Machine, Start, Warm};
+use super::super::machine::{LEASE, Machine, Start, Warm};
 use super::*;
 
 impl Machine for Flood {
     const NAME: &'static str = "flood";
+    type House = ();
 
-    fn start(start: Start, now: Moment) -> Flood {
+    fn house(_: usize) {}
+
+    fn start(_: &(), start: Start, now: Moment) -> Flood {
         let (id, generation) = start.identity();
         let mut rng = fastrand::Rng::with_seed(start.seed);
         let me = Arc::new(NodeInfo { id, boot: start.boot, name: start.name, address: start.address });
@@ -37,11 +40,11 @@ impl Machine for Flood {
         flood
     }
 
-    fn warm(nodes: Vec<Warm>) -> Vec<Flood> {
+    fn warm(house: &(), nodes: Vec<Warm>) -> Vec<Flood> {
         let mut machines: Vec<(Flood, Moment)> = nodes
             .into_iter()
             .map(|Warm { start, now, records }| {
-                let mut flood = Flood::start(start, now);
+                let mut flood = Flood::start(house, start, now);
                 flood.own.version = records.len() as u64;
                 flood.own.records = records.into_iter().collect();
                 flood.ready = true;

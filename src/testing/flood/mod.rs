@@ -23,8 +23,6 @@ use std::time::Duration;
 const BEAT: Duration = Duration::from_secs(1);
 /// Silence of so long is a loss.
 const SILENCE_MAX: Duration = Duration::from_secs(8);
-/// How long the records of a lost node are kept.
-pub const LEASE: Duration = Duration::from_secs(60);
 /// How long a node that was given addresses waits for an answer before it goes on alone.
 const ALONE_AFTER: Duration = Duration::from_secs(30);
 /// Octets of the answer to an asking: below what one value may have, the rest is asked for next time.

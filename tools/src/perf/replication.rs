@@ -10,9 +10,9 @@ use crate::stats::Spread;
 use crate::svg::{self, Bar, Chart, Series};
 use clap::Args;
 use serde_json::Value;
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Measures the cluster in the simulator: convergence, traffic, detection, healing
@@ -35,6 +35,9 @@ pub(crate) struct ReplicationArgs {
     output: Option<PathBuf>,
 }
 
+/// Records of each node: with 1,000 nodes there are 100,000.
+const RECORDS: &str = "100";
+
 /// The figures of one scenario at one size: a value per seed, or none where a run did not come to it.
 struct Row {
     size: Size,
@@ -48,6 +51,10 @@ pub(super) fn run(args: &ReplicationArgs) -> Result<(), String> {
     if !args.no_build {
         build_hivedns()?;
     }
+    let whole = args.only.is_none() && SIZES.iter().all(|size| args.nodes.contains(&size.nodes));
+    let usual = repository().join(if whole { "perf" } else { "perf/out" });
+    let directory = args.output.as_ref().unwrap_or(&usual);
+    fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     let mut rows = Vec::new();
     let mut broken = Vec::new();
     let mut simulated = String::new();
@@ -58,9 +65,17 @@ pub(super) fn run(args: &ReplicationArgs) -> Result<(), String> {
         };
         for scenario in SCENARIOS.iter().filter(wanted) {
             let mut summaries = Vec::new();
-            for seed in 1..=args.seeds.unwrap_or(size.seeds) {
-                eprintln!("{} nodes, {}, seed {seed} …", size.nodes, scenario.name);
-                let summary = simulate(size, scenario, seed)?;
+            let seeds = 1..=args.seeds.unwrap_or(size.seeds);
+            eprintln!("{} nodes, {} …", size.nodes, scenario.name);
+            // Runs share nothing, so seeds run beside each other.
+            let runs: Vec<Result<Value, String>> = std::thread::scope(|scope| {
+                let runs: Vec<_> =
+                    seeds.clone().map(|seed| scope.spawn(move || simulate(size, scenario, seed))).collect();
+                let lost = |_| Err("a run ended early".to_owned());
+                runs.into_iter().map(|run| run.join().unwrap_or_else(lost)).collect()
+            });
+            for (seed, summary) in seeds.zip(runs) {
+                let summary = summary?;
                 simulated = summary["machine"].as_str().unwrap_or_default().to_owned();
                 for fault in summary["broken"].as_array().into_iter().flatten() {
                     let rule = fault["rule"].as_str().unwrap_or_default();
@@ -78,18 +93,19 @@ pub(super) fn run(args: &ReplicationArgs) -> Result<(), String> {
                 figure,
                 values: summaries.iter().map(|summary| figure.place.read(summary)).collect(),
             }));
+            // After each scenario: who stops a long run keeps what it has measured.
+            write(directory, &rows, &broken, &simulated)?;
         }
     }
-    let whole = args.only.is_none() && SIZES.iter().all(|size| args.nodes.contains(&size.nodes));
-    let usual = repository().join(if whole { "perf" } else { "perf/out" });
-    let directory = args.output.as_ref().unwrap_or(&usual);
-    fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    for (name, text) in
-        [("replication.md", table(&rows, &broken, &simulated)), ("replication.svg", picture(&rows))]
-    {
+    Ok(())
+}
+
+/// Writes what is known so far.
+fn write(directory: &Path, rows: &[Row], broken: &[String], simulated: &str) -> Result<(), String> {
+    let texts = [("replication.md", table(rows, broken, simulated)), ("replication.svg", picture(rows))];
+    for (name, text) in texts {
         let path = directory.join(name);
         fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
-        eprintln!("wrote {}", path.display());
     }
     Ok(())
 }
@@ -101,7 +117,7 @@ fn simulate(size: Size, scenario: &Scenario, seed: u64) -> Result<Value, String>
         std::env::var_os("CARGO_TARGET_DIR").map(|target| PathBuf::from(target).join("release/hivedns"));
     let program = target.unwrap_or(program);
     let mut command = Command::new(&program);
-    command.args(["simulate", "--format", "json"]).args(scenario.flags);
+    command.args(["simulate", "--format", "json", "--records", RECORDS]).args(scenario.flags);
     command.args(["--nodes", &size.nodes.to_string(), "--seed", &seed.to_string()]);
     let output = command.output().map_err(|error| format!("{}: {error}", program.display()))?;
     serde_json::from_slice(&output.stdout).map_err(|error| {
@@ -117,7 +133,7 @@ fn table(rows: &[Row], broken: &[String], simulated: &str) -> String {
     let mut out = String::from(
         "# Replication, simulated\n\n\
          Written by `tools perf replication`; `hivedns simulate` repeats each run. Latency is 0.2 to 1 ms, links have \
-         1 Gbit/s, each node has 10 records of 100 octets. Every node's clock has its own start and drift.\n\n\
+         1 Gbit/s, each node has 100 records of 100 octets. Every node's clock has its own start and drift.\n\n\
          ![Convergence, traffic and detection](replication.svg)\n\n| | |\n|---|---|\n",
     );
     // Writing into a string does not fail, here and below.
