@@ -25,7 +25,7 @@ use crate::wire::query::{Query, Shape};
 use crate::wire::reply::{Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
-use crate::zone::store::{Hint, Start};
+use crate::zone::store::{Hint, Shelf};
 
 pub use short::answer_short;
 
@@ -85,7 +85,7 @@ pub enum Route {
 pub struct Way<'s> {
     entry: &'s ZoneEntry,
     zone: &'s Zone,
-    start: Start,
+    shelf: Shelf<'s>,
     hint: Hint,
 }
 
@@ -97,7 +97,7 @@ impl Route {
         let Route::Zone(number) = self else { return None };
         let entry = snapshot.entry(*number)?;
         let zone = entry.zone()?;
-        Some(Way { entry, zone, start: zone.prefetch_slot(key.full_hash()), hint: Hint::ABSENT })
+        Some(Way { entry, zone, shelf: zone.prefetch_slot(key.full_hash()), hint: Hint::ABSENT })
     }
 
     /// Where the name most likely lies.
@@ -121,17 +121,23 @@ impl<'s> Guess<'s> {
         Some(Guess { number, entry, zone: entry.zone()? })
     }
 
-    /// The same as [`route`] and [`Route::way`] yield, where the guess is right.
+    /// True if it is right.
     #[inline(always)]
-    pub fn way(&self, shape: &Shape, key: &NameKey) -> Option<(Route, Way<'s>)> {
-        if is_rare(shape) || !self.entry.is_nearest_to(key) {
-            return None;
-        }
-        let start = self.zone.prefetch_slot(key.full_hash());
-        Some((
-            Route::Zone(self.number),
-            Way { entry: self.entry, zone: self.zone, start, hint: Hint::ABSENT },
-        ))
+    pub fn is_right(&self, shape: &Shape, key: &NameKey) -> bool {
+        !is_rare(shape) && self.entry.is_nearest_to(key)
+    }
+
+    /// The same as [`route`] yields, where the guess is right.
+    #[inline(always)]
+    pub fn route(&self) -> Route {
+        Route::Zone(self.number)
+    }
+
+    /// The same as [`Route::way`] yields, where the guess is right.
+    #[inline(always)]
+    pub fn way(&self, key: &NameKey) -> Way<'s> {
+        let shelf = self.zone.prefetch_slot(key.full_hash());
+        Way { entry: self.entry, zone: self.zone, shelf, hint: Hint::ABSENT }
     }
 }
 
@@ -140,7 +146,7 @@ impl Way<'_> {
     /// twice, not twice for each of its queries.
     #[inline(always)]
     pub fn seek(&mut self, key: &NameKey) -> Hint {
-        self.hint = self.zone.hint(key.full_hash(), self.start);
+        self.hint = self.zone.hint(key.full_hash(), &self.shelf);
         self.hint
     }
 

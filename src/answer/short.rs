@@ -41,26 +41,27 @@ pub fn answer_short(
     buffer: &mut [u8],
     udp_payload_max: u16,
 ) -> Option<Outcome> {
-    let Way { entry, zone, hint, .. } = *way;
+    let Way { entry, zone, .. } = *way;
     // Where a name leads is not told by its node alone.
     if zone.is_walked() {
         return None;
     }
-    let (len, rcode) = match own_set(zone, hint, key, shape.qtype()) {
+    Sheet::head(buffer, window)?;
+    let (len, rcode) = match own_set(way, key, shape.qtype()) {
         Some(rrset) => {
-            let mut sheet = Sheet::begin(buffer, window, shape)?;
+            let mut sheet = Sheet::begin(buffer, shape);
             put(&mut sheet, Section::Answer, &rrset)?;
             (sheet.finish(shape, AA, Rcode::NoError, udp_payload_max)?, Rcode::NoError)
         }
-        None => other(way, key, (window, shape), buffer, udp_payload_max)?,
+        None => other(way, key, shape, buffer, udp_payload_max)?,
     };
     Some(Outcome { verdict: Verdict::Reply(len), rcode, zone: Some(entry.metrics()) })
 }
 
 /// The set asked for, if it is the name's own and says it all, and the hint leads right to it.
 #[inline(always)]
-fn own_set<'z>(zone: &'z Zone, hint: Hint, key: &NameKey, qtype: RecordType) -> Option<Rrset<'z>> {
-    zone.node_at_hint(hint, key)?.rrset(qtype).filter(|rrset| !rrset.has_targets())
+fn own_set<'z>(way: &Way<'z>, key: &NameKey, qtype: RecordType) -> Option<Rrset<'z>> {
+    way.zone.node_at_hint(&way.shelf, way.hint, key)?.rrset(qtype).filter(|rrset| !rrset.has_targets())
 }
 
 #[inline(always)]
@@ -73,16 +74,17 @@ fn put(sheet: &mut Sheet<'_>, section: Section, rrset: &Rrset<'_>) -> Option<usi
     sheet.put(section, rrset.records(), run, len)
 }
 
-/// All but a set of the name's own that leads nowhere else: the octets of the answer and its code.
+/// All but a set of the name's own that leads nowhere else: the octets of the answer and its code. `buffer` has got its
+/// head.
 #[inline(never)]
 fn other(
     way: &Way<'_>,
     key: &NameKey,
-    (window, shape): (&[u8; WINDOW], &Shape),
+    shape: &Shape,
     buffer: &mut [u8],
     udp_payload_max: u16,
 ) -> Option<(usize, Rcode)> {
-    let mut sheet = Sheet::begin(buffer, window, shape)?;
+    let mut sheet = Sheet::begin(buffer, shape);
     let (aa, rcode) = tell(way.zone, way.hint, key, shape.qtype(), &mut sheet)?;
     Some((sheet.finish(shape, aa, rcode, udp_payload_max)?, rcode))
 }

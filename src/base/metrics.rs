@@ -98,7 +98,7 @@ struct ZoneCounters {
 pub struct WorkerCounters {
     queries: Counter,
     /// By zone slot.
-    zones: Box<[ZoneCounters]>,
+    zones: Box<[ZoneCounters; ZONE_SLOTS + 1]>,
     durations: [Counter; DURATION_BUCKETS.len() + 1],
     duration_sum_ns: Counter,
     drops: [Counter; DropReason::ALL.len()],
@@ -109,7 +109,7 @@ impl Default for WorkerCounters {
     fn default() -> WorkerCounters {
         WorkerCounters {
             queries: Counter::default(),
-            zones: (0..=ZONE_SLOTS).map(|_| ZoneCounters::default()).collect(),
+            zones: zone_counters(),
             durations: Default::default(),
             duration_sum_ns: Counter::default(),
             drops: Default::default(),
@@ -118,12 +118,21 @@ impl Default for WorkerCounters {
     }
 }
 
+fn zone_counters() -> Box<[ZoneCounters; ZONE_SLOTS + 1]> {
+    // Made on the heap: they are many for a stack.
+    let counters: Box<[ZoneCounters]> = (0..=ZONE_SLOTS).map(|_| ZoneCounters::default()).collect();
+    match counters.try_into() {
+        Ok(counters) => counters,
+        Err(_) => unreachable!("as many were made"),
+    }
+}
+
 impl WorkerCounters {
     /// Counts a query and its answer. `zone` is a slot or [`NO_ZONE`].
     #[inline(always)]
     pub fn answered(&self, zone: usize, transport: Transport, qtype: u16, rcode: u8) {
         self.queries.add(1);
-        let Some(zone) = self.zones.get(zone).or_else(|| self.zones.last()) else { return };
+        let zone = &self.zones[zone.min(NO_ZONE)];
         zone.requests[transport.index()][type_index(qtype)].add(1);
         if let Some(counter) = zone.responses.get(usize::from(rcode)) {
             counter.add(1);

@@ -1,16 +1,16 @@
 //! Hints about memory: they change how fast an access is, never what it yields.
 #![allow(unsafe_code)]
 
-/// Asks the processor to fetch the cache line where `items[at]` begins; nothing happens where that lies outside.
+/// Asks the processor to fetch the cache line where `items[at]` begins, or would begin if there were as many.
 #[inline(always)]
 pub fn prefetch<T>(items: &[T], at: usize) {
-    let Some(item) = items.get(at) else { return };
+    let item = items.as_ptr().wrapping_add(at);
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch never faults and changes no memory, and the address is that of a live reference.
+    // SAFETY: a prefetch never faults, whatever the address, and changes no memory.
     // Safe code would have to load the item, and so wait for it.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast());
+        _mm_prefetch::<_MM_HINT_T0>(item.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = item;

@@ -25,7 +25,7 @@ const CONTROL_OCTETS: usize = 48;
 #[derive(Clone, Copy)]
 struct Control([u8; CONTROL_OCTETS]);
 
-/// Buffers and headers of one batch of datagrams.
+/// Buffers and headers of one batch of datagrams, all of the same socket.
 pub struct Batch {
     received: Box<[[u8; SLOT_OCTETS]; BATCH]>,
     replies: Box<[[u8; SLOT_OCTETS]; BATCH]>,
@@ -43,6 +43,8 @@ pub struct Batch {
     /// A slot without a reply made the send headers behind it lead elsewhere than to their own slots.
     astray: bool,
     local_addresses: bool,
+    /// Octets of an asker's address: the same for all datagrams of a socket.
+    address_len: libc::socklen_t,
 }
 
 // SAFETY: the raw pointers within the headers lead only into the batch's own boxes, which move with it; nothing
@@ -83,6 +85,7 @@ impl Batch {
             pending: 0,
             astray: false,
             local_addresses,
+            address_len: 0,
         };
         for i in 0..BATCH {
             batch.receive_parts[i] =
@@ -91,6 +94,7 @@ impl Batch {
             header.msg_iov = &raw mut batch.receive_parts[i];
             header.msg_iovlen = 1;
             header.msg_name = (&raw mut batch.addresses[i]).cast();
+            header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
             if local_addresses {
                 header.msg_control = batch.controls[i].0.as_mut_ptr().cast();
             }
@@ -119,11 +123,11 @@ impl Batch {
         if self.astray {
             self.aim_replies();
         }
-        // The kernel wrote lengths over what it was offered: offer anew, where it did.
-        for header in &mut self.receive_headers[..self.filled] {
-            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
-            header.msg_hdr.msg_controllen = if self.local_addresses { CONTROL_OCTETS } else { 0 } as _;
-            header.msg_hdr.msg_flags = 0;
+        // The kernel wrote lengths over what it was offered: offer anew those that may change.
+        if self.local_addresses {
+            for header in &mut self.receive_headers[..self.filled] {
+                header.msg_hdr.msg_controllen = CONTROL_OCTETS as _;
+            }
         }
         self.filled = 0;
         // SAFETY: every header leads to buffers of the stated lengths that `self` owns and does not touch
@@ -138,6 +142,11 @@ impl Batch {
             )
         };
         self.filled = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        let address_len = self.receive_headers[0].msg_hdr.msg_namelen;
+        if self.address_len != address_len {
+            self.address_len = address_len;
+            self.send_headers.iter_mut().for_each(|header| header.msg_hdr.msg_namelen = address_len);
+        }
         Ok(self.filled)
     }
 
@@ -238,18 +247,14 @@ impl<'b> Datagrams<'b> {
     }
 
     /// The first `N` octets of slot `i`, counted modulo [`BATCH`], and how many octets its datagram has; what
-    /// stands behind those is left from earlier ones. A datagram that was cut has none.
+    /// stands behind those is left from earlier ones. A datagram that was cut has [`DATAGRAM_OCTETS_MAX`].
     #[inline(always)]
     pub fn window<const N: usize>(&self, i: usize) -> (&'b [u8; N], usize) {
-        const { assert!(N <= SLOT_OCTETS) };
+        const { assert!(N < DATAGRAM_OCTETS_MAX) };
         let (slot, header) = (&self.received[i % BATCH], &self.headers[i % BATCH]);
-        let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-        let len = if cut { 0 } else { header.msg_len as usize };
-        match slot.first_chunk::<N>() {
-            Some(window) => (window, len),
-            // Not possible: a slot has more octets than `N`.
-            None => (&[0; N], 0),
-        }
+        let len = header.msg_len as usize;
+        // A slot has more octets than `N`.
+        (slot.first_chunk::<N>().unwrap_or(&[0; N]), len)
     }
 }
 
@@ -279,7 +284,6 @@ impl Replies<'_> {
     pub fn reply(&mut self, i: usize, len: usize) {
         let (i, place) = (i % BATCH, *self.pending % BATCH);
         self.parts[place].iov_len = len.min(DATAGRAM_OCTETS_MAX);
-        self.headers[place].msg_hdr.msg_namelen = self.received[i].msg_hdr.msg_namelen;
         if i != place {
             // A slot before had no reply: what follows moves up.
             *self.astray = true;

@@ -15,6 +15,10 @@ use crate::wire::short::NAME_OCTETS;
 /// are lowered at once.
 const KEY_ROOM: usize = 272;
 const _: () = assert!(KEY_ROOM.is_multiple_of(16) && KEY_ROOM > NAME_OCTETS_MAX + PACKED_OCTETS);
+const _: () = assert!(NAME_OCTETS_MAX + WORD <= KEY_ROOM && NAME_OCTETS.is_multiple_of(2 * WORD));
+
+/// Octets that are hashed at once.
+const WORD: usize = 8;
 
 /// A lone `*` (RFC 4592 §2.1.1).
 const WILDCARD_LABEL: &[u8] = b"\x01*";
@@ -97,10 +101,16 @@ impl Packed {
     }
 }
 
+#[inline(always)]
+fn lowered<const N: usize>(mut octets: [u8; N]) -> [u8; N] {
+    octets.make_ascii_lowercase();
+    octets
+}
+
 /// A lower-cased name with its labels' places and its hash.
 ///
-/// Invariant: `octets[..len]` is a valid wire-form name of `labels` labels; `at[i]` is where label `i` (from
-/// the left) begins and `at[labels]` where the root's zero octet stands.
+/// Invariant: `octets[..len]` is a valid wire-form name of `labels` labels, and a word of zeroes stands behind it;
+/// `at[i]` is where label `i` (from the left) begins and `at[labels]` where the root's zero octet stands.
 pub struct NameKey {
     // Eight bits each, so that no offset made of them can leave its array, and the compiler knows.
     len: u8,
@@ -148,6 +158,7 @@ impl NameKey {
         for block in blocks.iter_mut().take(len.div_ceil(16)) {
             block.make_ascii_lowercase();
         }
+        *self.octets.get_mut(len..)?.first_chunk_mut()? = [0; WORD];
         self.len = len as u8;
         self.labels = labels as u8;
         Some(len)
@@ -156,12 +167,10 @@ impl NameKey {
     /// As [`NameKey::read`], for a name of at most 64 octets within a window that may hold anything behind it.
     #[inline(always)]
     pub fn read_short(&mut self, window: &[u8; NAME_OCTETS]) -> Option<usize> {
-        let octets = self.octets.first_chunk_mut::<NAME_OCTETS>()?;
-        *octets = *window;
         let (mut at, mut labels) = (0usize, 0usize);
         loop {
             self.at[labels & LABELS_MAX] = at as u8;
-            let len = octets[at];
+            let len = window[at];
             if len == 0 {
                 break;
             }
@@ -173,11 +182,13 @@ impl NameKey {
             }
         }
         // Lowering leaves length octets alone, so it can wait until it is known how much there is to lower.
-        let (first, second) = octets.split_at_mut(NAME_OCTETS / 2);
-        first.make_ascii_lowercase();
-        if at >= NAME_OCTETS / 2 {
-            second.make_ascii_lowercase();
+        const HALF: usize = NAME_OCTETS / 2;
+        let (first, second) = self.octets.first_chunk_mut::<NAME_OCTETS>()?.split_at_mut(HALF);
+        *first.first_chunk_mut()? = lowered::<HALF>(*window.first_chunk()?);
+        if at >= HALF {
+            *second.first_chunk_mut()? = lowered::<HALF>(*window.last_chunk()?);
         }
+        *self.octets.get_mut(at + 1..)?.first_chunk_mut()? = [0; WORD];
         self.len = at as u8 + 1;
         self.labels = labels as u8;
         Some(at + 1)
@@ -196,24 +207,47 @@ impl NameKey {
     #[inline(always)]
     pub fn agrees(&self, at: u8, other: &[u8], len: usize) -> Option<bool> {
         let own = self.octets.get(usize::from(at)..)?;
-        let difference = u128::from_le_bytes(*own.first_chunk::<PACKED_OCTETS>()?)
-            ^ u128::from_le_bytes(*other.first_chunk::<PACKED_OCTETS>()?);
-        if let Some(mask) = PACKED_MASKS.get(len) {
-            return Some(difference & mask == 0);
+        let (own_start, other_start) =
+            (own.first_chunk::<PACKED_OCTETS>()?, other.first_chunk::<PACKED_OCTETS>()?);
+        let first = le64_or_zero(own_start, 0) ^ le64_or_zero(other_start, 0);
+        if len < WORD {
+            return Some(first & !(u64::MAX << (WORD * len)) == 0);
         }
-        // The first sixteen and the last sixteen, which overlap.
+        if len <= PACKED_OCTETS {
+            // The first eight and the last eight, which overlap.
+            let last = len - WORD;
+            return Some(first | (le64_or_zero(own_start, last) ^ le64_or_zero(other_start, last)) == 0);
+        }
+        // The first sixteen and the last sixteen, which overlap too.
         let last = len - PACKED_OCTETS;
         if last > PACKED_OCTETS {
             return None;
         }
-        let own = own.get(last..)?.first_chunk::<PACKED_OCTETS>()?;
-        Some(difference == 0 && own == other.get(last..)?.first_chunk::<PACKED_OCTETS>()?)
+        let last = own.get(last..)?.first_chunk::<PACKED_OCTETS>()?
+            == other.get(last..)?.first_chunk::<PACKED_OCTETS>()?;
+        Some(last && own_start == other_start)
     }
 
     /// Computes the hash of the name.
     #[inline(always)]
     pub fn hash(&mut self, seed: &HashSeed) {
-        self.hash = self.hash_from(seed, 0);
+        self.hash = self.short_hash(seed).unwrap_or_else(|| self.hash_from(seed, 0));
+    }
+
+    /// The hash of a name of at most [`NAME_OCTETS`], without a loop; `None` for others and for wildcards.
+    #[inline(always)]
+    fn short_hash(&self, seed: &HashSeed) -> Option<u64> {
+        if self.octets[..2] == *WILDCARD_LABEL {
+            return None;
+        }
+        let (mut state, last) = (seed.start, usize::from(self.len.wrapping_sub(1)) / WORD);
+        for (i, word) in self.octets.first_chunk::<NAME_OCTETS>()?.as_chunks().0.iter().enumerate() {
+            state = seed.step(state, u64::from_le_bytes(*word));
+            if i == last {
+                return Some(state);
+            }
+        }
+        None
     }
 
     /// The hash of the suffix of `depth` labels.
@@ -241,17 +275,13 @@ impl NameKey {
     fn octets_from(&self, seed: &HashSeed, start: u8) -> u64 {
         let (mut state, mut at) = (seed.start, start);
         let mut left = self.len.saturating_sub(start);
-        while left > 8 {
+        while left > 0 {
+            // Zeroes stand behind the name.
             state = seed.step(state, le64_or_zero(&self.octets, usize::from(at)));
-            at = at.wrapping_add(8);
-            left -= 8;
+            at = at.wrapping_add(WORD as u8);
+            left = left.saturating_sub(WORD as u8);
         }
-        if left == 0 {
-            return state;
-        }
-        // What stands behind the name is masked away.
-        let word = le64_or_zero(&self.octets, usize::from(at));
-        seed.step(state, word & (u64::MAX >> ((64 - 8 * u32::from(left)) & 63)))
+        state
     }
 
     /// The name in lower-cased wire form, the root's zero octet included.

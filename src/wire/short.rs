@@ -20,7 +20,7 @@ use crate::wire::sealed::SealedRrset;
 /// header and with OPT behind it, still lies within.
 pub const WINDOW: usize = 160;
 /// The start of the window that an answer repeats.
-const COPIED: usize = 96;
+const COPIED: usize = 80;
 /// Octets of the longest ordinary name, the root's zero octet included.
 pub const NAME_OCTETS: usize = 64;
 /// Octets that are copied at once where a set has no more: four records of addresses, most SOAs.
@@ -39,22 +39,25 @@ pub fn accept(window: &[u8; WINDOW], len: usize, key: &mut NameKey) -> Option<Sh
         return None;
     }
     let name_len = key.read_short(rest.first_chunk()?)? & 0x7f;
-    let (&[t1, t0, c1, c0], tail) = rest.get(name_len..)?.split_first_chunk::<4>()?;
+    let (question, tail) = rest.get(name_len..)?.split_first_chunk::<4>()?;
     let question_end = HEADER_OCTETS + name_len + 4;
     let additional = u16::from_be_bytes([additional_high, additional_low]);
     let edns = match (additional, len.wrapping_sub(question_end)) {
         (0, 0) => None,
-        (1, OPT_OCTETS) => match *tail.first_chunk::<OPT_OCTETS>()? {
-            [0, 0, 41, size_high, size_low, _, 0, flags, _, 0, 0] => Some(Edns {
-                udp_payload: u16::from_be_bytes([size_high, size_low]),
-                dnssec_ok: flags & 0x80 != 0,
-                nsid: false,
-            }),
-            _ => return None,
-        },
+        (1, OPT_OCTETS) => {
+            let [head @ .., _, rdlen_high, rdlen_low] = *tail.first_chunk::<OPT_OCTETS>()?;
+            let head = u64::from_be_bytes(head);
+            // The root, type 41, version 0, no options.
+            if head & 0xffff_ff00_0000_ff00 != 0x0000_2900_0000_0000 || [rdlen_high, rdlen_low] != [0, 0] {
+                return None;
+            }
+            let (udp_payload, dnssec_ok) = ((head >> 24) as u16, head & 0x80 != 0);
+            Some(Edns { udp_payload, dnssec_ok, nsid: false })
+        }
         _ => return None,
     };
     let flags = u16::from_be_bytes([header[2], header[3]]);
+    let &[t1, t0, c1, c0] = question;
     let (qtype, qclass) = (RecordType(u16::from_be_bytes([t1, t0])), Class(u16::from_be_bytes([c1, c0])));
     Some(Shape::new(flags, question_end as u16, qtype, qclass, edns))
 }
@@ -70,12 +73,18 @@ pub struct Sheet<'b> {
 }
 
 impl<'b> Sheet<'b> {
-    /// Begins the answer to the ordinary query of that shape in that window. `None` where `octets` are too few.
+    /// Has `octets` begin as the answers to the ordinary query in that window do. `None` where they are too few.
     #[inline(always)]
-    pub fn begin(octets: &'b mut [u8], window: &[u8; WINDOW], shape: &Shape) -> Option<Sheet<'b>> {
+    pub fn head(octets: &mut [u8], window: &[u8; WINDOW]) -> Option<()> {
         *octets.first_chunk_mut::<COPIED>()? = *window.first_chunk()?;
+        Some(())
+    }
+
+    /// Begins the answer to the ordinary query of that shape, in octets that have got their [head](Sheet::head).
+    #[inline(always)]
+    pub fn begin(octets: &'b mut [u8], shape: &Shape) -> Sheet<'b> {
         let question_end = usize::from(shape.question_end());
-        Some(Sheet { octets, at: question_end, question_end, counts: 0 })
+        Sheet { octets, at: question_end, question_end, counts: 0 }
     }
 
     /// Puts a set of `records` at the end of `section`; `run` begins with its `len` octets and goes on with
@@ -166,6 +175,7 @@ fn opt_padded(edns: Edns, rcode: Rcode, udp_payload_max: u16) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::key::HashSeed;
     use crate::wire::query::{Accepted, accept as accept_any};
     use proptest::prelude::*;
 
@@ -217,6 +227,9 @@ mod tests {
                 prop_assert_eq!(shape, other);
                 prop_assert_eq!(short.as_wire(), long.as_wire());
                 prop_assert_eq!(short.label_count(), long.label_count());
+                let seed = HashSeed::new(*b"sixteen octets!!");
+                short.hash(&seed);
+                prop_assert_eq!(short.full_hash(), seed.name(long.as_wire()));
                 for depth in 0..=long.label_count() {
                     prop_assert_eq!(short.suffix_at(depth), long.suffix_at(depth));
                 }

@@ -187,8 +187,11 @@ fn prepare<'s>(
             continue;
         }
         slot.key.hash(snapshot.seed());
-        if let Some((route, found)) = guess.as_ref().and_then(|guess| guess.way(&slot.shape, &slot.key)) {
-            (slot.route, *way) = (route, Some(found));
+        if let Some(guess) = &guess
+            && guess.is_right(&slot.shape, &slot.key)
+        {
+            slot.route = guess.route();
+            *way = Some(guess.way(&slot.key));
             continue;
         }
         *way = slot.route(snapshot, number);

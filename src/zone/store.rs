@@ -54,6 +54,14 @@ pub struct Start {
     shard: u32,
 }
 
+/// The octets in which the shard of a hash lies, and where in them the search for the hash begins: found once for all
+/// stages of a look-up.
+#[derive(Clone, Copy)]
+pub struct Shelf<'z> {
+    octets: &'z [u8],
+    start: Start,
+}
+
 /// Where a shard lies and how it is probed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShardAt {
@@ -155,28 +163,34 @@ impl Store {
 
     /// Has the processor fetch the slot that a search for that hash will look at first.
     #[inline(always)]
-    pub(crate) fn prefetch_slot(&self, hash: u64) -> Start {
+    pub(crate) fn prefetch_slot(&self, hash: u64) -> Shelf<'_> {
         let (octets, start) = self.blocks.start(hash);
         prefetch(octets, start.slot as usize * 4);
-        start
+        Shelf { octets, start }
     }
 
     /// The first node that may have that hash, judged by its tag alone, and has the processor fetch it.
     #[inline(always)]
-    pub(crate) fn hint(&self, hash: u64, start: Start) -> Hint {
-        let octets = self.blocks.octets(hash);
+    pub(crate) fn hint(&self, hash: u64, &Shelf { octets, start }: &Shelf<'_>) -> Hint {
         let Some(at) = first_candidate(octets, hash, start) else { return Hint::ABSENT };
         prefetch(octets, at as usize * 4);
         prefetch(octets, at as usize * 4 + 64);
         Hint(at)
     }
 
-    /// The node at a hint, if it is that of the name whose key has `key_len` octets. `None` says nothing: the
+    /// The node at a hint, if it is that of the name whose key has `key_len` octets and has none of the flags
+    /// `unless`. `None` says nothing: the
     /// hint may lead to another node, and long names are not compared.
     #[inline(always)]
-    pub(crate) fn node_at_hint(&self, hint: Hint, name: &NameKey, key_len: usize) -> Option<Node<'_>> {
-        let node = self.node_at(name.full_hash(), hint)?;
-        (hint != Hint::ABSENT && node.agrees(name, 0, key_len)?).then_some(node)
+    pub(crate) fn node_at_hint<'z>(
+        &self,
+        shelf: &Shelf<'z>,
+        hint: Hint,
+        (name, key_len): (&NameKey, usize),
+        unless: u8,
+    ) -> Option<Node<'z>> {
+        let node = node_in(shelf.octets, hint.0 as usize * 4, self.origin_len)?;
+        (hint != Hint::ABSENT && !node.has(unless) && node.agrees(name, 0, key_len)?).then_some(node)
     }
 
     /// The node of a name whose key has `key_len` octets, beginning with a hint for its hash.
@@ -185,7 +199,9 @@ impl Store {
         if hint == Hint::ABSENT {
             return None;
         }
-        self.node_at_hint(hint, name, key_len).or_else(|| self.find_part(name.full_hash(), name, 0, key_len))
+        let (octets, start) = self.blocks.start(name.full_hash());
+        self.node_at_hint(&Shelf { octets, start }, hint, (name, key_len), 0)
+            .or_else(|| self.find_part(name.full_hash(), name, 0, key_len))
     }
 
     /// The node of that hash whose key is the `len` octets at `at` of a name.

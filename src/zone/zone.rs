@@ -9,7 +9,7 @@ use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::sealed::SealedRrset;
 use crate::zone::seal::NegativeSoa;
-use crate::zone::store::{Hint, Node, Start, Store, Target, node_flags};
+use crate::zone::store::{Hint, Node, Shelf, Store, Target, node_flags};
 
 /// A zone's version (RFC 1982 arithmetic applies).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -168,16 +168,15 @@ impl Zone {
     #[inline]
     pub fn locate(&self, name: &NameKey) -> Place<'_> {
         let hash = name.full_hash();
-        self.locate_from(self.hint(hash, self.prefetch_slot(hash)), name)
+        self.locate_from(self.hint(hash, &self.prefetch_slot(hash)), name)
     }
 
     /// The node of a hashed name that no cut or DNAME stands at or above, if the hint leads right to it.
     /// Not for a zone that [is walked](Zone::is_walked).
     #[inline(always)]
-    pub fn node_at_hint(&self, hint: Hint, name: &NameKey) -> Option<Node<'_>> {
+    pub fn node_at_hint<'z>(&self, shelf: &Shelf<'z>, hint: Hint, name: &NameKey) -> Option<Node<'z>> {
         let key_len = name.wire_len().wrapping_sub(self.store.origin_len);
-        let node = self.store.node_at_hint(hint, name, key_len)?;
-        (!node.has(node_flags::OCCLUDED | node_flags::CUT)).then_some(node)
+        self.store.node_at_hint(shelf, hint, (name, key_len), node_flags::OCCLUDED | node_flags::CUT)
     }
 
     /// As [`Zone::locate`], with the hint for the whole name already there.
@@ -237,15 +236,15 @@ impl Zone {
 
     /// Has the processor fetch where a hash's slot lies: the first of two waits of [`Zone::locate`].
     #[inline(always)]
-    pub fn prefetch_slot(&self, hash: u64) -> Start {
+    pub fn prefetch_slot(&self, hash: u64) -> Shelf<'_> {
         self.store.prefetch_slot(hash)
     }
 
     /// Finds where the node of a hash most likely lies and has the processor fetch it: the second wait, once
     /// the slot is there.
     #[inline(always)]
-    pub fn hint(&self, hash: u64, start: Start) -> Hint {
-        self.store.hint(hash, start)
+    pub fn hint(&self, hash: u64, shelf: &Shelf<'_>) -> Hint {
+        self.store.hint(hash, shelf)
     }
 
     /// The node of the suffix of `depth` labels of a name at or below the apex.

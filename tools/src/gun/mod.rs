@@ -86,7 +86,7 @@ pub(crate) fn run(args: &GunArgs) -> Result<(), String> {
     }
     if args.first_answer {
         let limit = Duration::from_secs_f64(args.seconds);
-        let time = first_answer(args.target, &questions, clock::now(), limit)?;
+        let time = first_answer(args.target, &questions, clock::now(), limit, || Ok(()))?;
         println!("{:.1} ms", time.as_secs_f64() * 1e3);
         return Ok(());
     }
@@ -119,12 +119,13 @@ pub(crate) fn run(args: &GunArgs) -> Result<(), String> {
 /// Asks one question that has an answer until the answer is right; the time since `start`.
 ///
 /// It asks every millisecond at first and later every hundredth of the time passed: that is exact enough, and what
-/// a loading server leaves in its socket stays little.
+/// a loading server leaves in its socket stays little. It ends early, with the error of `alive`, where the server did.
 pub(crate) fn first_answer(
     target: SocketAddr,
     questions: &Questions,
     start: Instant,
     limit: Duration,
+    mut alive: impl FnMut() -> Result<(), String>,
 ) -> Result<Duration, String> {
     let failed = |error: std::io::Error| format!("{target}: {error}");
     let index = questions.first_of(Kind::Hit).unwrap_or(0);
@@ -140,6 +141,7 @@ pub(crate) fn first_answer(
                 return Ok(clock::now().duration_since(start));
             }
         }
+        alive()?;
     }
     Err(format!("no right answer from {target} within {limit:?}"))
 }

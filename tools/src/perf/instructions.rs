@@ -129,7 +129,8 @@ fn count(
     let mut server = Server::start(SERVER_CORE, &counter.wrap(&command, &record)).map_err(failed)?;
     let rule = if peer == Peer::Echo { Rule::Echo } else { Rule::Answer };
     if peer != Peer::Echo {
-        first_answer(site.listen, questions, server.started, START_TIME).map_err(failed)?;
+        first_answer(site.listen, questions, server.started, START_TIME, || server.alive())
+            .map_err(failed)?;
     }
     server.hold(SERVER_CORE).map_err(failed)?;
     // What was asked while the server loaded still fills its socket.

@@ -135,11 +135,8 @@ fn enter(course: &Course, peer: Peer, site: &Site, questions: &Questions) -> Res
     let first_answer_ms = if peer == Peer::Echo {
         None
     } else {
-        let time = first_answer(site.listen, questions, server.started, START_TIME);
-        let time = time.map_err(|error| match server.alive() {
-            Ok(()) => format!("{}: {error}", peer.title()),
-            Err(end) => format!("{}: {end}", peer.title()),
-        })?;
+        let time = first_answer(site.listen, questions, server.started, START_TIME, || server.alive());
+        let time = time.map_err(|error| format!("{}: {error}", peer.title()))?;
         Some(time.as_secs_f64() * 1e3)
     };
     server.hold(course.server_core)?;
