@@ -442,7 +442,13 @@ fn nodes_that_start_together_do_not_wait_for_each_other_for_ever() {
 fn who_was_found_before_it_found_anybody_is_told_everything_too() {
     // Its names are not resolved yet; the other pings it because it knows it from before.
     let mut late = Net::new(12, 1, false);
-    late.seats.push(Seat { gossip: None, token: 0, events: Vec::new(), streams: BTreeMap::new() });
+    late.seats.push(Seat {
+        gossip: None,
+        token: 0,
+        events: Vec::new(),
+        streams: BTreeMap::new(),
+        room: BTreeMap::new(),
+    });
     late.side.push(0);
     let info = NodeInfo { id: NodeId(5), boot: 5, name: "n1".into(), address: address(1) };
     let start = Start { info, generation: Generation(1), ring: Ring::default(), secret: [1; 32], seed: 3 };
