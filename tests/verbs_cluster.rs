@@ -8,7 +8,7 @@ mod site;
 #[path = "support/verb.rs"]
 mod verb;
 
-use oracle::process::{TempDir, free_port};
+use oracle::process::TempDir;
 use serde_json::{Value, json};
 use site::{Plan, Site, until, zone};
 use std::fs;
@@ -164,15 +164,16 @@ fn two_nodes_know_each_other_and_share_records_and_keys() {
     let new_key = || hivedns().arg("keygen").output().expect("the program").stdout;
     fs::write(&keys, new_key()).expect("a file");
     let keys_line = |more: &str| format!("keys_file = {keys:?}\n{more}");
-    let (one_at, two_at) = (free_port().expect("a port"), free_port().expect("a port"));
     let start = |node: &str, gossip: &str| {
         let server = format!("node = \"{node}\"");
         let zones = [("z.", zone(1, ""))];
         let gossip = keys_line(gossip);
         Site::start(&Plan { zones: &zones, server: &server, gossip: Some(&gossip), ..Plan::default() })
     };
-    let one = start("one", &format!("bind = \"{one_at}\""));
-    let two = start("two", &format!("bind = \"{two_at}\"\njoin = [\"{one_at}\"]"));
+    // The kernel chooses the ports: none that was free a moment ago is taken by then.
+    let one = start("one", "bind = \"127.0.0.1:0\"");
+    let one_at = document(&one.control(), &["status"])["cluster"]["address"].clone();
+    let two = start("two", &format!("bind = \"127.0.0.1:0\"\njoin = [{one_at}]"));
     let (here, there) = (one.control(), two.control());
     for socket in [&here, &there] {
         let alive = || document(socket, &["status"])["cluster"]["members"]["alive"] == 2;
