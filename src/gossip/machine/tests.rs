@@ -1,6 +1,7 @@
 //! Whole machines against each other, in a network that loses and delays.
 
 mod asking_heads;
+mod going;
 
 use super::*;
 use crate::gossip::output::{Health, Lease};
@@ -375,38 +376,6 @@ fn halves_that_were_cut_apart_heal_and_nothing_expired() {
 }
 
 #[test]
-fn a_drain_is_over_when_every_living_member_has_acknowledged() {
-    let mut net = Net::new(6, 20, true);
-    net.until_equal(Duration::from_secs(10));
-    net.loss = 0.1;
-    net.with(7, |gossip, now| gossip.drain(now, Duration::from_secs(10)));
-    net.run(Duration::from_secs(3));
-    let drained = net.seats[7].events.iter().find_map(|event| match event {
-        Event::Drained { missing } => Some(missing.clone()),
-        _ => None,
-    });
-    assert_eq!(drained, Some(vec![]));
-    assert!((0..20).all(|n| net.value(n, 7, b"name").is_none()));
-}
-
-#[test]
-fn a_restart_that_was_announced_raises_no_suspicion() {
-    let mut net = Net::new(7, 10, true);
-    net.until_equal(Duration::from_secs(10));
-    net.with(3, Gossip::restarting);
-    net.run(ms(200));
-    net.kill(3);
-    net.run(Duration::from_secs(6));
-    let id = NodeId(4u64.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    for n in (0..10).filter(|n| *n != 3) {
-        assert_eq!(net.gossip(n).membership().get(id).map(|member| member.health), Some(Health::Restarting));
-        assert_eq!(net.value(n, 3, b"name"), Some(b"n3".to_vec()));
-    }
-    net.boot(3, 2);
-    net.until_equal(Duration::from_secs(5));
-}
-
-#[test]
 fn nodes_that_start_together_do_not_wait_for_each_other_for_ever() {
     let mut net = Net::new(8, 5, false);
     for n in 0..5 {
@@ -442,7 +411,13 @@ fn nodes_that_start_together_do_not_wait_for_each_other_for_ever() {
 fn who_was_found_before_it_found_anybody_is_told_everything_too() {
     // Its names are not resolved yet; the other pings it because it knows it from before.
     let mut late = Net::new(12, 1, false);
-    late.seats.push(Seat { gossip: None, token: 0, events: Vec::new(), streams: BTreeMap::new() });
+    late.seats.push(Seat {
+        gossip: None,
+        token: 0,
+        events: Vec::new(),
+        streams: BTreeMap::new(),
+        room: BTreeMap::new(),
+    });
     late.side.push(0);
     let info = NodeInfo { id: NodeId(5), boot: 5, name: "n1".into(), address: address(1) };
     let start = Start { info, generation: Generation(1), ring: Ring::default(), secret: [1; 32], seed: 3 };
