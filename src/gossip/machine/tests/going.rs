@@ -1,0 +1,35 @@
+//! Machines that go away, for a while or for good, and say so.
+
+use super::*;
+
+#[test]
+fn a_drain_is_over_when_every_living_member_has_acknowledged() {
+    let mut net = Net::new(6, 20, true);
+    net.until_equal(Duration::from_secs(10));
+    net.loss = 0.1;
+    net.with(7, |gossip, now| gossip.drain(now, Duration::from_secs(10)));
+    net.run(Duration::from_secs(3));
+    let drained = net.seats[7].events.iter().find_map(|event| match event {
+        Event::Drained { missing } => Some(missing.clone()),
+        _ => None,
+    });
+    assert_eq!(drained, Some(vec![]));
+    assert!((0..20).all(|n| net.value(n, 7, b"name").is_none()));
+}
+
+#[test]
+fn a_restart_that_was_announced_raises_no_suspicion() {
+    let mut net = Net::new(7, 10, true);
+    net.until_equal(Duration::from_secs(10));
+    net.with(3, Gossip::restarting);
+    net.run(ms(200));
+    net.kill(3);
+    net.run(Duration::from_secs(6));
+    let id = NodeId(4u64.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    for n in (0..10).filter(|n| *n != 3) {
+        assert_eq!(net.gossip(n).membership().get(id).map(|member| member.health), Some(Health::Restarting));
+        assert_eq!(net.value(n, 3, b"name"), Some(b"n3".to_vec()));
+    }
+    net.boot(3, 2);
+    net.until_equal(Duration::from_secs(5));
+}
