@@ -173,12 +173,12 @@ fn each_document_has_a_text() {
         ),
         (
             Request::Diff {},
-            json!({ "compared": ["web1", "web2"], "silent": ["web3"], "owners": [] }),
+            json!({ "compared": ["web1", "web2"], "silent": ["web3"], "owners": [], "more": 0 }),
             "2 nodes agree on every owner\ndid not answer: web3\n",
         ),
         (
             Request::Diff {},
-            json!({ "compared": ["web1", "web2"], "silent": [], "owners": [{ "owner": "web1", "owner_id": "ff",
+            json!({ "compared": ["web1", "web2"], "silent": [], "more": 0, "owners": [{ "owner": "web1", "owner_id": "ff",
                     "states": [{ "nodes": ["web1"], "generation": 2, "head": 7, "hash": null },
                                { "nodes": ["web2"], "generation": null, "head": null, "hash": null }] }] }),
             "OWNER  START    CHANGES  HASH  NODES\nweb1   2        7        -     web1\n\
