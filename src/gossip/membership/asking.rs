@@ -158,6 +158,7 @@ impl Membership {
                 Purpose::Last => self.settings.last_check,
             };
             let end = probe.started + self.stretched(end);
+            let again = end.min(now + self.stretched(self.settings.ping_again));
             match probe.tried {
                 Tried::Ping => {
                     self.ping(&probe);
@@ -168,13 +169,18 @@ impl Membership {
                 Tried::Helpers => {
                     let (to, node) = (probe.address, probe.target);
                     self.outputs.push_back(Output::ProbeStream { to, node });
+                    self.ping(&probe);
                     probe.tried = Tried::All;
-                    probe.due = end;
+                    probe.due = again;
                 }
                 Tried::AllOnce => {
                     self.ping(&probe);
                     probe.tried = Tried::All;
-                    probe.due = end;
+                    probe.due = again;
+                }
+                Tried::All if now < end => {
+                    self.ping(&probe);
+                    probe.due = again;
                 }
                 Tried::All => {
                     self.silent(now, &probe);

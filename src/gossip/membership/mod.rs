@@ -4,7 +4,7 @@
 //! ```text
 //!  each period: ping one member ── ack ─────────────────────────────────────────────► alive
 //!                     │ no ack: ping again, and ask 3 helpers ── ack by any ────────► alive
-//!                     │ none: try a stream ── it opens ─────────────────────────────► alive
+//!                     │ none: try a stream, and ping on ── it opens, or an ack ─────► alive
 //!                     └ none: SUSPECT ── told to all and to the suspect itself
 //!                            │ some others, by lot, probe it, too: each confirmation shortens the time
 //!                            │ the suspect says "I live" under a higher incarnation ─► alive

@@ -51,6 +51,17 @@ fn nobody_healthy_is_declared_down_at_5_and_20_in_100_lost() {
 }
 
 #[test]
+fn a_bad_network_makes_few_suspicions() {
+    for seed in 0..5 {
+        let mut world = World::warm(seed, 0.2, 100);
+        world.run(seconds(60));
+        // 6,000 probes, of which one in a hundred would be without an answer if each were two pings.
+        let silent: u64 = world.living().map(|(_, machine)| machine.counts().silent).sum();
+        assert!(silent <= 15, "seed {seed}: {silent} silent");
+    }
+}
+
+#[test]
 fn an_idle_node_sends_little() {
     let mut world = World::warm(3, 0.0, 100);
     world.octets = 0;

@@ -194,6 +194,26 @@ fn the_lost_are_forgotten_after_a_day_and_old_news_of_them_is_none() {
 }
 
 #[test]
+fn a_silent_member_is_pinged_until_the_period_is_over() {
+    let mut machine = machine();
+    let now = Moment::START;
+    (2..4).for_each(|id| drop(tell(&mut machine, now, told(id, 1, 0, Class::Alive))));
+    let (mut pings, mut at) = (0, now);
+    loop {
+        at = at.max(machine.next_wake());
+        machine.handle_timeout(at);
+        if machine.counts().silent > 0 {
+            break;
+        }
+        let outputs = drain(&mut machine, at);
+        let probed = |(_, frames): &&(SocketAddr, &[Frame])| matches!(frames[..], [Frame::Ping(_)]);
+        pings += said(&outputs).iter().filter(probed).count();
+    }
+    // The first two, one beside the stream, and one each 150 ms in what is left of the period.
+    assert_eq!(pings, 7);
+}
+
+#[test]
 fn a_table_goes_over_a_stream_in_pieces() {
     let now = Moment::START;
     let (mut source, mut target) = (
