@@ -131,7 +131,7 @@ impl Membership {
     /// A ping; if its target is suspect, it is the first to be told (Lifeguard's buddy system).
     fn ping(&mut self, probe: &Probe) {
         let ping = Frame::Ping(probe.sequence);
-        let by = self.suspicions.get(probe.target).and_then(|suspicion| suspicion.by.first());
+        let by = self.suspicions.get(probe.target).and_then(|suspicion| suspicion.by.as_slice().first());
         let suspect = by.map(|by| Suspect { id: probe.target, incarnation: probe.incarnation, by: *by });
         let frames = suspect.map(Frame::Suspect).into_iter().chain([ping]).collect();
         self.send(probe.address, Some(probe.target), frames);

@@ -93,16 +93,12 @@ impl Membership {
             let bystander = wait + wait.mul_f64(self.rng.f64());
             self.suspicions.begin(now, id, bystander);
         }
-        let enough = self.settings.confirmations + 1;
-        let news = self.suspicions.get(id).is_some_and(|s| s.by.len() < enough && !s.by.contains(&by));
+        let news = self.suspicions.get(id).is_some_and(|suspicion| suspicion.by.lacks(by));
         if news || own {
-            let change = |suspicion: &mut Suspicion| {
+            self.change_suspicion(now, id, |suspicion| {
                 suspicion.own |= own;
-                if news {
-                    suspicion.by.push(by);
-                }
-            };
-            self.change_suspicion(now, id, change);
+                suspicion.by.add(by);
+            });
         }
         if news {
             self.rumours.add(Key::Suspect(id, by));
@@ -125,7 +121,7 @@ impl Membership {
         let nodes = self.table.alive() + 1;
         let (settings, score) = (&self.settings, u32::from(self.score));
         self.suspicions.change(now, id, change, |suspicion| {
-            let confirmed = suspicion.by.len().saturating_sub(1);
+            let confirmed = suspicion.by.as_slice().len().saturating_sub(1);
             let wait = if suspicion.own { Duration::ZERO } else { suspicion.bystander };
             settings.suspicion(nodes, confirmed) * (score + 1) + wait
         });

@@ -28,6 +28,7 @@ mod asking;
 mod frame;
 mod learning;
 mod own;
+mod pace;
 mod probe;
 mod rumours;
 mod settings;
@@ -48,6 +49,7 @@ use crate::gossip::identity::{Incarnation, NodeId};
 use crate::gossip::output::{Health, NodeInfo};
 use asking::Join;
 use own::Rival;
+use pace::Pace;
 use probe::{Probe, Relay, RoundTrip};
 use rumours::{Key, Rumours};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -155,6 +157,7 @@ pub struct Membership {
     /// Whoever in the table is not alive.
     lost: BTreeMap<NodeId, Loss>,
     rumours: Rumours,
+    pace: Pace,
     suspicions: Suspicions,
     probes: Vec<Probe>,
     relays: Vec<Relay>,
@@ -200,6 +203,7 @@ impl Membership {
             table: Table::default(),
             lost: BTreeMap::new(),
             rumours,
+            pace: Pace::new(now),
             suspicions: Suspicions::default(),
             probes: Vec::new(),
             relays: Vec::new(),
@@ -318,7 +322,7 @@ impl Membership {
         // Who stops has no time for waves, nor to wait for something to ride along with.
         let fresh = if self.stopping() { self.repeats() } else { self.settings.pushes };
         let crowd = self.rumours.len() > self.settings.crowd;
-        let waves = if crowd { self.repeats() } else { self.settings.pushes.saturating_mul(2) };
+        let waves = if crowd { self.repeats() } else { self.settings.waves() };
         if sent < fresh {
             (self.push_below, self.push_left) = (fresh, self.settings.push_datagrams);
             self.wave_at = now + self.settings.wave_wait;

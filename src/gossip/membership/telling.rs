@@ -4,7 +4,7 @@ use crate::base::time::Moment;
 use crate::gossip::codec::Malformed;
 use crate::gossip::identity::NodeId;
 use crate::gossip::membership::frame::{Frame, Suspect};
-use crate::gossip::membership::rumours::{Key, Rumours};
+use crate::gossip::membership::rumours::{Allowance, Key, Rumours};
 use crate::gossip::membership::told::{Class, Member, Told};
 use crate::gossip::membership::{Counts, Loss, Membership};
 use std::sync::Arc;
@@ -17,9 +17,17 @@ impl Membership {
         if self.rumours.least_sent().is_none() {
             return;
         }
-        let limit = self.repeats();
+        let copies_sent = usize::from(copies.max(1));
+        let allowed = Allowance {
+            room,
+            copies,
+            // Who stops says all it has to say while it can.
+            repeated_from: if self.stopping() { u8::MAX } else { self.settings.pushes },
+            repeated_octets: self.pace.octets(now) / copies_sent,
+            limit: self.repeats(),
+        };
         let mut rumours: Rumours = std::mem::take(&mut self.rumours);
-        rumours.fill(room, copies, limit, octets, |key, octets| match self.news(now, key) {
+        let repeated = rumours.fill(allowed, octets, |key, octets| match self.news(now, key) {
             Some(frame) => {
                 frame.emit(octets);
                 true
@@ -27,6 +35,7 @@ impl Membership {
             None => false,
         });
         self.rumours = rumours;
+        self.pace.spend(repeated * copies_sent);
     }
 
     fn news(&self, now: Moment, key: Key) -> Option<Frame> {
