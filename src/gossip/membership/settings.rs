@@ -3,10 +3,11 @@
 //! Spans were chosen for a network whose round trips take milliseconds and whose datagrams may be lost one in five.
 //! What depends on the number of members is computed here, too.
 
+use crate::base::time::LOOK_BACK;
 use std::time::Duration;
 
 /// Members that are remembered, living or lost. Six times the largest cluster that is tested; a table of that size
-/// takes 10 MiB. News of further nodes is refused.
+/// takes 10 MiB. Beyond it the longest lost are forgotten for those who live; if all live, further nodes are refused.
 pub const MEMBERS_MAX: usize = 65_536;
 /// Probes under way at once. In a quiet cluster there is one; a split makes many suspicions run out together.
 pub(super) const PROBES_MAX: usize = 64;
@@ -19,6 +20,8 @@ pub(super) const RUMOURS_MAX: usize = 2_048;
 pub(super) const REPEAT_OCTETS_PER_S: u64 = 4_096;
 /// And at once: 1,600 rumours, as after a split.
 pub(super) const REPEAT_OCTETS_BURST: u64 = 65_536;
+/// Members lost for longest that are forgotten together where a living one finds no place.
+pub(super) const CROWDED_OUT: usize = 256;
 /// Addresses that are asked for a first contact.
 pub(super) const JOINS_MAX: usize = 256;
 /// Processes that use our own id and are told apart.
@@ -27,6 +30,15 @@ pub(super) const RIVALS_MAX: usize = 8;
 pub(super) const TOLD_LATELY_MAX: usize = 1_024;
 /// Octets of a node's name: it is one label.
 pub const NAME_OCTETS_MAX: usize = 63;
+
+/// The usual [`Settings::remembered`].
+const REMEMBERED: Duration = Duration::from_secs(24 * 3_600);
+const _: () = assert!(REMEMBERED.as_secs() < LOOK_BACK.as_secs(), "a loss is a moment on our clock");
+/// News of who has been lost for so long that it is forgotten within this time is refused where the node is not
+/// known, and left out of what tables are compared by. Nodes do not forget at the same moment: their rounds are
+/// seconds apart, and an age loses up to one with each telling. Without it who has forgotten would learn anew from
+/// who has not, for ever.
+pub(super) const FORGET_MARGIN: Duration = Duration::from_secs(60);
 
 /// How membership is kept. One value for the whole cluster; the default is what is tested.
 #[derive(Debug, Clone)]
@@ -121,7 +133,7 @@ impl Default for Settings {
             score_max: 8,
             late: ms(100),
             restarting: Duration::from_secs(120),
-            remembered: Duration::from_secs(24 * 3_600),
+            remembered: REMEMBERED,
             lost_pings: 8,
             join_wait_max: ms(8_000),
         }
