@@ -4,6 +4,11 @@
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
+/// What a clock of this process shows at least: so much of the past has moments too. A node is told how long ago
+/// something became true, and counts from then, though it may have been started since. Longer than anything is
+/// remembered that has an age.
+pub const LOOK_BACK: Duration = Duration::from_secs(3 * 24 * 3_600);
+
 /// A moment on a monotonic clock, in microseconds since a start that only the clock's owner knows. Two moments
 /// compare only if they come from one clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

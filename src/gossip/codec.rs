@@ -48,6 +48,7 @@ pub fn decode_all<'o, T: BorrowDecode<'o, ()>>(octets: &'o [u8]) -> Result<T, Ma
 /// The values that fill `octets` one after the other; after a malformed one there are no more. A list on the wire
 /// has no count: it ends where its frame ends, so that nobody can announce more than was sent.
 pub fn list<'o, T: BorrowDecode<'o, ()>>(mut octets: &'o [u8]) -> impl Iterator<Item = Result<T, Malformed>> {
+    const { assert!(size_of::<T>() > 0, "what takes no octets would be read for ever") };
     std::iter::from_fn(move || {
         if octets.is_empty() {
             return None;

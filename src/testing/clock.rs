@@ -2,14 +2,14 @@
 //!
 //! A machine that compared a moment of its own with one of another node would be found out by this.
 
-use crate::base::time::Moment;
+use crate::base::time::{LOOK_BACK, Moment};
 
 /// How far a quartz clock drifts at worst: parts of a million.
 pub const DRIFT_PPM_MAX: i64 = 100;
 /// Microseconds by which a clock's start may lie before the world's: a machine that was up for a month.
 const OFFSET_MICROS_MAX: u64 = 30 * DAY_MICROS;
-/// And at least: a machine takes moments before it was made for real ones.
-const OFFSET_MICROS_MIN: u64 = 3 * DAY_MICROS;
+/// And at least: what the process's own clock begins with.
+const OFFSET_MICROS_MIN: u64 = LOOK_BACK.as_micros() as u64;
 const DAY_MICROS: u64 = 86_400 * 1_000_000;
 
 /// How a node's moments follow from the world's.

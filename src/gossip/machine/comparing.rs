@@ -128,11 +128,9 @@ impl Gossip {
 
     /// Over what is told of all nodes, this one included.
     fn member_buckets(&self) -> Box<[u64; BUCKETS]> {
-        let mut buckets = Box::new([0; BUCKETS]);
-        let all = self.membership.tellings().chain(std::iter::once(self.membership.own()));
-        for told in all {
-            buckets[bucket_of(told.id())] ^= told.digest();
-        }
+        let mut buckets = Box::new(*self.membership.digests());
+        let own = self.membership.own();
+        buckets[bucket_of(own.id())] ^= own.digest();
         buckets
     }
 

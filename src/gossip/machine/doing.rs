@@ -7,7 +7,6 @@ use crate::gossip::membership::{self, Told};
 use crate::gossip::output::{Event, Health, NodeInfo};
 use crate::gossip::replication::engine::Todo;
 use crate::gossip::secrecy::Peer;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Gossip {
@@ -39,17 +38,14 @@ impl Gossip {
 
     pub(super) fn do_for_membership(&mut self, now: Moment, output: membership::Output) {
         match output {
-            membership::Output::Send { to, node: _, frames } => {
+            membership::Output::Send { to, frames } => {
                 let mut octets = Vec::with_capacity(64);
                 frames.iter().for_each(|frame| frame.emit(&mut octets));
                 self.send(now, &[to], octets);
             }
-            membership::Output::Push { to } => {
-                let to: Vec<SocketAddr> = to.iter().map(|(_, address)| *address).collect();
-                self.send(now, &to, Vec::new());
-            }
-            membership::Output::ProbeStream { to, node: _ } => self.probe(now, to),
-            membership::Output::Met { node, address: _ } => self.met(now, node),
+            membership::Output::Push { to } => self.send(now, &to, Vec::new()),
+            membership::Output::ProbeStream { to } => self.probe(now, to),
+            membership::Output::Met { node } => self.met(now, node),
             membership::Output::Changed { told, health, before } => {
                 self.member_changed(now, &told, health, before.as_deref());
             }

@@ -3,8 +3,8 @@
 //! **After every call that hands something in, [`Gossip::poll`] is drained until it says `Wake`;
 //! [`Gossip::handle_timeout`] is called at that moment, unless something else comes before.**
 //!
-//! A clock whose moments are handed in should stand well past [`Moment::START`] when the machine is made (a few
-//! days), so that what was spent of a lease before can be told from it.
+//! The clock whose moments are handed in shows at least [`LOOK_BACK`](crate::base::time::LOOK_BACK) when the machine
+//! is made: what was spent of a lease before is told by a moment on it.
 
 mod asking_heads;
 mod comparing;

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// An address at which nobody is known yet.
 #[derive(Debug)]
 pub(super) struct Join {
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     sequence: Sequence,
     pub(super) next: Moment,
     wait: Duration,
@@ -38,24 +38,25 @@ impl Membership {
         self.ask_joins(now);
     }
 
-    /// Addresses to join at which nobody has answered so far.
-    pub fn joining(&self) -> impl Iterator<Item = SocketAddr> {
-        self.joins.iter().map(|join| join.address)
-    }
-
     fn ask_joins(&mut self, now: Moment) {
         for at in 0..self.joins.len() {
             let Some(join) = self.joins.get_mut(at).filter(|join| join.next <= now) else { continue };
             join.next = now + join.wait;
             join.wait = (join.wait * 2).min(self.settings.join_wait_max);
             let (address, sequence) = (join.address, join.sequence);
-            self.send(address, None, vec![Frame::Ping(sequence)]);
+            self.send(address, vec![Frame::Ping(sequence)]);
         }
     }
 
     /// A frame under our own id: an echo of ours, because an address to join is our own; or another process uses
     /// our id, and then both must learn of it.
-    pub(super) fn look_in_the_mirror(&mut self, from: NodeId, address: SocketAddr, frame: Frame) {
+    pub(super) fn look_in_the_mirror(
+        &mut self,
+        now: Moment,
+        from: NodeId,
+        address: SocketAddr,
+        frame: Frame,
+    ) {
         if let Frame::Ping(sequence) = frame
             && let Some(echo) = self.joins.iter().position(|join| join.sequence == sequence)
         {
@@ -63,9 +64,9 @@ impl Membership {
             return;
         }
         if let Frame::Told { told, .. } = frame {
-            self.about_us(told);
+            self.about_us(now, told);
         } else if self.told_lately.insert(from) {
-            self.send(address, Some(from), vec![self.introduction()]);
+            self.send(address, vec![self.introduction()]);
         }
     }
 
@@ -73,7 +74,7 @@ impl Membership {
     pub(super) fn round(&mut self, now: Moment) {
         self.round_at = now + self.stretched(self.settings.period);
         self.told_lately.clear();
-        self.forget(now);
+        self.let_time_pass(now);
         if self.stopping() {
             return;
         }
@@ -86,15 +87,15 @@ impl Membership {
     /// Somebody who was declared down may be back, or have been cut off: it is told what is thought of it, so
     /// that it can refute.
     fn ping_somebody_lost(&mut self, now: Moment) {
-        let down = |id: &NodeId| self.table.get(*id).is_some_and(|told| told.class == Class::Down);
-        let down: Vec<NodeId> = self.lost.keys().copied().filter(down).collect();
-        if !self.lot(u64::from(self.settings.lost_pings) * down.len() as u64) {
+        let down = self.lost.down();
+        if !self.lot(u64::from(self.settings.lost_pings).saturating_mul(down as u64)) {
             return;
         }
-        let Some(told) = self.rng.choice(down).and_then(|id| self.table.get(id)).cloned() else { return };
+        let lost = self.lost.nth_down(self.rng.usize(..down));
+        let Some(told) = lost.and_then(|id| self.table.get(id)).cloned() else { return };
         let sequence = self.next_sequence();
         let frames = vec![self.telling(now, &told), Frame::Ping(sequence)];
-        self.send(told.info.address, Some(told.id()), frames);
+        self.send(told.info.address, frames);
     }
 
     /// Begins to ask a member. One question at a time is enough, unless it is the last.
@@ -122,7 +123,7 @@ impl Membership {
         self.ping(&probe);
         if last {
             self.ask_helpers(&mut probe);
-            self.outputs.push_back(Output::ProbeStream { to: probe.address, node: probe.target });
+            self.outputs.push_back(Output::ProbeStream { to: probe.address });
         }
         self.probes.push(probe);
         true
@@ -131,10 +132,10 @@ impl Membership {
     /// A ping; if its target is suspect, it is the first to be told (Lifeguard's buddy system).
     fn ping(&mut self, probe: &Probe) {
         let ping = Frame::Ping(probe.sequence);
-        let by = self.suspicions.get(probe.target).and_then(|suspicion| suspicion.by.first());
+        let by = self.suspicions.get(probe.target).and_then(|suspicion| suspicion.by.as_slice().first());
         let suspect = by.map(|by| Suspect { id: probe.target, incarnation: probe.incarnation, by: *by });
         let frames = suspect.map(Frame::Suspect).into_iter().chain([ping]).collect();
-        self.send(probe.address, Some(probe.target), frames);
+        self.send(probe.address, frames);
     }
 
     fn ask_helpers(&mut self, probe: &mut Probe) {
@@ -144,7 +145,7 @@ impl Membership {
         let helpers = self.table.some_alive(&mut self.rng, self.settings.helpers, wanted);
         for helper in &helpers {
             let request = Frame::PingReq(probe.sequence, probe.target);
-            self.send(helper.info.address, Some(helper.id()), vec![request]);
+            self.send(helper.info.address, vec![request]);
         }
         probe.helpers = helpers.iter().map(|helper| helper.id()).collect();
     }
@@ -158,6 +159,7 @@ impl Membership {
                 Purpose::Last => self.settings.last_check,
             };
             let end = probe.started + self.stretched(end);
+            let again = end.min(now + self.stretched(self.settings.ping_again));
             match probe.tried {
                 Tried::Ping => {
                     self.ping(&probe);
@@ -166,15 +168,19 @@ impl Membership {
                     probe.due = probe.started + self.stretched(self.settings.stream_after);
                 }
                 Tried::Helpers => {
-                    let (to, node) = (probe.address, probe.target);
-                    self.outputs.push_back(Output::ProbeStream { to, node });
+                    self.outputs.push_back(Output::ProbeStream { to: probe.address });
+                    self.ping(&probe);
                     probe.tried = Tried::All;
-                    probe.due = end;
+                    probe.due = again;
                 }
                 Tried::AllOnce => {
                     self.ping(&probe);
                     probe.tried = Tried::All;
-                    probe.due = end;
+                    probe.due = again;
+                }
+                Tried::All if now < end => {
+                    self.ping(&probe);
+                    probe.due = again;
                 }
                 Tried::All => {
                     self.silent(now, &probe);
@@ -185,7 +191,7 @@ impl Membership {
         }
         while let Some(at) = self.relays.iter().position(|relay| relay.nack_at <= now) {
             let relay = self.relays.swap_remove(at);
-            self.send(relay.asker_address, Some(relay.asker), vec![Frame::Nack(relay.asker_sequence)]);
+            self.send(relay.asker_address, vec![Frame::Nack(relay.asker_sequence)]);
         }
         self.ask_joins(now);
     }
@@ -204,23 +210,22 @@ impl Membership {
     pub(super) fn relay(
         &mut self,
         now: Moment,
-        asker: NodeId,
         asker_address: SocketAddr,
         asker_sequence: Sequence,
         target: NodeId,
     ) {
         if target == self.own.id() {
-            return self.send(asker_address, Some(asker), vec![Frame::Ack(asker_sequence)]);
+            return self.send(asker_address, vec![Frame::Ack(asker_sequence)]);
         }
         let known = self.table.get(target).filter(|told| told.class == Class::Alive).cloned();
         let Some(told) = known.filter(|_| self.relays.len() < RELAYS_MAX) else {
-            return self.send(asker_address, Some(asker), vec![Frame::Nack(asker_sequence)]);
+            return self.send(asker_address, vec![Frame::Nack(asker_sequence)]);
         };
         let sequence = self.next_sequence();
         // Not stretched: the asker waits for the nack.
         let nack_at = now + self.round_trip.ack_wait(&self.settings);
-        self.relays.push(Relay { asker, asker_address, asker_sequence, target, nack_at });
-        self.send(told.info.address, Some(target), vec![Frame::Ping(sequence)]);
+        self.relays.push(Relay { asker_address, asker_sequence, target, nack_at });
+        self.send(told.info.address, vec![Frame::Ping(sequence)]);
     }
 
     /// An ack: of a ping of ours, of a ping for somebody else, of a first contact; or a helper's.
@@ -235,9 +240,8 @@ impl Membership {
             }
         }
         if let Some(at) = self.joins.iter().position(|join| join.sequence == sequence) {
-            let join = self.joins.swap_remove(at);
-            // An answer may leave from another address than the one asked: the one asked is known to work.
-            self.outputs.push_back(Output::Met { node: from, address: join.address });
+            self.joins.swap_remove(at);
+            self.outputs.push_back(Output::Met { node: from });
             self.ask_who(from, address);
         }
     }
@@ -261,7 +265,7 @@ impl Membership {
         }
         while let Some(at) = self.relays.iter().position(|relay| relay.target == id) {
             let relay = self.relays.swap_remove(at);
-            self.send(relay.asker_address, Some(relay.asker), vec![Frame::Ack(relay.asker_sequence)]);
+            self.send(relay.asker_address, vec![Frame::Ack(relay.asker_sequence)]);
         }
     }
 

@@ -5,11 +5,12 @@ use crate::gossip::identity::{Incarnation, NodeId};
 use crate::gossip::membership::frame::{Frame, Suspect};
 use crate::gossip::membership::probe::Purpose;
 use crate::gossip::membership::rumours::Key;
-use crate::gossip::membership::settings::TOLD_LATELY_MAX;
+use crate::gossip::membership::settings::{CROWDED_OUT, FORGET_MARGIN, MEMBERS_MAX, TOLD_LATELY_MAX};
 use crate::gossip::membership::suspicion::Suspicion;
 use crate::gossip::membership::told::{Class, Told};
-use crate::gossip::membership::{Loss, Membership, Output};
+use crate::gossip::membership::{Membership, Output};
 use crate::gossip::output::Health;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,21 +25,21 @@ impl Membership {
     pub(super) fn learn(&mut self, now: Moment, told: Told, age: Duration, spread: bool) {
         let id = told.id();
         if id == self.own.id() {
-            return self.about_us(told);
+            return self.about_us(now, told);
         }
         let before = self.table.get(id).cloned();
         match &before {
             Some(before) if !told.beats(before) => {
-                // The longest loss that anybody knows of counts, or members would keep each other's memory fresh.
-                if **before == told
-                    && let Some(loss) = self.lost.get_mut(&id)
-                    && loss.lasts(now) < age
-                {
-                    *loss = Loss { at: now, spent: age };
+                if **before == told {
+                    self.told_again(now.before(age), before);
                 }
                 return;
             }
-            None if told.class != Class::Alive && age >= self.settings.remembered => return,
+            None if told.class != Class::Alive && age + FORGET_MARGIN >= self.settings.remembered => return,
+            None if !self.make_room(told.class) => {
+                self.counts.refused += 1;
+                return;
+            }
             Some(_) | None => {}
         }
         let told = self.pool.share(told);
@@ -47,9 +48,9 @@ impl Membership {
             return;
         }
         if told.class == Class::Alive {
-            self.lost.remove(&id);
+            self.lost.remove(id);
         } else {
-            self.lost.insert(id, Loss { at: now, spent: age });
+            self.lost.put(id, told.class, now.before(age));
         }
         self.suspicions.end(id);
         self.rumours.remove_suspicion(id);
@@ -66,6 +67,15 @@ impl Membership {
         self.outputs.push_back(Output::Changed { told, health, before });
     }
 
+    /// What is known was told again, of who is lost with another age perhaps.
+    fn told_again(&mut self, since: Moment, told: &Arc<Told>) {
+        if self.lost.lengthen(told.id(), since) {
+            // Leases count from then.
+            let (told, health) = (Arc::clone(told), told.health());
+            self.outputs.push_back(Output::Changed { before: Some(Arc::clone(&told)), told, health });
+        }
+    }
+
     /// A member that lives is said to live elsewhere, under another boot. If it still does where it was, it must
     /// hear of it, and news of it would only reach the other: some of us, by lot, tell it.
     fn tell_the_replaced(&mut self, now: Moment, before: &Told, told: &Arc<Told>) {
@@ -73,7 +83,7 @@ impl Membership {
         let other = before.info.boot != told.info.boot && before.info.address != told.info.address;
         if living && other && self.lot(u64::from(self.settings.opinions)) {
             let frame = self.telling(now, told);
-            self.send(before.info.address, Some(told.id()), vec![frame]);
+            self.send(before.info.address, vec![frame]);
         }
     }
 
@@ -93,16 +103,12 @@ impl Membership {
             let bystander = wait + wait.mul_f64(self.rng.f64());
             self.suspicions.begin(now, id, bystander);
         }
-        let enough = self.settings.confirmations + 1;
-        let news = self.suspicions.get(id).is_some_and(|s| s.by.len() < enough && !s.by.contains(&by));
+        let news = self.suspicions.get(id).is_some_and(|suspicion| suspicion.by.lacks(by));
         if news || own {
-            let change = |suspicion: &mut Suspicion| {
+            self.change_suspicion(now, id, |suspicion| {
                 suspicion.own |= own;
-                if news {
-                    suspicion.by.push(by);
-                }
-            };
-            self.change_suspicion(now, id, change);
+                suspicion.by.add(by);
+            });
         }
         if news {
             self.rumours.add(Key::Suspect(id, by));
@@ -114,7 +120,7 @@ impl Membership {
         }
         if own && news {
             // It should be the first to know.
-            self.send(told.info.address, Some(id), vec![Frame::Suspect(suspect)]);
+            self.send(told.info.address, vec![Frame::Suspect(suspect)]);
         }
         if fresh && !own && self.lot(u64::from(self.settings.opinions)) {
             self.probe(now, &told, Purpose::Opinion);
@@ -125,7 +131,7 @@ impl Membership {
         let nodes = self.table.alive() + 1;
         let (settings, score) = (&self.settings, u32::from(self.score));
         self.suspicions.change(now, id, change, |suspicion| {
-            let confirmed = suspicion.by.len().saturating_sub(1);
+            let confirmed = suspicion.by.as_slice().len().saturating_sub(1);
             let wait = if suspicion.own { Duration::ZERO } else { suspicion.bystander };
             settings.suspicion(nodes, confirmed) * (score + 1) + wait
         });
@@ -178,7 +184,7 @@ impl Membership {
                 let elsewhere = told.info.address != address;
                 if elsewhere && self.rng.u32(..ELSEWHERE) == 0 && self.tell_now(id) {
                     let frame = self.telling(now, &told);
-                    self.send(address, Some(id), vec![frame]);
+                    self.send(address, vec![frame]);
                 }
             }
             Some((Class::Restarting, _)) => {}
@@ -186,7 +192,7 @@ impl Membership {
                 // It does not know, or it would have refuted.
                 if self.tell_now(id) {
                     let frame = self.telling(now, &told);
-                    self.send(address, Some(id), vec![frame]);
+                    self.send(address, vec![frame]);
                 }
             }
             None => self.ask_who(id, address),
@@ -196,7 +202,7 @@ impl Membership {
     /// Asks an unknown node to say who it is.
     pub(super) fn ask_who(&mut self, id: NodeId, address: SocketAddr) {
         if self.table.get(id).is_none() && self.tell_now(id) {
-            self.send(address, Some(id), vec![Frame::Who]);
+            self.send(address, vec![Frame::Who]);
         }
     }
 
@@ -210,27 +216,49 @@ impl Membership {
         self.told_lately.len() < TOLD_LATELY_MAX && self.told_lately.insert(id)
     }
 
-    /// Whose restart takes too long is down; who was lost long ago is forgotten.
-    pub(super) fn forget(&mut self, now: Moment) {
-        let mut overdue = Vec::new();
-        let mut forgotten = Vec::new();
-        for (id, loss) in &self.lost {
-            let Some(told) = self.table.get(*id) else { continue };
-            let lasts = loss.lasts(now);
-            if lasts >= self.settings.remembered {
-                forgotten.push(Arc::clone(told));
-            } else if told.class == Class::Restarting && lasts >= self.settings.restarting {
-                overdue.push(Told { class: Class::Down, ..(**told).clone() });
+    /// True if there is a place for a node of that class, if need be because the longest lost are forgotten. So many
+    /// places as are made at once are kept for those who live: else news of the forgotten would take them.
+    fn make_room(&mut self, class: Class) -> bool {
+        let alive = class == Class::Alive;
+        if alive && self.table.len() >= MEMBERS_MAX {
+            let longest = self.lost.longest(CROWDED_OUT);
+            self.forget(longest.into_iter().collect());
+        }
+        self.table.len() < if alive { MEMBERS_MAX } else { MEMBERS_MAX - CROWDED_OUT }
+    }
+
+    /// Whose restart takes too long is down; who was lost long ago is forgotten, and before that no longer compared.
+    pub(super) fn let_time_pass(&mut self, now: Moment) {
+        let (remembered, restarting) = (self.settings.remembered, self.settings.restarting);
+        let (mut overdue, mut fading, mut forgotten) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for (id, class, since) in self.lost.iter() {
+            let lasts = now.since(since);
+            if lasts >= remembered {
+                forgotten.insert(id);
+            } else if class == Class::Restarting && lasts >= restarting {
+                overdue.push((id, lasts));
+            } else if lasts + FORGET_MARGIN >= remembered {
+                fading.push(id);
             }
         }
-        for down in overdue {
-            self.learn(now, down, Duration::ZERO, true);
+        for (id, lasts) in overdue {
+            if let Some(told) = self.table.get(id) {
+                let down = Told { class: Class::Down, ..(**told).clone() };
+                // Its lease has counted since it stopped.
+                self.learn(now, down, lasts, true);
+            }
         }
-        for told in forgotten {
-            let id = told.id();
-            self.lost.remove(&id);
-            self.table.remove(id);
-            self.rumours.remove(Key::Told(id));
+        fading.into_iter().for_each(|id| self.table.fade(id));
+        self.forget(forgotten);
+    }
+
+    fn forget(&mut self, ids: BTreeSet<NodeId>) {
+        if ids.is_empty() {
+            return;
+        }
+        for told in self.table.remove(&ids) {
+            self.lost.remove(told.id());
+            self.rumours.remove(Key::Told(told.id()));
             self.outputs.push_back(Output::Forgotten { told });
         }
     }

@@ -4,7 +4,7 @@
 //! ```text
 //!  each period: ping one member ── ack ─────────────────────────────────────────────► alive
 //!                     │ no ack: ping again, and ask 3 helpers ── ack by any ────────► alive
-//!                     │ none: try a stream ── it opens ─────────────────────────────► alive
+//!                     │ none: try a stream, and ping on ── it opens, or an ack ─────► alive
 //!                     └ none: SUSPECT ── told to all and to the suspect itself
 //!                            │ some others, by lot, probe it, too: each confirmation shortens the time
 //!                            │ the suspect says "I live" under a higher incarnation ─► alive
@@ -27,7 +27,9 @@
 mod asking;
 mod frame;
 mod learning;
+mod lost;
 mod own;
+mod pace;
 mod probe;
 mod rumours;
 mod settings;
@@ -47,10 +49,12 @@ use crate::base::time::Moment;
 use crate::gossip::identity::{Incarnation, NodeId};
 use crate::gossip::output::{Health, NodeInfo};
 use asking::Join;
+use lost::Lost;
 use own::Rival;
+use pace::Pace;
 use probe::{Probe, Relay, RoundTrip};
 use rumours::{Key, Rumours};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,31 +68,25 @@ pub enum Output {
     Send {
         /// To where.
         to: SocketAddr,
-        /// To whom; `None` at first contact.
-        node: Option<NodeId>,
         /// At least one; together no longer than three of the longest.
         frames: Vec<Frame>,
     },
     /// Fill one datagram with [`Membership::piggyback`] and send it to each of these; nothing, if it stays empty.
     Push {
-        /// To whom, and where.
-        to: Vec<(NodeId, SocketAddr)>,
+        /// To where.
+        to: Vec<SocketAddr>,
     },
     /// Open a stream to that member and exchange some octets under its key; if it answers, say so by
     /// [`Membership::evidence`].
     ProbeStream {
         /// To where.
         to: SocketAddr,
-        /// To whom.
-        node: NodeId,
     },
     /// A node answered at an address that was handed to [`Membership::join`]. Who has joined nothing yet exchanges
     /// whole tables with it now, over a stream.
     Met {
         /// Who.
         node: NodeId,
-        /// Where.
-        address: SocketAddr,
     },
     /// A member appeared or changed; also this node itself, when its incarnation rises.
     Changed {
@@ -96,7 +94,8 @@ pub enum Output {
         told: Arc<Told>,
         /// How it is now.
         health: Health,
-        /// What was told before; the same if only its health changed. `None`: it was not known.
+        /// What was told before; the same if only its health changed, or since when it is lost. `None`: it was not
+        /// known.
         before: Option<Arc<Told>>,
     },
     /// A member that was lost or had left is remembered no longer.
@@ -130,19 +129,6 @@ pub struct Counts {
     pub refused: u64,
 }
 
-/// How long somebody has been lost: `spent` was true `at` that moment. The loss may be older than our clock.
-#[derive(Debug, Clone, Copy)]
-struct Loss {
-    at: Moment,
-    spent: Duration,
-}
-
-impl Loss {
-    fn lasts(&self, now: Moment) -> Duration {
-        now.since(self.at) + self.spent
-    }
-}
-
 /// The membership machine of one node.
 #[derive(Debug)]
 pub struct Membership {
@@ -153,8 +139,9 @@ pub struct Membership {
     own: Arc<Told>,
     table: Table,
     /// Whoever in the table is not alive.
-    lost: BTreeMap<NodeId, Loss>,
+    lost: Lost,
     rumours: Rumours,
+    pace: Pace,
     suspicions: Suspicions,
     probes: Vec<Probe>,
     relays: Vec<Relay>,
@@ -175,6 +162,10 @@ pub struct Membership {
     push_below: u8,
     wave_at: Moment,
     sequence: u16,
+    /// When it was last looked whether this process was stopped.
+    looked: Moment,
+    /// When, by whom and from where the last frame was said.
+    heard: Option<(Moment, NodeId, SocketAddr)>,
     counts: Counts,
 }
 
@@ -198,8 +189,9 @@ impl Membership {
             pool: Pool::default(),
             own: Arc::new(Told { info: me, incarnation, class: Class::Alive }),
             table: Table::default(),
-            lost: BTreeMap::new(),
+            lost: Lost::default(),
             rumours,
+            pace: Pace::new(now),
             suspicions: Suspicions::default(),
             probes: Vec::new(),
             relays: Vec::new(),
@@ -216,6 +208,8 @@ impl Membership {
             push_below: 0,
             wave_at: now,
             sequence,
+            looked: now,
+            heard: None,
             counts: Counts::default(),
         }
     }
@@ -227,24 +221,28 @@ impl Membership {
         self
     }
 
-    /// A frame that `from` said, in a datagram from `address`. That it was `from` is certain, and that it was not
-    /// said before.
+    /// A frame that `from` said, in a datagram from `address`. Under a key it was `from`, and did not say it before;
+    /// in clear anybody can say so.
     pub fn handle(&mut self, now: Moment, from: NodeId, address: SocketAddr, frame: Frame) {
         self.notice_pause(now);
         if from == self.own.id() {
-            return self.look_in_the_mirror(from, address, frame);
+            return self.look_in_the_mirror(now, from, address, frame);
         }
+        let heard = Some((now, from, address));
+        let another_of_its_datagram = std::mem::replace(&mut self.heard, heard) == heard;
         // An answer is measured before the sign of life ends the question.
         if let Frame::Ack(sequence) = frame {
             self.acked(now, from, address, sequence);
         }
-        self.sign_of_life(now, from, address);
+        if !another_of_its_datagram || matches!(frame, Frame::Ack(_)) {
+            self.sign_of_life(now, from, address);
+        }
         match frame {
             Frame::Ack(_) => {}
-            Frame::Who => self.send(address, Some(from), vec![self.introduction()]),
-            Frame::Ping(sequence) => self.send(address, Some(from), vec![Frame::Ack(sequence)]),
+            Frame::Who => self.send(address, vec![self.introduction()]),
+            Frame::Ping(sequence) => self.send(address, vec![Frame::Ack(sequence)]),
             Frame::Nack(sequence) => self.nacked(from, sequence),
-            Frame::PingReq(sequence, target) => self.relay(now, from, address, sequence, target),
+            Frame::PingReq(sequence, target) => self.relay(now, address, sequence, target),
             Frame::Told { told, age_s } => {
                 self.learn(now, told, Duration::from_secs(u64::from(age_s)), true);
             }
@@ -308,7 +306,7 @@ impl Membership {
         if to.is_empty() {
             return None;
         }
-        Some(Output::Push { to: to.iter().map(|told| (told.id(), told.info.address)).collect() })
+        Some(Output::Push { to: to.iter().map(|told| told.info.address).collect() })
     }
 
     /// Sends off what is fresh, or another wave of what is not so fresh.
@@ -318,7 +316,7 @@ impl Membership {
         // Who stops has no time for waves, nor to wait for something to ride along with.
         let fresh = if self.stopping() { self.repeats() } else { self.settings.pushes };
         let crowd = self.rumours.len() > self.settings.crowd;
-        let waves = if crowd { self.repeats() } else { self.settings.pushes.saturating_mul(2) };
+        let waves = if crowd { self.repeats() } else { self.settings.waves() };
         if sent < fresh {
             (self.push_below, self.push_left) = (fresh, self.settings.push_datagrams);
             self.wave_at = now + self.settings.wave_wait;
@@ -344,6 +342,9 @@ impl Membership {
     /// Finds out from a timer that came late that this process was stopped. Silence proved nothing in that time,
     /// and what was sent to us may still be unread: all questions are asked anew (Lifeguard, section II).
     fn notice_pause(&mut self, now: Moment) {
+        if std::mem::replace(&mut self.looked, now) == now {
+            return;
+        }
         let late = now.since(self.next_wake());
         if late <= self.settings.late {
             return;
@@ -369,8 +370,8 @@ impl Membership {
         span * (u32::from(self.score) + 1)
     }
 
-    fn send(&mut self, to: SocketAddr, node: Option<NodeId>, frames: Vec<Frame>) {
-        self.outputs.push_back(Output::Send { to, node, frames });
+    fn send(&mut self, to: SocketAddr, frames: Vec<Frame>) {
+        self.outputs.push_back(Output::Send { to, frames });
     }
 
     /// Something became news: it is pushed soon.

@@ -16,6 +16,7 @@ use crate::gossip::membership::settings::RIVALS_MAX;
 use crate::gossip::membership::told::{Class, Told};
 use crate::gossip::membership::{Membership, Output};
 use crate::gossip::output::NodeInfo;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +41,7 @@ impl Membership {
         self.notice_pause(now);
         if me.id == self.own.id() && me != self.own.info {
             let incarnation = self.own.incarnation.refute();
-            self.tell_of_us(Told { info: me, incarnation, class: self.own.class });
-            self.push_soon(now);
+            self.tell_of_us(now, Told { info: me, incarnation, class: self.own.class });
         }
     }
 
@@ -57,14 +57,10 @@ impl Membership {
 
     fn stop(&mut self, now: Moment, class: Class) {
         self.notice_pause(now);
-        self.tell_of_us(Told {
-            info: Arc::clone(&self.own.info),
-            incarnation: self.own.incarnation.refute(),
-            class,
-        });
+        let info = Arc::clone(&self.own.info);
+        self.tell_of_us(now, Told { info, incarnation: self.own.incarnation.refute(), class });
         self.probes.clear();
         self.joins.clear();
-        self.push_soon(now);
     }
 
     /// After [`Output::Clash`]: this process goes on as another node. Whom it knew it still knows, and its rival
@@ -77,25 +73,24 @@ impl Membership {
         }
         self.yielded = false;
         self.rumours.remove(Key::Told(old.id()));
-        self.table.remove(me.id);
-        self.lost.remove(&me.id);
+        self.table.remove(&BTreeSet::from([me.id]));
+        self.lost.remove(me.id);
         self.suspicions.end(me.id);
         self.rumours.remove_suspicion(me.id);
-        self.tell_of_us(Told { info: me, incarnation, class: old.class });
+        self.tell_of_us(now, Told { info: me, incarnation, class: old.class });
         let newest = std::mem::take(&mut self.rivals).into_iter().map(|rival| rival.told);
         if let Some(rival) = newest.max_by_key(|told| (told.incarnation, told.class)) {
             self.learn(now, rival, Duration::ZERO, true);
         }
-        self.push_soon(now);
     }
 
     /// Somebody told something of us.
-    pub(super) fn about_us(&mut self, told: Told) {
+    pub(super) fn about_us(&mut self, now: Moment, told: Told) {
         if told.incarnation < self.own.incarnation {
             return;
         }
         if told.info.boot != self.own.info.boot {
-            return self.rival(told);
+            return self.rival(now, told);
         }
         // Nobody but us makes an Alive or a Restarting of ours; it could be higher only if we forgot.
         if told.beats(&self.own) {
@@ -104,7 +99,7 @@ impl Membership {
                 self.worsen();
             }
             self.counts.refuted += 1;
-            self.outdo(told.incarnation, false);
+            self.outdo(now, told.incarnation, false);
         }
     }
 
@@ -119,20 +114,19 @@ impl Membership {
         if suspect.incarnation >= self.own.incarnation && !self.stopping() {
             self.worsen();
             self.counts.refuted += 1;
-            self.outdo(suspect.incarnation, false);
-            self.push_soon(now);
+            self.outdo(now, suspect.incarnation, false);
             // Who found us silent must hear it before anybody.
             let by = self.table.get(suspect.by).filter(|by| by.id() != from);
-            if let Some((id, to)) = by.map(|by| (by.id(), by.info.address)) {
-                self.send(to, Some(id), vec![self.introduction()]);
+            if let Some(to) = by.map(|by| by.info.address) {
+                self.send(to, vec![self.introduction()]);
             }
-            self.send(address, Some(from), vec![self.introduction()]);
+            self.send(address, vec![self.introduction()]);
         } else if self.tell_now(from) {
-            self.send(address, Some(from), vec![self.introduction()]);
+            self.send(address, vec![self.introduction()]);
         }
     }
 
-    fn rival(&mut self, told: Told) {
+    fn rival(&mut self, now: Moment, told: Told) {
         let boot = told.info.boot;
         let (incarnation, lives) = (told.incarnation, told.class == Class::Alive);
         let heard = match self.rivals.iter_mut().find(|rival| rival.told.info.boot == boot) {
@@ -156,30 +150,31 @@ impl Membership {
             self.yielded = true;
             self.outputs.push_back(Output::Clash);
         } else {
-            self.outdo(incarnation, true);
+            self.outdo(now, incarnation, true);
         }
     }
 
     /// Says of us what we said before, above that incarnation; as a new life, if it is another's or of one that
     /// we know nothing of.
-    fn outdo(&mut self, incarnation: Incarnation, new_life: bool) {
+    fn outdo(&mut self, now: Moment, incarnation: Incarnation, new_life: bool) {
         let own = self.own.incarnation;
         let above = if new_life || incarnation.generation > own.generation {
             Incarnation::first(Generation(incarnation.generation.max(own.generation).0.saturating_add(1)))
         } else {
             incarnation.max(own).refute()
         };
-        self.tell_of_us(Told { incarnation: above, ..(*self.own).clone() });
+        self.tell_of_us(now, Told { incarnation: above, ..(*self.own).clone() });
         if above.generation != own.generation {
             self.outputs.push_back(Output::Raised { incarnation: above });
         }
     }
 
-    fn tell_of_us(&mut self, told: Told) {
+    fn tell_of_us(&mut self, now: Moment, told: Told) {
         let before = Some(std::mem::replace(&mut self.own, self.pool.share(told)));
         self.rumours.add(Key::Told(self.own.id()));
         let told = Arc::clone(&self.own);
         self.outputs.push_back(Output::Changed { health: told.health(), told, before });
+        self.push_soon(now);
     }
 
     /// What we say to who asks who we are.

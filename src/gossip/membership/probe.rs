@@ -49,7 +49,6 @@ pub(super) struct Probe {
 /// A ping for somebody else.
 #[derive(Debug)]
 pub(super) struct Relay {
-    pub(super) asker: NodeId,
     pub(super) asker_address: SocketAddr,
     pub(super) asker_sequence: Sequence,
     pub(super) target: NodeId,

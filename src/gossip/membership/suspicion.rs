@@ -8,12 +8,50 @@ use crate::gossip::identity::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// Members that found a suspect silent: the first, and as many as shorten the suspicion. More change nothing.
+pub(super) const ACCUSERS_MAX: usize = 4;
+
+/// Some members, none twice.
+#[derive(Debug)]
+pub(super) struct Accusers {
+    ids: [NodeId; ACCUSERS_MAX],
+    count: usize,
+}
+
+impl Default for Accusers {
+    fn default() -> Accusers {
+        Accusers { ids: [NodeId(0); ACCUSERS_MAX], count: 0 }
+    }
+}
+
+impl Accusers {
+    /// In the order in which they came.
+    pub(super) fn as_slice(&self) -> &[NodeId] {
+        self.ids.get(..self.count).unwrap_or_default()
+    }
+
+    /// True if it is not among them, and there is a place for it.
+    pub(super) fn lacks(&self, id: NodeId) -> bool {
+        self.count < ACCUSERS_MAX && !self.as_slice().contains(&id)
+    }
+
+    /// One more, if they lack it.
+    pub(super) fn add(&mut self, id: NodeId) {
+        if self.lacks(id)
+            && let Some(place) = self.ids.get_mut(self.count)
+        {
+            *place = id;
+            self.count += 1;
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Suspicion {
     /// When it began here, or when the last sign of life came.
     pub(super) since: Moment,
     /// Who found it silent; the first began it.
-    pub(super) by: Vec<NodeId>,
+    pub(super) by: Accusers,
     /// True if one of these is us.
     pub(super) own: bool,
     /// Added for those who only heard of it; drawn once.
@@ -35,8 +73,8 @@ impl Suspicions {
 
     pub(super) fn begin(&mut self, now: Moment, id: NodeId, bystander: Duration) {
         self.end(id);
-        let suspicion =
-            Suspicion { since: now, by: Vec::new(), own: false, bystander, deadline: Moment::NEVER };
+        let by = Accusers::default();
+        let suspicion = Suspicion { since: now, by, own: false, bystander, deadline: Moment::NEVER };
         self.of.insert(id, suspicion);
         self.due.insert((Moment::NEVER, id));
     }
@@ -104,7 +142,8 @@ mod tests {
         let mut suspicions = Suspicions::default();
         let (start, id) = (Moment::START, NodeId(1));
         suspicions.begin(start, id, SECOND);
-        suspicions.change(start, id, |s| s.by.push(NodeId(2)), |s| SECOND * s.by.len() as u32 * 2);
+        let accuse = |s: &mut Suspicion| s.by.add(NodeId(2));
+        suspicions.change(start, id, accuse, |s| SECOND * s.by.as_slice().len() as u32 * 2);
         assert_eq!((suspicions.next(), suspicions.due(start + SECOND)), (start + SECOND * 2, None));
         assert_eq!(suspicions.due(start + SECOND * 2), Some(id));
         // Confirmed late, it is over at once.
@@ -119,5 +158,14 @@ mod tests {
         assert!(suspicions.end(id));
         assert!(!suspicions.end(id));
         assert_eq!(suspicions.next(), Moment::NEVER);
+    }
+
+    #[test]
+    fn accusers_count_once_and_not_beyond_their_bound() {
+        let mut accusers = Accusers::default();
+        assert!(accusers.lacks(NodeId(1)));
+        [1, 1, 2, 3, 2, 4, 5].into_iter().for_each(|id| accusers.add(NodeId(id)));
+        assert!(!accusers.lacks(NodeId(1)) && !accusers.lacks(NodeId(5)));
+        assert_eq!(accusers.as_slice(), [1, 2, 3, 4].map(NodeId));
     }
 }

@@ -4,20 +4,39 @@
 //! told of it is shared, and the sorted index keeps the upper half of its id so that a search touches few tellings.
 //!
 //! Invariant: `sorted` holds each slot once, by rising id; `turns` holds each slot once, in any order; `alive`
-//! counts the slots whose class is alive.
+//! counts the slots whose class is alive; `digests` is over all slots but those of the nodes in `fading`, which
+//! are all in slots.
 
 use crate::gossip::identity::NodeId;
 use crate::gossip::membership::settings::MEMBERS_MAX;
 use crate::gossip::membership::told::{Class, Told};
+use crate::gossip::replication::owners::{BUCKETS, bucket_of};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     slots: Vec<Arc<Told>>,
     sorted: Vec<(u32, u32)>,
     turns: Vec<u32>,
     next_turn: usize,
     alive: usize,
+    digests: Box<[u64; BUCKETS]>,
+    fading: BTreeSet<NodeId>,
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table {
+            slots: Vec::new(),
+            sorted: Vec::new(),
+            turns: Vec::new(),
+            next_turn: 0,
+            alive: 0,
+            digests: Box::new([0; BUCKETS]),
+            fading: BTreeSet::new(),
+        }
+    }
 }
 
 /// Draws per member wanted, before the table is walked instead: with half of the members lost, one in a thousand
@@ -31,6 +50,20 @@ impl Table {
 
     pub(super) fn alive(&self) -> usize {
         self.alive
+    }
+
+    /// The exclusive-or of the digests of all tellings in each part, without those that fade.
+    pub(super) fn digests(&self) -> &[u64; BUCKETS] {
+        &self.digests
+    }
+
+    /// That node is forgotten soon: tables are compared without it.
+    pub(super) fn fade(&mut self, id: NodeId) {
+        if let Some(told) = self.get(id).map(Arc::clone)
+            && self.fading.insert(id)
+        {
+            toggle(&mut self.digests, &told);
+        }
     }
 
     pub(super) fn get(&self, id: NodeId) -> Option<&Arc<Told>> {
@@ -58,6 +91,10 @@ impl Table {
                     return false;
                 };
                 self.alive = self.alive - usize::from(slot.class == Class::Alive) + alive;
+                if !self.fading.remove(&told.id()) {
+                    toggle(&mut self.digests, slot);
+                }
+                toggle(&mut self.digests, &told);
                 *slot = told;
             }
             Err(at) => {
@@ -66,6 +103,7 @@ impl Table {
                 }
                 let slot = self.slots.len() as u32;
                 self.sorted.insert(at, (upper_half(told.id()), slot));
+                toggle(&mut self.digests, &told);
                 self.slots.push(told);
                 self.alive += alive;
                 // SWIM, section 4.3: a new member is put in at random, so that its turn comes within two rounds.
@@ -79,18 +117,31 @@ impl Table {
         true
     }
 
-    /// Forgets a node. Rare, and so slow: what is last takes the free slot.
-    pub(super) fn remove(&mut self, id: NodeId) {
-        let Ok(at) = self.position(id) else { return };
-        let (_, slot) = self.sorted.remove(at);
-        let last = self.slots.len() as u32 - 1;
-        let told = self.slots.swap_remove(slot as usize);
-        self.alive -= usize::from(told.class == Class::Alive);
-        self.turns.retain(|turn| *turn != slot);
-        self.next_turn = self.next_turn.min(self.turns.len());
-        for moved in self.sorted.iter_mut().map(|(_, s)| s).chain(&mut self.turns).filter(|s| **s == last) {
-            *moved = slot;
+    /// Forgets these nodes; what was told of them. One walk over all, however many they are.
+    pub(super) fn remove(&mut self, ids: &BTreeSet<NodeId>) -> Vec<Arc<Told>> {
+        let mut removed = Vec::with_capacity(ids.len());
+        let mut kept = 0;
+        // Where each slot goes; `None`: it is gone.
+        let places: Vec<Option<u32>> = (self.slots.iter())
+            .map(|told| {
+                let place = (!ids.contains(&told.id())).then_some(kept);
+                kept += u32::from(place.is_some());
+                place
+            })
+            .collect();
+        let place = |slot: u32| places.get(slot as usize).copied().flatten();
+        for told in self.slots.extract_if(.., |told| ids.contains(&told.id())) {
+            self.alive -= usize::from(told.class == Class::Alive);
+            if !self.fading.remove(&told.id()) {
+                toggle(&mut self.digests, &told);
+            }
+            removed.push(told);
         }
+        self.sorted.retain_mut(|(_, slot)| place(*slot).map(|new| *slot = new).is_some());
+        let had = self.turns.iter().take(self.next_turn);
+        self.next_turn = had.filter(|slot| place(**slot).is_some()).count();
+        self.turns.retain_mut(|slot| place(*slot).map(|new| *slot = new).is_some());
+        removed
     }
 
     /// Fills an empty table at once; of two of one id the last holds.
@@ -105,6 +156,9 @@ impl Table {
         self.turns = (0..all.len() as u32).collect();
         self.alive = all.iter().filter(|told| told.class == Class::Alive).count();
         all.shrink_to_fit();
+        self.digests.fill(0);
+        self.fading.clear();
+        all.iter().for_each(|told| toggle(&mut self.digests, told));
         self.slots = all;
         rng.shuffle(&mut self.turns);
         self.next_turn = 0;
@@ -178,6 +232,13 @@ impl Table {
     }
 }
 
+/// Puts a telling into the digests, or takes it out.
+fn toggle(digests: &mut [u64; BUCKETS], told: &Told) {
+    if let Some(bucket) = digests.get_mut(bucket_of(told.id())) {
+        *bucket ^= told.digest();
+    }
+}
+
 fn upper_half(id: NodeId) -> u32 {
     (id.0 >> 32) as u32
 }
@@ -200,26 +261,37 @@ mod tests {
         /// The naive twin is a map.
         #[test]
         fn a_table_holds_what_a_map_would(
-            steps in prop::collection::vec((0u64..12, 0u8..4), 0..80), seed: u64,
+            steps in prop::collection::vec((0u64..12, 0u8..6), 0..80), seed: u64,
         ) {
             let mut rng = fastrand::Rng::with_seed(seed);
             let (mut table, mut twin) = (Table::default(), BTreeMap::new());
+            let mut fading = BTreeSet::new();
             for (id, step) in steps {
                 // Ids that share their upper half, and ids that do not.
-                let id = if id < 6 { id } else { id << 40 };
+                let id = if id < 6 { id } else { id << 55 };
                 match step {
                     0 => {
-                        table.remove(NodeId(id));
-                        twin.remove(&NodeId(id));
+                        let ids = BTreeSet::from([NodeId(id), NodeId(id / 2)]);
+                        let mut removed = table.remove(&ids);
+                        removed.sort_by_key(|told| told.id());
+                        let known = ids.iter().filter_map(|id| twin.remove(id));
+                        prop_assert_eq!(removed, known.collect::<Vec<_>>());
+                        fading.retain(|id| !ids.contains(id));
                     }
                     1 => {
                         let member = told(id, Class::Left);
                         table.fill([Arc::clone(&member)], &mut rng);
                         twin.insert(member.id(), member);
+                        fading.clear();
+                    }
+                    2 => {
+                        table.fade(NodeId(id));
+                        fading.extend(twin.get(&NodeId(id)).map(|told| told.id()));
                     }
                     _ => {
-                        let member = told(id, if step == 2 { Class::Alive } else { Class::Down });
+                        let member = told(id, if step == 3 { Class::Alive } else { Class::Down });
                         prop_assert!(table.put(Arc::clone(&member), &mut rng));
+                        fading.remove(&member.id());
                         twin.insert(member.id(), member);
                     }
                 }
@@ -234,6 +306,12 @@ mod tests {
                 let turns: BTreeSet<_> =
                     (0..alive.len() * 2).filter_map(|_| table.next_turn(&mut rng)).map(|t| t.id()).collect();
                 prop_assert_eq!(&turns, &alive);
+                let mut digests = [0; BUCKETS];
+                for told in twin.values().filter(|told| !fading.contains(&told.id())) {
+                    digests[bucket_of(told.id())] ^= told.digest();
+                }
+                prop_assert_eq!(table.digests(), &digests);
+                prop_assert!(table.next_turn <= table.turns.len());
                 let mut slots = table.turns.clone();
                 slots.sort_unstable();
                 prop_assert!(slots.into_iter().eq(0..table.len() as u32));

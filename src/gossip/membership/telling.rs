@@ -4,9 +4,10 @@ use crate::base::time::Moment;
 use crate::gossip::codec::Malformed;
 use crate::gossip::identity::NodeId;
 use crate::gossip::membership::frame::{Frame, Suspect};
-use crate::gossip::membership::rumours::{Key, Rumours};
+use crate::gossip::membership::rumours::{Allowance, Key, Rumours};
 use crate::gossip::membership::told::{Class, Member, Told};
-use crate::gossip::membership::{Counts, Loss, Membership};
+use crate::gossip::membership::{Counts, Membership};
+use crate::gossip::replication::owners::BUCKETS;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +18,17 @@ impl Membership {
         if self.rumours.least_sent().is_none() {
             return;
         }
-        let limit = self.repeats();
+        let copies_sent = usize::from(copies.max(1));
+        let allowed = Allowance {
+            room,
+            copies,
+            // Who stops says all it has to say while it can.
+            repeated_from: if self.stopping() { u8::MAX } else { self.settings.pushes },
+            repeated_octets: self.pace.octets(now) / copies_sent,
+            limit: self.repeats(),
+        };
         let mut rumours: Rumours = std::mem::take(&mut self.rumours);
-        rumours.fill(room, copies, limit, octets, |key, octets| match self.news(now, key) {
+        let repeated = rumours.fill(allowed, octets, |key, octets| match self.news(now, key) {
             Some(frame) => {
                 frame.emit(octets);
                 true
@@ -27,6 +36,7 @@ impl Membership {
             None => false,
         });
         self.rumours = rumours;
+        self.pace.spend(repeated * copies_sent);
     }
 
     fn news(&self, now: Moment, key: Key) -> Option<Frame> {
@@ -47,7 +57,7 @@ impl Membership {
     }
 
     fn age_s(&self, now: Moment, told: &Told) -> u32 {
-        let age = self.lost.get(&told.id()).map_or(0, |loss| loss.lasts(now).as_secs());
+        let age = self.lost.since(told.id()).map_or(0, |since| now.since(since).as_secs());
         u32::try_from(age).unwrap_or(u32::MAX)
     }
 
@@ -96,13 +106,13 @@ impl Membership {
         Ok(())
     }
 
-    /// Begins with these members, as they were on disk or are in a simulation; before anything else. Nothing is
-    /// told of them, neither to others nor to our user.
+    /// Begins with these members, before anything else: for simulations that do not begin with a join. Nothing is told
+    /// of them, neither to others nor to our user.
     pub fn restore(&mut self, now: Moment, members: impl IntoIterator<Item = Arc<Told>>) {
         let own = self.own.id();
         self.table.fill(members.into_iter().filter(|told| told.id() != own), &mut self.rng);
         let lost = self.table.iter_after(None).filter(|told| told.class != Class::Alive);
-        self.lost = lost.map(|told| (told.id(), Loss { at: now, spent: Duration::ZERO })).collect();
+        lost.for_each(|told| self.lost.put(told.id(), told.class, now));
         self.push_soon(now);
     }
 
@@ -117,8 +127,7 @@ impl Membership {
     }
 
     fn member(&self, told: &Arc<Told>) -> Member {
-        let since = self.lost.get(&told.id()).map(|loss| loss.at.before(loss.spent));
-        Member { told: Arc::clone(told), health: self.health(told), since }
+        Member { told: Arc::clone(told), health: self.health(told), since: self.lost.since(told.id()) }
     }
 
     /// What is told of all members, this node not among them, by rising id; cheaper than [`Membership::members`].
@@ -126,9 +135,12 @@ impl Membership {
         self.table.iter_after(None)
     }
 
-    /// Members that are remembered, without this node.
-    pub fn known(&self) -> usize {
-        self.table.len()
+    /// Digests of what is told of all members, this node not among them, part by part: the exclusive-or of
+    /// [`Told::digest`] over the members whose [`bucket_of`](crate::gossip::replication::owners::bucket_of) it is.
+    /// Who has been lost for so long that it is forgotten within a minute is left out, so that nodes agree though they
+    /// do not forget together.
+    pub fn digests(&self) -> &[u64; BUCKETS] {
+        self.table.digests()
     }
 
     /// Members that live or are only suspected, without this node.
@@ -139,11 +151,6 @@ impl Membership {
     /// Up to so many living members by lot, none twice, only those that are wanted.
     pub fn some_alive(&mut self, count: usize, wanted: impl Fn(&Told) -> bool) -> Vec<Arc<Told>> {
         self.table.some_alive(&mut self.rng, count, wanted)
-    }
-
-    /// How badly this node judges at present: 0 is healthy; everything takes (1 + score) times as long.
-    pub fn score(&self) -> u8 {
-        self.score
     }
 
     /// What happened so far.

@@ -7,6 +7,7 @@
 
 use crate::base::time::Moment;
 use crate::gossip::codec::{self, Malformed};
+use crate::gossip::hash;
 use crate::gossip::identity::{Incarnation, NodeId};
 use crate::gossip::membership::settings::NAME_OCTETS_MAX;
 use crate::gossip::output::{Health, NodeInfo};
@@ -73,7 +74,7 @@ impl Told {
         let incarnation =
             u64::from(self.incarnation.generation.0) << 32 | u64::from(self.incarnation.refutation);
         let words = [self.info.id.0, incarnation, self.class as u64, self.info.boot];
-        words.into_iter().fold(0, |hash, word| mix(hash ^ word))
+        hash::words(words)
     }
 
     /// Appends it, with how many seconds ago it became true, which matters of who is lost only.
@@ -98,7 +99,7 @@ impl Told {
     /// Reads one from the start of `octets`; it, its age in seconds, and what stands behind it.
     pub(super) fn decode(octets: &[u8]) -> Result<(Told, u32, &[u8]), Malformed> {
         let (wire, rest) = codec::decode::<Wire<'_>>(octets)?;
-        if wire.name.is_empty() || wire.name.len() > NAME_OCTETS_MAX {
+        if !is_name(wire.name) {
             return Err(Malformed);
         }
         let ip = match wire.address {
@@ -112,12 +113,10 @@ impl Told {
     }
 }
 
-/// The finaliser of splitmix64, after its own increment so that zero is not left as it is.
-fn mix(word: u64) -> u64 {
-    let mut z = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// True if it can stand as one label of a host's name. Nothing else gets into names, logs and terminals.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_OCTETS_MAX).contains(&name.len())
+        && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
 }
 
 #[derive(Encode, BorrowDecode)]
@@ -213,6 +212,24 @@ mod tests {
             told.encode(77, &mut octets);
             octets.push(5);
             assert_eq!(Told::decode(&octets), Ok((told.clone(), 77, &[5][..])));
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_no_label_is_malformed() {
+        for (name, fits) in [
+            ("Node_1-a", true),
+            ("", false),
+            ("a.b", false),
+            ("a\n", false),
+            ("\x1b[31m", false),
+            ("ü", false),
+        ] {
+            let mut told = told(1, 1, Class::Alive);
+            told.info = Arc::new(NodeInfo { name: name.into(), ..(*told.info).clone() });
+            let mut octets = Vec::new();
+            told.encode(0, &mut octets);
+            assert_eq!(Told::decode(&octets).is_ok(), fits, "{name:?}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! A small world: machines, one queue of events, a network that delays and loses. All from one seed.
 
-use crate::base::time::Moment;
+use crate::base::time::{LOOK_BACK, Moment};
 use crate::gossip::identity::{Generation, Incarnation, NodeId};
 use crate::gossip::membership::{Frame, KINDS, Membership, Output, Pool, Settings, Told};
 use crate::gossip::output::{DATAGRAM_OCTETS_MAX, Health, NodeInfo};
+use crate::gossip::secrecy::OVERHEAD;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What sealing adds to each datagram.
-const SEAL_OCTETS: usize = 40;
+const SEAL_OCTETS: usize = OVERHEAD;
 /// Octets of a table that go into one step of a stream.
 const CHUNK_OCTETS: usize = 16_384;
 
@@ -58,7 +59,11 @@ pub(super) struct World {
     pub(super) octets: u64,
     pub(super) datagrams: u64,
     pub(super) seen: Vec<Seen>,
+    /// By whom, and whom.
+    pub(super) forgotten: Vec<(usize, NodeId)>,
     pub(super) clashes: usize,
+    /// Comparisons that found a difference.
+    pub(super) compared: usize,
 }
 
 pub(super) fn address(node: usize) -> SocketAddr {
@@ -76,7 +81,7 @@ impl World {
     /// A world without nodes.
     pub(super) fn new(seed: u64, loss: f64) -> World {
         World {
-            now: Moment::START + Duration::from_secs(1),
+            now: Moment::START + LOOK_BACK,
             queue: BinaryHeap::new(),
             count: 0,
             nodes: Vec::new(),
@@ -88,13 +93,24 @@ impl World {
             octets: 0,
             datagrams: 0,
             seen: Vec::new(),
+            forgotten: Vec::new(),
             clashes: 0,
+            compared: 0,
         }
     }
 
     /// A world of nodes that know each other.
     pub(super) fn warm(seed: u64, loss: f64, nodes: usize) -> World {
-        let mut world = World::new(seed, loss);
+        World::new(seed, loss).warmed(nodes)
+    }
+
+    /// The same, of nodes with these settings.
+    pub(super) fn warm_with(seed: u64, loss: f64, nodes: usize, settings: Settings) -> World {
+        World { settings, ..World::new(seed, loss) }.warmed(nodes)
+    }
+
+    fn warmed(mut self, nodes: usize) -> World {
+        let world = &mut self;
         (0..nodes).for_each(|_| world.add());
         let all: Vec<Arc<Told>> =
             world.nodes.iter().filter_map(|n| n.machine.as_ref()).map(|m| Arc::clone(m.own())).collect();
@@ -104,7 +120,7 @@ impl World {
         }
         world.run(Duration::from_secs(20));
         world.seen.clear();
-        world
+        self
     }
 
     /// One more node, alone.
@@ -229,22 +245,22 @@ impl World {
         let now = self.now;
         while let Some(output) = self.nodes[node].machine.as_mut().and_then(|machine| machine.poll(now)) {
             match output {
-                Output::Send { to, frames, .. } => self.datagram(node, &[to], &frames),
-                Output::Push { to } => {
-                    let to: Vec<SocketAddr> = to.into_iter().map(|(_, to)| to).collect();
-                    self.datagram(node, &to, &[]);
-                }
-                Output::ProbeStream { to, .. } => {
+                Output::Send { to, frames } => self.datagram(node, &[to], &frames),
+                Output::Push { to } => self.datagram(node, &to, &[]),
+                Output::ProbeStream { to } => {
                     let by = node_at(to);
                     if let Some(took) = self.stream(node, by, 4) {
                         self.at(now + took, Happening::StreamAnswer { node, by });
                     }
                 }
-                Output::Met { address, .. } => self.exchange(node, node_at(address)),
+                Output::Met { node: met } => {
+                    let met = self.nodes.iter().position(|n| n.machine.is_some() && n.info.id == met);
+                    self.exchange(node, met.unwrap_or(usize::MAX));
+                }
                 Output::Changed { told, health, .. } => {
                     self.seen.push(Seen { at: now, by: node, id: told.id(), health });
                 }
-                Output::Forgotten { .. } => {}
+                Output::Forgotten { told } => self.forgotten.push((node, told.id())),
                 Output::Raised { incarnation } => self.nodes[node].generation = incarnation.generation,
                 Output::Clash => {
                     self.clashes += 1;
@@ -294,6 +310,10 @@ impl World {
 
     /// Both send their whole tables.
     fn exchange(&mut self, node: usize, other: usize) {
+        self.exchange_all(node, other, false);
+    }
+
+    fn exchange_all(&mut self, node: usize, other: usize, spread_both: bool) {
         let mut send = |from: usize, to: usize, spread: bool| {
             let mut after = None;
             let mut took = Duration::ZERO;
@@ -308,8 +328,23 @@ impl World {
                 }
             }
         };
-        send(other, node, false);
+        send(other, node, spread_both);
         send(node, other, true);
+    }
+
+    /// A node compares itself with another by lot, and where they differ they tell each other all.
+    pub(super) fn compare(&mut self, node: usize) {
+        let other = self.rng.usize(..self.nodes.len());
+        let digest = |machine: &Membership| {
+            machine.digests().iter().fold(machine.own().digest(), |all, bucket| all ^ bucket)
+        };
+        let (a, b) = (self.nodes[node].machine.as_ref(), self.nodes[other].machine.as_ref());
+        if let (Some(a), Some(b)) = (a, b)
+            && digest(a) != digest(b)
+        {
+            self.compared += 1;
+            self.exchange_all(node, other, true);
+        }
     }
 
     /// How long so many segments take: each lost one is repeated after 200 ms, doubling. `None`: for ever.
