@@ -4,6 +4,9 @@
 //! shown one or was begun anew because that one fell below the owner's floor, and it replaces the shown one in
 //! one step when it is whole. The buckets are the sums of what [`Owner::have`] says.
 
+#[cfg(test)]
+mod tests;
+
 use crate::gossip::hash;
 use crate::gossip::identity::{Generation, NodeId, Version};
 use crate::gossip::replication::delta::{Delta, DeltaHead};
@@ -274,116 +277,6 @@ impl Owners {
                 self.owners.insert(place, Owner { id, shown: None, staged: None });
                 place
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gossip::replication::delta::cut;
-    use proptest::prelude::*;
-
-    const WHO: NodeId = NodeId(9);
-
-    fn deltas(log: &Log, from: Version, room: usize) -> Vec<Vec<u8>> {
-        let mut bodies = Vec::new();
-        cut(WHO, log, from, room, |_, body| {
-            bodies.push(body);
-            true
-        });
-        bodies
-    }
-
-    fn content(log: &Log) -> Vec<(Vec<u8>, Vec<u8>)> {
-        log.records().map(|entry| (entry.key.to_vec(), entry.value.unwrap().to_vec())).collect()
-    }
-
-    fn owner_of(records: u8) -> Log {
-        let mut log = Log::new(Generation(1));
-        for key in 0..records {
-            log.put(&[key], &[key; 60]);
-        }
-        log.declare_whole();
-        log
-    }
-
-    #[test]
-    fn a_new_life_replaces_the_old_one_in_one_step() {
-        let mut owners = Owners::new(Sharing::default());
-        let old = owner_of(30);
-        for body in deltas(&old, Version(0), 2000) {
-            owners.take(&Delta::parse(&body).unwrap());
-        }
-        assert_eq!(owners.get(WHO).unwrap().shown().unwrap().live(), 30);
-        let mut new = owner_of(20);
-        new.begin_again(Generation(2));
-        let pieces = deltas(&new, Version(0), 500);
-        assert!(pieces.len() > 2);
-        for (at, body) in pieces.iter().enumerate() {
-            let taken = owners.take(&Delta::parse(body).unwrap());
-            let shown = owners.get(WHO).unwrap().shown().unwrap();
-            if at + 1 < pieces.len() {
-                assert_eq!((taken, shown.live()), (Taken::Staged, 30));
-            } else {
-                assert_eq!((taken, shown.live()), (Taken::Shown(None), 20));
-            }
-        }
-        for body in deltas(&old, Version(0), 2000) {
-            assert_eq!(owners.take(&Delta::parse(&body).unwrap()), Taken::Known);
-        }
-    }
-
-    proptest! {
-        /// An owner changes, tombstones are dropped, lives begin anew; copies take pieces cut at any time, in any
-        /// order, from the owner and from each other. What a copy shows is always what the owner said at some
-        /// time, and at the end, after pulls, all are equal.
-        #[test]
-        fn an_exact_copy_is_what_the_owner_said(
-            steps in prop::collection::vec((0u8..6, any::<u16>(), any::<u16>()), 1..200),
-        ) {
-            let mut owner = owner_of(3);
-            let mut said = std::collections::HashMap::new();
-            let mut copies = [Owners::new(Sharing::default()), Owners::new(Sharing::default())];
-            let mut flying: Vec<Vec<u8>> = Vec::new();
-            let mut step = |owner: &mut Log, kind: u8, a: u16, b: u16, copies: &mut [Owners; 2], flying: &mut Vec<Vec<u8>>| {
-                match kind {
-                    0 => { owner.put(&[a as u8 % 40], &[b as u8; 40]); }
-                    // Many removals at once, so that the floor rises.
-                    1 => for i in 0..(a % 400) { owner.put(&i.to_le_bytes(), b"y"); owner.remove(&i.to_le_bytes()); },
-                    2 if a.is_multiple_of(8) => owner.begin_again(Generation(owner.generation().0 + 1)),
-                    2 => { owner.remove(&[a as u8 % 40]); }
-                    3 => flying.extend(deltas(owner, Version(u64::from(a) % (owner.head().0 + 1)), 300)),
-                    4 => if let Some(log) = copies[usize::from(a % 2)].get(WHO).and_then(Owner::newest) {
-                        flying.extend(deltas(log, Version(u64::from(b) % (log.head().0 + 1)), 300));
-                    },
-                    _ => {}
-                }
-                said.insert(reach(owner), content(owner));
-                let mut land = |at: usize, copy: usize| {
-                    if flying.is_empty() { return }
-                    let at = at % flying.len();
-                    copies[copy].take(&Delta::parse(&flying[at]).unwrap());
-                    if let Some(log) = copies[copy].get(WHO).and_then(Owner::shown)
-                        && log.is_exact()
-                    {
-                        assert_eq!(Some(&content(log)), said.get(&reach(log)), "{log:?}");
-                    }
-                };
-                for i in 0..6 { land(usize::from(a) + i, usize::from(b) % 2); land(i, i % 2); }
-            };
-            for (kind, a, b) in steps {
-                step(&mut owner, kind, a, b, &mut copies, &mut flying);
-            }
-            for copy in &mut copies {
-                for _ in 0..3 {
-                    let have = copy.have(WHO);
-                    let from = if have.generation == owner.generation() { have.head } else { Version(0) };
-                    for body in deltas(&owner, from, 300) { copy.take(&Delta::parse(&body).unwrap()); }
-                }
-                prop_assert_eq!(content(copy.get(WHO).unwrap().shown().unwrap()), content(&owner));
-            }
-            prop_assert_eq!(copies[0].buckets(), copies[1].buckets());
         }
     }
 }
