@@ -100,8 +100,11 @@ impl Gossip {
         }
         let lived = before.is_some_and(|before| before.class == membership::Class::Alive);
         match (lives, lived) {
-            // Back after it was lost: both sides may have much to tell each other.
-            (true, false) if before.is_some() => self.compare_soon(now, id),
+            (true, false) if before.is_some() => {
+                // Back after it was lost: both sides may have much to tell each other.
+                self.compare_soon(now, id);
+                self.view.came_back(now);
+            }
             (true, false) => self.view.changed(),
             (false, _) => self.view.remove(id),
             (true, true) => {}
