@@ -54,7 +54,7 @@ impl Gossip {
                 self.member_changed(now, &told, health, before.as_deref());
             }
             membership::Output::Forgotten { told } => {
-                self.replication.forget(now, told.id());
+                self.replication.forget(now, told.id(), self.membership.alive());
                 self.secrecy.forget(told.id());
                 self.view.remove(told.id());
                 self.tell(Event::Forgotten { id: told.id() });
@@ -92,7 +92,7 @@ impl Gossip {
             return;
         }
         let since = self.membership.get(id).and_then(|member| member.since).unwrap_or(now);
-        self.replication.member(now, id, health, since);
+        self.replication.member(now, id, health, since, self.membership.alive());
         self.tell(Event::Member { info: Arc::clone(&told.info), health });
         let lives = matches!(health, Health::Alive | Health::Suspect);
         if lives {

@@ -74,6 +74,8 @@ pub struct Replication {
     owners: Owners,
     cluster: Cluster,
     leases: Leases,
+    /// Owners that live, as far as was told last, this node included.
+    living: usize,
     spread: Spread,
     pulls: Pulls,
     todo: VecDeque<Todo>,
@@ -101,6 +103,7 @@ impl Replication {
             owners: Owners::new(sharing),
             cluster: Cluster::default(),
             leases: Leases::new(rule),
+            living: 1,
             spread: Spread::new(now),
             pulls: Pulls::default(),
             todo: VecDeque::new(),
@@ -265,27 +268,28 @@ impl Replication {
         }));
     }
 
-    /// A member is so, since that moment if it is lost.
-    pub fn member(&mut self, now: Moment, id: NodeId, health: Health, since: Moment) {
+    /// A member is so, since that moment if it is lost; so many others live.
+    pub fn member(&mut self, now: Moment, id: NodeId, health: Health, since: Moment, others: usize) {
         if self.leases.member(now, id, health, since) {
             self.tell_lease(id);
         }
-        self.settle_leases(now);
+        self.settle_leases(now, others + 1);
     }
 
-    /// A member is forgotten, and what it said with it.
-    pub fn forget(&mut self, now: Moment, id: NodeId) {
+    /// A member is forgotten, and what it said with it; so many others live.
+    pub fn forget(&mut self, now: Moment, id: NodeId, others: usize) {
         self.leases.forget(id);
         self.owners.forget(id);
-        self.settle_leases(now);
+        self.settle_leases(now, others + 1);
     }
 
     fn tell_lease(&mut self, owner: NodeId) {
         self.todo.push_back(Todo::Event(Event::Lease { owner, lease: self.leases.get(owner) }));
     }
 
-    fn settle_leases(&mut self, now: Moment) {
-        if self.leases.settle(now, self.owners.len()) {
+    fn settle_leases(&mut self, now: Moment, living: usize) {
+        self.living = living;
+        if self.leases.settle(now, living) {
             self.todo.push_back(Todo::Event(Event::ExpiryFrozen(self.leases.is_frozen())));
             let lost: Vec<NodeId> = self.leases.lost().collect();
             for owner in lost {
@@ -297,7 +301,7 @@ impl Replication {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Moment) {
         if self.leases.next() <= now {
-            self.settle_leases(now);
+            self.settle_leases(now, self.living);
         }
         if self.spread.next() <= now {
             self.hand_on_own(now);
