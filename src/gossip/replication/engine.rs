@@ -19,7 +19,7 @@ use crate::gossip::replication::sharing::Sharing;
 use crate::gossip::replication::spread::{Batch, FAN, HINTS, Spread};
 use crate::gossip::replication::wire::{HeadWire, heads, write_heads};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +78,9 @@ pub struct Replication {
     living: usize,
     spread: Spread,
     pulls: Pulls,
+    /// Owners whose records changed, each with the oldest version since which they did; told as one event each, when
+    /// all that was handed in at once is done.
+    changed: BTreeMap<NodeId, Option<Version>>,
     todo: VecDeque<Todo>,
     /// Not before then are cluster-wide records compared because of a hint.
     compare_cluster_from: Moment,
@@ -106,6 +109,7 @@ impl Replication {
             living: 1,
             spread: Spread::new(now),
             pulls: Pulls::default(),
+            changed: BTreeMap::new(),
             todo: VecDeque::new(),
             compare_cluster_from: now,
             room,
@@ -150,6 +154,12 @@ impl Replication {
 
     /// The next thing to do; `None`: nothing more now.
     pub fn poll(&mut self) -> Option<Todo> {
+        // Records come before the leases that are about them.
+        while let Some((owner, since)) = self.changed.pop_first() {
+            if let Some(log) = self.owners.get(owner).and_then(Owner::shown) {
+                return Some(Todo::Event(Event::Records { owner, log: Arc::clone(log), since }));
+            }
+        }
         self.todo.pop_front()
     }
 
@@ -413,10 +423,10 @@ impl Replication {
         }
     }
 
+    /// The records of an owner changed since that version; `None`: all of them.
     fn show(&mut self, owner: NodeId, since: Option<Version>) {
-        if let Some(log) = self.owners.get(owner).and_then(Owner::shown) {
-            self.todo.push_back(Todo::Event(Event::Records { owner, log: Arc::clone(log), since }));
-        }
+        // `None`, which is the least, wins.
+        self.changed.entry(owner).and_modify(|known| *known = (*known).min(since)).or_insert(since);
     }
 }
 

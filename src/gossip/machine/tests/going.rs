@@ -18,6 +18,19 @@ fn a_drain_is_over_when_every_living_member_has_acknowledged() {
 }
 
 #[test]
+fn draining_many_records_holds_few_versions_of_them() {
+    let mut net = Net::new(15, 1, false);
+    for n in 0..10_000u32 {
+        net.with(0, |gossip, now| gossip.put(now, &n.to_be_bytes(), b"value"));
+    }
+    net.seats[0].events.clear();
+    net.with(0, |gossip, now| gossip.drain(now, Duration::from_secs(1)));
+    let versions = net.seats[0].events.iter().filter(|event| matches!(event, Event::Records { .. })).count();
+    assert!((1..=3).contains(&versions), "{versions} versions of the log");
+    assert_eq!(net.value(0, 0, &7u32.to_be_bytes()), None);
+}
+
+#[test]
 fn a_restart_that_was_announced_raises_no_suspicion() {
     let mut net = Net::new(7, 10, true);
     net.until_equal(Duration::from_secs(10));
