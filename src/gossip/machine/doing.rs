@@ -55,6 +55,7 @@ impl Gossip {
             }
             membership::Output::Forgotten { told } => {
                 self.replication.forget(now, told.id(), self.membership.alive());
+                self.company(now);
                 self.secrecy.forget(told.id());
                 self.view.remove(told.id());
                 self.tell(Event::Forgotten { id: told.id() });
@@ -93,6 +94,7 @@ impl Gossip {
         }
         let since = self.membership.get(id).and_then(|member| member.since).unwrap_or(now);
         self.replication.member(now, id, health, since, self.membership.alive());
+        self.company(now);
         self.tell(Event::Member { info: Arc::clone(&told.info), health });
         let lives = matches!(health, Health::Alive | Health::Suspect);
         if lives {

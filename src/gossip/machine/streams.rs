@@ -311,7 +311,7 @@ impl Gossip {
             }
             (Kind::Done, Purpose::Fetch) => {
                 if let Ok(DoneWire { synced }) = decode_all(body) {
-                    self.told_everything(now, peer.id, synced);
+                    self.told_everything(peer.id, synced);
                 }
                 false
             }
