@@ -14,10 +14,15 @@ impl Gossip {
         match todo {
             Todo::Send(node, frames) => self.send_to(now, node, frames),
             Todo::Spread { frames, fan, except } => self.spread(now, frames, fan, except),
-            Todo::Fetch(node) => self.fetch(now, node),
+            Todo::Fetch(node) => {
+                // Refused, it will be asked for pieces again.
+                if self.fetch(now, node) {
+                    self.replication.fetching(node);
+                }
+            }
             Todo::CompareCluster(node) => self.send_cluster_buckets(now, node, true),
             Todo::Event(event) => {
-                if matches!(event, Event::Records { .. }) {
+                if matches!(event, Event::Records { .. } | Event::Cluster { .. }) {
                     self.news_came(now);
                 }
                 self.tell(event);
@@ -50,7 +55,9 @@ impl Gossip {
                 self.member_changed(now, &told, health, before.as_deref());
             }
             membership::Output::Forgotten { told } => {
-                self.replication.forget(now, told.id());
+                let (life, others) = (told.incarnation.generation, self.membership.alive());
+                self.replication.forget(now, told.id(), life, others);
+                self.company(now);
                 self.secrecy.forget(told.id());
                 self.view.remove(told.id());
                 self.tell(Event::Forgotten { id: told.id() });
@@ -88,7 +95,8 @@ impl Gossip {
             return;
         }
         let since = self.membership.get(id).and_then(|member| member.since).unwrap_or(now);
-        self.replication.member(now, id, health, since);
+        self.replication.member(now, id, health, since, self.membership.alive());
+        self.company(now);
         self.tell(Event::Member { info: Arc::clone(&told.info), health });
         let lives = matches!(health, Health::Alive | Health::Suspect);
         if lives {
@@ -96,8 +104,11 @@ impl Gossip {
         }
         let lived = before.is_some_and(|before| before.class == membership::Class::Alive);
         match (lives, lived) {
-            // Back after it was lost: both sides may have much to tell each other.
-            (true, false) if before.is_some() => self.compare_soon(now, id),
+            (true, false) if before.is_some() => {
+                // Back after it was lost: both sides may have much to tell each other.
+                self.compare_soon(now, id);
+                self.view.came_back(now);
+            }
             (true, false) => self.view.changed(),
             (false, _) => self.view.remove(id),
             (true, true) => {}

@@ -3,19 +3,19 @@
 //! A node may say of a name that it does not exist only if it knows all names. It is **synced** when it joins
 //! nobody; when a synced member has told it everything; when, three seconds after all names to join were
 //! resolved, nobody who answers is synced either (they all start together, and what they told each other is all
-//! there is); or when nobody has answered for thirty seconds (then it is alone, and says so loudly).
+//! there is); or when for thirty seconds nobody has been there (then it is alone, and says so loudly).
 
 use super::Gossip;
 use crate::base::time::Moment;
 use crate::gossip::identity::NodeId;
 use crate::gossip::output::Event;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// So long after all names were resolved, nodes that start together wait for one that is synced.
 pub const UNSYNCED_FOR: Duration = Duration::from_secs(3);
-/// After so long without an answer a node serves alone.
+/// After so long without anybody who lives, since the start or since the last one died, a node serves alone.
 pub const ALONE_AFTER: Duration = Duration::from_secs(30);
 /// How often somebody is asked for everything until this node is synced.
 const ASK_EVERY: Duration = Duration::from_millis(500);
@@ -23,12 +23,13 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 const ASKED_MAX: usize = 1_024;
 
 pub(super) struct Joining {
-    began: Moment,
+    /// Since when no other member has lived; `None`: one does.
+    alone_since: Option<Moment>,
     synced: bool,
     /// Since when all names have been resolved.
     resolved: Option<Moment>,
     /// Who told everything it had without being synced itself.
-    unsynced: BTreeMap<NodeId, Moment>,
+    unsynced: BTreeSet<NodeId>,
     /// Whether anybody ever answered.
     met: bool,
     ask_at: Moment,
@@ -37,10 +38,10 @@ pub(super) struct Joining {
 impl Joining {
     pub(super) fn new(now: Moment) -> Joining {
         Joining {
-            began: now,
+            alone_since: Some(now),
             synced: false,
             resolved: None,
-            unsynced: BTreeMap::new(),
+            unsynced: BTreeSet::new(),
             met: false,
             ask_at: Moment::NEVER,
         }
@@ -58,7 +59,7 @@ impl Joining {
         if self.synced {
             return Moment::NEVER;
         }
-        let alone = if self.met { Moment::NEVER } else { self.began + ALONE_AFTER };
+        let alone = self.alone_since.map_or(Moment::NEVER, |since| since + ALONE_AFTER);
         let together = match self.resolved {
             Some(resolved) if !self.unsynced.is_empty() => resolved + UNSYNCED_FOR,
             _ => Moment::NEVER,
@@ -105,8 +106,18 @@ impl Gossip {
         }
     }
 
+    /// Members came or went.
+    pub(super) fn company(&mut self, now: Moment) {
+        match self.membership.alive() {
+            0 => {
+                self.joining.alone_since.get_or_insert(now);
+            }
+            _ => self.joining.alone_since = None,
+        }
+    }
+
     /// A member told everything that it has.
-    pub(super) fn told_everything(&mut self, now: Moment, by: NodeId, synced: bool) {
+    pub(super) fn told_everything(&mut self, by: NodeId, synced: bool) {
         if self.joining.synced {
             return;
         }
@@ -114,7 +125,7 @@ impl Gossip {
         if synced {
             self.synced(false);
         } else if self.joining.unsynced.len() < ASKED_MAX {
-            self.joining.unsynced.insert(by, now);
+            self.joining.unsynced.insert(by);
         }
     }
 
@@ -129,7 +140,7 @@ impl Gossip {
         if self.joining.synced || self.joining.next() > now {
             return;
         }
-        if !self.joining.met && self.joining.began + ALONE_AFTER <= now {
+        if self.joining.alone_since.is_some_and(|since| since + ALONE_AFTER <= now) {
             return self.synced(true);
         }
         if let Some(resolved) = self.joining.resolved
@@ -142,7 +153,7 @@ impl Gossip {
             self.joining.ask_at = now + ASK_EVERY;
             // Whoever was not asked yet first: one synced member is enough.
             let asked = &self.joining.unsynced;
-            let fresh = self.membership.some_alive(1, |told| !asked.contains_key(&told.id()));
+            let fresh = self.membership.some_alive(1, |told| !asked.contains(&told.id()));
             let again = if fresh.is_empty() { self.membership.some_alive(1, |_| true) } else { fresh };
             if let Some(told) = again.first() {
                 self.fetch(now, told.id());

@@ -1,7 +1,10 @@
 //! Whole machines against each other, in a network that loses and delays.
 
 mod asking_heads;
+mod checking;
 mod going;
+mod joining;
+mod late_news;
 
 use super::*;
 use crate::gossip::output::{Health, Lease};
@@ -364,7 +367,14 @@ fn halves_that_were_cut_apart_heal_and_nothing_expired() {
         net.with(21, |gossip, now| gossip.write_cluster(now, b"both", Some(&[second])));
         net.run(Duration::from_secs(1));
     }
-    assert!(net.gossip(1).replication().leases().is_frozen());
+    // Whoever was found to be lost after expiry had begun to wait, too.
+    for n in 0..30 {
+        let others = if n < 15 { 15..30 } else { 0..15 };
+        for other in others {
+            let lease = net.gossip(n).replication().leases().get(net.gossip(other).me().id);
+            assert!(matches!(lease, Lease::Frozen { .. }), "node {n} has {lease:?} of {other}");
+        }
+    }
     net.side.fill(0);
     let took = net.until_equal(Duration::from_secs(10));
     net.run(Duration::from_secs(10));

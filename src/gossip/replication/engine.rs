@@ -3,6 +3,8 @@
 //! It knows nodes by their ids and sends to them by its [`Todo`]s; who lives, and where, is its user's to know.
 
 mod pulling;
+#[cfg(test)]
+mod tests;
 
 use crate::base::time::Moment;
 use crate::gossip::codec::Malformed;
@@ -11,6 +13,7 @@ use crate::gossip::identity::{Generation, NodeId, Version};
 use crate::gossip::output::{Event, Health};
 use crate::gossip::replication::cluster::{Cluster, Write};
 use crate::gossip::replication::delta::cut;
+use crate::gossip::replication::forgotten::Forgotten;
 use crate::gossip::replication::leases::{FreezeRule, Leases};
 use crate::gossip::replication::log::{KEY_OCTETS_MAX, Log, VALUE_OCTETS_MAX};
 use crate::gossip::replication::owners::{Owner, Owners, Reach};
@@ -19,7 +22,7 @@ use crate::gossip::replication::sharing::Sharing;
 use crate::gossip::replication::spread::{Batch, FAN, HINTS, Spread};
 use crate::gossip::replication::wire::{HeadWire, heads, write_heads};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,10 +75,16 @@ pub struct Replication {
     /// How far this node's own changes have been handed on.
     handed_on: Version,
     owners: Owners,
+    forgotten: Forgotten,
     cluster: Cluster,
     leases: Leases,
+    /// Owners that live, as far as was told last, this node included.
+    living: usize,
     spread: Spread,
     pulls: Pulls,
+    /// Owners whose records changed, each with the oldest version since which they did; told as one event each, when
+    /// all that was handed in at once is done.
+    changed: BTreeMap<NodeId, Option<Version>>,
     todo: VecDeque<Todo>,
     /// Not before then are cluster-wide records compared because of a hint.
     compare_cluster_from: Moment,
@@ -99,10 +108,13 @@ impl Replication {
             draft: Some(Log::new(generation)),
             handed_on: Version(0),
             owners: Owners::new(sharing),
+            forgotten: Forgotten::default(),
             cluster: Cluster::default(),
             leases: Leases::new(rule),
-            spread: Spread::new(now),
+            living: 1,
+            spread: Spread::new(now, room),
             pulls: Pulls::default(),
+            changed: BTreeMap::new(),
             todo: VecDeque::new(),
             compare_cluster_from: now,
             room,
@@ -138,15 +150,17 @@ impl Replication {
     /// Datagrams take only so many octets of frames from now on.
     pub fn set_room(&mut self, room: usize) {
         self.room = room;
-    }
-
-    /// True once what this node says is told.
-    pub fn is_whole(&self) -> bool {
-        self.draft.is_none()
+        self.spread.set_room(room);
     }
 
     /// The next thing to do; `None`: nothing more now.
     pub fn poll(&mut self) -> Option<Todo> {
+        // Records come before the leases that are about them.
+        while let Some((owner, since)) = self.changed.pop_first() {
+            if let Some(log) = self.owners.get(owner).and_then(Owner::shown) {
+                return Some(Todo::Event(Event::Records { owner, log: Arc::clone(log), since }));
+            }
+        }
         self.todo.pop_front()
     }
 
@@ -157,9 +171,7 @@ impl Replication {
 
     /// Takes the logs of others as they are, for a machine that starts warm.
     pub fn restore(&mut self, logs: impl IntoIterator<Item = (NodeId, Arc<Log>)>) {
-        for (owner, log) in logs {
-            self.owners.put(owner, log);
-        }
+        self.owners.restore(logs);
     }
 
     /// Takes a cluster-wide record from the disk: it is told to the owner of the machine, and to nobody else.
@@ -265,27 +277,34 @@ impl Replication {
         }));
     }
 
-    /// A member is so, since that moment if it is lost.
-    pub fn member(&mut self, now: Moment, id: NodeId, health: Health, since: Moment) {
+    /// A member is so, since that moment if it is lost; so many others live.
+    pub fn member(&mut self, now: Moment, id: NodeId, health: Health, since: Moment, others: usize) {
+        if matches!(health, Health::Alive | Health::Suspect) {
+            self.forgotten.remove(id);
+        }
         if self.leases.member(now, id, health, since) {
             self.tell_lease(id);
         }
-        self.settle_leases(now);
+        self.settle_leases(now, others + 1);
     }
 
-    /// A member is forgotten, and what it said with it.
-    pub fn forget(&mut self, now: Moment, id: NodeId) {
+    /// A member is forgotten, and what it said up to this life with it; so many others live.
+    pub fn forget(&mut self, now: Moment, id: NodeId, generation: Generation, others: usize) {
         self.leases.forget(id);
+        self.forgotten.add(now, id, generation.max(self.owners.have(id).generation));
         self.owners.forget(id);
-        self.settle_leases(now);
+        self.pulls.forget(id);
+        self.spread.forget(id);
+        self.settle_leases(now, others + 1);
     }
 
     fn tell_lease(&mut self, owner: NodeId) {
         self.todo.push_back(Todo::Event(Event::Lease { owner, lease: self.leases.get(owner) }));
     }
 
-    fn settle_leases(&mut self, now: Moment) {
-        if self.leases.settle(now, self.owners.len()) {
+    fn settle_leases(&mut self, now: Moment, living: usize) {
+        self.living = living;
+        if self.leases.settle(now, living) {
             self.todo.push_back(Todo::Event(Event::ExpiryFrozen(self.leases.is_frozen())));
             let lost: Vec<NodeId> = self.leases.lost().collect();
             for owner in lost {
@@ -297,20 +316,20 @@ impl Replication {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Moment) {
         if self.leases.next() <= now {
-            self.settle_leases(now);
+            self.settle_leases(now, self.living);
         }
         if self.spread.next() <= now {
             self.hand_on_own(now);
             let mut batches = Vec::new();
             let cluster = self.cluster.hash();
-            self.spread.flush(now, self.room, cluster, &mut batches);
+            self.spread.flush(now, cluster, &mut batches);
             for Batch { frames, fan, except } in batches {
                 self.todo.push_back(Todo::Spread { frames, fan, except });
             }
         }
         for (source, owners) in self.pulls.due(now) {
             if owners.len() > PULLED_OWNERS_MAX {
-                self.fetch(source);
+                self.todo.push_back(Todo::Fetch(source));
                 continue;
             }
             let wire = owners.iter().map(|owner| HeadWire::new(*owner, self.owners.have(*owner)));
@@ -337,10 +356,9 @@ impl Replication {
         });
     }
 
-    /// Fetches all that is lacking from a member, over a stream.
-    pub fn fetch(&mut self, from: NodeId) {
+    /// A stream from that member is on its way with all that is lacking: it needs not be asked for pieces.
+    pub fn fetching(&mut self, from: NodeId) {
         self.pulls.drop_source(from);
-        self.todo.push_back(Todo::Fetch(from));
     }
 
     /// A frame of replication's from a member. `Ok(false)`: it is not replication's.
@@ -355,8 +373,8 @@ impl Replication {
                 }
             }
             Kind::Pull => self.answer_pull(from, body)?,
-            Kind::Refer => self.fetch(from),
-            Kind::Cluster => self.take_cluster(now, from, body)?,
+            Kind::Refer => self.todo.push_back(Todo::Fetch(from)),
+            Kind::Cluster => self.take_cluster(now, from, body, true)?,
             Kind::ClusterHint => {
                 let theirs = <[u8; 8]>::try_from(body).map_err(|_| Malformed)?;
                 if u64::from_le_bytes(theirs) != self.cluster.hash() && self.compare_cluster_from <= now {
@@ -381,10 +399,38 @@ impl Replication {
         Ok(true)
     }
 
+    /// As [`Replication::handle`], of what came over a stream that this node opened: nobody else is pushed it, for
+    /// the others had it before.
+    pub fn handle_streamed(
+        &mut self,
+        now: Moment,
+        from: NodeId,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<bool, Malformed> {
+        match kind {
+            Kind::Cluster => self.take_cluster(now, from, body, false).map(|()| true),
+            _ => self.handle(now, from, kind, body),
+        }
+    }
+
+    /// What this node has of an owner that lives contradicts what that owner has: it is taken anew from there.
+    pub fn doubt(&mut self, now: Moment, owner: NodeId) {
+        let reach = self.owners.have(owner);
+        if owner != self.me && self.owners.doubt(owner) {
+            self.pulls.want(now, owner, reach, owner, Duration::ZERO);
+        }
+    }
+
+    /// A copy of equal head and other content was seen.
+    pub fn count_mismatch(&mut self) {
+        self.counts.mismatches += 1;
+    }
+
     /// `from` has so much of `owner`: if that is more than this node has, it will be asked after `patience`.
     pub fn hear(&mut self, now: Moment, from: NodeId, owner: NodeId, reach: Reach, patience: Duration) {
         let have = self.owners.have(owner);
-        if reach <= have {
+        if reach <= have || self.forgotten.refuses(now, owner, reach.generation) {
             return;
         }
         if owner == self.me {
@@ -409,10 +455,10 @@ impl Replication {
         }
     }
 
+    /// The records of an owner changed since that version; `None`: all of them.
     fn show(&mut self, owner: NodeId, since: Option<Version>) {
-        if let Some(log) = self.owners.get(owner).and_then(Owner::shown) {
-            self.todo.push_back(Todo::Event(Event::Records { owner, log: Arc::clone(log), since }));
-        }
+        // `None`, which is the least, wins.
+        self.changed.entry(owner).and_modify(|known| *known = (*known).min(since)).or_insert(since);
     }
 }
 
