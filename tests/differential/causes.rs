@@ -1,6 +1,6 @@
 //! Why NSD and Knot differ: every dispute that is understood has a name, a side that hivedns takes, and a
 //! reason; `docs/differences.md` tells them at length. What no cause explains, or where hivedns is on
-//! another side, fails the test.
+//! another side, fails the test with its usual seed.
 
 use crate::compare::{Case, Fact, near_limit};
 use crate::oracle::message::{AA, Message, Record, TC, target};
