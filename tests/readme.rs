@@ -4,10 +4,11 @@ mod house;
 #[path = "oracle/mod.rs"]
 mod oracle;
 
-use hivedns::base::config::{Config, ConfigFile, Inputs};
+use hivedns::base::config::{self, Config, ConfigFile, Inputs};
 use hivedns::cli::{self, Refusal, Request, System};
 use oracle::process::{Server, TempDir, free_port};
 use oracle::{message, names, render, transport};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -110,6 +111,82 @@ fn every_configuration_loads() {
         loaded += 1;
     }
     assert!(loaded > 0, "no configuration was found: the test has gone blind");
+}
+
+/// The rows `| keys | defaults | what |` below the heading: where they stand, the codes in the first cell, and the
+/// second cell.
+fn key_table() -> Vec<(String, Vec<String>, String)> {
+    let text = fs::read_to_string(house::root().join("README.md")).expect("the document is there");
+    let lines = text.lines().enumerate().skip_while(|(_, line)| *line != "| key | default | what |");
+    let rows = lines.skip(2).take_while(|(_, line)| line.starts_with('|'));
+    rows.map(|(number, row)| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        (format!("README.md:{}", number + 1), codes(cells[1]), cells[2].to_owned())
+    })
+    .collect()
+}
+
+/// What stands between pairs of backticks.
+fn codes(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Every key of the single sections with its value, from what `--print-config` prints.
+fn values(config: &Config) -> BTreeMap<String, String> {
+    let text = config::print(config);
+    let (mut section, mut found) = (String::new(), BTreeMap::new());
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name.to_owned();
+        } else if let Some((key, rest)) = line.split_once(" = ") {
+            let value = rest.split("  # ").next().unwrap_or(rest);
+            found.insert(format!("{section}.{key}"), value.to_owned());
+        }
+    }
+    found
+}
+
+/// What a file with that one key makes of it: `60s` and `1m` are the same.
+fn as_read(key: &str, value: &str) -> Option<String> {
+    let dir = TempDir::new("readme-key", false).ok()?;
+    let (section, name) = key.split_once('.')?;
+    let file = dir.path().join("hivedns.toml");
+    fs::write(&file, format!("[{section}]\n{name} = {value}\n")).ok()?;
+    let inputs = Inputs { file: ConfigFile::Required(file), host_name: "node".into(), ..Inputs::default() };
+    values(&Config::load(&inputs).ok()?).remove(key)
+}
+
+#[test]
+fn the_table_of_keys_tells_every_key_and_its_default() {
+    let mut untold = values(&Config::default());
+    assert!(untold.len() > 20, "only {} keys were found: the test has gone blind", untold.len());
+    let mut wrong = Vec::new();
+    for (place, keys, cell) in key_table() {
+        // A zone has no defaults.
+        if keys.iter().all(|key| key.starts_with("zone.")) {
+            continue;
+        }
+        let told = codes(&cell);
+        let apart = |text: &str| ["", ", "].contains(&text);
+        let plain = told.len() == keys.len() && cell.split('`').step_by(2).all(apart);
+        for (at, key) in keys.iter().enumerate() {
+            match untold.remove(key) {
+                None => wrong.push(format!("{place}: there is no key {key}, or it stands there twice")),
+                Some(default) if plain => {
+                    if as_read(key, &told[at]).as_ref() != Some(&default) {
+                        wrong.push(format!("{place}: {key} is {default} by default, not {}", told[at]));
+                    }
+                }
+                // In words: what an empty value stands for.
+                Some(default) if default != "\"\"" => {
+                    wrong.push(format!("{place}: {key} is {default} by default"))
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    wrong.extend(untold.keys().map(|key| format!("README.md: the table has no {key}")));
+    house::expect_none("the README tells every key and its default:", &wrong);
 }
 
 /// `$ dig @127.0.0.1 -p 5300 NAME [TYPE] +short` and the lines after it.

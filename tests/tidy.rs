@@ -11,8 +11,26 @@ const LINES_MAX: usize = 500;
 const LONG: &[(&str, &str)] = &[];
 /// Octets of any file: larger ones belong to generators, not to the repository.
 const FILE_OCTETS_MAX: u64 = 1 << 20;
-/// Where a packet must never end the process.
-const PACKET_PATH: &[&str] = &["src/wire/", "src/answer/", "src/worker/"];
+/// Where a packet must never end the process: what reads a question and answers it, and what the cluster's traffic
+/// reaches.
+const PACKET_PATH: &[&str] = &[
+    "src/wire/",
+    "src/answer/",
+    "src/worker/",
+    "src/gossip/",
+    "src/control/cluster/",
+    "src/catalog/snapshot.rs",
+    "src/os/udp.rs",
+    "src/zone/live/",
+    "src/zone/node.rs",
+    "src/zone/store.rs",
+];
+/// Calls there that no packet reaches: file, call, how many, and why.
+const UNREACHED: &[(&str, &str, usize, &str)] = &[
+    ("src/gossip/codec.rs", ".expect(", 1, "appending to a vector does not fail"),
+    ("src/gossip/secrecy/derive.rs", ".expect(", 3, "lengths that are constants of the ciphers"),
+    ("src/os/udp.rs", "unreachable!", 1, "made at the start, of as many slots as it asks for"),
+];
 
 fn rust() -> Vec<Source> {
     sources(&["src/", "tests/", "tools/", "benches/", "fuzz/"])
@@ -82,15 +100,23 @@ fn nothing_sleeps() {
 fn the_packet_path_has_no_call_that_panics() {
     let calls: &[&[&str]] =
         &[&[".", "unwrap", "("], &[".", "expect", "("], &["panic", "!"], &["unreachable", "!"]];
-    let mut wrong = Vec::new();
+    let (mut wrong, mut excused) = (Vec::new(), Vec::new());
     for source in sources(PACKET_PATH) {
         let tokens = source.shipped();
         for texts in calls {
-            for line in lines_with(&tokens, texts) {
-                wrong.push(format!("{}:{line}: {}", source.path, texts.concat()));
+            let (lines, call) = (lines_with(&tokens, texts), texts.concat());
+            let excuse =
+                UNREACHED.iter().find(|(path, excused, ..)| *path == source.path && *excused == call);
+            if excuse.is_some_and(|(_, _, count, _)| *count == lines.len()) {
+                excused.extend(excuse);
+                continue;
             }
+            wrong.extend(lines.iter().map(|line| format!("{}:{line}: {call}", source.path)));
         }
     }
+    // An excuse that nothing needs any more would cover the next mistake.
+    let idle = UNREACHED.iter().filter(|excuse| !excused.contains(excuse));
+    wrong.extend(idle.map(|(path, call, count, _)| format!("{path}: no longer {count} {call}")));
     expect_none("a packet gives an error, never a panic:", &wrong);
 }
 

@@ -66,6 +66,12 @@ fn hivedns_agrees_where_nsd_and_knot_agree() {
     tally.print();
     assert!(tally.asked >= QUESTIONS_MIN, "only {} questions", tally.asked);
     assert_eq!(tally.wrong, 0, "answers that differ from both peers; seed {seed}");
+    // Other seeds make zones whose disputes nobody has looked at yet; the table tells them.
+    if seed == SEED {
+        assert_eq!(tally.astray, 0, "answers on another side than their cause says");
+        let unexplained: Vec<&String> = tally.unexplained.keys().collect();
+        assert!(unexplained.is_empty(), "disputes of no known cause: {unexplained:#?}");
+    }
 }
 
 /// Starts the servers with the zones of one stage, asks everything, and judges.
@@ -207,6 +213,8 @@ fn ask(server: &Server, questions: &[Question]) -> Result<Replies, String> {
 struct Tally {
     asked: usize,
     wrong: usize,
+    /// Answers on another side than the cause of the dispute says.
+    astray: usize,
     /// Wrong answers by what is wrong with them: how many, one example.
     wrong_kinds: BTreeMap<String, (usize, String)>,
     /// Disputes that are understood, by the name of their cause.
@@ -237,6 +245,12 @@ impl Tally {
                 Some(cause) => self.explained.entry(cause.name).or_insert_with(new),
                 None => self.unexplained.entry(kind).or_insert_with(new),
             };
+            if cause.is_some_and(|cause| !cause.side.holds(finding.with)) {
+                self.astray += 1;
+                if self.astray <= SHOWN_MAX {
+                    println!("ASTRAY {shown}: {}", case.report(&finding.disputed));
+                }
+            }
             dispute.count += 1;
             *dispute.with.entry(finding.with).or_default() += 1;
             if env::var("HIVEDNS_DIFFERENTIAL_SHOW").is_ok_and(|text| shown.contains(&text)) {

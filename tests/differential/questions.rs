@@ -107,7 +107,7 @@ pub fn chaos() -> Vec<Question> {
     let ways = [Transport::Udp, Transport::Tcp];
     let mut asked = Vec::new();
     for name in names.iter().filter_map(|name| names::from_text(name)) {
-        for qtype in [16, 1, 6] {
+        for qtype in [16, 1, 6, 255] {
             for transport in ways.clone() {
                 let (zone, name) = (zone.clone(), name.clone());
                 asked.push(Question { zone, name, qtype, qclass: 3, flags: 0, transport });

@@ -94,7 +94,8 @@ pub fn sources(directories: &[&str]) -> Vec<Source> {
 impl Source {
     /// The tokens outside of `#[cfg(test)]`; none for a file that is itself such a module.
     pub fn shipped(&self) -> Vec<Token> {
-        if self.path.ends_with("/tests.rs") { Vec::new() } else { without_tests(&self.tokens) }
+        let is_test = |part: &&str| *part == "tests" || part.ends_with("_tests");
+        if self.module().iter().any(is_test) { Vec::new() } else { without_tests(&self.tokens) }
     }
 
     /// The path of the module within its crate: `["zone", "store"]`; empty for `lib.rs` and `main.rs`.

@@ -1,5 +1,5 @@
-//! An allocator that counts: calls per thread, calls and octets for the whole process. The program that includes this
-//! file counts from its start.
+//! An allocator that counts: calls per thread and for the whole process, and octets per thread. The program that
+//! includes this file counts from its start.
 #![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test program uses a part of it")]
 
@@ -11,39 +11,42 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    /// Octets that this thread allocated and did not give back; what one thread allocates another may free.
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    /// The most that this ever was, since somebody last looked.
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 static OF_ALL_THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// Octets that are allocated and not freed.
-static OCTETS: AtomicUsize = AtomicUsize::new(0);
-
-fn note() {
+fn note(octets: isize) {
     OF_ALL_THREADS.fetch_add(1, Ordering::Relaxed);
     // A thread that is ending has no counter any more, and nothing that a test looks at.
     let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+    let held = HELD.try_with(|held| {
+        held.set(held.get() + octets);
+        held.get()
+    });
+    let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.unwrap_or_default())));
 }
 
 // SAFETY: every call goes to the system's allocator as it came; counting touches a thread's own cell only, which
 // needs no allocation and no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        OCTETS.fetch_add(layout.size(), Ordering::Relaxed);
+        note(layout.size() as isize);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        note();
-        OCTETS.fetch_sub(layout.size(), Ordering::Relaxed);
+        note(-(layout.size() as isize));
         // SAFETY: as above.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note();
-        OCTETS.fetch_add(size.wrapping_sub(layout.size()), Ordering::Relaxed);
+        note(size as isize - layout.size() as isize);
         // SAFETY: as above.
         unsafe { System.realloc(at, layout, size) }
     }
@@ -59,12 +62,20 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (usize, T) {
     (ALLOCATIONS.get() - before, done)
 }
 
-/// Octets that the whole process holds more after `work`, or less, if negative; what it made stays.
-/// What the allocator itself adds to each allocation is not among them.
+/// Octets that this thread holds more after `work`, or less, if negative; what it made stays. What the allocator
+/// itself adds to each allocation is not among them.
 pub fn octets_held<T>(work: impl FnOnce() -> T) -> (isize, T) {
-    let before = OCTETS.load(Ordering::SeqCst);
+    let before = HELD.get();
     let done = work();
-    (OCTETS.load(Ordering::SeqCst).wrapping_sub(before) as isize, done)
+    (HELD.get() - before, done)
+}
+
+/// By how many octets what this thread holds grew at most while `work` ran.
+pub fn peak<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = HELD.get();
+    PEAK.set(before);
+    let done = work();
+    ((PEAK.get() - before).max(0) as usize, done)
 }
 
 /// Allocations and deallocations of the whole process so far.

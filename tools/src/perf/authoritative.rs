@@ -179,11 +179,13 @@ fn install_missing(peers: &[Peer]) -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
-    let script = repository().join("perf/install-peers");
+    let script = repository().join("tests/install-peers");
+    let sets = ["servers", "load", "namespaces"];
     if !is_root() {
-        return Err(format!("{} missing: run {} as root first", missing.join(" and "), script.display()));
+        let run = format!("{} {}", script.display(), sets.join(" "));
+        return Err(format!("{} missing: run {run} as root first", missing.join(" and ")));
     }
-    run_to_end(&mut Command::new(script))
+    run_to_end(Command::new(script).args(sets))
 }
 
 /// Whether a program is installed.
