@@ -187,6 +187,8 @@ pub(super) mod tests {
                 received: 20,
                 streamed: 30,
                 queued: 40,
+                mismatches: 1,
+                events: vec![("refuted", 2)],
                 dropped: vec![("gossip_forged".into(), 5)],
             }),
             records: [("(cluster)".into(), 3)].into(),
