@@ -8,14 +8,12 @@
 //! Exit codes: 0 well; 1 the operation failed, or, for `status`, the node is not ready; 2 the request made no sense.
 
 mod client;
-mod keygen;
 mod show;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use client::Trouble;
-pub use keygen::text as key_text;
 
 use crate::cli::{Asked, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format};
 use crate::control::document::{
