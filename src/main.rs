@@ -2,17 +2,21 @@
 
 use hivedns::base::config::{Config, ConfigError, Inputs, Origin, Source, print};
 use hivedns::cli::{self, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format, Refusal, Request, System};
+use hivedns::control::cluster;
+use hivedns::gossip::secrecy::key::Key;
+use hivedns::gossip::secrecy::keyring::Ring;
 use hivedns::loader::{self, Source as ZoneSource, ZoneSpec};
 use hivedns::log;
 use hivedns::os::entropy;
-use hivedns::serve::Server;
+use hivedns::serve::{Server, StartError};
 use hivedns::simulate;
 use hivedns::verbs::{self, Terminal};
 use hivedns::wire::key::HashSeed;
 use hivedns::wire::name::Name;
+use hivedns::zone::fault::Severity;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -25,7 +29,7 @@ fn main() -> ExitCode {
             Ok(config) => show(&print(&config)),
             Err(errors) => refuse(&errors),
         },
-        Ok(Request::Check(inputs)) => check(&inputs),
+        Ok(Request::Check(inputs, format)) => check(&inputs, format),
         Ok(Request::Call(call)) => ask(call),
         Ok(Request::Keygen(format)) => keygen(format),
         Ok(Request::Simulate(args)) => ExitCode::from(simulate::run(&args)),
@@ -45,8 +49,11 @@ fn serve(config: Config, inputs: Inputs) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::from(EXIT_OK),
         Err(error) => {
-            complain(&[error]);
-            ExitCode::from(EXIT_USAGE)
+            complain(&[&error]);
+            ExitCode::from(match error {
+                StartError::Configuration(_) => EXIT_USAGE,
+                StartError::Failed(_) => EXIT_FAILED,
+            })
         }
     }
 }
@@ -73,7 +80,7 @@ fn ask(call: Call) -> ExitCode {
 fn keygen(format: Format) -> ExitCode {
     match entropy::random() {
         Ok(octets) => {
-            let key = verbs::key_text(&octets);
+            let key = Key::new(octets).emit();
             show(&match format {
                 Format::Text => format!("{key}\n"),
                 Format::Json => format!("{{ \"key\": \"{key}\" }}\n"),
@@ -99,37 +106,103 @@ fn introduction(config: &Config) -> String {
     )
 }
 
-/// Reads each zone, prints its faults, one per line, and tells how many are errors.
-fn check_zones(zones: &[(Origin, PathBuf)]) -> usize {
-    let seed = HashSeed::new([0; 16]);
-    let specs = zones.iter().filter_map(|(origin, file)| {
-        Some(ZoneSpec { origin: Name::parse(origin.as_str()).ok()?, source: ZoneSource::File(file.clone()) })
-    });
-    specs
-        .map(|spec| {
-            let faults = loader::load(&spec, seed).faults;
-            show(&faults.iter().map(|fault| format!("{fault}\n")).collect::<String>());
-            if faults.dropped() > 0 {
-                show(&format!("{}: and {} more faults\n", spec.origin, faults.dropped()));
+/// Where the faults go that `check` finds, as they are found, and how many of them are errors.
+struct Checked {
+    format: Format,
+    told: usize,
+    errors: usize,
+}
+
+impl Checked {
+    /// One fault; what is told of it in short is its `line`.
+    fn tell(&mut self, line: &str, place: Option<(&Path, u32, u32)>, is_error: bool, message: &str) {
+        self.errors += usize::from(is_error);
+        match self.format {
+            Format::Text => show(&format!("{line}\n")),
+            Format::Json => {
+                let severity = if is_error { "error" } else { "warning" };
+                let fault = serde_json::json!({
+                    "file": place.map(|(file, ..)| file.display().to_string()),
+                    "line": place.map(|(_, line, _)| line),
+                    "column": place.map(|(.., column)| column),
+                    "severity": severity,
+                    "message": message,
+                });
+                show(&format!("{}\n    {fault}", if self.told == 0 { "" } else { "," }))
             }
-            faults.errors()
-        })
-        .sum()
+        };
+        self.told += 1;
+    }
+
+    /// Reads each zone and tells its faults.
+    fn zones(&mut self, zones: &[(Origin, PathBuf)]) {
+        let seed = HashSeed::new([0; 16]);
+        let specs = zones.iter().filter_map(|(origin, file)| {
+            let origin = Name::parse(origin.as_str()).ok()?;
+            Some(ZoneSpec { origin, source: ZoneSource::File(file.clone()) })
+        });
+        for spec in specs {
+            let faults = loader::load(&spec, seed).faults;
+            let before = self.errors;
+            for fault in faults.iter() {
+                let place = (&*fault.place.file, fault.place.line, fault.place.column);
+                let is_error = fault.severity == Severity::Error;
+                self.tell(&fault.to_string(), Some(place), is_error, &fault.message);
+            }
+            if faults.dropped() > 0 {
+                let message = format!("{}: and {} more faults", spec.origin, faults.dropped());
+                self.tell(&message, None, false, &message);
+            }
+            // Those that were not kept count too.
+            self.errors = before + faults.errors();
+        }
+    }
+
+    /// Reads the file of keys, if there is one.
+    fn keys(&mut self, config: &Config) {
+        let path = PathBuf::from(&config.gossip.keys_file);
+        // What cannot be read at all is among the faults of the configuration.
+        let Ok(Some(text)) = cluster::read_keys(config) else { return };
+        if let Err(fault) = Ring::parse(&text) {
+            let line = u32::try_from(fault.line()).unwrap_or(u32::MAX);
+            let message = fault.message();
+            self.tell(
+                &format!("{}:{line}:1: {message}", path.display()),
+                Some((&path, line, 1)),
+                true,
+                &message,
+            );
+        }
+    }
 }
 
 /// Faults of the configuration and of its zones go to stdout, in the form that editors know; they are what was
 /// asked for. What is wrong with the arguments themselves goes to stderr.
-fn check(inputs: &Inputs) -> ExitCode {
+fn check(inputs: &Inputs, format: Format) -> ExitCode {
     let (config, errors) = Config::examine(inputs);
     let (usage, faults): (Vec<ConfigError>, Vec<ConfigError>) =
         errors.into_iter().partition(|error| !matches!(error.at, Source::File { .. }));
-    show(&faults.iter().map(|fault| format!("{fault}\n")).collect::<String>());
+    let mut checked = Checked { format, told: 0, errors: 0 };
+    if format == Format::Json {
+        show("{\n  \"faults\": [");
+    }
+    for fault in &faults {
+        let place = match &fault.at {
+            Source::File { path, line, column } => Some((&**path, *line, *column)),
+            Source::Default | Source::Environment(_) | Source::Flag(_) => None,
+        };
+        checked.tell(&fault.to_string(), place, true, &fault.message);
+    }
     complain(&usage);
+    checked.keys(&config);
     // As they were named, not as they were found: relative to where the user stands.
     let named = |file: PathBuf| file.strip_prefix(&inputs.directory).map(PathBuf::from).unwrap_or(file);
     let zones: Vec<_> = config.zones.into_iter().map(|zone| (zone.origin, named(zone.file))).collect();
-    let zone_faults = check_zones(&zones);
-    match (usage.is_empty(), faults.len() + zone_faults) {
+    checked.zones(&zones);
+    if format == Format::Json {
+        show(if checked.told == 0 { "]\n}\n" } else { "\n  ]\n}\n" });
+    }
+    match (usage.is_empty(), checked.errors) {
         (false, _) => ExitCode::from(EXIT_USAGE),
         (true, 0) => ExitCode::from(EXIT_OK),
         (true, _) => ExitCode::from(EXIT_FAILED),
@@ -163,7 +236,13 @@ fn complain(errors: &[impl Display]) {
 }
 
 fn show(text: &str) -> ExitCode {
-    // A reader that had enough (`| head`) is not a failure.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-    ExitCode::from(EXIT_OK)
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // A reader that had enough (`| head`) is not a failure.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&[format!("cannot write what was asked for: {error}")]);
+            ExitCode::from(EXIT_FAILED)
+        }
+        Ok(()) | Err(_) => ExitCode::from(EXIT_OK),
+    }
 }

@@ -31,11 +31,18 @@ use std::sync::Arc;
 
 /// Why the server did not start: one line that says what failed and what to do.
 #[derive(Debug)]
-pub struct StartError(pub String);
+pub enum StartError {
+    /// What was asked for cannot be had: the configuration has to change, or what stands in its way.
+    Configuration(String),
+    /// The system refused what no configuration asks for.
+    Failed(String),
+}
 
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            StartError::Configuration(line) | StartError::Failed(line) => f.write_str(line),
+        }
     }
 }
 
@@ -78,7 +85,7 @@ impl Server {
             .map_err(|error| cannot_listen("http.listen", "--http", config.http.listen, &error))?;
         let keys = cluster::read_keys(&config).map_err(|error| {
             let path = &config.gossip.keys_file;
-            StartError(format!("gossip.keys_file: cannot read {path}: {error}"))
+            StartError::Configuration(format!("gossip.keys_file: cannot read {path}: {error}"))
         })?;
         let gossip = listen_to_members(&config)?;
         // Last: the marks that it leaves in the file system are those of a server that starts.
@@ -94,17 +101,18 @@ impl Server {
     /// Gives up all rights that it no longer needs, and answers until it is told to stop. **No other thread may
     /// have been started before.**
     pub fn run(self) -> Result<(), StartError> {
-        let failed = |what: &str, error: io::Error| StartError(format!("cannot {what}: {error}"));
+        let failed = |what: &str, error: io::Error| StartError::Failed(format!("cannot {what}: {error}"));
         let user = &self.config.server.user;
         if !user.is_empty() {
             if let Some((_, listening)) = &self.control {
-                let (uid, gid) =
-                    privileges::ids_of(user).map_err(|error| StartError(format!("server.user: {error}")))?;
+                let (uid, gid) = privileges::ids_of(user)
+                    .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
                 listening
                     .hand_over(uid, gid)
                     .map_err(|error| failed(&format!("hand the control socket to {user}"), error))?;
             }
-            privileges::drop_to(user).map_err(|error| StartError(format!("server.user: {error}")))?;
+            privileges::drop_to(user)
+                .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
         }
         let remembered = remember(&self.config, &self.inputs)?;
         let udp: io::Result<Vec<UdpSocket>> =
@@ -129,7 +137,11 @@ impl Server {
         let secrets = (self.keys.as_deref(), self.gossip);
         let (cluster, deltas) =
             Cluster::start(now, &self.config, remembered, &lots, secrets, poll.registry(), resolver)
-                .map_err(|error| failed("join the cluster", error))?;
+                .map_err(|error| match error.kind() {
+                    // The file of keys.
+                    io::ErrorKind::InvalidData => StartError::Configuration(error.to_string()),
+                    _ => failed("join the cluster", error),
+                })?;
         deltas.into_iter().for_each(|delta| state.apply(delta));
         let publisher = Publisher::new(state.snapshot(now));
         let to_control = mailbox.clone();
@@ -209,9 +221,10 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> 
         let octets = entropy::random();
         octets
             .map(u64::from_le_bytes)
-            .map_err(|error| StartError(format!("cannot draw random numbers: {error}")))
+            .map_err(|error| StartError::Failed(format!("cannot draw random numbers: {error}")))
     };
-    let failed = |error: &dyn std::fmt::Display| StartError(format!("server.state_dir: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| StartError::Configuration(format!("server.state_dir: {error}"));
     let opening =
         opening::open(&config.server.state_dir, &inputs.environment).map_err(|error| failed(&error))?;
     let Opened { path, mut dir, restored } = match opening {
@@ -249,7 +262,7 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> 
         Told::Failing { error, next } => tracing::error!("{error}; next attempt in {next:?}"),
         Told::Lost { error } => tracing::error!("the last changes may be lost: {error}"),
     });
-    let keeper = keeper.map_err(|error| StartError(format!("cannot start the keeper: {error}")))?;
+    let keeper = keeper.map_err(|error| StartError::Failed(format!("cannot start the keeper: {error}")))?;
     Ok(Remembered {
         id,
         generation,
@@ -317,7 +330,7 @@ fn listen_to_users(
     if let Some(path) = &config.control {
         return match unix::listen(path) {
             Ok(open) => Ok(Some(open)),
-            Err(error) => Err(StartError(cannot_control(path, &error))),
+            Err(error) => Err(StartError::Configuration(cannot_control(path, &error))),
         };
     }
     match first_free(control_socket::usual(&inputs.environment)) {
@@ -371,9 +384,9 @@ fn cannot_listen(key: &str, flag: &str, address: SocketAddr, error: &io::Error) 
         io::ErrorKind::AddrNotAvailable => {
             "this machine has no such address, see `ip address`: choose another with"
         }
-        _ => return StartError(format!("{key}: cannot listen on {address}: {error}")),
+        _ => return StartError::Configuration(format!("{key}: cannot listen on {address}: {error}")),
     };
-    StartError(format!("{key}: cannot listen on {address}: {error}; {advice} {flag}"))
+    StartError::Configuration(format!("{key}: cannot listen on {address}: {error}; {advice} {flag}"))
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ fn asked(args: &SimulateArgs) -> Asked {
         duration,
         svg: _,
         format: _,
+        control: _,
     } = args.clone();
     Asked { seed, nodes, records, loss, partition, changes, burst, crash, join, duration }
 }

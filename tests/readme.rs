@@ -82,7 +82,7 @@ fn every_command_is_understood() {
             Ok(
                 Request::Serve(_)
                 | Request::PrintConfig(_)
-                | Request::Check(_)
+                | Request::Check(..)
                 | Request::Call(_)
                 | Request::Keygen(_)
                 | Request::Simulate(_),

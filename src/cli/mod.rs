@@ -33,9 +33,6 @@ const VERBS_LATER: &[&str] = &["flush", "cache", "zone"];
 /// Flags of `serve` that are promised but not there yet, and whether each takes a value.
 const SERVE_FLAGS_LATER: &[(&str, bool)] = &[("forward", true), ("recurse", false), ("root-hints", true)];
 
-/// Flags of `check` that are promised but not there yet, and whether each takes a value.
-const CHECK_FLAGS_LATER: &[(&str, bool)] = &[("format", true), ("control", true)];
-
 /// What the system says of itself: all of the world that the command line needs.
 #[derive(Debug, Clone, Default)]
 pub struct System {
@@ -54,8 +51,8 @@ pub enum Request {
     Serve(Inputs),
     /// Print this configuration.
     PrintConfig(Inputs),
-    /// Check this configuration and all of its zones.
-    Check(Inputs),
+    /// Check this configuration and all of its zones, and tell the faults in this form.
+    Check(Inputs, Format),
     /// Ask a running server.
     Call(Call),
     /// Make a new key for the cluster's traffic.
@@ -153,6 +150,8 @@ struct CheckArgs {
     /// Zones to check, each a master file.
     #[arg(value_name = "ORIGIN=FILE")]
     zones: Vec<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// Reads the command line; the first argument is the program's name.
@@ -163,7 +162,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>, system: System) -> R
     Ok(match line.verb {
         None => serve(line.serve, system),
         Some(Verb::Serve(arguments)) => serve(arguments, system),
-        Some(Verb::Check(arguments)) => Request::Check(arguments.inputs(system)),
+        Some(Verb::Check(arguments)) => {
+            let format = arguments.common.format();
+            Request::Check(arguments.inputs(system), format)
+        }
         Some(Verb::Running(verb)) => Request::Call(verb.call(&system.environment)),
         Some(Verb::Keygen(common)) => Request::Keygen(common.format()),
         Some(Verb::Simulate(arguments)) => Request::Simulate(arguments),
@@ -214,7 +216,7 @@ impl CheckArgs {
 
 fn inputs(file: ConfigFile, flags: Vec<Given>, zones: Vec<Given>, system: System) -> Inputs {
     let System { environment, directory, host_name } = system;
-    Inputs { file, directory, host_name, environment, flags, zones, control: None, no_gossip: false }
+    Inputs { file, directory, host_name, environment, flags, zones, ..Inputs::default() }
 }
 
 fn given(flag: &'static str, texts: Vec<String>) -> Vec<Given> {
@@ -230,7 +232,6 @@ fn grammar() -> Command {
     Line::command()
         .args(SERVE_FLAGS_LATER.iter().map(flag_later))
         .mut_subcommand("serve", |serve| serve.args(SERVE_FLAGS_LATER.iter().map(flag_later)))
-        .mut_subcommand("check", |check| check.args(CHECK_FLAGS_LATER.iter().map(flag_later)))
         .subcommands(VERBS_LATER.iter().map(verb))
 }
 
@@ -244,7 +245,6 @@ fn refuse_what_is_later(matches: &ArgMatches) -> Result<(), Refusal> {
     let not_available_yet = |what: &str| Refusal::Wrong(vec![format!("{what} is not available yet")]);
     let (flags, matches) = match matches.subcommand() {
         Some((verb, _)) if VERBS_LATER.contains(&verb) => return Err(not_available_yet(verb)),
-        Some(("check", matches)) => (CHECK_FLAGS_LATER, matches),
         Some(("serve", matches)) => (SERVE_FLAGS_LATER, matches),
         Some(_) => return Ok(()),
         None => (SERVE_FLAGS_LATER, matches),

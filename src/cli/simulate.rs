@@ -42,6 +42,9 @@ pub struct SimulateArgs {
     /// Write a picture of how changes spread.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// As every verb takes it; the simulator asks no server.
+    #[arg(long, value_name = "SOCKET", hide = true)]
+    pub control: Option<PathBuf>,
     /// text or json [default: text].
     #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], hide_possible_values = true)]
     pub format: Option<String>,

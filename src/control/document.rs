@@ -303,9 +303,11 @@ documents! {
         hash: Option<String>,
     }
 
-    /// A full comparison is done.
+    /// A full comparison.
     ResyncDocument {
-        /// The nodes it was made with.
+        /// False: it has begun, and what came of it is not known yet; all numbers are 0.
+        finished: bool,
+        /// The nodes it is made with; none if that is by lot.
         nodes: Vec<String>,
         /// Those that were asked and did not answer.
         silent: Vec<String>,

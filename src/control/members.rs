@@ -92,7 +92,8 @@ impl Control {
             return Err(Refused::new(RefusedKind::Unavailable, "there is no member that lives".to_owned()));
         }
         let nodes = with.map(|(_, name)| name).into_iter().collect();
-        Ok(Reply::Resync(ResyncDocument { nodes, silent: Vec::new(), owners: 0, changes: 0, seconds: 0.0 }))
+        // Its end is not told by the machine; what is not known is not claimed.
+        Ok(Reply::Resync(ResyncDocument { nodes, ..ResyncDocument::default() }))
     }
 
     /// Takes back this node's records; the answer comes when all have acknowledged.

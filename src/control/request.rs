@@ -251,6 +251,8 @@ pub enum RefusedKind {
     Malformed,
     /// What it names is not there.
     NotFound,
+    /// The configuration is faulty. Exit code 2.
+    Configuration,
     /// It goes against what is there now.
     Conflict,
     /// This node cannot do it now, or not yet.

@@ -39,10 +39,12 @@ pub struct GossipNumbers {
     pub received: u64,
     /// Octets over streams, in both directions.
     pub streamed: u64,
-    /// Octets of changes that wait to be sent.
+    /// Octets that wait to be sent, in datagrams and over streams.
     pub queued: usize,
-    /// Copies of equal head and other content that were seen.
+    /// Copies of equal head whose content was found to differ.
     pub mismatches: u64,
+    /// What became of members as this node saw it, by what happened.
+    pub events: Vec<(&'static str, u64)>,
     /// What came to nothing, by reason.
     pub dropped: Vec<(String, u64)>,
 }

@@ -1,6 +1,6 @@
-//! Floor 4: the thread that turns zone files into sealed zones, and frees what nobody reads any more.
+//! Floor 4: the threads that turn zone files into sealed zones, and free what nobody reads any more.
 //!
-//! Both take long for large zones; neither may hold up the control thread or a worker.
+//! Both take long for large zones; neither may hold up the control thread, a worker or the other.
 
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
@@ -14,7 +14,7 @@ use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where a zone's records come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,55 +75,127 @@ pub fn load(spec: &ZoneSpec, seed: HashSeed) -> Loaded {
     Loaded { origin: spec.origin.clone(), zone, faults }
 }
 
-enum Task {
-    Load(u64, Box<ZoneSpec>),
-    Free(Box<dyn Any + Send>),
-}
+type Garbage = Box<dyn Any + Send>;
 
-/// The loader's thread.
+/// The loader's threads: one reads zones, one frees. Dropping this handle begins no further zone, and waits for
+/// nothing: the one being read, which may be large, is read to its end and told to nobody who listens.
 pub struct Loader {
-    tasks: Option<Sender<Task>>,
-    thread: Option<JoinHandle<()>>,
+    zones: Sender<(u64, Box<ZoneSpec>)>,
+    garbage: Sender<Garbage>,
+    /// The newest round: what older ones asked for and has not begun is overtaken.
+    newest: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Loader {
-    /// Starts it; `done` is handed every result, with the round it was asked for in.
+    /// Starts it; `done` is handed every result, with the round it was asked for in. What was overtaken before it
+    /// was begun has none.
     pub fn start(seed: HashSeed, done: impl Fn(u64, Loaded) + Send + 'static) -> io::Result<Loader> {
-        let (sender, receiver) = unbounded();
-        let thread = std::thread::Builder::new().name("loader".into()).spawn(move || {
-            for task in receiver {
-                match task {
-                    Task::Load(round, spec) => done(round, load(&spec, seed)),
-                    Task::Free(value) => drop(value),
+        let (zones, asked) = unbounded::<(u64, Box<ZoneSpec>)>();
+        let (newest, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (is_newest, is_over) = (Arc::clone(&newest), Arc::clone(&stop));
+        std::thread::Builder::new().name("loader".into()).spawn(move || {
+            for (round, spec) in asked {
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                if round >= is_newest.load(Ordering::Relaxed) {
+                    done(round, load(&spec, seed));
                 }
             }
         })?;
-        Ok(Loader { tasks: Some(sender), thread: Some(thread) })
+        let (garbage, thrown_away) = unbounded::<Garbage>();
+        // A large zone takes seconds to load: what is freed meanwhile must not wait for it.
+        std::thread::Builder::new()
+            .name("freer".into())
+            .spawn(move || thrown_away.into_iter().for_each(drop))?;
+        Ok(Loader { zones, garbage, newest, stop })
     }
 
-    /// Asks for a zone. `round` comes back with it: what an older round asked for may have been overtaken.
+    /// Asks for a zone. `round`, which never falls, comes back with it: what an older round asked for is overtaken,
+    /// and not begun any more.
     pub fn load(&self, round: u64, spec: ZoneSpec) {
-        self.send(Task::Load(round, Box::new(spec)));
+        self.newest.store(round, Ordering::Relaxed);
+        // The threads end only with this handle.
+        let _ = self.zones.send((round, Box::new(spec)));
     }
 
     /// Frees a value, whenever there is time.
     pub fn free(&self, value: impl Send + 'static) {
-        self.send(Task::Free(Box::new(value)));
-    }
-
-    fn send(&self, task: Task) {
-        if let Some(tasks) = &self.tasks {
-            // The thread ends only with this handle.
-            let _ = tasks.send(task);
-        }
+        let _ = self.garbage.send(Box::new(value));
     }
 }
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.tasks = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam::channel::{Receiver, bounded};
+
+    const ZONE: &str = "$TTL 60\n@ SOA ns admin 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
+
+    fn spec(i: usize) -> ZoneSpec {
+        let origin = Name::parse(&format!("z{i}.")).unwrap();
+        ZoneSpec { origin, source: Source::Text { name: "z", text: ZONE } }
+    }
+
+    /// A loader that stands still at each zone until it is let go on, and what it has done.
+    fn loader() -> (Loader, Sender<()>, Receiver<(u64, Name)>) {
+        let ((go, gate), (done, results)) = (bounded(0), unbounded());
+        let loader = Loader::start(HashSeed::new([7; 16]), move |round, loaded: Loaded| {
+            done.send((round, loaded.origin)).unwrap();
+            let _ = gate.recv();
+        });
+        (loader.unwrap(), go, results)
+    }
+
+    #[test]
+    fn a_loader_that_is_dropped_reads_the_zone_at_hand_to_its_end_and_no_other() {
+        let (loader, go, results) = loader();
+        (0..300).for_each(|i| loader.load(1, spec(i)));
+        assert_eq!(results.recv().unwrap().1, spec(0).origin);
+        drop(loader);
+        drop(go);
+        assert_eq!(results.iter().count(), 0, "of 299 zones that waited");
+    }
+
+    #[test]
+    fn zones_of_an_overtaken_round_are_not_read() {
+        let (loader, go, results) = loader();
+        (0..100).for_each(|i| loader.load(1, spec(i)));
+        assert_eq!(results.recv().unwrap().0, 1);
+        (0..2).for_each(|i| loader.load(2, spec(i)));
+        drop(go);
+        let rest: Vec<u64> = (0..2).map(|_| results.recv().unwrap().0).collect();
+        assert_eq!(rest, [2, 2]);
+        drop(loader);
+        assert_eq!(results.iter().count(), 0);
+    }
+
+    #[test]
+    fn what_is_freed_does_not_wait_for_zones() {
+        let (loader, go, results) = loader();
+        loader.load(1, spec(0));
+        results.recv().unwrap();
+        // The loader stands still.
+        let value = Arc::new(());
+        let freed = Arc::downgrade(&value);
+        struct Told(Arc<()>, Sender<()>);
+        impl Drop for Told {
+            fn drop(&mut self) {
+                let _ = (&self.0, self.1.send(()));
+            }
         }
+        let (tell, told) = unbounded();
+        loader.free(Told(value, tell));
+        assert!(told.recv().is_ok());
+        // The sender is gone when the value is.
+        assert!(told.recv().is_err() && freed.upgrade().is_none());
+        drop(go);
     }
 }

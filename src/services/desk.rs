@@ -78,6 +78,7 @@ fn code(kind: RefusedKind) -> StatusCode {
         RefusedKind::Malformed => StatusCode::BAD_REQUEST,
         RefusedKind::NotFound => StatusCode::NOT_FOUND,
         RefusedKind::Conflict => StatusCode::CONFLICT,
+        RefusedKind::Configuration => StatusCode::UNPROCESSABLE_ENTITY,
         RefusedKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         RefusedKind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -143,7 +143,7 @@ static METRICS: &[Metric] = &[
     Metric {
         name: "hivedns_gossip_queue_depth",
         kind: Kind::Gauge,
-        help: "Octets of changes that wait to be sent to other members.",
+        help: "Octets that wait to be sent to other members, in datagrams and over streams.",
         collect: |look, samples| {
             if let Some(gossip) = &look.status.gossip {
                 samples.put(&[], gossip.queued);
@@ -153,11 +153,22 @@ static METRICS: &[Metric] = &[
     Metric {
         name: "hivedns_gossip_owner_mismatch",
         kind: Kind::Gauge,
-        help: "Copies of a node's records that go as far as another's and say something else (they are taken anew \
-            from their owner).",
+        help: "Copies of an owner's records that were as new as another node's and differed, since the start: a \
+            cloned disk, or a fault.",
         collect: |look, samples| {
             if let Some(gossip) = &look.status.gossip {
                 samples.put(&[], gossip.mismatches);
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_gossip_events_total",
+        kind: Kind::Counter,
+        help: "What this node saw of members: probes without an answer (silent), members declared down, what was \
+            said of itself and refuted, and pauses of its own process.",
+        collect: |look, samples| {
+            for (event, count) in look.status.gossip.iter().flat_map(|gossip| &gossip.events) {
+                samples.put(&[("event", event)], count);
             }
         },
     },
@@ -235,7 +246,8 @@ mod tests {
             "hivedns_gossip_bytes_total{direction=\"out\"} 10",
             "hivedns_gossip_bytes_total{direction=\"stream\"} 30",
             "hivedns_gossip_queue_depth 40",
-            "hivedns_gossip_owner_mismatch 50",
+            "hivedns_gossip_owner_mismatch 1",
+            "hivedns_gossip_events_total{event=\"refuted\"} 2",
             "hivedns_dropped_total{reason=\"gossip_forged\"} 5",
             "hivedns_owner_expiry_frozen 1",
             "hivedns_records{owner=\"(cluster)\"} 3",

@@ -8,14 +8,12 @@
 //! Exit codes: 0 well; 1 the operation failed, or, for `status`, the node is not ready; 2 the request made no sense.
 
 mod client;
-mod keygen;
 mod show;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use client::Trouble;
-pub use keygen::text as key_text;
 
 use crate::cli::{Asked, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format};
 use crate::control::document::{
@@ -25,7 +23,7 @@ use crate::control::document::{
 };
 use crate::control::request::{Look, RefusedKind, Request};
 use crate::verbs::client::Client;
-use crate::verbs::table::Style;
+use crate::verbs::table::{Style, printable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -51,11 +49,19 @@ pub fn run(call: Call, terminal: &mut Terminal<'_>) -> u8 {
         Ok(code) => code,
         Err(trouble) => {
             // There is nobody left to tell if this fails.
-            let _ =
-                trouble.to_string().lines().try_for_each(|line| writeln!(terminal.errors, "hivedns: {line}"));
+            let _ = trouble
+                .to_string()
+                .lines()
+                .try_for_each(|line| writeln!(terminal.errors, "hivedns: {}", printable(line)));
             match trouble {
-                Trouble::Refused(refused) if refused.kind == RefusedKind::Malformed => EXIT_USAGE,
-                Trouble::Refused(_) | Trouble::Unreachable(_) | Trouble::Broken(_) => EXIT_FAILED,
+                Trouble::Refused(refused) => match refused.kind {
+                    RefusedKind::Malformed | RefusedKind::Configuration => EXIT_USAGE,
+                    RefusedKind::NotFound
+                    | RefusedKind::Conflict
+                    | RefusedKind::Unavailable
+                    | RefusedKind::Failed => EXIT_FAILED,
+                },
+                Trouble::Unreachable(_) | Trouble::Broken(_) => EXIT_FAILED,
             }
         }
     }
@@ -63,7 +69,7 @@ pub fn run(call: Call, terminal: &mut Terminal<'_>) -> u8 {
 
 fn obey(call: Call, terminal: &mut Terminal<'_>) -> Result<u8, Trouble> {
     let client = Client::new(&call.sockets);
-    let mut page = Page { format: call.format, terminal };
+    let mut page = Page { format: call.format, terminal, is_read: true };
     match call.what {
         Asked::Look(Look::Status) => {
             let status: StatusDocument = page.one(&client, &call.what, show::status)?;
@@ -83,6 +89,8 @@ fn obey(call: Call, terminal: &mut Terminal<'_>) -> Result<u8, Trouble> {
 struct Page<'p, 't> {
     format: Format,
     terminal: &'p mut Terminal<'t>,
+    /// False once the reader has had enough (`| head`), which is no failure.
+    is_read: bool,
 }
 
 impl Page<'_, '_> {
@@ -157,46 +165,62 @@ impl Page<'_, '_> {
         let document: D = read(&value)?;
         match self.format {
             // As it came: a newer server may say more than this program knows.
-            Format::Json => self.say(&format!("{value:#}\n")),
-            Format::Text => self.say(&show(&document, Style { colours: self.terminal.colours })),
+            Format::Json => self.say(&format!("{}\n", json(&format!("{value:#}"))))?,
+            Format::Text => self.say(&show(&document, Style { colours: self.terminal.colours }))?,
         }
         Ok(document)
     }
 
-    /// Asks until there are no more records, and shows them as they come.
+    /// Asks until there are no more records, and shows them as they come. If a later page is not to be had, what
+    /// stands in the output is a whole document all the same: its `next` says where it ends.
     fn records(&mut self, client: &Client<'_>, mut request: Request) -> Result<u8, Trouble> {
         let mut listing = show::Listing::new(Style { colours: self.terminal.colours });
-        let mut first = true;
-        if self.format == Format::Json {
-            self.say("{\n  \"records\": [");
-        }
+        let ask = |request: &Request| -> Result<RecordsDocument, Trouble> {
+            read(&client.ask(&Asked::Request(request.clone()))?)
+        };
+        // Whoever is refused at once has nothing in the output.
+        let mut page = ask(&request)?;
+        let mut between = "{\n  \"records\": [";
         loop {
-            let asked = Asked::Request(request.clone());
-            let page: RecordsDocument = read(&client.ask(&asked)?)?;
             match self.format {
                 Format::Json => {
                     for record in &page.records {
                         let record = serde_json::to_string(record).map_err(|error| broken(&error))?;
-                        self.say(&format!("{}\n    {record}", if first { "" } else { "," }));
-                        first = false;
+                        self.say(&format!("{between}\n    {}", json(&record)))?;
+                        between = ",";
                     }
                 }
                 Format::Text => {
                     let text = listing.records(&page.records);
-                    self.say(&text);
+                    self.say(&text)?;
                 }
             }
             let Request::Records { after, .. } = &mut request else { break };
-            match page.next {
+            match page.next.take() {
                 // A server that does not go on must not keep us here.
-                Some(next) if after.as_ref() != Some(&next) => *after = Some(next),
+                Some(next) if after.as_ref() != Some(&next) && self.is_read => *after = Some(next),
                 _ => break,
             }
+            page = match ask(&request) {
+                Ok(page) => page,
+                Err(trouble) => {
+                    let Request::Records { after, .. } = &request else { return Err(trouble) };
+                    self.end_records(between, after.as_deref())?;
+                    return Err(trouble);
+                }
+            };
         }
-        if self.format == Format::Json {
-            self.say("\n  ],\n  \"next\": null\n}\n");
-        }
+        self.end_records(between, None)?;
         Ok(EXIT_OK)
+    }
+
+    fn end_records(&mut self, between: &str, next: Option<&str>) -> Result<(), Trouble> {
+        if self.format == Format::Text {
+            return Ok(());
+        }
+        let begin = if between == "," { "" } else { between };
+        let next = serde_json::Value::from(next).to_string();
+        self.say(&format!("{begin}\n  ],\n  \"next\": {}\n}}\n", json(&next)))
     }
 
     /// A key from standard input: the first line, however much comes behind it.
@@ -223,14 +247,37 @@ impl Page<'_, '_> {
         let _ = writeln!(self.terminal.errors, "{waiting}");
     }
 
-    fn say(&mut self, text: &str) {
-        // A reader that had enough (`| head`) is not a failure.
-        let _ = self.terminal.output.write_all(text.as_bytes());
+    fn say(&mut self, text: &str) -> Result<(), Trouble> {
+        if !self.is_read {
+            return Ok(());
+        }
+        let said =
+            self.terminal.output.write_all(text.as_bytes()).and_then(|()| self.terminal.output.flush());
+        match said {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.is_read = false,
+            Err(error) => return Err(Trouble::Broken(format!("cannot write what was asked for: {error}"))),
+            Ok(()) => {}
+        }
+        Ok(())
     }
 }
 
 /// Octets of a line that may hold a key: 64 hexadecimal digits, and room for blanks.
 const KEY_LINE_OCTETS_MAX: u64 = 1_024;
+
+/// JSON without characters that a terminal obeys: those that JSON itself lets stand as they are (DEL and U+0080 to
+/// U+009F) are written as it writes the others.
+fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => safe.push(c),
+            c if c.is_control() => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
 
 fn read<D: DeserializeOwned>(value: &Value) -> Result<D, Trouble> {
     D::deserialize(value).map_err(|error| broken(&error))

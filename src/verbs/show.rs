@@ -5,7 +5,7 @@ use crate::control::document::{
     RecordDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument, StatusDocument,
     UnsetDocument, WhyDocument, ZoneDocument, ZonesDocument,
 };
-use crate::verbs::table::{Mood, Style, Table};
+use crate::verbs::table::{Mood, Style, Table, printable};
 
 const NOTHING: &str = "-";
 
@@ -237,6 +237,13 @@ pub(super) fn diff(diff: &DiffDocument, style: Style) -> String {
 }
 
 pub(super) fn resync(resync: &ResyncDocument, style: Style) -> String {
+    if !resync.finished {
+        let with = if resync.nodes.is_empty() { "a member by lot".into() } else { resync.nodes.join(" ") };
+        return format!(
+            "a full comparison with {} has begun; `hivedns diff` shows what differs\n",
+            printable(&with)
+        );
+    }
     format!(
         "compared with {} nodes in {}: {} changes of {} owners came\n",
         resync.nodes.len(),
@@ -263,7 +270,7 @@ pub(super) fn leave(leave: &LeaveDocument, style: Style) -> String {
 }
 
 pub(super) fn force_leave(gone: &ForceLeaveDocument, _style: Style) -> String {
-    format!("{} ({}) is declared gone\n", gone.node, gone.id)
+    format!("{} ({}) is declared gone\n", printable(&gone.node), printable(&gone.id))
 }
 
 pub(super) fn keys(keys: &KeysDocument, style: Style) -> String {

@@ -87,6 +87,59 @@ fn records_are_asked_for_until_there_are_no_more() {
 }
 
 #[test]
+fn what_a_refusal_leaves_in_the_output_is_nothing_or_a_whole_document_that_says_where_it_ends() {
+    let refused = || (503, json!({ "kind": "unavailable", "error": "others are listing\u{9b}2J" }));
+    let (code, out, err, _) = ran(all_records(), Format::Json, &[refused()]);
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (EXIT_FAILED, "", "hivedns: others are listing\\u{9b}2J\n")
+    );
+    let page = json!({ "records": [record("a.hive.internal.", "cluster", "none")], "next": "here" });
+    let (code, out, ..) = ran(all_records(), Format::Json, &[(200, page), refused()]);
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["next"]), (EXIT_FAILED, &json!("here")));
+    assert_eq!(document["records"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_others_named_does_not_drive_the_terminal_as_json_either() {
+    let keys = json!({ "keys": [{ "id": "a\u{9b}2J\u{7f}\u{1b}", "seals": true }] });
+    let (_, text, ..) = ran(Request::KeyList {}, Format::Json, &[(200, keys.clone())]);
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), keys);
+}
+
+/// An output that fails in its own way.
+struct Fails(io::ErrorKind);
+
+impl Write for Fails {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_output_that_is_full_is_a_failure_and_a_reader_that_had_enough_is_none() {
+    for (kind, is_well) in [(io::ErrorKind::BrokenPipe, true), (io::ErrorKind::StorageFull, false)] {
+        let (mut output, mut errors) = (Fails(kind), Vec::new());
+        let mut terminal = Terminal {
+            input: &mut &b""[..],
+            output: &mut output,
+            errors: &mut errors,
+            colours: false,
+            watched: false,
+        };
+        let mut page = Page { format: Format::Text, terminal: &mut terminal, is_read: true };
+        assert_eq!(page.say("text").is_ok(), is_well);
+        assert_eq!(page.is_read, !is_well);
+    }
+}
+
+#[test]
 fn a_server_that_never_goes_on_is_left() {
     let page = json!({ "records": [], "next": "a" });
     let (code, _, _, asked) = ran(all_records(), Format::Text, &[(200, page.clone()), (200, page)]);
@@ -106,7 +159,12 @@ fn a_drain_that_is_not_acknowledged_by_all_names_those_and_fails() {
 
 #[test]
 fn a_refusal_is_told_line_by_line_and_its_kind_is_the_exit_code() {
-    for (kind, expected) in [("malformed", EXIT_USAGE), ("conflict", EXIT_FAILED), ("failed", EXIT_FAILED)] {
+    for (kind, expected) in [
+        ("malformed", EXIT_USAGE),
+        ("configuration", EXIT_USAGE),
+        ("conflict", EXIT_FAILED),
+        ("failed", EXIT_FAILED),
+    ] {
         let refused = json!({ "kind": kind, "error": "no", "details": ["a", "b"] });
         let (code, out, err, _) = ran(Request::Leave {}, Format::Json, &[(409, refused)]);
         assert_eq!((code, out.as_str()), (expected, ""));
@@ -186,8 +244,14 @@ fn each_document_has_a_text() {
         ),
         (
             Request::Resync { node: None },
-            json!({ "nodes": ["web2"], "silent": [], "owners": 1, "changes": 3, "seconds": 0.25 }),
+            json!({ "finished": true, "nodes": ["web2"], "silent": [], "owners": 1, "changes": 3,
+                    "seconds": 0.25 }),
             "compared with 1 nodes in 250.0 ms: 3 changes of 1 owners came\n",
+        ),
+        (
+            Request::Resync { node: None },
+            json!({ "finished": false, "nodes": [], "silent": [], "owners": 0, "changes": 0, "seconds": 0 }),
+            "a full comparison with a member by lot has begun; `hivedns diff` shows what differs\n",
         ),
         (
             Request::Leave {},
@@ -196,8 +260,8 @@ fn each_document_has_a_text() {
         ),
         (
             Request::ForceLeave { node: "web3".into() },
-            json!({ "node": "web3", "id": "ff" }),
-            "web3 (ff) is declared gone\n",
+            json!({ "node": "web3\u{1b}[2J", "id": "ff" }),
+            "web3\\u{1b}[2J (ff) is declared gone\n",
         ),
     ] {
         assert_eq!(ran(request, Format::Text, &[(200, document)]).1, expected);

@@ -25,17 +25,29 @@ pub enum Source {
     Flag(&'static str),
 }
 
-impl Source {
-    /// The place of the octet `at` of the file's `text`.
-    pub(super) fn in_file(path: &Arc<Path>, text: &[u8], at: usize) -> Source {
-        let before = &text[..at.min(text.len())];
-        let line_start = before.iter().rposition(|&octet| octet == b'\n').map_or(0, |i| i + 1);
-        let line = before.iter().filter(|&&octet| octet == b'\n').count() + 1;
-        let column = before.len() - line_start + 1;
+/// Where the lines of a text begin: found once, however many places are told.
+pub(super) struct Lines {
+    /// Rising; the first is 0.
+    starts: Vec<usize>,
+    /// Octets of the text.
+    len: usize,
+}
+
+impl Lines {
+    pub(super) fn new(text: &[u8]) -> Lines {
+        let ends = text.iter().enumerate().filter(|(_, octet)| **octet == b'\n');
+        Lines { starts: std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect(), len: text.len() }
+    }
+
+    /// The place of the octet `at` in the file of that text.
+    pub(super) fn place(&self, path: &Arc<Path>, at: usize) -> Source {
+        let at = at.min(self.len);
+        let line = self.starts.partition_point(|start| *start <= at);
+        let start = line.checked_sub(1).and_then(|before| self.starts.get(before)).copied().unwrap_or(0);
         Source::File {
             path: Arc::clone(path),
             line: u32::try_from(line).unwrap_or(u32::MAX),
-            column: u32::try_from(column).unwrap_or(u32::MAX),
+            column: u32::try_from(at - start + 1).unwrap_or(u32::MAX),
         }
     }
 }
@@ -110,4 +122,23 @@ impl std::error::Error for ConfigError {}
 /// The text with its control characters escaped, so that it stays in its line and cannot drive a terminal.
 pub(super) fn one_line(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_octet_has_the_line_and_column_that_counting_finds() {
+        let path: Arc<Path> = Arc::from(Path::new("f"));
+        for text in ["", "\n", "a", "ab\n\nc\n", "\n\nab"] {
+            let lines = Lines::new(text.as_bytes());
+            for at in 0..text.len() + 2 {
+                let before = &text.as_bytes()[..at.min(text.len())];
+                let line = 1 + before.iter().filter(|octet| **octet == b'\n').count();
+                let column = 1 + before.iter().rev().take_while(|octet| **octet != b'\n').count();
+                assert_eq!(lines.place(&path, at).to_string(), format!("f:{line}:{column}"), "{text:?} {at}");
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The configuration file: from its text to values, every complaint with line and column.
 
-use super::error::{ConfigError, Source};
+use super::error::{ConfigError, Lines, Source};
 use super::expand::expand;
 use super::keys::{Key, Reach, Section, Shape, section, sections};
 use super::nearest::{distance, nearest};
@@ -22,18 +22,19 @@ pub(super) fn read(
     let text = match std::str::from_utf8(octets) {
         Ok(text) => text,
         Err(error) => {
-            let at = Source::in_file(path, octets, error.valid_up_to());
+            let at = Lines::new(octets).place(path, error.valid_up_to());
             return vec![ConfigError { at, message: "the file is not UTF-8".to_owned() }];
         }
     };
+    let lines = Lines::new(octets);
     let document = match toml_edit::Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
-            let at = Source::in_file(path, octets, error.span().map_or(0, |span| span.start));
+            let at = lines.place(path, error.span().map_or(0, |span| span.start));
             return vec![ConfigError { at, message: error.message().lines().collect::<Vec<_>>().join("; ") }];
         }
     };
-    let mut reader = Reader { text, path, inputs, zones: Vec::new(), errors: Vec::new() };
+    let mut reader = Reader { lines, path, inputs, zones: Vec::new(), errors: Vec::new() };
     reader.document(document.as_table(), config);
     let Reader { zones, mut errors, .. } = reader;
     zone::add(&mut config.zones, zones, &mut errors);
@@ -45,7 +46,7 @@ pub(super) fn read(
 }
 
 struct Reader<'a> {
-    text: &'a str,
+    lines: Lines,
     path: &'a Arc<Path>,
     inputs: &'a Inputs,
     zones: Vec<ZoneFile>,
@@ -184,12 +185,12 @@ impl Reader<'_> {
 
     fn place_of_key(&self, table: &dyn TableLike, name: &str, item: &Item) -> Source {
         let span = table.key(name).and_then(|key| key.span()).or_else(|| item.span());
-        Source::in_file(self.path, self.text.as_bytes(), span.map_or(0, |span| span.start))
+        self.lines.place(self.path, span.map_or(0, |span| span.start))
     }
 
     fn place(&self, span: Option<Range<usize>>, otherwise: &Source) -> Source {
         match span {
-            Some(span) => Source::in_file(self.path, self.text.as_bytes(), span.start),
+            Some(span) => self.lines.place(self.path, span.start),
             None => otherwise.clone(),
         }
     }

@@ -351,18 +351,26 @@ impl Cluster {
     /// For the metrics.
     pub fn numbers(&self) -> GossipNumbers {
         let (gossip, traffic) = (&self.gossip, self.gossip.traffic());
+        let membership = gossip.membership().counts();
         let refused = gossip.secrecy().refusals().iter().map(|(why, count)| (why.reason(), count));
         let more = [
             ("strange", traffic.strange),
             ("poison", self.names.poison()),
             ("overflow", self.transport.overflowed()),
+            ("members_full", membership.refused),
         ];
         GossipNumbers {
             sent: traffic.sent,
             received: traffic.received,
             streamed: traffic.streamed,
-            queued: gossip.replication().depth().0,
+            queued: gossip.queued_octets(),
             mismatches: gossip.replication().counts().mismatches,
+            events: vec![
+                ("silent", membership.silent),
+                ("declared_down", membership.declared_down),
+                ("refuted", membership.refuted),
+                ("pause", membership.pauses),
+            ],
             dropped: refused.chain(more).map(|(why, count)| (format!("gossip_{why}"), count)).collect(),
         }
     }

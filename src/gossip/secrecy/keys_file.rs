@@ -67,13 +67,31 @@ impl Ring {
     }
 }
 
+impl KeysFault {
+    /// Where; 1 for a file without a key.
+    pub fn line(&self) -> usize {
+        match self {
+            KeysFault::NoKey { line } | KeysFault::Again { line, .. } | KeysFault::TooMany { line } => *line,
+            KeysFault::Empty => 1,
+        }
+    }
+
+    /// What, without the line.
+    pub fn message(&self) -> String {
+        match self {
+            KeysFault::NoKey { .. } => "not 32 octets in base64 or hexadecimal".to_owned(),
+            KeysFault::Again { id, .. } => format!("the key {id} stands above already"),
+            KeysFault::TooMany { .. } => format!("more than {KEYS_MAX} keys"),
+            KeysFault::Empty => "no key in it".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for KeysFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeysFault::NoKey { line } => write!(f, "line {line}: not 32 octets in base64 or hexadecimal"),
-            KeysFault::Again { line, id } => write!(f, "line {line}: the key {id} stands above already"),
-            KeysFault::TooMany { line } => write!(f, "line {line}: more than {KEYS_MAX} keys"),
-            KeysFault::Empty => f.write_str("no key in it"),
+            KeysFault::Empty => f.write_str(&self.message()),
+            fault => write!(f, "line {}: {}", fault.line(), fault.message()),
         }
     }
 }
