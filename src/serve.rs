@@ -244,10 +244,10 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> 
     dir.write_identity(id, generation).map_err(|error| failed(&error))?;
     tracing::info!("state in {}: node {id:016x}, start {generation}", path.display());
     let keeper = Keeper::start(dir, |told| match told {
-        Told::Kept(_) => {}
-        Told::Refused { error, .. } => tracing::error!("not remembered: {error}"),
+        Told::Refused { error } => tracing::error!("not remembered: {error}"),
         Told::Failing { error, next } => tracing::error!("{error}; next attempt in {next:?}"),
         Told::Lost { error } => tracing::error!("the last changes may be lost: {error}"),
+        Told::Died => tracing::error!("the keeper died: from here on nothing is kept on disk"),
     });
     let keeper = keeper.map_err(|error| StartError(format!("cannot start the keeper: {error}")))?;
     Ok(Remembered {

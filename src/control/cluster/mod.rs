@@ -22,7 +22,7 @@ use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
 use crate::control::document::ClusterDocument;
-use crate::control::request::Answer;
+use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::status::GossipNumbers;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::node::{self, Entry};
@@ -39,7 +39,7 @@ use names::Names;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use transport::Transport;
 
 /// What the node brings from its disk, or was drawn at its start.
@@ -72,6 +72,8 @@ pub struct Lots {
 const KEEP_PEERS_EVERY: Duration = Duration::from_secs(60);
 /// Addresses kept.
 const PEERS_KEPT: usize = 256;
+/// How long an answer waits for the disk: one that works has taken it long before.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
 /// How long the news that this node stops is sent, before it stops.
 const FAREWELL: Duration = Duration::from_millis(250);
 
@@ -81,8 +83,6 @@ pub struct Cluster {
     transport: Transport,
     names: Names,
     keeper: Option<Keeper>,
-    /// What the keeper had no room for.
-    unkept: Vec<Write>,
     resolver: Option<Resolver>,
     keep_peers_at: Moment,
     /// Who waits for a drain, how many members there were, and whether this node leaves afterwards.
@@ -134,8 +134,7 @@ impl Cluster {
             gossip: Gossip::new(now, &settings, start),
             transport: Transport::new(ports, registry)?,
             names: Names::new(domain(config), config.services.ttl),
-            keeper: remembered.keeper,
-            unkept: Vec::new(),
+            keeper: None,
             resolver,
             keep_peers_at: now + KEEP_PEERS_EVERY,
             draining: None,
@@ -150,6 +149,9 @@ impl Cluster {
                 tracing::error!(?key, "a cluster-wide record on disk cannot be read: it is left out");
             }
         }
+        deltas.extend(cluster.drain(now));
+        // Only now: what came from the disk need not go there again.
+        cluster.keeper = remembered.keeper;
         let entry = Entry::new([address.ip()]);
         cluster.gossip.put(now, node::KEY, &entry.value());
         cluster.gossip.ready(now);
@@ -181,9 +183,8 @@ impl Cluster {
     /// When [`Cluster::turn`] is due without anything having happened on the sockets.
     pub fn next_wake(&self) -> Moment {
         let resolve = self.resolver.as_ref().map_or(Moment::NEVER, Resolver::next);
-        let unkept =
-            if self.unkept.is_empty() { Moment::NEVER } else { self.keep_peers_at.before(KEEP_PEERS_EVERY) };
-        self.wake_at.min(resolve).min(self.keep_peers_at).min(unkept)
+        let waiting = self.keeper.as_ref().map_or(Moment::NEVER, Keeper::next_wake);
+        self.wake_at.min(resolve).min(self.keep_peers_at).min(waiting)
     }
 
     /// Something happened on a socket; if it is none of the cluster's, nothing follows.
@@ -206,8 +207,9 @@ impl Cluster {
             let peers = alive.map(|told| told.info.address).take(PEERS_KEPT).collect();
             self.keep(Write::Peers(peers));
         }
-        let unkept = std::mem::take(&mut self.unkept);
-        unkept.into_iter().for_each(|write| self.keep(write));
+        if let Some(keeper) = &self.keeper {
+            keeper.give_up(now);
+        }
         let deltas = self.drain(now);
         self.transport.flush(now, &mut self.gossip, registry);
         let mut all = deltas;
@@ -243,8 +245,7 @@ impl Cluster {
             Event::Lease { owner, lease } => names::lease(owner, lease, deltas),
             Event::Cluster { key, value, stored } => {
                 self.names.cluster(&key, value.as_deref(), deltas);
-                let entry = crate::disk::Entry { key, value: Some(stored) };
-                self.keep(Write::Records(vec![entry]));
+                self.keep(Write::Record(crate::disk::Entry { key, value: Some(stored) }));
             }
             Event::Member { info, health } => {
                 tell_member(&info, health);
@@ -279,12 +280,24 @@ impl Cluster {
         }
     }
 
-    fn keep(&mut self, write: Write) {
-        if let Some(keeper) = &mut self.keeper
-            && let Err(write) = keeper.keep(write)
-        {
-            self.unkept.push(write);
+    fn keep(&self, write: Write) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(write);
         }
+    }
+
+    /// Gives an answer that speaks of what has just been changed: when the disk has the change, too.
+    pub(super) fn answer_when_kept(&self, now: Moment, answer: Answer, outcome: Result<Reply, Refused>) {
+        let Some(keeper) = &self.keeper else { return answer.give(outcome) };
+        keeper.when_kept(now + KEPT_WITHIN, move |kept| {
+            answer.give(kept.map_or_else(
+                |unkept| {
+                    let error = format!("it is done, but not on this node's disk yet: {unkept}");
+                    Err(Refused::new(RefusedKind::Failed, error))
+                },
+                |()| outcome,
+            ));
+        });
     }
 
     /// The resolver found these.
@@ -305,12 +318,19 @@ impl Cluster {
         now
     }
 
-    /// Ends; what is to be kept is written.
-    pub fn finish(mut self) {
-        let unkept = std::mem::take(&mut self.unkept);
-        unkept.into_iter().for_each(|write| self.keep(write));
-        if let Some(keeper) = self.keeper.take() {
-            keeper.finish();
+    /// Nothing more happens: what is to be kept is written meanwhile.
+    pub fn end(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.end();
+        }
+    }
+
+    /// Ends. Waits for the disk until then, no longer.
+    pub fn finish(mut self, deadline: Instant) {
+        if let Some(keeper) = self.keeper.take()
+            && !keeper.finish(deadline)
+        {
+            tracing::error!("the disk does not answer: the last changes may be lost");
         }
     }
 
