@@ -97,9 +97,13 @@ impl Server {
         let failed = |what: &str, error: io::Error| StartError(format!("cannot {what}: {error}"));
         let user = &self.config.server.user;
         if !user.is_empty() {
+            let (uid, gid) =
+                privileges::ids_of(user).map_err(|error| StartError(format!("server.user: {error}")))?;
+            // If it fails, opening the directory tells what is wrong with it.
+            if let Ok(Some(path)) = opening::hand_over(&self.config.server.state_dir, (uid, gid)) {
+                tracing::info!("{} is handed over to {user}", path.display());
+            }
             if let Some((_, listening)) = &self.control {
-                let (uid, gid) =
-                    privileges::ids_of(user).map_err(|error| StartError(format!("server.user: {error}")))?;
                 listening
                     .hand_over(uid, gid)
                     .map_err(|error| failed(&format!("hand the control socket to {user}"), error))?;
