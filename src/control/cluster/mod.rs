@@ -242,14 +242,14 @@ impl Cluster {
             Event::Records { owner, log, since } => {
                 self.names.records(&self.gossip, owner, &log, since, deltas);
             }
-            Event::Lease { owner, lease } => names::lease(owner, lease, deltas),
+            Event::Lease { owner, lease } => deltas.push(names::lease(owner, lease)),
             Event::Cluster { key, value, stored } => {
                 self.names.cluster(&key, value.as_deref(), deltas);
                 self.keep(Write::Record(crate::disk::Entry { key, value: Some(stored) }));
             }
             Event::Member { info, health } => {
                 tell_member(&info, health);
-                self.names.member(&self.gossip, &info, health, deltas);
+                self.names.member(&self.gossip, &info, deltas);
             }
             Event::Forgotten { id } => self.names.forgotten(&self.gossip, id, deltas),
             Event::Synced { alone } => {
