@@ -184,7 +184,8 @@ impl Cluster {
     pub fn next_wake(&self) -> Moment {
         let resolve = self.resolver.as_ref().map_or(Moment::NEVER, Resolver::next);
         let waiting = self.keeper.as_ref().map_or(Moment::NEVER, Keeper::next_wake);
-        self.wake_at.min(resolve).min(self.keep_peers_at).min(waiting)
+        let sockets = self.transport.next_wake();
+        self.wake_at.min(resolve).min(self.keep_peers_at).min(waiting).min(sockets)
     }
 
     /// Something happened on a socket; if it is none of the cluster's, nothing follows.
@@ -232,7 +233,7 @@ impl Cluster {
                     self.wake_at = at;
                     return deltas;
                 }
-                output => self.transport.obey(output),
+                output => self.transport.obey(now, output),
             }
         }
     }
@@ -376,6 +377,7 @@ impl Cluster {
             ("strange", traffic.strange),
             ("poison", self.names.poison()),
             ("overflow", self.transport.overflowed()),
+            ("oversize", self.transport.oversize()),
         ];
         GossipNumbers {
             sent: traffic.sent,
