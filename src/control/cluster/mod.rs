@@ -10,14 +10,18 @@
 //! Without gossip the same machine runs without sockets: a cluster of one, whose records are kept and answered all
 //! the same.
 
+mod advertise;
+mod keys;
 mod names;
+mod peers;
 mod resolver;
 mod transport;
 
+pub use keys::read_keys;
 pub use resolver::Resolver;
 pub use transport::Ports;
 
-use crate::base::config::{Advertise, Config};
+use crate::base::config::Config;
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
@@ -30,15 +34,17 @@ use crate::gossip::identity::{Generation, NodeId};
 use crate::gossip::machine::{self, Gossip};
 use crate::gossip::output::{Event, Health, NodeInfo, Output};
 use crate::gossip::replication::leases::FreezeRule;
-use crate::gossip::secrecy::keyring::Ring;
 use crate::keeper::{Keeper, Write};
 use crate::wire::name::Name;
+use advertise::Advertised;
 use bytes::Bytes;
+use keys::Keys;
 use mio::Registry;
 use names::Names;
+use peers::Peers;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use transport::Transport;
 
@@ -68,10 +74,6 @@ pub struct Lots {
     pub seed: u64,
 }
 
-/// How often the addresses of members are kept: a node that starts finds one of them.
-const KEEP_PEERS_EVERY: Duration = Duration::from_secs(60);
-/// Addresses kept.
-const PEERS_KEPT: usize = 256;
 /// How long an answer waits for the disk: one that works has taken it long before.
 const KEPT_WITHIN: Duration = Duration::from_secs(5);
 /// How long the news that this node stops is sent, before it stops.
@@ -84,7 +86,9 @@ pub struct Cluster {
     names: Names,
     keeper: Option<Keeper>,
     resolver: Option<Resolver>,
-    keep_peers_at: Moment,
+    peers: Peers,
+    keys: Keys,
+    advertised: Advertised,
     /// Who waits for a drain, how many members there were, and whether this node leaves afterwards.
     pub(super) draining: Option<(usize, bool, Answer)>,
     /// The drain is over, and these have not acknowledged.
@@ -107,14 +111,15 @@ impl Cluster {
         resolver: Option<Resolver>,
     ) -> io::Result<(Cluster, Vec<Delta>)> {
         let bound = ports.as_ref().map_or(config.gossip.bind, Ports::address);
-        let address = advertised(config, bound);
+        let advertised = Advertised::new(&config.gossip.advertise, bound);
         let info = NodeInfo {
             id: NodeId(remembered.id),
             boot: lots.boot,
             name: config.server.node.as_str().into(),
-            address,
+            address: advertised.address,
         };
-        let ring = ring(config, keys, remembered.ring.as_deref())?;
+        let keys = Keys::choose(&config.gossip.keys_file, keys, remembered.ring.as_deref())?;
+        let ring = keys.ring.clone();
         if ring.is_empty() && ports.is_some() && !bound.ip().is_loopback() {
             tracing::warn!(
                 "gossip.keys_file is not set: everybody on the way can read and forge the cluster's traffic"
@@ -136,7 +141,9 @@ impl Cluster {
             names: Names::new(domain(config), config.services.ttl),
             keeper: None,
             resolver,
-            keep_peers_at: now + KEEP_PEERS_EVERY,
+            peers: Peers::new(now, remembered.peers, lots.seed),
+            keys,
+            advertised,
             draining: None,
             drained: None,
             alone: false,
@@ -152,17 +159,23 @@ impl Cluster {
         deltas.extend(cluster.drain(now));
         // Only now: what came from the disk need not go there again.
         cluster.keeper = remembered.keeper;
-        let entry = Entry::new([address.ip()]);
-        cluster.gossip.put(now, node::KEY, &entry.value());
+        if cluster.keys.is_news {
+            cluster.keep_ring();
+        }
+        cluster.publish_address(now);
         cluster.gossip.ready(now);
         let joins = !config.gossip.join.is_empty() && cluster.transport.is_open();
         if joins {
             if let Some(resolver) = &mut cluster.resolver {
                 resolver.ask(now, &config.gossip.join);
             }
-            cluster.gossip.join(now, &remembered.peers, false);
         } else {
             cluster.gossip.join(now, &[], true);
+        }
+        // Who joins nobody begins on its own, and meets those whom it knew all the same.
+        let known = cluster.peers.remembered(cluster.gossip.membership());
+        if cluster.transport.is_open() && !known.is_empty() {
+            cluster.gossip.join(now, known, false);
         }
         deltas.extend(cluster.drain(now));
         Ok((cluster, deltas))
@@ -185,7 +198,7 @@ impl Cluster {
         let resolve = self.resolver.as_ref().map_or(Moment::NEVER, Resolver::next);
         let waiting = self.keeper.as_ref().map_or(Moment::NEVER, Keeper::next_wake);
         let sockets = self.transport.next_wake();
-        self.wake_at.min(resolve).min(self.keep_peers_at).min(waiting).min(sockets)
+        self.wake_at.min(resolve).min(self.peers.next()).min(waiting).min(sockets)
     }
 
     /// Something happened on a socket; if it is none of the cluster's, nothing follows.
@@ -202,11 +215,8 @@ impl Cluster {
         if let Some(resolver) = &mut self.resolver {
             resolver.ask_if_due(now);
         }
-        if self.keep_peers_at <= now {
-            self.keep_peers_at = now + KEEP_PEERS_EVERY;
-            let alive = self.gossip.membership().tellings();
-            let peers = alive.map(|told| told.info.address).take(PEERS_KEPT).collect();
-            self.keep(Write::Peers(peers));
+        if self.peers.next() <= now {
+            self.keep_peers(now);
         }
         if let Some(keeper) = &self.keeper {
             keeper.give_up(now);
@@ -269,10 +279,7 @@ impl Cluster {
                 self.keep(Write::Identity { id: id.0, generation: generation.0 });
                 self.names.renamed(&self.gossip, deltas);
             }
-            Event::Keys => {
-                let ring = self.gossip.secrecy().ring().emit();
-                self.keep(Write::Ring(ring.into_bytes()));
-            }
+            Event::Keys => self.keep_ring(),
             Event::Drained { missing } => self.drained = Some(missing),
             Event::ExpiryFrozen(true) => {
                 tracing::error!("many nodes were lost at once: their records do not expire for now");
@@ -284,6 +291,16 @@ impl Cluster {
     fn keep(&self, write: Write) {
         if let Some(keeper) = &self.keeper {
             keeper.keep(write);
+        }
+    }
+
+    fn keep_ring(&self) {
+        self.keep(Write::Ring(self.keys.kept(self.gossip.secrecy().ring())));
+    }
+
+    fn keep_peers(&mut self, now: Moment) {
+        if let Some(peers) = self.peers.to_keep(now, self.gossip.membership()) {
+            self.keep(Write::Peers(peers));
         }
     }
 
@@ -306,11 +323,26 @@ impl Cluster {
         if let Some(resolver) = &mut self.resolver {
             resolver.answered(now, all_resolved);
         }
-        self.gossip.join(now, addresses, all_resolved);
+        if self.advertised.found(addresses) {
+            let address = self.advertised.address;
+            tracing::info!(%address, "others are told to reach this node there");
+            self.gossip.move_to(now, address);
+            self.publish_address(now);
+        }
+        let known = self.peers.remembered(self.gossip.membership());
+        let all: Vec<SocketAddr> = addresses.iter().chain(known).copied().collect();
+        self.gossip.join(now, &all, all_resolved);
+    }
+
+    /// Publishes what other nodes make `NODE.node` of.
+    fn publish_address(&mut self, now: Moment) {
+        let entry = Entry::new([self.advertised.address.ip()]);
+        self.gossip.put(now, node::KEY, &entry.value());
     }
 
     /// Says farewell: this node stops and will be back. What is to be sent is sent until the moment returned.
     pub fn restarting(&mut self, now: Moment) -> Moment {
+        self.keep_peers(now);
         if self.transport.is_open() && self.gossip.membership().alive() > 0 {
             self.gossip.restarting(now);
             self.drain(now);
@@ -362,7 +394,7 @@ impl Cluster {
             name: self.name.clone(),
             address: self.transport.is_open().then(|| self.gossip.me().address.to_string()),
             synced: self.is_synced(),
-            alone: self.alone,
+            alone: self.alone && self.gossip.membership().alive() == 0,
             expiry_frozen: self.gossip.replication().leases().is_frozen(),
             plaintext: self.gossip.secrecy().ring().is_empty(),
             members,
@@ -418,51 +450,4 @@ fn tell_member(info: &NodeInfo, health: Health) {
 fn domain(config: &Config) -> Name {
     // The configuration accepts nothing that is not a name.
     Name::parse(config.services.domain.as_str()).unwrap_or(Name::ROOT)
-}
-
-/// The text of the cluster's keys, if it has any. Read at the start, while the rights are there.
-pub fn read_keys(config: &Config) -> io::Result<Option<String>> {
-    let path = &config.gossip.keys_file;
-    if path.is_empty() {
-        return Ok(None);
-    }
-    std::fs::read_to_string(path).map(Some)
-}
-
-/// The keys: a ring that was changed while running counts until the file changes.
-fn ring(config: &Config, keys: Option<&str>, kept: Option<&[u8]>) -> io::Result<Ring> {
-    let Some(text) = keys else { return Ok(Ring::default()) };
-    let file = Ring::parse(text).map_err(|error| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("gossip.keys_file: {}: {error}", config.gossip.keys_file),
-        )
-    })?;
-    let kept = kept.and_then(|octets| Ring::parse(std::str::from_utf8(octets).ok()?).ok());
-    // The kept ring grew out of the file's if it still knows the file's first key.
-    Ok(match (kept, file.keys().first()) {
-        (Some(kept), Some(first)) if kept.keys().iter().any(|key| key.id() == first.id()) => kept,
-        _ => file,
-    })
-}
-
-/// The address that others are told.
-fn advertised(config: &Config, bound: SocketAddr) -> SocketAddr {
-    match &config.gossip.advertise {
-        Advertise::At(ip, port) => SocketAddr::new(*ip, port.unwrap_or(bound.port())),
-        Advertise::Auto if !bound.ip().is_unspecified() => bound,
-        Advertise::Auto => {
-            let toward = config.gossip.join.iter().find_map(|peer| peer.host.parse::<IpAddr>().ok());
-            // Nothing is sent: connecting a datagram socket only asks the routing table. The address is one for
-            // documentation (RFC 5737), so it leads where a default route leads.
-            let toward = toward.unwrap_or(IpAddr::from([192, 0, 2, 1]));
-            let any: IpAddr = if toward.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
-            let source = UdpSocket::bind((any, 0)).and_then(|socket| {
-                socket.connect((toward, bound.port()))?;
-                socket.local_addr()
-            });
-            let ip = source.map_or(IpAddr::from([127, 0, 0, 1]), |source| source.ip());
-            SocketAddr::new(ip, bound.port())
-        }
-    }
 }
