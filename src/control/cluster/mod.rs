@@ -299,7 +299,7 @@ impl Cluster {
     }
 
     fn keep_peers(&mut self, now: Moment) {
-        if let Some(peers) = self.peers.to_keep(now, self.gossip.membership()) {
+        if let Some(peers) = self.peers.draw(now, self.gossip.membership()) {
             self.keep(Write::Peers(peers));
         }
     }

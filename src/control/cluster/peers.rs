@@ -32,7 +32,7 @@ impl Peers {
         Peers { kept, remembered, lot, keep_at: now + KEEP_EVERY }
     }
 
-    /// When [`Peers::to_keep`] is due.
+    /// When [`Peers::draw`] is due.
     pub(super) fn next(&self) -> Moment {
         self.keep_at
     }
@@ -47,7 +47,7 @@ impl Peers {
 
     /// What is to be written, if that is not on disk already: members by lot that live or will be back. The lost find
     /// nobody for us. A list is never replaced by an empty one.
-    pub(super) fn to_keep(&mut self, now: Moment, membership: &Membership) -> Option<Vec<SocketAddr>> {
+    pub(super) fn draw(&mut self, now: Moment, membership: &Membership) -> Option<Vec<SocketAddr>> {
         self.keep_at = now + KEEP_EVERY;
         let wanted =
             membership.tellings().filter(|told| matches!(told.class, Class::Alive | Class::Restarting));
@@ -107,8 +107,8 @@ mod tests {
         let membership = membership((1..=1_500).map(|id| told(id, class(id))));
         let keep = |lot| {
             let mut peers = Peers::new(NOW, Vec::new(), lot);
-            let kept = peers.to_keep(NOW, &membership).unwrap();
-            assert_eq!(peers.to_keep(NOW, &membership), None);
+            let kept = peers.draw(NOW, &membership).unwrap();
+            assert_eq!(peers.draw(NOW, &membership), None);
             kept.into_iter().collect::<BTreeSet<_>>()
         };
         let (one, other) = (keep(1), keep(2));
@@ -122,10 +122,10 @@ mod tests {
     fn who_was_there_is_asked_until_somebody_is_met_and_never_forgotten_for_nobody() {
         let mut peers = Peers::new(NOW, vec![address(2), address(1)], 1);
         assert_eq!(peers.remembered(&membership([])), [address(2), address(1)]);
-        assert_eq!(peers.to_keep(NOW, &membership([told(1, Class::Down)])), None);
+        assert_eq!(peers.draw(NOW, &membership([told(1, Class::Down)])), None);
         let met = membership([told(1, Class::Alive), told(2, Class::Restarting)]);
         // Those are on disk.
-        assert_eq!(peers.to_keep(NOW, &met), None);
+        assert_eq!(peers.draw(NOW, &met), None);
         assert!(peers.remembered(&met).is_empty());
         assert!(peers.remembered(&membership([])).is_empty());
     }
