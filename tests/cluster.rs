@@ -183,8 +183,8 @@ fn a_rotated_key_outlives_a_restart_until_the_file_changes() {
     let new = node.key_ids().pop().expect("a key");
     assert_eq!(node.verb(&["key", "use", &new]).0, Some(0));
     assert_eq!(node.verb(&["key", "remove", &old[0]]).0, Some(0));
-    assert_eq!(restarted(node), [new.clone()]);
-    assert_eq!(restarted(node), [new.clone()]);
+    assert_eq!(restarted(node), std::slice::from_ref(&new));
+    assert_eq!(restarted(node), std::slice::from_ref(&new));
     write("d4");
     let changed = restarted(node);
     assert!(changed.len() == 1 && changed != old && changed != [new], "{changed:?}");

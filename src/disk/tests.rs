@@ -356,7 +356,7 @@ fn what_takes_no_more_room_is_taken_however_full_it_is() {
     let key = Bytes::copy_from_slice(&0u32.to_be_bytes());
     let large = |octet: u8| Some(vec![octet; VALUE_OCTETS_MAX].into());
     let new = Entry { key: "new".into(), value: large(1) };
-    dir.append(&[new.clone()]).unwrap_err();
+    dir.append(std::slice::from_ref(&new)).unwrap_err();
     // Another value of the same size, a small one, none; and in the room of that something new.
     dir.append(&[Entry { key: key.clone(), value: large(2) }]).unwrap();
     dir.append(&[put("small", "1"), Entry { key: key.clone(), value: Some("gone".into()) }]).unwrap();
