@@ -104,9 +104,14 @@ impl Server {
         let failed = |what: &str, error: io::Error| StartError::Failed(format!("cannot {what}: {error}"));
         let user = &self.config.server.user;
         if !user.is_empty() {
+            let (uid, gid) =
+                privileges::ids_of(user)
+                .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
+            // If it fails, opening the directory tells what is wrong with it.
+            if let Ok(Some(path)) = opening::hand_over(&self.config.server.state_dir, (uid, gid)) {
+                tracing::info!("{} is handed over to {user}", path.display());
+            }
             if let Some((_, listening)) = &self.control {
-                let (uid, gid) = privileges::ids_of(user)
-                    .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
                 listening
                     .hand_over(uid, gid)
                     .map_err(|error| failed(&format!("hand the control socket to {user}"), error))?;
@@ -257,10 +262,10 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> 
     dir.write_identity(id, generation).map_err(|error| failed(&error))?;
     tracing::info!("state in {}: node {id:016x}, start {generation}", path.display());
     let keeper = Keeper::start(dir, |told| match told {
-        Told::Kept(_) => {}
-        Told::Refused { error, .. } => tracing::error!("not remembered: {error}"),
+        Told::Refused { error } => tracing::error!("not remembered: {error}"),
         Told::Failing { error, next } => tracing::error!("{error}; next attempt in {next:?}"),
         Told::Lost { error } => tracing::error!("the last changes may be lost: {error}"),
+        Told::Died => tracing::error!("the keeper died: from here on nothing is kept on disk"),
     });
     let keeper = keeper.map_err(|error| StartError::Failed(format!("cannot start the keeper: {error}")))?;
     Ok(Remembered {

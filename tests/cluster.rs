@@ -2,23 +2,32 @@
 //! and what comes back is there at once.
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+#[path = "cluster/node.rs"]
+mod node;
 #[path = "oracle/mod.rs"]
 mod oracle;
 #[path = "support/site.rs"]
 mod site;
 
-use oracle::message::Message;
+use hivedns::base::time::Moment;
+use hivedns::discovery::cluster::Rrset;
+use hivedns::disk::{Entry, StateDir};
+use hivedns::gossip::identity::{Generation, NodeId};
+use hivedns::gossip::machine::{Gossip, Settings, Start};
+use hivedns::gossip::output::{Event, NodeInfo, Output};
+use hivedns::gossip::replication::leases::FreezeRule;
+use hivedns::gossip::secrecy::keyring::Ring;
+use hivedns::wire::name::Name;
+use node::{Node, cluster, dir};
 use oracle::now;
-use oracle::process::TempDir;
-use site::{query, until};
+use oracle::process::free_port;
+use site::until;
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const A: u16 = 1;
 const NOERROR: u8 = 0;
 const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
@@ -29,156 +38,6 @@ static QUIET: Mutex<()> = Mutex::new(());
 fn quiet() -> MutexGuard<'static, ()> {
     // A test that failed leaves nothing behind that would matter to the next.
     QUIET.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The two octets of loopback addresses that belong to a test, told by its directory: of this process, and of this
-/// test within it.
-fn site_of(dir: &Path) -> [u8; 2] {
-    let name = dir.file_name().and_then(|name| name.to_str()).expect("a name");
-    let numbers: Vec<u32> = name.split('-').filter_map(|part| part.parse().ok()).collect();
-    [16 + (numbers[0] % 224) as u8, numbers[1] as u8]
-}
-
-/// One member; its process is gone when dropped.
-struct Node {
-    name: String,
-    dns: SocketAddr,
-    http: SocketAddr,
-    gossip: SocketAddr,
-    dir: PathBuf,
-    lease: &'static str,
-    keys: Option<PathBuf>,
-    socket: UdpSocket,
-    child: Option<Child>,
-}
-
-impl Node {
-    fn new(dir: &Path, number: usize) -> Node {
-        let site = site_of(dir);
-        let name = format!("n{number}");
-        let own = dir.join(&name);
-        fs::create_dir_all(&own).expect("a directory");
-        // An address of its own: so the usual ports are free, and nobody takes them before the server does.
-        let address = |port| SocketAddr::from(([127, site[0], site[1], number as u8 + 1], port));
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
-        Node {
-            name,
-            dns: address(5300),
-            http: address(5380),
-            gossip: address(7953),
-            dir: own,
-            lease: "60s",
-            keys: None,
-            socket,
-            child: None,
-        }
-    }
-
-    fn start(&mut self, join: &[SocketAddr]) {
-        let join: Vec<String> = join.iter().map(ToString::to_string).collect();
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).expect("a log");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command.env_clear().args(["serve", "--workers", "1", "--node", &self.name]);
-        command.args(["--listen", &self.dns.to_string(), "--http", &self.http.to_string()]);
-        command.args(["--gossip", &self.gossip.to_string()]);
-        command.arg("--control").arg(self.control()).arg("--state-dir").arg(self.dir.join("state"));
-        // Without a zone it would serve the examples.
-        fs::write(self.dir.join("zone"), site::zone(1, "")).expect("a zone");
-        command.arg("--zone").arg(format!("example.={}", self.dir.join("zone").display()));
-        if !join.is_empty() {
-            command.args(["--join", &join.join(",")]);
-        }
-        command.env("HIVEDNS_SERVICES__LEASE", self.lease);
-        if let Some(keys) = &self.keys {
-            command.env("HIVEDNS_GOSSIP__KEYS_FILE", keys);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self.child = Some(command.spawn().expect("the program"));
-    }
-
-    fn control(&self) -> PathBuf {
-        self.dir.join("control")
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
-    }
-
-    /// The answer to a question, if there is one in time.
-    fn ask(&self, name: &str) -> Option<Message> {
-        let mut buffer = [0; 4096];
-        // What came too late for an earlier question is not the answer to this one.
-        self.socket.set_nonblocking(true).expect("a socket");
-        while self.socket.recv(&mut buffer).is_ok() {}
-        self.socket.set_nonblocking(false).expect("a socket");
-        self.socket.send_to(&query(7, name, A), self.dns).ok()?;
-        let (len, _) = self.socket.recv_from(&mut buffer).ok()?;
-        oracle::message::decode(&buffer[..len]).ok()
-    }
-
-    /// The code and how many addresses.
-    fn told(&self, name: &str) -> Option<(u8, usize)> {
-        self.ask(name).map(|message| (message.rcode() as u8, message.sections[0].len()))
-    }
-
-    fn verb(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command.env_clear().args(arguments).arg("--control").arg(self.control());
-        let output = command.stdin(Stdio::null()).output().expect("the program");
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(said).expect("text"))
-    }
-
-    fn is_ready(&self) -> bool {
-        self.verb(&["status"]).0 == Some(0)
-    }
-
-    fn signal(&self, signal: &str) {
-        let id = self.child.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().expect("kill").success());
-    }
-
-    /// Ends it at once, as a crash would.
-    fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-
-    /// Asks it to end, and waits.
-    fn stop(&mut self) {
-        self.signal("-TERM");
-        let status = self.child.take().expect("it runs").wait().expect("it ends");
-        assert_eq!(status.code(), Some(0), "{}", self.log());
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// So many members that know each other, each joining by the first.
-fn cluster(dir: &Path, count: usize, adjust: impl Fn(&mut Node)) -> Vec<Node> {
-    let mut nodes: Vec<Node> = (0..count).map(|number| Node::new(dir, number)).collect();
-    let first = [nodes[0].gossip];
-    for (number, node) in nodes.iter_mut().enumerate() {
-        adjust(node);
-        node.start(if number == 0 { &[] } else { &first });
-    }
-    for node in &nodes {
-        assert!(until(|| node.is_ready()), "{} is not ready:\n{}", node.name, node.log());
-    }
-    let last = format!("n{}.node.hive.internal.", count - 1);
-    assert!(until(|| nodes.iter().all(|node| node.told(&last) == Some((NOERROR, 1)))), "{}", nodes[0].log());
-    nodes
-}
-
-fn dir() -> TempDir {
-    TempDir::new("cluster", false).expect("a temporary directory")
 }
 
 #[test]
@@ -292,10 +151,7 @@ fn who_has_not_the_key_is_not_heard_and_a_key_can_be_changed_while_all_run() {
     assert!(until(|| stranger.told("n0.node.hive.internal.") == Some((SERVFAIL, 0))), "{}", stranger.log());
     let (code, said) = nodes[1].verb(&["key", "add", &"c3".repeat(32)]);
     assert_eq!(code, Some(0), "{said}");
-    let ids = |node: &Node| -> Vec<String> {
-        let (_, said) = node.verb(&["key", "list"]);
-        said.split_whitespace().filter(|word| word.len() == 8).map(str::to_owned).collect()
-    };
+    let ids = Node::key_ids;
     assert!(until(|| nodes.iter().all(|node| ids(node).len() == 2)), "{:?}", ids(&nodes[2]));
     let (old, new) = (ids(&nodes[0])[0].clone(), ids(&nodes[0])[1].clone());
     assert_eq!(nodes[2].verb(&["key", "use", &new]).0, Some(0));
@@ -306,6 +162,147 @@ fn who_has_not_the_key_is_not_heard_and_a_key_can_be_changed_while_all_run() {
     assert!(until(|| nodes.iter().all(|node| node.told("k.hive.internal.") == Some((NOERROR, 1)))));
     let (_, members) = nodes[0].verb(&["members"]);
     assert!(!members.contains("n9"), "{members}");
+}
+
+#[test]
+fn a_rotated_key_outlives_a_restart_until_the_file_changes() {
+    let dir = dir();
+    let file = dir.path().join("keys");
+    let write = |octet: &str| fs::write(&file, format!("# ours\n{}\n", octet.repeat(32))).expect("a file");
+    write("a1");
+    let mut nodes = cluster(dir.path(), 1, |node| node.keys = Some(file.clone()));
+    let node = &mut nodes[0];
+    let restarted = |node: &mut Node| {
+        node.stop();
+        node.start(&[]);
+        assert!(until(|| node.is_ready()), "{}", node.log());
+        node.key_ids()
+    };
+    let old = node.key_ids();
+    assert_eq!(node.verb(&["key", "add", &"c3".repeat(32)]).0, Some(0));
+    let new = node.key_ids().pop().expect("a key");
+    assert_eq!(node.verb(&["key", "use", &new]).0, Some(0));
+    assert_eq!(node.verb(&["key", "remove", &old[0]]).0, Some(0));
+    assert_eq!(restarted(node), std::slice::from_ref(&new));
+    assert_eq!(restarted(node), std::slice::from_ref(&new));
+    write("d4");
+    let changed = restarted(node);
+    assert!(changed.len() == 1 && changed != old && changed != [new], "{changed:?}");
+    assert_eq!(restarted(node), changed);
+    write("a1");
+    assert_eq!(restarted(node), old);
+}
+
+/// A state directory with so many cluster-wide records, as a node leaves it.
+fn fill(state: &Path, count: u32) {
+    let now = Moment::from_micros(1_000_000_000_000);
+    let freeze = FreezeRule { share: 0.34, max: Duration::from_secs(1) };
+    let settings = Settings { cluster: "default".into(), membership: Default::default(), freeze };
+    let address = SocketAddr::from(([127, 0, 0, 1], 7953));
+    let info = NodeInfo { id: NodeId(7), boot: 1, name: "n0".into(), address };
+    let (ring, generation) = (Ring::default(), Generation(1));
+    let mut gossip = Gossip::new(now, &settings, Start { info, generation, ring, secret: [0; 32], seed: 1 });
+    let domain = Name::parse("hive.internal.").expect("a name");
+    for number in 0..count {
+        let name = format!("r{number}.hive.internal.");
+        let set = Rrset::read(&name, 60, "A", &["192.0.2.1".to_owned()], &domain).expect("a set");
+        let _ = gossip.write_cluster(now, &set.key(), Some(&set.value()));
+    }
+    let mut entries = Vec::new();
+    loop {
+        match gossip.poll(now) {
+            Output::Event(Event::Cluster { key, stored, .. }) => {
+                entries.push(Entry { key, value: Some(stored) });
+            }
+            Output::Wake(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(entries.len(), count as usize);
+    let (mut dir, _) = StateDir::open(state).expect("a directory");
+    dir.append(&entries).and_then(|()| dir.sync()).expect("a disk");
+}
+
+#[test]
+fn what_was_kept_is_served_and_not_written_again_at_the_next_start() {
+    let dir = dir();
+    let mut node = Node::new(dir.path(), 0);
+    let state = node.dir.join("state");
+    fill(&state, 5_001);
+    let files = || ["records", "journal"].map(|name| fs::read(state.join(name)).expect("a file"));
+    let before = files();
+    for _ in 0..2 {
+        node.start(&[]);
+        assert!(until(|| node.told("r5000.hive.internal.") == Some((NOERROR, 1))), "{}", node.log());
+        assert_eq!(node.told("r0.hive.internal."), Some((NOERROR, 1)));
+        node.stop();
+        assert!(files() == before);
+    }
+    node.start(&[]);
+    assert!(until(|| node.is_ready()));
+    assert_eq!(node.verb(&["unset", "r7.hive.internal."]).0, Some(0));
+    // The verb returned, so the disk has it, whatever comes.
+    node.kill();
+    assert!(files()[1] != before[1]);
+    node.start(&[]);
+    assert!(until(|| node.is_ready()));
+    assert_eq!(node.told("r7.hive.internal."), Some((NXDOMAIN, 0)));
+}
+
+#[test]
+fn who_leaves_is_gone_at_once_and_who_is_lost_can_be_sent_away() {
+    let dir = dir();
+    let mut nodes = cluster(dir.path(), 3, |_| {});
+    let (code, said) = nodes[2].verb(&["leave"]);
+    assert_eq!(code, Some(0), "{said}");
+    let status = nodes[2].child.take().expect("it runs").wait().expect("it ends");
+    assert_eq!(status.code(), Some(0), "{}", nodes[2].log());
+    let gone = "n2.node.hive.internal.";
+    assert!(until(|| nodes[..2].iter().all(|node| node.told(gone) == Some((NXDOMAIN, 0)))));
+    assert!(until(|| nodes[0].verb(&["members"]).1.contains(" left ")), "{}", nodes[0].verb(&["members"]).1);
+    nodes[1].kill();
+    assert!(until(|| nodes[0].verb(&["members"]).1.contains(" down ")), "{}", nodes[0].log());
+    let lost = "n1.node.hive.internal.";
+    assert_eq!(nodes[0].told(lost), Some((NOERROR, 1)));
+    let (code, said) = nodes[0].verb(&["force-leave", "n1"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(until(|| nodes[0].told(lost) == Some((NXDOMAIN, 0))), "{}", nodes[0].log());
+}
+
+#[test]
+fn who_joins_nobody_any_more_meets_whom_it_knew() {
+    let dir = dir();
+    let mut nodes = cluster(dir.path(), 2, |_| {});
+    nodes[1].stop();
+    nodes[0].stop();
+    nodes[0].start(&[]);
+    nodes[1].start(&[]);
+    let meet = |nodes: &[Node]| {
+        nodes[0].told("n1.node.hive.internal.") == Some((NOERROR, 1))
+            && nodes[1].told("n0.node.hive.internal.") == Some((NOERROR, 1))
+    };
+    assert!(until(|| meet(&nodes)), "{}", nodes[1].log());
+}
+
+#[test]
+fn a_node_on_all_addresses_tells_the_one_that_leads_to_who_it_joins() {
+    let dir = dir();
+    let mut nodes = [Node::new(dir.path(), 0), Node::new(dir.path(), 1)];
+    let ports = [0, 1].map(|_| free_port().expect("a port").port());
+    nodes[0].gossip = SocketAddr::from(([127, 0, 0, 1], ports[0]));
+    nodes[0].start(&[]);
+    nodes[1].gossip = SocketAddr::from(([0, 0, 0, 0], ports[1]));
+    nodes[1].join = Some(format!("localhost:{}", ports[0]));
+    nodes[1].start(&[]);
+    let address = |node: &Node| {
+        let message = node.ask("n1.node.hive.internal.")?;
+        message.sections[0].first().map(|record| record.rdata.clone())
+    };
+    for node in &nodes {
+        assert!(until(|| address(node).as_deref() == Some(&[127, 0, 0, 1])), "{}", nodes[1].log());
+    }
+    let (_, members) = nodes[0].verb(&["members"]);
+    assert!(members.contains(&format!("127.0.0.1:{} ", ports[1])), "{members}");
 }
 
 #[test]

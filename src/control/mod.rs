@@ -112,7 +112,7 @@ pub struct Control {
     is_changed: bool,
     /// The status is to be told anew at that moment.
     status_at: Option<Instant>,
-    /// Answers that are true once the next snapshot is published.
+    /// Answers that are true once the next snapshot is published and the disk has what they speak of.
     answers: Vec<(Answer, Result<Reply, Refused>)>,
     /// Who waits to hear where nodes differ.
     diffing: Option<Answer>,
@@ -227,7 +227,7 @@ impl Control {
         }
     }
 
-    /// An answer that speaks of what is served is given when it is served.
+    /// An answer that speaks of what is served is given when it is served, and on disk.
     fn answer_when_published(&mut self, outcome: Result<Reply, Refused>, answer: Answer) -> bool {
         match outcome {
             Ok(_) => self.answers.push((answer, outcome)),
@@ -310,7 +310,7 @@ impl Control {
         self.published = end;
         self.is_changed = false;
         for (answer, outcome) in self.answers.drain(..) {
-            answer.give(outcome);
+            self.cluster.answer_when_kept(clock::moment(end), answer, outcome);
         }
         let soon = end + STATUS_EVERY;
         self.status_at = Some(self.status_at.map_or(soon, |at| at.min(soon)));
@@ -374,6 +374,7 @@ impl Control {
                 self.cluster.ready(now, event);
             }
         }
+        self.cluster.end();
         for worker in &self.workers {
             worker.stop();
         }
@@ -383,7 +384,7 @@ impl Control {
                 tracing::warn!("a worker did not end in time");
             }
         }
-        self.cluster.finish();
+        self.cluster.finish(deadline);
     }
 }
 

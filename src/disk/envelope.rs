@@ -15,6 +15,8 @@ const MAGIC: &[u8; 8] = b"hivedns\0";
 pub(super) const VERSION: u32 = 1;
 /// Octets before the body.
 pub(super) const HEAD_OCTETS: usize = 28;
+/// Octets of the body's length, the last of those.
+const LENGTH_OCTETS: usize = 8;
 /// Octets behind it.
 const TAIL_OCTETS: usize = 4;
 /// Octets around a body.
@@ -85,12 +87,25 @@ impl Unsound {
 
 /// The body in its envelope.
 pub(super) fn seal(kind: Kind, body: &[u8]) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(body.len() + ENVELOPE_OCTETS);
+    let mut octets = begin(kind, body.len());
+    octets.extend_from_slice(body);
+    finish(octets)
+}
+
+/// The head of an envelope, to which the body is appended; then it is [finished](finish).
+pub(super) fn begin(kind: Kind, body_octets: usize) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(body_octets + ENVELOPE_OCTETS);
     octets.extend_from_slice(MAGIC);
     octets.extend_from_slice(&kind.octets());
     octets.extend_from_slice(&VERSION.to_le_bytes());
-    octets.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    octets.extend_from_slice(body);
+    octets.extend_from_slice(&[0; LENGTH_OCTETS]);
+    octets
+}
+
+/// Closes an envelope behind its body.
+pub(super) fn finish(mut octets: Vec<u8>) -> Vec<u8> {
+    let len = octets.len().saturating_sub(HEAD_OCTETS) as u64;
+    octets[HEAD_OCTETS - LENGTH_OCTETS..HEAD_OCTETS].copy_from_slice(&len.to_le_bytes());
     octets.extend_from_slice(&crc32fast::hash(&octets).to_le_bytes());
     octets
 }

@@ -189,11 +189,12 @@ fn read_file<T>(
 }
 
 fn parse_peers(octets: &[u8]) -> Result<Vec<SocketAddr>, Unsound> {
-    let mut peers = Vec::new();
+    let (mut peers, mut at) = (Vec::new(), envelope::HEAD_OCTETS);
     for line in octets.split_inclusive(|&octet| octet == b'\n') {
         let text = std::str::from_utf8(line).unwrap_or_default().trim_end();
-        let unsound = |_| Unsound::at(envelope::HEAD_OCTETS, "addresses with ports", format!("{text:?}"));
+        let unsound = |_| Unsound::at(at, "an address with its port", format!("{text:?}"));
         peers.push(text.parse().map_err(unsound)?);
+        at += line.len();
     }
     Ok(peers)
 }

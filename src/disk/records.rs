@@ -14,7 +14,7 @@
 //!
 //! Knows keys and values as octets. That a record was deleted is a value, too; to forget a key is something else.
 
-use super::envelope::{ENVELOPE_OCTETS, HEAD_OCTETS, Kind, Rest, Unsound, open_whole, seal};
+use super::envelope::{self, ENVELOPE_OCTETS, HEAD_OCTETS, Kind, Rest, Unsound, open_whole};
 use super::fault::{DiskError, Notice};
 use super::hand::Hand;
 use super::journal::{self, ENTRY_HEAD_OCTETS, FRAME_OCTETS_MAX, Journal};
@@ -102,20 +102,29 @@ impl Records {
         self.map.iter().map(|(key, value)| (key.clone(), value.clone()))
     }
 
-    /// Takes entries in; they are on disk after the next sync. An error changes nothing.
+    /// Takes entries in; they are on disk after the next sync. An error changes nothing. What is so already is not
+    /// written again.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
-        let mut added = 0;
+        let mut octets = self.map_octets;
+        // What the entries before leave under a key, as soon as that is not what the map has.
+        let mut left: BTreeMap<&Bytes, u64> = BTreeMap::new();
         for Entry { key, value } in entries {
-            let value = value.as_ref().map_or(0, |value| value.len());
+            let len = value.as_ref().map_or(0, Bytes::len);
             within("the key of a record", key.len() as u64, KEY_OCTETS_MAX as u64)?;
-            within("a record", value as u64, VALUE_OCTETS_MAX as u64)?;
-            added += entry_octets(key.len(), value);
+            within("a record", len as u64, VALUE_OCTETS_MAX as u64)?;
+            let after = value.as_ref().map_or(0, |_| entry_octets(key.len(), len));
+            let before = left.insert(key, after).unwrap_or_else(|| self.octets_of(key));
+            octets = octets - before + after;
+            // What makes it smaller is taken however full it is.
+            if after > before {
+                within("all cluster-wide records", octets, CLUSTER_OCTETS_MAX)?;
+            }
         }
-        // Before what they replace is taken off: near the bound it may be told too early, never too late.
-        within("all cluster-wide records", self.map_octets + added, CLUSTER_OCTETS_MAX)?;
         for entry in entries {
-            journal::write_entry(&mut self.pending, &entry.key, entry.value.as_deref());
-            self.take(entry.clone());
+            if self.map.get(&entry.key) != entry.value.as_ref() {
+                journal::write_entry(&mut self.pending, &entry.key, entry.value.as_deref());
+                self.take(entry.clone());
+            }
         }
         if self.pending.len() > FRAME_OCTETS_MAX {
             // The map has them, too.
@@ -123,6 +132,10 @@ impl Records {
             self.must_compact = true;
         }
         Ok(())
+    }
+
+    fn octets_of(&self, key: &Bytes) -> u64 {
+        self.map.get(key).map_or(0, |value| entry_octets(key.len(), value.len()))
     }
 
     /// True if a sync has something to do.
@@ -174,10 +187,11 @@ impl Records {
     }
 
     fn snapshot(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(8 + self.map_octets as usize);
-        body.extend_from_slice(&self.epoch.to_le_bytes());
-        self.map.iter().for_each(|(key, value)| journal::write_entry(&mut body, key, Some(value)));
-        seal(Kind::Records, &body)
+        // In its envelope from the start: a copy of all records is a lot of memory.
+        let mut octets = envelope::begin(Kind::Records, 8 + self.map_octets as usize);
+        octets.extend_from_slice(&self.epoch.to_le_bytes());
+        self.map.iter().for_each(|(key, value)| journal::write_entry(&mut octets, key, Some(value)));
+        envelope::finish(octets)
     }
 
     fn take(&mut self, Entry { key, value }: Entry) {

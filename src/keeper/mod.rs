@@ -1,30 +1,32 @@
 //! Floor 4: the thread that waits for the disk, so that nobody else has to.
 //!
 //! ```text
-//!  keep ─► queue ─► take all that is queued ─► one attempt: identity, peers, ring, one sync ─┬─► Kept
-//!                        ▲                                                                   └─► Failing
-//!                        └───────────────────────── wait, longer each time ◄─────────────────────────┘
+//!  keep ─► pending ─► take all of it ─► one attempt: identity, peers, ring, one sync ─┬─► who waits is told
+//!             ▲                                                                       └─► Failing
+//!             └───────────────────────── wait, longer each time ◄─────────────────────────┘
 //! ```
 //!
-//! However much was queued while the disk was busy, it is waited for once. Of what replaces itself only the newest
-//! is written. While the disk fails, everything is taken in all the same and written once it works again.
+//! Whatever was asked for while the disk was busy is waited for once, and only the newest of what replaces itself is
+//! written. So nothing is ever refused for want of room, and nothing can overtake what came after it.
 //!
 //! It does not know what it keeps, or who waits for it; [`crate::disk`] knows how to keep it.
 
 pub mod opening;
+mod pending;
+#[cfg(test)]
+mod tests;
 
+use crate::base::time::Moment;
 use crate::disk::fault::DiskError;
 use crate::disk::{Entry, StateDir};
 use crate::os::clock;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use pending::{Pending, Shared, Waiter};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// Writes that wait for the thread: it takes all of them within one wait for the disk, so more means that whoever
-/// asks is faster than memory is copied.
-pub const QUEUE_MAX: usize = 4_096;
 /// The wait after the first failure; each further one doubles it.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest wait: an operator who made room sees it used soon.
@@ -44,23 +46,15 @@ pub enum Write {
     Peers(Vec<SocketAddr>),
     /// The key ring; see [`StateDir::write_ring`].
     Ring(Vec<u8>),
-    /// Changes of cluster-wide records; see [`StateDir::append`].
-    Records(Vec<Entry>),
+    /// A change of a cluster-wide record; see [`StateDir::append`].
+    Record(Entry),
 }
 
-/// Numbers what was asked for, from 1 on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// What became of it. Told on the keeper's thread.
+/// What there is to tell an operator. Told on the keeper's thread.
 #[derive(Debug)]
 pub enum Told {
-    /// Everything up to this ticket is on disk, but for what was refused.
-    Kept(Ticket),
-    /// This can never be kept, because it is too large; it is forgotten.
+    /// Something can never be kept, because it is too large; it is forgotten.
     Refused {
-        /// Which.
-        ticket: Ticket,
         /// Why.
         error: DiskError,
     },
@@ -71,89 +65,126 @@ pub enum Told {
         /// When, from now.
         next: Duration,
     },
-    /// The keeper ends, and its last attempt failed: what was not told as kept may be lost.
+    /// The keeper ends, and its last attempt failed: what was not on disk before is lost.
     Lost {
         /// Why.
         error: DiskError,
     },
+    /// The thread panicked: from here on nothing is kept. A bug.
+    Died,
 }
 
-/// The thread. Dropping it writes what is left and waits for that.
+/// Why something is not known to be on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unkept {
+    /// The disk refused. Unless it is too large, it is tried again.
+    Failed(String),
+    /// The disk has not answered in time; it may still come to it.
+    Late,
+}
+
+impl fmt::Display for Unkept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unkept::Failed(error) => f.write_str(error),
+            Unkept::Late => f.write_str("the disk does not answer"),
+        }
+    }
+}
+
+impl std::error::Error for Unkept {}
+
+/// The thread. Dropping it lets it write what is left, and does not wait for that.
 pub struct Keeper {
-    writes: Option<Sender<(Ticket, Write)>>,
-    thread: Option<JoinHandle<()>>,
-    last: Ticket,
+    shared: Arc<Shared>,
 }
 
 impl Keeper {
-    /// Starts it; `tell` is handed what becomes of what it is asked for.
+    /// Starts it; `tell` is handed what goes wrong.
     pub fn start(dir: StateDir, tell: impl Fn(Told) + Send + 'static) -> io::Result<Keeper> {
-        let (writes, queue) = bounded(QUEUE_MAX);
-        let work = Work { dir, tell, identity: None, peers: None, ring: None, taken: None };
-        let thread = std::thread::Builder::new().name("keeper".into()).spawn(move || work.run(&queue))?;
-        Ok(Keeper { writes: Some(writes), thread: Some(thread), last: Ticket(0) })
+        let shared = Arc::new(Shared::default());
+        let end = End { shared: Arc::clone(&shared), tell };
+        std::thread::Builder::new().name("keeper".into()).spawn(move || {
+            let (shared, tell) = (&end.shared, &end.tell);
+            let work =
+                Work { shared, dir, tell, identity: None, peers: None, ring: None, taken: 0, refusal: None };
+            work.run();
+        })?;
+        Ok(Keeper { shared })
     }
 
-    /// Asks to keep something, after everything that was asked for before. Never waits: if the queue is full, it
-    /// comes back, to be asked for again later.
-    pub fn keep(&mut self, write: Write) -> Result<Ticket, Write> {
-        let ticket = Ticket(self.last.0 + 1);
-        match &self.writes {
-            Some(writes) => {
-                writes.try_send((ticket, write)).map_err(|refused| refused.into_inner().1)?;
-                self.last = ticket;
-                Ok(ticket)
-            }
-            None => Err(write),
+    /// Asks to keep something, after everything that was asked for before. Never waits for the disk.
+    pub fn keep(&self, write: Write) {
+        self.shared.pending().put(write);
+        self.shared.news.notify_all();
+    }
+
+    /// Tells once all that was asked for so far is on disk, or that it is not: because an attempt failed, or
+    /// because `until` is over and [`Keeper::give_up`] was called. `tell` must not block; the keeper's thread, or
+    /// the caller's, calls it. **Dropped uncalled, it means that the keeper has ended.**
+    pub fn when_kept(&self, until: Moment, tell: impl FnOnce(Result<(), Unkept>) + Send + 'static) {
+        if let Some(at_once) = self.shared.pending().wait(until, Box::new(tell)) {
+            at_once(Ok(()));
         }
     }
 
-    /// Writes what is left, with one attempt, and ends.
-    pub fn finish(self) {
-        drop(self);
+    /// When [`Keeper::give_up`] has something to do.
+    pub fn next_wake(&self) -> Moment {
+        self.shared.pending().next_wake()
+    }
+
+    /// Tells those whose time is over.
+    pub fn give_up(&self, now: Moment) {
+        let late = self.shared.pending().late(now);
+        late.into_iter().for_each(|waiter| (waiter.tell)(Err(Unkept::Late)));
+    }
+
+    /// Nothing more is going to be asked for: what is left is written, with one attempt.
+    pub fn end(&self) {
+        self.shared.pending().is_ending = true;
+        self.shared.news.notify_all();
+    }
+
+    /// [Ends](Keeper::end) and waits for that; false if the disk did not answer until then. What it had not taken by
+    /// that time may be lost.
+    pub fn finish(self, deadline: Instant) -> bool {
+        self.end();
+        let mut pending = self.shared.pending();
+        while !pending.has_ended {
+            let left = deadline.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                return false;
+            }
+            pending = self.shared.wait(pending, Some(left));
+        }
+        true
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.writes = None;
-        if let Some(thread) = self.thread.take() {
-            // If it panicked, that was told when it did.
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
 
 /// What the thread owns: what is not on disk yet.
-struct Work<F> {
+struct Work<'t, F> {
+    shared: &'t Shared,
     dir: StateDir,
-    tell: F,
+    tell: &'t F,
     identity: Option<(u64, u32)>,
     peers: Option<Vec<SocketAddr>>,
-    ring: Option<(Ticket, Vec<u8>)>,
-    /// The newest ticket that was taken and not told as kept.
-    taken: Option<Ticket>,
+    ring: Option<Vec<u8>>,
+    /// All up to this number was taken.
+    taken: u64,
+    /// Why something of what was taken since the last attempt that went well can never be kept.
+    refusal: Option<String>,
 }
 
-impl<F: Fn(Told)> Work<F> {
-    fn run(mut self, queue: &Receiver<(Ticket, Write)>) {
+impl<F: Fn(Told)> Work<'_, F> {
+    fn run(mut self) {
         let (mut retry, mut pause) = (None, PAUSE_MIN);
-        loop {
-            let first = match retry {
-                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(moment) => queue.recv_deadline(moment),
-            };
-            match first {
-                Ok(first) => {
-                    self.take(first);
-                    queue.try_iter().take(QUEUE_MAX).for_each(|next| self.take(next));
-                    if retry.is_some_and(|moment| clock::now() < moment) {
-                        continue;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
+        while !self.take(retry) {
             match self.attempt() {
                 Ok(()) => (retry, pause) = (None, PAUSE_MIN),
                 Err(error) => {
@@ -168,22 +199,62 @@ impl<F: Fn(Told)> Work<F> {
         }
     }
 
-    fn take(&mut self, (ticket, write): (Ticket, Write)) {
-        match write {
-            Write::Identity { id, generation } => self.identity = Some((id, generation)),
-            Write::Peers(peers) => self.peers = Some(peers),
-            Write::Ring(ring) => self.ring = Some((ticket, ring)),
-            Write::Records(entries) => {
-                if let Err(error) = self.dir.append(&entries) {
-                    (self.tell)(Told::Refused { ticket, error });
-                }
+    /// Waits until something is asked for, or for the moment of the next attempt, and takes all there is; true if it
+    /// was the last.
+    fn take(&mut self, retry: Option<Instant>) -> bool {
+        let mut pending = self.shared.pending();
+        loop {
+            let left = retry.map(|moment| moment.saturating_duration_since(clock::now()));
+            let is_due = left.map_or(pending.last > self.taken, |left| left.is_zero());
+            if is_due || pending.is_ending {
+                break;
+            }
+            pending = self.shared.wait(pending, left);
+        }
+        let Pending { identity, peers, ring, records, .. } = &mut *pending;
+        self.identity = identity.take().or(self.identity);
+        self.peers = peers.take().or(self.peers.take());
+        self.ring = ring.take().or(self.ring.take());
+        let records = std::mem::take(records);
+        self.taken = pending.last;
+        let is_ending = pending.is_ending;
+        drop(pending);
+        // One by one: what is too large holds up nothing else. What comes later may make room for what came before.
+        let mut again = Vec::new();
+        for (key, value) in records {
+            let entry = Entry { key, value };
+            if self.dir.append(std::slice::from_ref(&entry)).is_err() {
+                again.push(entry);
             }
         }
-        self.taken = Some(ticket);
+        for entry in again {
+            if let Err(error) = self.dir.append(&[entry]) {
+                self.refuse(error);
+            }
+        }
+        is_ending
     }
 
-    /// Writes everything that was taken. What an error keeps from being written is tried again by the next.
+    fn refuse(&mut self, error: DiskError) {
+        self.refusal = Some(error.to_string());
+        (self.tell)(Told::Refused { error });
+    }
+
+    /// Writes everything that was taken, and tells who waits for it.
     fn attempt(&mut self) -> Result<(), DiskError> {
+        let outcome = self.write();
+        let told = match (&outcome, self.refusal.take()) {
+            (Err(error), _) => Err(Unkept::Failed(error.to_string())),
+            (Ok(()), Some(refusal)) => Err(Unkept::Failed(refusal)),
+            (Ok(()), None) => Ok(()),
+        };
+        let waiters = self.shared.pending().done(self.taken, outcome.is_ok());
+        waiters.into_iter().for_each(|Waiter { tell, .. }| tell(told.clone()));
+        outcome
+    }
+
+    /// What an error keeps from being written is tried again by the next call.
+    fn write(&mut self) -> Result<(), DiskError> {
         if let Some((id, generation)) = self.identity {
             self.dir.write_identity(id, generation)?;
             self.identity = None;
@@ -192,144 +263,34 @@ impl<F: Fn(Told)> Work<F> {
             self.dir.write_peers(peers)?;
             self.peers = None;
         }
-        if let Some((ticket, ring)) = &self.ring {
-            match self.dir.write_ring(ring) {
-                Err(error @ DiskError::TooLarge { .. }) => {
-                    (self.tell)(Told::Refused { ticket: *ticket, error });
+        if let Some(ring) = self.ring.take() {
+            match self.dir.write_ring(&ring) {
+                Err(error @ DiskError::TooLarge { .. }) => self.refuse(error),
+                Err(error) => {
+                    self.ring = Some(ring);
+                    return Err(error);
                 }
-                outcome => outcome?,
+                Ok(()) => {}
             }
-            self.ring = None;
         }
-        self.dir.sync()?;
-        if let Some(ticket) = self.taken.take() {
-            (self.tell)(Told::Kept(ticket));
-        }
-        Ok(())
+        self.dir.sync()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::disk::{RING_OCTETS_MAX, Restored};
-    use std::fs;
-    use std::path::{Path, PathBuf};
+/// Sees to it that the end of the thread is known, also if that is a panic: when the directory is free again,
+/// nobody waits for it any more, and nothing is gathered for it.
+struct End<F: Fn(Told)> {
+    shared: Arc<Shared>,
+    tell: F,
+}
 
-    const PATIENCE: Duration = Duration::from_secs(60);
-
-    fn place(test: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("hivedns-keeper-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        path
-    }
-
-    fn start(path: &Path) -> (Keeper, Receiver<Told>) {
-        let (tell, told) = crossbeam::channel::unbounded();
-        let dir = StateDir::open(path).unwrap().0;
-        (Keeper::start(dir, move |news| drop(tell.send(news))).unwrap(), told)
-    }
-
-    fn restored(path: &Path) -> Restored {
-        let restored = StateDir::open(path).unwrap().1;
-        fs::remove_dir_all(path).unwrap();
-        restored
-    }
-
-    fn record(key: u32) -> Write {
-        let key = key.to_be_bytes().to_vec();
-        Write::Records(vec![Entry { key: key.into(), value: Some("v".into()) }])
-    }
-
-    /// Waits for the ticket; how often something was told as kept.
-    fn await_kept(told: &Receiver<Told>, ticket: Ticket) -> usize {
-        for count in 1.. {
-            match told.recv_timeout(PATIENCE).unwrap() {
-                Told::Kept(up_to) if up_to >= ticket => return count,
-                Told::Kept(_) => {}
-                other => panic!("{other:?}"),
-            }
+impl<F: Fn(Told)> Drop for End<F> {
+    fn drop(&mut self) {
+        let waiters = self.shared.pending().end();
+        self.shared.news.notify_all();
+        drop(waiters);
+        if std::thread::panicking() {
+            (self.tell)(Told::Died);
         }
-        0
-    }
-
-    #[test]
-    fn what_is_told_as_kept_is_there_and_many_wait_for_the_disk_together() {
-        let path = place("kept");
-        let (mut keeper, told) = start(&path);
-        keeper.keep(Write::Identity { id: 5, generation: 6 }).unwrap();
-        keeper.keep(Write::Peers(vec!["192.0.2.1:1".parse().unwrap()])).unwrap();
-        keeper.keep(Write::Ring(b"keys".to_vec())).unwrap();
-        let mut last = Ticket(3);
-        for key in 0..3_000 {
-            last = keeper.keep(record(key)).unwrap();
-        }
-        assert_eq!(last, Ticket(3_003));
-        let times = await_kept(&told, last);
-        assert!(times < 1_000, "{times} waits for the disk");
-        keeper.finish();
-        let restored = restored(&path);
-        assert_eq!((restored.id, restored.generation, restored.cluster.len()), (Some(5), 6, 3_000));
-        assert_eq!((restored.peers.len(), restored.ring), (1, Some(b"keys".to_vec())));
-    }
-
-    #[test]
-    fn what_waits_when_it_ends_is_written() {
-        let path = place("end");
-        let (mut keeper, told) = start(&path);
-        for key in 0..100 {
-            keeper.keep(record(key)).unwrap();
-        }
-        keeper.finish();
-        assert!(matches!(told.try_iter().last(), Some(Told::Kept(Ticket(100)))));
-        assert_eq!(restored(&path).cluster.len(), 100);
-    }
-
-    #[test]
-    fn a_disk_that_fails_for_a_while_loses_nothing() {
-        let path = place("fails");
-        let (mut keeper, told) = start(&path);
-        let first = keeper.keep(record(0)).unwrap();
-        await_kept(&told, first);
-        fs::remove_dir_all(&path).unwrap();
-        keeper.keep(record(1)).unwrap();
-        keeper.keep(Write::Identity { id: 1, generation: 1 }).unwrap();
-        let Told::Failing { error, .. } = told.recv_timeout(PATIENCE).unwrap() else {
-            panic!("it went well")
-        };
-        assert!(error.to_string().contains("cannot write: "), "{error}");
-        let last = keeper.keep(record(2)).unwrap();
-        fs::create_dir(&path).unwrap();
-        let kept = told.iter().find(|news| match news {
-            Told::Kept(ticket) => *ticket >= last,
-            Told::Failing { .. } => false,
-            Told::Refused { .. } | Told::Lost { .. } => panic!("{news:?}"),
-        });
-        assert!(kept.is_some());
-        keeper.finish();
-        let restored = restored(&path);
-        assert_eq!((restored.id, restored.cluster.len(), restored.notices), (Some(1), 3, Vec::new()));
-    }
-
-    #[test]
-    fn what_can_never_be_kept_is_refused_and_holds_nothing_up() {
-        let path = place("refused");
-        let (mut keeper, told) = start(&path);
-        let ring = keeper.keep(Write::Ring(vec![0; RING_OCTETS_MAX + 1])).unwrap();
-        let last = keeper.keep(record(0)).unwrap();
-        assert!(matches!(told.recv_timeout(PATIENCE), Ok(Told::Refused { ticket, .. }) if ticket == ring));
-        await_kept(&told, last);
-        keeper.finish();
-        assert_eq!(restored(&path).ring, None);
-    }
-
-    #[test]
-    fn an_end_without_a_disk_is_told() {
-        let path = place("lost");
-        let (mut keeper, told) = start(&path);
-        fs::remove_dir_all(&path).unwrap();
-        keeper.keep(record(0)).unwrap();
-        keeper.finish();
-        assert!(matches!(told.try_iter().last(), Some(Told::Lost { .. })));
     }
 }

@@ -4,14 +4,17 @@
 //! are a normal thing to try, and so is one without any rights. It then remembers nothing, and says so.
 
 use crate::disk::fault::DiskError;
-use crate::disk::place::default_dir;
+use crate::disk::place::{SYSTEM_DIR, default_dir};
 use crate::disk::{Restored, StateDir};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
+
+/// The superuser's number.
+const ROOT: u32 = 0;
 
 /// What came of it.
 pub enum Opening {
@@ -61,6 +64,31 @@ fn open_first(system: Option<PathBuf>, user: Option<PathBuf>) -> Opening {
     }
 }
 
+/// Before a server that was started as root becomes another user: makes the directory that it will open, and gives
+/// it to that user with all that root left in it. A directory that others than root had in their hands is left as it
+/// is: what they put there is not to become that user's by root's doing. The directory, if it was handed over.
+pub fn hand_over(named: &str, (uid, gid): (u32, u32)) -> io::Result<Option<PathBuf>> {
+    let path = PathBuf::from(if named.is_empty() { SYSTEM_DIR } else { named });
+    match DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let found = fs::symlink_metadata(&path)?;
+    let is_roots_alone = found.is_dir() && found.uid() == ROOT && found.mode() & 0o022 == 0;
+    if uid == ROOT || !is_roots_alone {
+        return Ok(None);
+    }
+    for entry in fs::read_dir(&path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            lchown(entry.path(), Some(uid), Some(gid))?;
+        }
+    }
+    // Last: from here on it is in another's hands.
+    lchown(&path, Some(uid), Some(gid))?;
+    Ok(Some(path))
+}
+
 fn open_at(path: &Path) -> Result<Opening, DiskError> {
     let (dir, restored) = StateDir::open(path)?;
     Ok(Opening::Open(Box::new(Opened { path: path.to_owned(), dir, restored })))
@@ -83,7 +111,8 @@ fn is_for_others(error: &DiskError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     /// `open PATH` or `without REASON`; the directory is closed again.
     fn told(opening: &Opening) -> String {
@@ -119,6 +148,40 @@ mod tests {
         assert!(second.contains("another hivedns"), "{second}");
         assert!(!path("other").exists());
         drop((system, first));
+        fs::remove_dir_all(top).unwrap();
+    }
+
+    #[test]
+    fn what_root_left_is_handed_over_and_what_others_could_touch_is_not() {
+        let top = std::env::temp_dir().join(format!("hivedns-handed-{}", std::process::id()));
+        let (state, open) = (top.join("state"), top.join("open"));
+        let (dir, named) = (
+            |path: &Path| fs::create_dir_all(path).unwrap(),
+            |path: &Path| path.to_str().unwrap().to_owned(),
+        );
+        [&top, &state, &open].into_iter().for_each(|path| dir(path));
+        let nobody = (65_534, 65_534);
+        if fs::metadata(&top).unwrap().uid() != ROOT {
+            // There is nothing to give away.
+            assert_eq!(hand_over(&named(&state), nobody).unwrap(), None);
+            return fs::remove_dir_all(top).unwrap();
+        }
+        fs::write(top.join("secret"), "").unwrap();
+        fs::write(state.join("identity"), "").unwrap();
+        symlink(top.join("secret"), state.join("link")).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+        fs::write(open.join("identity"), "").unwrap();
+        let owner = |path: PathBuf| fs::symlink_metadata(path).unwrap().uid();
+        assert_eq!(hand_over(&named(&state), nobody).unwrap(), Some(state.clone()));
+        assert_eq!((owner(state.join("identity")), owner(state.clone())), (nobody.0, nobody.0));
+        assert_eq!((owner(top.join("secret")), owner(state.join("link"))), (ROOT, ROOT));
+        // Done once; and never where somebody else had a hand.
+        assert_eq!(hand_over(&named(&state), nobody).unwrap(), None);
+        assert_eq!(hand_over(&named(&open), nobody).unwrap(), None);
+        assert_eq!(owner(open.join("identity")), ROOT);
+        let fresh = top.join("fresh");
+        assert_eq!(hand_over(&named(&fresh), nobody).unwrap(), Some(fresh.clone()));
+        assert_eq!(fs::metadata(&fresh).unwrap().mode() & 0o777, 0o700);
         fs::remove_dir_all(top).unwrap();
     }
 }

@@ -8,7 +8,7 @@ use crate::oracle::message::{self, Message};
 use crate::oracle::process::{TempDir, free_port};
 use crate::oracle::{names, now};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How long anything may take that is expected to happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long one answer is waited for before the question is asked again.
+const ANSWER_WITHIN: Duration = Duration::from_millis(200);
 /// How often a condition outside this process is looked at.
 const PACE: Duration = Duration::from_millis(5);
 
@@ -229,13 +231,22 @@ impl Site {
         message::decode(&buffer[..len]).expect("well formed")
     }
 
-    /// The rcode over UDP; none if nothing listens.
+    /// The rcode over UDP; none if nothing listens. Asked again when there is no answer: a server that starts may
+    /// have lost the question.
     pub fn rcode(&self, name: &str, qtype: u16) -> Option<u16> {
         let socket = self.udp();
-        socket.send(&query(9, name, qtype)).ok()?;
+        socket.set_read_timeout(Some(ANSWER_WITHIN)).expect("an option");
         let mut buffer = [0; 4096];
-        let len = socket.recv(&mut buffer).ok()?;
-        message::decode(&buffer[..len]).ok().map(|reply| reply.rcode())
+        let deadline = now() + PATIENCE;
+        while now() < deadline {
+            socket.send(&query(9, name, qtype)).ok()?;
+            match socket.recv(&mut buffer) {
+                Ok(len) => return message::decode(&buffer[..len]).ok().map(|reply| reply.rcode()),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// The serial of a zone; none if it is not served.

@@ -10,19 +10,23 @@
 //! Without gossip the same machine runs without sockets: a cluster of one, whose records are kept and answered all
 //! the same.
 
+mod advertise;
+mod keys;
 mod names;
+mod peers;
 mod resolver;
 mod transport;
 
+pub use keys::read_keys;
 pub use resolver::Resolver;
 pub use transport::Ports;
 
-use crate::base::config::{Advertise, Config};
+use crate::base::config::Config;
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
 use crate::control::document::ClusterDocument;
-use crate::control::request::Answer;
+use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::status::GossipNumbers;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::node::{self, Entry};
@@ -30,16 +34,18 @@ use crate::gossip::identity::{Generation, NodeId};
 use crate::gossip::machine::{self, Gossip};
 use crate::gossip::output::{Event, Health, NodeInfo, Output};
 use crate::gossip::replication::leases::FreezeRule;
-use crate::gossip::secrecy::keyring::Ring;
 use crate::keeper::{Keeper, Write};
 use crate::wire::name::Name;
+use advertise::Advertised;
 use bytes::Bytes;
+use keys::Keys;
 use mio::Registry;
 use names::Names;
+use peers::Peers;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 use transport::Transport;
 
 /// What the node brings from its disk, or was drawn at its start.
@@ -68,10 +74,8 @@ pub struct Lots {
     pub seed: u64,
 }
 
-/// How often the addresses of members are kept: a node that starts finds one of them.
-const KEEP_PEERS_EVERY: Duration = Duration::from_secs(60);
-/// Addresses kept.
-const PEERS_KEPT: usize = 256;
+/// How long an answer waits for the disk: one that works has taken it long before.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
 /// How long the news that this node stops is sent, before it stops.
 const FAREWELL: Duration = Duration::from_millis(250);
 
@@ -81,10 +85,10 @@ pub struct Cluster {
     transport: Transport,
     names: Names,
     keeper: Option<Keeper>,
-    /// What the keeper had no room for.
-    unkept: Vec<Write>,
     resolver: Option<Resolver>,
-    keep_peers_at: Moment,
+    peers: Peers,
+    keys: Keys,
+    advertised: Advertised,
     /// Who waits for a drain, how many members there were, and whether this node leaves afterwards.
     pub(super) draining: Option<(usize, bool, Answer)>,
     /// The drain is over, and these have not acknowledged.
@@ -107,14 +111,15 @@ impl Cluster {
         resolver: Option<Resolver>,
     ) -> io::Result<(Cluster, Vec<Delta>)> {
         let bound = ports.as_ref().map_or(config.gossip.bind, Ports::address);
-        let address = advertised(config, bound);
+        let advertised = Advertised::new(&config.gossip.advertise, bound);
         let info = NodeInfo {
             id: NodeId(remembered.id),
             boot: lots.boot,
             name: config.server.node.as_str().into(),
-            address,
+            address: advertised.address,
         };
-        let ring = ring(config, keys, remembered.ring.as_deref())?;
+        let keys = Keys::choose(&config.gossip.keys_file, keys, remembered.ring.as_deref())?;
+        let ring = keys.ring.clone();
         if ring.is_empty() && ports.is_some() && !bound.ip().is_loopback() {
             tracing::warn!(
                 "gossip.keys_file is not set: everybody on the way can read and forge the cluster's traffic"
@@ -134,10 +139,11 @@ impl Cluster {
             gossip: Gossip::new(now, &settings, start),
             transport: Transport::new(ports, registry)?,
             names: Names::new(domain(config), config.services.ttl),
-            keeper: remembered.keeper,
-            unkept: Vec::new(),
+            keeper: None,
             resolver,
-            keep_peers_at: now + KEEP_PEERS_EVERY,
+            peers: Peers::new(now, remembered.peers, lots.seed),
+            keys,
+            advertised,
             draining: None,
             drained: None,
             alone: false,
@@ -150,17 +156,26 @@ impl Cluster {
                 tracing::error!(?key, "a cluster-wide record on disk cannot be read: it is left out");
             }
         }
-        let entry = Entry::new([address.ip()]);
-        cluster.gossip.put(now, node::KEY, &entry.value());
+        deltas.extend(cluster.drain(now));
+        // Only now: what came from the disk need not go there again.
+        cluster.keeper = remembered.keeper;
+        if cluster.keys.is_news {
+            cluster.keep_ring();
+        }
+        cluster.publish_address(now);
         cluster.gossip.ready(now);
         let joins = !config.gossip.join.is_empty() && cluster.transport.is_open();
         if joins {
             if let Some(resolver) = &mut cluster.resolver {
                 resolver.ask(now, &config.gossip.join);
             }
-            cluster.gossip.join(now, &remembered.peers, false);
         } else {
             cluster.gossip.join(now, &[], true);
+        }
+        // Who joins nobody begins on its own, and meets those whom it knew all the same.
+        let known = cluster.peers.remembered(cluster.gossip.membership());
+        if cluster.transport.is_open() && !known.is_empty() {
+            cluster.gossip.join(now, known, false);
         }
         deltas.extend(cluster.drain(now));
         Ok((cluster, deltas))
@@ -181,9 +196,9 @@ impl Cluster {
     /// When [`Cluster::turn`] is due without anything having happened on the sockets.
     pub fn next_wake(&self) -> Moment {
         let resolve = self.resolver.as_ref().map_or(Moment::NEVER, Resolver::next);
-        let unkept =
-            if self.unkept.is_empty() { Moment::NEVER } else { self.keep_peers_at.before(KEEP_PEERS_EVERY) };
-        self.wake_at.min(resolve).min(self.keep_peers_at).min(unkept)
+        let waiting = self.keeper.as_ref().map_or(Moment::NEVER, Keeper::next_wake);
+        let sockets = self.transport.next_wake();
+        self.wake_at.min(resolve).min(self.peers.next()).min(waiting).min(sockets)
     }
 
     /// Something happened on a socket; if it is none of the cluster's, nothing follows.
@@ -200,14 +215,12 @@ impl Cluster {
         if let Some(resolver) = &mut self.resolver {
             resolver.ask_if_due(now);
         }
-        if self.keep_peers_at <= now {
-            self.keep_peers_at = now + KEEP_PEERS_EVERY;
-            let alive = self.gossip.membership().tellings();
-            let peers = alive.map(|told| told.info.address).take(PEERS_KEPT).collect();
-            self.keep(Write::Peers(peers));
+        if self.peers.next() <= now {
+            self.keep_peers(now);
         }
-        let unkept = std::mem::take(&mut self.unkept);
-        unkept.into_iter().for_each(|write| self.keep(write));
+        if let Some(keeper) = &self.keeper {
+            keeper.give_up(now);
+        }
         let deltas = self.drain(now);
         self.transport.flush(now, &mut self.gossip, registry);
         let mut all = deltas;
@@ -230,7 +243,7 @@ impl Cluster {
                     self.wake_at = at;
                     return deltas;
                 }
-                output => self.transport.obey(output),
+                output => self.transport.obey(now, output),
             }
         }
     }
@@ -240,15 +253,14 @@ impl Cluster {
             Event::Records { owner, log, since } => {
                 self.names.records(&self.gossip, owner, &log, since, deltas);
             }
-            Event::Lease { owner, lease } => names::lease(owner, lease, deltas),
+            Event::Lease { owner, lease } => deltas.push(names::lease(owner, lease)),
             Event::Cluster { key, value, stored } => {
                 self.names.cluster(&key, value.as_deref(), deltas);
-                let entry = crate::disk::Entry { key, value: Some(stored) };
-                self.keep(Write::Records(vec![entry]));
+                self.keep(Write::Record(crate::disk::Entry { key, value: Some(stored) }));
             }
             Event::Member { info, health } => {
                 tell_member(&info, health);
-                self.names.member(&self.gossip, &info, health, deltas);
+                self.names.member(&self.gossip, &info, deltas);
             }
             Event::Forgotten { id } => self.names.forgotten(&self.gossip, id, deltas),
             Event::Synced { alone } => {
@@ -267,10 +279,7 @@ impl Cluster {
                 self.keep(Write::Identity { id: id.0, generation: generation.0 });
                 self.names.renamed(&self.gossip, deltas);
             }
-            Event::Keys => {
-                let ring = self.gossip.secrecy().ring().emit();
-                self.keep(Write::Ring(ring.into_bytes()));
-            }
+            Event::Keys => self.keep_ring(),
             Event::Drained { missing } => self.drained = Some(missing),
             Event::ExpiryFrozen(true) => {
                 tracing::error!("many nodes were lost at once: their records do not expire for now");
@@ -279,12 +288,34 @@ impl Cluster {
         }
     }
 
-    fn keep(&mut self, write: Write) {
-        if let Some(keeper) = &mut self.keeper
-            && let Err(write) = keeper.keep(write)
-        {
-            self.unkept.push(write);
+    fn keep(&self, write: Write) {
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(write);
         }
+    }
+
+    fn keep_ring(&self) {
+        self.keep(Write::Ring(self.keys.kept(self.gossip.secrecy().ring())));
+    }
+
+    fn keep_peers(&mut self, now: Moment) {
+        if let Some(peers) = self.peers.draw(now, self.gossip.membership()) {
+            self.keep(Write::Peers(peers));
+        }
+    }
+
+    /// Gives an answer that speaks of what has just been changed: when the disk has the change, too.
+    pub(super) fn answer_when_kept(&self, now: Moment, answer: Answer, outcome: Result<Reply, Refused>) {
+        let Some(keeper) = &self.keeper else { return answer.give(outcome) };
+        keeper.when_kept(now + KEPT_WITHIN, move |kept| {
+            answer.give(kept.map_or_else(
+                |unkept| {
+                    let error = format!("it is done, but not on this node's disk yet: {unkept}");
+                    Err(Refused::new(RefusedKind::Failed, error))
+                },
+                |()| outcome,
+            ));
+        });
     }
 
     /// The resolver found these.
@@ -292,11 +323,26 @@ impl Cluster {
         if let Some(resolver) = &mut self.resolver {
             resolver.answered(now, all_resolved);
         }
-        self.gossip.join(now, addresses, all_resolved);
+        if self.advertised.found(addresses) {
+            let address = self.advertised.address;
+            tracing::info!(%address, "others are told to reach this node there");
+            self.gossip.move_to(now, address);
+            self.publish_address(now);
+        }
+        let known = self.peers.remembered(self.gossip.membership());
+        let all: Vec<SocketAddr> = addresses.iter().chain(known).copied().collect();
+        self.gossip.join(now, &all, all_resolved);
+    }
+
+    /// Publishes what other nodes make `NODE.node` of.
+    fn publish_address(&mut self, now: Moment) {
+        let entry = Entry::new([self.advertised.address.ip()]);
+        self.gossip.put(now, node::KEY, &entry.value());
     }
 
     /// Says farewell: this node stops and will be back. What is to be sent is sent until the moment returned.
     pub fn restarting(&mut self, now: Moment) -> Moment {
+        self.keep_peers(now);
         if self.transport.is_open() && self.gossip.membership().alive() > 0 {
             self.gossip.restarting(now);
             self.drain(now);
@@ -305,12 +351,19 @@ impl Cluster {
         now
     }
 
-    /// Ends; what is to be kept is written.
-    pub fn finish(mut self) {
-        let unkept = std::mem::take(&mut self.unkept);
-        unkept.into_iter().for_each(|write| self.keep(write));
-        if let Some(keeper) = self.keeper.take() {
-            keeper.finish();
+    /// Nothing more happens: what is to be kept is written meanwhile.
+    pub fn end(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.end();
+        }
+    }
+
+    /// Ends. Waits for the disk until then, no longer.
+    pub fn finish(mut self, deadline: Instant) {
+        if let Some(keeper) = self.keeper.take()
+            && !keeper.finish(deadline)
+        {
+            tracing::error!("the disk does not answer: the last changes may be lost");
         }
     }
 
@@ -341,7 +394,7 @@ impl Cluster {
             name: self.name.clone(),
             address: self.transport.is_open().then(|| self.gossip.me().address.to_string()),
             synced: self.is_synced(),
-            alone: self.alone,
+            alone: self.alone && self.gossip.membership().alive() == 0,
             expiry_frozen: self.gossip.replication().leases().is_frozen(),
             plaintext: self.gossip.secrecy().ring().is_empty(),
             members,
@@ -358,6 +411,7 @@ impl Cluster {
             ("poison", self.names.poison()),
             ("overflow", self.transport.overflowed()),
             ("members_full", membership.refused),
+            ("oversize", self.transport.oversize()),
         ];
         GossipNumbers {
             sent: traffic.sent,
@@ -405,51 +459,4 @@ fn tell_member(info: &NodeInfo, health: Health) {
 fn domain(config: &Config) -> Name {
     // The configuration accepts nothing that is not a name.
     Name::parse(config.services.domain.as_str()).unwrap_or(Name::ROOT)
-}
-
-/// The text of the cluster's keys, if it has any. Read at the start, while the rights are there.
-pub fn read_keys(config: &Config) -> io::Result<Option<String>> {
-    let path = &config.gossip.keys_file;
-    if path.is_empty() {
-        return Ok(None);
-    }
-    std::fs::read_to_string(path).map(Some)
-}
-
-/// The keys: a ring that was changed while running counts until the file changes.
-fn ring(config: &Config, keys: Option<&str>, kept: Option<&[u8]>) -> io::Result<Ring> {
-    let Some(text) = keys else { return Ok(Ring::default()) };
-    let file = Ring::parse(text).map_err(|error| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("gossip.keys_file: {}: {error}", config.gossip.keys_file),
-        )
-    })?;
-    let kept = kept.and_then(|octets| Ring::parse(std::str::from_utf8(octets).ok()?).ok());
-    // The kept ring grew out of the file's if it still knows the file's first key.
-    Ok(match (kept, file.keys().first()) {
-        (Some(kept), Some(first)) if kept.keys().iter().any(|key| key.id() == first.id()) => kept,
-        _ => file,
-    })
-}
-
-/// The address that others are told.
-fn advertised(config: &Config, bound: SocketAddr) -> SocketAddr {
-    match &config.gossip.advertise {
-        Advertise::At(ip, port) => SocketAddr::new(*ip, port.unwrap_or(bound.port())),
-        Advertise::Auto if !bound.ip().is_unspecified() => bound,
-        Advertise::Auto => {
-            let toward = config.gossip.join.iter().find_map(|peer| peer.host.parse::<IpAddr>().ok());
-            // Nothing is sent: connecting a datagram socket only asks the routing table. The address is one for
-            // documentation (RFC 5737), so it leads where a default route leads.
-            let toward = toward.unwrap_or(IpAddr::from([192, 0, 2, 1]));
-            let any: IpAddr = if toward.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
-            let source = UdpSocket::bind((any, 0)).and_then(|socket| {
-                socket.connect((toward, bound.port()))?;
-                socket.local_addr()
-            });
-            let ip = source.map_or(IpAddr::from([127, 0, 0, 1]), |source| source.ip());
-            SocketAddr::new(ip, bound.port())
-        }
-    }
 }

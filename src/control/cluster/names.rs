@@ -14,7 +14,7 @@ use crate::gossip::output::{Health, Lease, NodeInfo};
 use crate::gossip::replication::log::Log;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Members named as the domain's name servers: more help nobody, and an answer must hold them.
@@ -22,16 +22,21 @@ const SERVERS_MAX: usize = 8;
 /// Foul records remembered, so that each is told once.
 const FOUL_MAX: usize = 1_024;
 
+/// Types of the records of a node's addresses.
+const FAMILIES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
+
 pub(super) struct Names {
     domain: Name,
     ttl: u32,
     servers: Vec<Name>,
+    /// Under which name each owner's records stand.
+    derived: BTreeMap<NodeId, Name>,
     foul: BTreeSet<Vec<u8>>,
     poison: u64,
 }
 
 /// What becomes of an owner's records.
-pub(super) fn lease(owner: NodeId, lease: Lease, deltas: &mut Vec<Delta>) {
+pub(super) fn lease(owner: NodeId, lease: Lease) -> Delta {
     let lease = match lease {
         Lease::Full => CatalogLease::Full,
         Lease::Counting { since, restarting } => {
@@ -40,13 +45,19 @@ pub(super) fn lease(owner: NodeId, lease: Lease, deltas: &mut Vec<Delta>) {
         Lease::Frozen { spent } => CatalogLease::Frozen { spent },
         Lease::Hidden => CatalogLease::Hidden,
     };
-    deltas.push(Delta::Lease { owner: OwnerId(owner.0), lease });
+    Delta::Lease { owner: OwnerId(owner.0), lease }
+}
+
+/// The lease of an owner; of one that is no member, hidden: nobody has vouched that it lives.
+fn current_lease(gossip: &Gossip, owner: NodeId) -> Delta {
+    let known = owner == gossip.me().id || gossip.membership().get(owner).is_some();
+    lease(owner, if known { gossip.replication().leases().get(owner) } else { Lease::Hidden })
 }
 
 impl Names {
     pub(super) fn new(domain: Name, ttl: Duration) -> Names {
         let ttl = u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX);
-        Names { domain, ttl, servers: Vec::new(), foul: BTreeSet::new(), poison: 0 }
+        Names { domain, ttl, servers: Vec::new(), derived: BTreeMap::new(), foul: BTreeSet::new(), poison: 0 }
     }
 
     pub(super) fn poison(&self) -> u64 {
@@ -64,22 +75,18 @@ impl Names {
     ) {
         if since.is_none() {
             deltas.push(Delta::RenewOwner { owner: OwnerId(owner.0) });
-            deltas.extend(self.current_lease(gossip, owner));
+            deltas.push(current_lease(gossip, owner));
+            self.derived.remove(&owner);
+            if owner == gossip.me().id {
+                // They were said by that owner, too.
+                self.servers.clear();
+            }
         }
         // An owner has one entry so far.
         self.derive(gossip, owner, log, deltas);
         if owner == gossip.me().id {
             self.name_servers(gossip, deltas);
         }
-    }
-
-    /// The lease of an owner; of one that is no member, hidden: nobody has vouched that it lives.
-    fn current_lease(&self, gossip: &Gossip, owner: NodeId) -> Option<Delta> {
-        let known = owner == gossip.me().id || gossip.membership().get(owner).is_some();
-        let mut deltas = Vec::new();
-        let now = if known { gossip.replication().leases().get(owner) } else { Lease::Hidden };
-        lease(owner, now, &mut deltas);
-        deltas.pop()
     }
 
     fn derive(&mut self, gossip: &Gossip, owner: NodeId, log: &Log, deltas: &mut Vec<Delta>) {
@@ -89,20 +96,28 @@ impl Names {
         };
         // Without membership there is no name yet; it comes with it.
         let Some(name) = name else { return };
-        let Ok(name) = node::name_of(&name, &self.domain) else { return };
+        let name = node::name_of(&name, &self.domain).ok();
         let source = Source::Owner(OwnerId(owner.0));
+        let before = match &name {
+            Some(name) => self.derived.insert(owner, name.clone()),
+            None => self.derived.remove(&owner),
+        };
+        if let Some(old) = before.filter(|old| Some(old) != name.as_ref()) {
+            deltas.extend(FAMILIES.map(|rtype| Delta::DropRecords { source, name: old.clone(), rtype }));
+        }
+        let Some(name) = name else { return };
         let sets = match log.get(node::KEY).map(Entry::decode) {
             Some(Ok(entry)) => entry.records(),
             Some(Err(poison)) => {
                 self.foul(
                     &owner.0.to_be_bytes(),
-                    &format!("node {owner} publishes an entry that {poison:?}"),
+                    &format!("the entry of node {owner} is left out: {poison}"),
                 );
                 Vec::new()
             }
             None => Vec::new(),
         };
-        for rtype in [RecordType::A, RecordType::AAAA] {
+        for rtype in FAMILIES {
             deltas.push(match sets.iter().find(|set| set.rtype == rtype) {
                 Some(set) => Delta::PutRecords {
                     source,
@@ -122,7 +137,7 @@ impl Names {
             return self.foul(key, "a cluster-wide record has a key that is none");
         };
         let set = value.map(|value| {
-            let set = Rrset::decode(key, value).map_err(|poison| format!("{poison:?}"))?;
+            let set = Rrset::decode(key, value).map_err(|poison| poison.to_string())?;
             set.stands_in(&self.domain).map_err(|unfit| unfit.to_string())?;
             Ok::<Rrset, String>(set)
         });
@@ -143,9 +158,9 @@ impl Names {
     }
 
     /// A member appeared or changed.
-    pub(super) fn member(&mut self, gossip: &Gossip, info: &NodeInfo, _: Health, deltas: &mut Vec<Delta>) {
+    pub(super) fn member(&mut self, gossip: &Gossip, info: &NodeInfo, deltas: &mut Vec<Delta>) {
         if let Some(log) = gossip.replication().owners().get(info.id).and_then(|owner| owner.shown()) {
-            deltas.extend(self.current_lease(gossip, info.id));
+            deltas.push(current_lease(gossip, info.id));
             self.derive(gossip, info.id, log, deltas);
         }
         self.name_servers(gossip, deltas);
@@ -153,13 +168,14 @@ impl Names {
 
     pub(super) fn forgotten(&mut self, gossip: &Gossip, id: NodeId, deltas: &mut Vec<Delta>) {
         deltas.push(Delta::DropOwner { owner: OwnerId(id.0) });
+        self.derived.remove(&id);
         self.name_servers(gossip, deltas);
     }
 
     /// This node goes on under another id: what it said under the old one is the other process's to say.
     pub(super) fn renamed(&mut self, gossip: &Gossip, deltas: &mut Vec<Delta>) {
         self.servers.clear();
-        deltas.extend(self.current_lease(gossip, gossip.me().id));
+        deltas.push(current_lease(gossip, gossip.me().id));
         self.name_servers(gossip, deltas);
     }
 
@@ -196,5 +212,91 @@ impl Names {
         if self.foul.len() < FOUL_MAX && self.foul.insert(key.to_vec()) {
             tracing::error!("{what}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Moment;
+    use crate::gossip::identity::Generation;
+    use crate::gossip::machine::{Settings, Start};
+    use crate::gossip::output::{Event, Output};
+    use crate::gossip::replication::leases::FreezeRule;
+    use crate::gossip::secrecy::keyring::Ring;
+    use std::sync::Arc;
+
+    const NOW: Moment = Moment::from_micros(1_000_000_000_000);
+
+    /// A node that has said its address, and what it said.
+    fn node(name: &str) -> (Gossip, Arc<Log>) {
+        let freeze = FreezeRule { share: 0.34, max: Duration::from_secs(1) };
+        let settings = Settings { cluster: "c".into(), membership: Default::default(), freeze };
+        let address = "192.0.2.1:7953".parse().unwrap();
+        let info = NodeInfo { id: NodeId(7), boot: 1, name: name.into(), address };
+        let (ring, generation) = (Ring::default(), Generation(1));
+        let mut gossip =
+            Gossip::new(NOW, &settings, Start { info, generation, ring, secret: [0; 32], seed: 1 });
+        gossip.put(NOW, node::KEY, &Entry::new([address.ip()]).value());
+        gossip.ready(NOW);
+        loop {
+            match gossip.poll(NOW) {
+                Output::Event(Event::Records { log, .. }) => return (gossip, log),
+                Output::Wake(_) => panic!("it has nothing to say"),
+                _ => {}
+            }
+        }
+    }
+
+    fn names() -> Names {
+        Names::new(Name::parse("hive.internal.").unwrap(), Duration::from_secs(5))
+    }
+
+    /// `+NAME TYPE` of what is put, `-NAME TYPE` of what is dropped.
+    fn told(deltas: &[Delta]) -> Vec<String> {
+        let told = deltas.iter().filter_map(|delta| match delta {
+            Delta::PutRecords { name, rtype, .. } => Some(format!("+{name} {rtype}")),
+            Delta::DropRecords { name, rtype, .. } => Some(format!("-{name} {rtype}")),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn the_domain_has_its_name_servers_after_a_new_life_too() {
+        let ((gossip, log), mut names) = (node("n1"), names());
+        for _ in 0..2 {
+            let mut deltas = Vec::new();
+            names.records(&gossip, NodeId(7), &log, None, &mut deltas);
+            assert!(told(&deltas).contains(&"+hive.internal. NS".to_owned()), "{deltas:?}");
+        }
+        let mut deltas = Vec::new();
+        names.records(&gossip, NodeId(7), &log, Some(Version(1)), &mut deltas);
+        assert!(!told(&deltas).contains(&"+hive.internal. NS".to_owned()), "{deltas:?}");
+    }
+
+    #[test]
+    fn a_node_that_is_called_otherwise_has_its_old_name_no_more() {
+        let ((before, log), (after, _), mut names) = (node("old"), node("new"), names());
+        names.records(&before, NodeId(7), &log, None, &mut Vec::new());
+        let mut deltas = Vec::new();
+        names.records(&after, NodeId(7), &log, Some(Version(1)), &mut deltas);
+        let told = told(&deltas);
+        assert_eq!(told[..2], ["-old.node.hive.internal. A", "-old.node.hive.internal. AAAA"]);
+        assert!(told.contains(&"+new.node.hive.internal. A".to_owned()), "{told:?}");
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_told_once_and_counted() {
+        let ((mut gossip, _), mut names) = (node("n1"), names());
+        gossip.put(NOW, node::KEY, &[9]);
+        while !matches!(gossip.poll(NOW), Output::Wake(_)) {}
+        let log = gossip.replication().owners().get(NodeId(7)).and_then(|owner| owner.shown()).unwrap();
+        for _ in 0..2 {
+            let mut deltas = Vec::new();
+            names.derive(&gossip, NodeId(7), log, &mut deltas);
+            assert_eq!(told(&deltas), ["-n1.node.hive.internal. A", "-n1.node.hive.internal. AAAA"]);
+        }
+        assert_eq!((names.poison(), names.foul.len()), (2, 1));
     }
 }

@@ -12,6 +12,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::time::Duration;
+
+#[cfg(test)]
+mod tests;
 
 const UDP: Token = Token(1);
 const LISTENER: Token = Token(2);
@@ -26,6 +30,12 @@ const READ_TURN: usize = 256 * 1024;
 const QUEUED_MAX: usize = 256 * 1024;
 /// Datagrams that wait because the socket's buffer is full. Beyond it the oldest is dropped: gossip repeats itself.
 const DATAGRAMS_WAITING_MAX: usize = 4_096;
+/// How long a stream that the machine is done with may take to send what waits.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Streams that may be about to close: as many as may be open. Beyond it the first to end is cut off.
+const CLOSING_MAX: usize = 256;
+/// The wait after a connection could not be accepted for want of descriptors.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Octets asked for the socket's receive buffer.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
@@ -62,20 +72,25 @@ struct Open {
 struct Stream {
     tcp: TcpStream,
     connected: bool,
-    /// False until the socket said that it would block.
+    /// True until the socket said that it would block; the same of writing.
     readable: bool,
+    writable: bool,
     waiting: VecDeque<Bytes>,
     /// Of the first of those, octets already sent.
     sent: usize,
     queued: usize,
-    closing: bool,
+    /// The machine is done with it; what is not sent until then is not sent.
+    closing: Option<Moment>,
 }
 
 /// All sockets of the cluster.
 pub(super) struct Transport {
     open: Option<Open>,
     readable: bool,
+    writable: bool,
     acceptable: bool,
+    /// When accepting is tried again, though nobody said that somebody waits.
+    accept_at: Moment,
     datagrams: VecDeque<(SocketAddr, Bytes)>,
     streams: BTreeMap<StreamId, Stream>,
     /// Streams to be opened.
@@ -84,6 +99,8 @@ pub(super) struct Transport {
     shrink: bool,
     /// Datagrams for which there was no room to wait.
     overflowed: u64,
+    /// Datagrams larger than any member sends.
+    oversize: u64,
 }
 
 fn token(id: StreamId) -> Token {
@@ -104,13 +121,16 @@ impl Transport {
         Ok(Transport {
             open,
             readable: true,
+            writable: true,
             acceptable: true,
+            accept_at: Moment::NEVER,
             datagrams: VecDeque::new(),
             streams: BTreeMap::new(),
             opening: Vec::new(),
             buffer: vec![0; 64 * 1024],
             shrink: false,
             overflowed: 0,
+            oversize: 0,
         })
     }
 
@@ -123,21 +143,37 @@ impl Transport {
         self.overflowed
     }
 
-    /// True if a turn ended before the sockets were dry.
+    /// Datagrams received and thrown away because they were too large.
+    pub(super) fn oversize(&self) -> u64 {
+        self.oversize
+    }
+
+    /// When something is due, though no socket is ready.
+    pub(super) fn next_wake(&self) -> Moment {
+        let closing = self.streams.values().filter_map(|stream| stream.closing);
+        closing.fold(self.accept_at, Moment::min)
+    }
+
+    /// True if a turn ended before the sockets were dry, or with something to send that they would take.
     pub(super) fn has_more(&self) -> bool {
-        let streams = self.streams.values().any(|stream| stream.readable && stream.connected);
-        self.open.is_some() && (self.readable || self.acceptable || streams)
+        let outgoing = !self.opening.is_empty() || self.writable && !self.datagrams.is_empty();
+        let streams = self.streams.values().any(Stream::has_more);
+        self.open.is_some() && (self.readable || self.acceptable || outgoing || streams)
     }
 
     /// Takes note of what is ready.
     pub(super) fn note(&mut self, event: &Event, gossip: &mut Gossip, now: Moment) {
         match event.token() {
-            UDP => self.readable |= event.is_readable(),
+            UDP => {
+                self.readable |= event.is_readable();
+                self.writable |= event.is_writable();
+            }
             LISTENER => self.acceptable = true,
             Token(number) => {
                 let id = StreamId(number.saturating_sub(STREAMS) as u64);
                 let Some(stream) = self.streams.get_mut(&id) else { return };
                 stream.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+                stream.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
                 if event.is_writable() && !stream.connected {
                     match (stream.tcp.take_error(), stream.tcp.peer_addr()) {
                         (Ok(None), Ok(_)) => {
@@ -169,11 +205,14 @@ impl Transport {
                 Ok((len, from)) if len <= DATAGRAM_OCTETS_MAX => {
                     gossip.handle_datagram(now, unmapped(from), &mut self.buffer[..len]);
                 }
-                Ok(_) => {}
+                Ok(_) => self.oversize += 1,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
                 // Of an earlier datagram that found nobody (ICMP): nothing to be done.
                 Err(_) => {}
             }
+        }
+        if self.accept_at <= now {
+            (self.acceptable, self.accept_at) = (true, Moment::NEVER);
         }
         while self.acceptable {
             match open.tcp.accept() {
@@ -190,14 +229,17 @@ impl Transport {
                     gossip.stream_writable(now, id, QUEUED_MAX);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.acceptable = false,
-                // Out of descriptors, or gone again: the next event tries anew.
-                Err(_) => self.acceptable = false,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
+                // Out of descriptors, most likely. Who waits already is told of by no event.
+                Err(_) => (self.acceptable, self.accept_at) = (false, now + ACCEPT_AGAIN),
             }
         }
         let ids: Vec<StreamId> = self.streams.keys().copied().collect();
         for id in ids {
             self.read(now, id, gossip);
         }
+        self.streams.retain(|_, stream| stream.closing.is_none_or(|until| until > now));
     }
 
     fn read(&mut self, now: Moment, id: StreamId, gossip: &mut Gossip) {
@@ -211,7 +253,7 @@ impl Transport {
                 Ok(0) => over = true,
                 Ok(len) => {
                     read += len;
-                    if !stream.closing {
+                    if stream.closing.is_none() {
                         gossip.stream_received(now, id, &self.buffer[..len]);
                     }
                 }
@@ -227,7 +269,7 @@ impl Transport {
     }
 
     /// Takes an order of the machine's; [`Transport::flush`] carries it out.
-    pub(super) fn obey(&mut self, output: Output) {
+    pub(super) fn obey(&mut self, now: Moment, output: Output) {
         if self.open.is_none() {
             return;
         }
@@ -248,10 +290,22 @@ impl Transport {
             }
             Output::Close { stream } => {
                 if let Some(stream) = self.streams.get_mut(&stream) {
-                    stream.closing = true;
+                    stream.closing = Some(now + CLOSE_WITHIN);
+                    self.bound_closing();
                 }
             }
             Output::Event(_) | Output::Wake(_) => {}
+        }
+    }
+
+    /// Cuts off whoever is about to close for longest, if too many are.
+    fn bound_closing(&mut self) {
+        let closing = self.streams.iter().filter_map(|(id, stream)| Some((stream.closing?, *id)));
+        let closing: Vec<(Moment, StreamId)> = closing.collect();
+        if closing.len() > CLOSING_MAX
+            && let Some((_, first)) = closing.iter().min()
+        {
+            self.streams.remove(first);
         }
     }
 
@@ -260,7 +314,10 @@ impl Transport {
         let Some(open) = &self.open else { return };
         while let Some((to, octets)) = self.datagrams.front() {
             match open.udp.send_to(octets, *to) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.writable = false;
+                    break;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if is_too_large(&error) => self.shrink = true,
                 // Unreachable, refused: what membership is for.
@@ -291,14 +348,14 @@ impl Transport {
     fn write(&mut self, now: Moment, id: StreamId, gossip: &mut Gossip) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if !stream.connected {
-            if stream.closing {
+            if stream.closing.is_some() {
                 self.streams.remove(&id);
             }
             return;
         }
         let before = stream.queued;
         let broken = !stream.write();
-        let (queued, closing) = (stream.queued, stream.closing);
+        let (queued, closing) = (stream.queued, stream.closing.is_some());
         if broken || closing && queued == 0 {
             self.streams.remove(&id);
             gossip.stream_closed(now, id);
@@ -314,11 +371,18 @@ impl Stream {
             tcp,
             connected,
             readable: true,
+            writable: true,
             waiting: VecDeque::new(),
             sent: 0,
             queued: 0,
-            closing: false,
+            closing: None,
         }
+    }
+
+    /// True if the socket has, or would take, more.
+    fn has_more(&self) -> bool {
+        let outgoing = self.queued > 0 || self.closing.is_some();
+        self.connected && (self.readable || self.writable && outgoing)
     }
 
     /// Sends as much as the socket takes; false if it is broken.
@@ -333,7 +397,10 @@ impl Stream {
                         self.waiting.pop_front();
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.writable = false;
+                    return true;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return false,
             }

@@ -1,0 +1,132 @@
+//! Where members are, across restarts: a node that starts finds one of those that it knew.
+
+use crate::base::time::Moment;
+use crate::gossip::hash;
+use crate::gossip::membership::{Class, Membership};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How often it is seen whether others are to be kept.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
+/// Addresses kept: one that still lives is enough.
+const KEPT_MAX: usize = 256;
+/// Remembered addresses asked at once, beside those of `gossip.join`: membership asks 256 in all.
+const ASKED_MAX: usize = 128;
+
+/// What the disk knows of them, and whom of an earlier life to ask.
+pub(super) struct Peers {
+    /// As they are on disk, rising.
+    kept: Vec<SocketAddr>,
+    /// Of an earlier life. Empty as soon as somebody was met.
+    remembered: Vec<SocketAddr>,
+    /// Decides which are kept: another lot at each node, the same as long as it runs.
+    lot: u64,
+    keep_at: Moment,
+}
+
+impl Peers {
+    pub(super) fn new(now: Moment, mut remembered: Vec<SocketAddr>, lot: u64) -> Peers {
+        let mut kept = remembered.clone();
+        kept.sort_unstable();
+        remembered.truncate(ASKED_MAX);
+        Peers { kept, remembered, lot, keep_at: now + KEEP_EVERY }
+    }
+
+    /// When [`Peers::draw`] is due.
+    pub(super) fn next(&self) -> Moment {
+        self.keep_at
+    }
+
+    /// Whom to ask beside those that a resolver found: who was there in an earlier life, until anybody is met.
+    pub(super) fn remembered(&mut self, membership: &Membership) -> &[SocketAddr] {
+        if membership.alive() > 0 {
+            self.remembered.clear();
+        }
+        &self.remembered
+    }
+
+    /// What is to be written, if that is not on disk already: members by lot that live or will be back. The lost find
+    /// nobody for us. A list is never replaced by an empty one.
+    pub(super) fn draw(&mut self, now: Moment, membership: &Membership) -> Option<Vec<SocketAddr>> {
+        self.keep_at = now + KEEP_EVERY;
+        let wanted =
+            membership.tellings().filter(|told| matches!(told.class, Class::Alive | Class::Restarting));
+        let drawn = wanted.map(|told| (hash::words([self.lot, told.id().0]), told.info.address));
+        let new = choose(drawn.collect());
+        if new.is_empty() || new == self.kept {
+            return None;
+        }
+        self.kept.clone_from(&new);
+        Some(new)
+    }
+}
+
+/// The lowest lots' addresses, rising.
+fn choose(mut drawn: Vec<(u64, SocketAddr)>) -> Vec<SocketAddr> {
+    if drawn.len() > KEPT_MAX {
+        drawn.select_nth_unstable(KEPT_MAX);
+        drawn.truncate(KEPT_MAX);
+    }
+    let mut addresses: Vec<SocketAddr> = drawn.into_iter().map(|(_, address)| address).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gossip::identity::{Generation, Incarnation, NodeId};
+    use crate::gossip::membership::{self, Told};
+    use crate::gossip::output::NodeInfo;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    const NOW: Moment = Moment::from_micros(1_000_000_000);
+
+    fn told(id: u64, class: Class) -> Arc<Told> {
+        let info = NodeInfo { id: NodeId(id), boot: id, name: format!("n{id}").into(), address: address(id) };
+        Arc::new(Told { info: Arc::new(info), incarnation: Incarnation::first(Generation(1)), class })
+    }
+
+    fn address(id: u64) -> SocketAddr {
+        SocketAddr::from(([10, 0, (id >> 8) as u8, id as u8], 7953))
+    }
+
+    fn membership(members: impl IntoIterator<Item = Arc<Told>>) -> Membership {
+        let me = Arc::clone(&told(0, Class::Alive).info);
+        let (first, rng) = (Incarnation::first(Generation(1)), fastrand::Rng::with_seed(1));
+        let mut membership = Membership::new(me, first, &membership::Settings::default(), rng, NOW);
+        membership.restore(NOW, members);
+        membership
+    }
+
+    #[test]
+    fn living_members_are_kept_by_lot_and_the_same_list_once() {
+        let class = |id| if id <= 500 { Class::Down } else { Class::Alive };
+        let membership = membership((1..=1_500).map(|id| told(id, class(id))));
+        let keep = |lot| {
+            let mut peers = Peers::new(NOW, Vec::new(), lot);
+            let kept = peers.draw(NOW, &membership).unwrap();
+            assert_eq!(peers.draw(NOW, &membership), None);
+            kept.into_iter().collect::<BTreeSet<_>>()
+        };
+        let (one, other) = (keep(1), keep(2));
+        assert_eq!((one.len(), other.len()), (KEPT_MAX, KEPT_MAX));
+        assert!(one.iter().all(|kept| *kept > address(500)));
+        // By two lots of 256 out of 1,000 some 66 are the same.
+        assert!(one.intersection(&other).count() < 128);
+    }
+
+    #[test]
+    fn who_was_there_is_asked_until_somebody_is_met_and_never_forgotten_for_nobody() {
+        let mut peers = Peers::new(NOW, vec![address(2), address(1)], 1);
+        assert_eq!(peers.remembered(&membership([])), [address(2), address(1)]);
+        assert_eq!(peers.draw(NOW, &membership([told(1, Class::Down)])), None);
+        let met = membership([told(1, Class::Alive), told(2, Class::Restarting)]);
+        // Those are on disk.
+        assert_eq!(peers.draw(NOW, &met), None);
+        assert!(peers.remembered(&met).is_empty());
+        assert!(peers.remembered(&membership([])).is_empty());
+    }
+}
