@@ -83,6 +83,6 @@ pub enum Delta {
         lease: Lease,
     },
     /// Whether this node knows the records of the cluster. As long as it does not, no service name can be said to
-    /// be absent: all get SERVFAIL.
+    /// be absent: what is known is told, all else gets SERVFAIL.
     Synced(bool),
 }

@@ -1,8 +1,8 @@
 //! The one door between the thread that makes snapshots and the workers that read them.
 //!
-//! One writer, many readers. A reader holds its snapshot by a cached handle and looks once per batch whether
-//! there is a newer one: one atomic load, no lock. The writer keeps what it replaced until nobody else holds
-//! it, so that no reader ever pays for freeing it.
+//! One writer, many readers. A reader holds its snapshot by a cached handle and looks once per stripe of a batch
+//! whether there is a newer one: one atomic load, no lock. The writer keeps what it replaced until nobody else
+//! holds it, so that no reader ever pays for freeing it.
 
 use crate::catalog::snapshot::Snapshot;
 use arc_swap::ArcSwap;

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! A name's home slot follows from the low word of its hash by multiplication, its shard from the high word;
-//! from home, slots are tried one by one up to the shard's longest probe, which sealing bounds. Names are
-//! always compared. The origin is stored once: keys are relative and lower-cased.
+//! from home, slots are tried one by one up to the first empty one; the last of a shard is one. Names
+//! are always compared. The origin is stored once: keys are relative and lower-cased.
 //!
 //! The shards of a zone from a file lie in one arena. Those of a live zone are blocks of their own, so that one
 //! changes without the others ([`crate::zone::live`]); within a block all is as within a shard.

@@ -118,7 +118,7 @@ impl Peer {
 }
 
 /// The server's own binary.
-fn hivedns(repository: &Path) -> PathBuf {
+pub(crate) fn hivedns(repository: &Path) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     repository.join(target).join("release/hivedns")
 }

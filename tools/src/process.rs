@@ -165,6 +165,36 @@ fn first_number(path: &std::path::Path) -> u64 {
     text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
+/// The threads of a process with their names.
+pub(crate) fn threads(pid: u32) -> Vec<(u32, String)> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| {
+            let name = fs::read_to_string(task.path().join("comm")).ok()?;
+            Some((task.file_name().to_str()?.parse().ok()?, name.trim_end().to_owned()))
+        })
+        .collect()
+}
+
+/// Ties one thread to a core.
+pub(crate) fn hold_thread(thread: u32, core: usize) -> Result<(), String> {
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-p", "-c", &core.to_string(), &thread.to_string()]);
+    let output = taskset.output().map_err(|error| format!("taskset: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("taskset: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+/// The CPU time of one thread, in nanoseconds, and how long it was ready but waited for a core.
+pub(crate) fn thread_time(pid: u32, thread: u32) -> (u64, u64) {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/schedstat")).unwrap_or_default();
+    let mut words = text.split_whitespace().map(|word| word.parse().unwrap_or(0));
+    (words.next().unwrap_or(0), words.next().unwrap_or(0))
+}
+
 /// The memory of the process and its descendants.
 pub(crate) fn memory(pid: u32) -> Memory {
     let family = family(pid);

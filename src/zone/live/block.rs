@@ -33,6 +33,8 @@ pub(crate) struct Lying<'b> {
     pub(crate) ledger: &'b [u8],
     /// All its octets.
     pub(crate) octets: &'b [u8],
+    /// Where they begin in the block.
+    pub(crate) at: usize,
     /// No slot leads to it.
     pub(crate) is_ghost: bool,
 }
@@ -96,6 +98,17 @@ impl Block {
         }
     }
 
+    /// The same block with other octets, as many, in place of some nodes'. Their hashes stay, and so do the slots.
+    pub(crate) fn overwritten<'p>(&self, parts: impl Iterator<Item = (usize, &'p [u8])>) -> Option<Block> {
+        let mut octets: Arc<[u8]> = Arc::from(&self.octets[..]);
+        let place = Arc::get_mut(&mut octets)?;
+        for (at, part) in parts {
+            place.get_mut(at..at + part.len())?.copy_from_slice(part);
+        }
+        let &Block { octets: _, slots, probe_max, nodes, depth } = self;
+        Some(Block { octets, slots, probe_max, nodes, depth })
+    }
+
     fn end(&self) -> usize {
         self.octets.len().saturating_sub(TRAILER)
     }
@@ -114,7 +127,7 @@ impl Block {
             let (known, ledger) = node.split();
             let len = aligned(known.len() + Reader::new(ledger).1);
             let lying =
-                Lying { node, ledger, octets: self.octets.get(at..at + len)?, is_ghost: at >= ghosts_at };
+                Lying { node, ledger, octets: self.octets.get(at..at + len)?, at, is_ghost: at >= ghosts_at };
             at += len;
             Some(lying)
         })
@@ -122,10 +135,17 @@ impl Block {
 }
 
 /// Makes blocks one after another, re-using its buffers.
-#[derive(Default)]
 pub(crate) struct Builder {
     slots: Slots,
     octets: Vec<u8>,
+    /// Octets of slots and visible nodes at most.
+    pub(crate) octets_max: usize,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder { slots: Slots::default(), octets: Vec::new(), octets_max: SHARD_OCTETS_MAX }
+    }
 }
 
 impl Builder {
@@ -143,7 +163,7 @@ impl Builder {
         self.octets.clear();
         self.slots.write(&mut self.octets);
         nodes().for_each(|part| self.octets.extend_from_slice(part.octets));
-        if self.octets.len() > SHARD_OCTETS_MAX {
+        if self.octets.len() > self.octets_max {
             return None;
         }
         let ghosts_at = u32::try_from(self.octets.len()).ok()?;

@@ -40,7 +40,7 @@ pub(crate) struct Count {
     pub(crate) records: usize,
     /// 1 if it hides what is below it.
     pub(crate) cuts: usize,
-    /// 1 if it exists.
+    /// 1 if it lies in a block, a ghost too.
     pub(crate) nodes: usize,
 }
 
@@ -77,7 +77,7 @@ impl Edit {
         edit.had = Count {
             records,
             cuts: usize::from(lying.node.has(node_flags::CUT | node_flags::DNAME)),
-            nodes: usize::from(!lying.is_ghost),
+            nodes: 1,
         };
         edit
     }

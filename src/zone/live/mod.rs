@@ -23,4 +23,5 @@ pub mod directory;
 pub mod edit;
 pub mod ledger;
 pub mod patch;
+mod sweep;
 pub mod writer;

@@ -17,17 +17,19 @@ use crate::zone::Zone;
 use crate::zone::live::choice::Standing;
 use crate::zone::live::directory::Directory;
 use crate::zone::live::edit::{Count, Edit, NodeWriter, Written};
-use crate::zone::live::ledger::{Reader, SourceNumber};
-use crate::zone::live::patch::{Patcher, Sealed};
+use crate::zone::live::ledger::{self, Reader, SourceNumber};
+use crate::zone::live::patch::{Patcher, Replacing, Sealed};
+use crate::zone::live::sweep::{Places, Sweep};
 use crate::zone::seal::{NegativeSoa, soa_field};
-use crate::zone::store::{Blocks, Store};
+use crate::zone::store::{Blocks, Store, node_in};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Range;
 
 /// Changes from the queue that are made in one go. Each touched block is made once for all of them, so that more
 /// is cheaper; fewer are published sooner.
 const BATCH_CHANGES_MAX: usize = 32_768;
-/// Edits of one go, those of a sweep included.
-const BATCH_EDITS_MAX: usize = 49_152;
+/// Edits of one go beyond which a sweep waits until they are made.
+const BATCH_SWEPT_MAX: usize = 4_096;
 /// What making a block costs, in edits.
 const COST_BLOCK: usize = 4;
 /// What looking through a block costs, in edits.
@@ -72,14 +74,6 @@ enum Phase {
     Build(usize),
 }
 
-/// A walk over all blocks, for names at which some sources say something.
-#[derive(Debug)]
-struct Sweep {
-    sources: HashSet<SourceNumber>,
-    /// Where it goes on.
-    at: u64,
-}
-
 /// See the module.
 pub struct LiveWriter {
     origin: Name,
@@ -89,13 +83,18 @@ pub struct LiveWriter {
     writer: NodeWriter,
     /// Bounded by whoever hands changes in, who asks [`LiveWriter::queued`] and has them worked on.
     queue: VecDeque<Change>,
-    /// At most [`BATCH_EDITS_MAX`] and their ancestors.
+    /// At most [`BATCH_CHANGES_MAX`], as many as one block more of a sweep has, and their ancestors.
     edits: HashMap<Box<[u8]>, Edit>,
     /// The keys of edits by depth below the apex; at most as many levels as a name has labels.
     levels: Vec<Vec<Box<[u8]>>>,
     sealed: Vec<Sealed>,
     phase: Phase,
+    /// Some edits are changes from the queue.
+    has_changes: bool,
     sweep: Option<Sweep>,
+    places: Places,
+    /// Which of the written nodes are in no block, because it could not be made.
+    failed: Vec<Range<usize>>,
     /// Sources to sweep for next.
     wanted: HashSet<SourceNumber>,
     sum: Count,
@@ -119,7 +118,10 @@ impl LiveWriter {
             levels: Vec::new(),
             sealed: Vec::new(),
             phase: Phase::Load,
+            has_changes: false,
             sweep: None,
+            places: Places::default(),
+            failed: Vec::new(),
             wanted: HashSet::new(),
             sum: Count::default(),
             refused: 0,
@@ -138,9 +140,10 @@ impl LiveWriter {
         self.queue.len()
     }
 
-    /// Records that were not taken: outside of the zone, of a type that is none, or more than a name may hold.
+    /// Changes and records that were not taken: outside of the zone, of a type that is none, more than a name or a
+    /// block may hold.
     pub fn refused(&self) -> u64 {
-        self.refused + self.patcher.failed
+        self.refused
     }
 
     /// Served records.
@@ -215,13 +218,17 @@ impl LiveWriter {
         sources.counted(source, replaced.gone, replaced.come);
         let mut octets = Vec::new();
         let Written::Visible(count) = self.writer.write(&[], &mut edit, sources, &mut octets) else { return };
+        let counts = (edit.had, count);
+        let sealed =
+            Sealed { hash, key: Box::default(), octets, is_ghost: false, counts, is_visible: (true, true) };
+        if self.patcher.replace(std::slice::from_ref(&sealed), self.sum.nodes) == Replacing::Failed {
+            return self.take_back_counts(&sealed, sources);
+        }
         self.sum.change(edit.had, count);
         if let Some(waiting) = self.edits.get_mut(&[][..]) {
             waiting.had = count;
             waiting.was_visible = true;
         }
-        let sealed = Sealed { hash, key: Box::default(), octets, is_ghost: false };
-        self.patcher.replace(&[sealed], self.sum.nodes);
     }
 
     /// True if nothing is under way or waits.
@@ -248,7 +255,7 @@ impl LiveWriter {
                 },
                 Phase::Resolve(depth) => self.resolve(depth, sources),
                 Phase::Build(at) => {
-                    let (cost, is_done) = self.build(at);
+                    let (cost, is_done) = self.build(at, sources);
                     if is_done && (spent + cost >= budget || self.is_idle()) {
                         return if self.is_idle() { Progress::Idle } else { Progress::Whole };
                     }
@@ -268,30 +275,43 @@ impl LiveWriter {
             if sources.standing(source, ttl) == Standing::Forgotten {
                 return Some(0);
             }
+            self.has_changes = true;
             let edit = self.edit(&key, sources);
+            let hash = edit.hash;
             let replaced = edit.put(source, rtype, ttl, rdatas);
+            self.places.add(source, hash);
             self.refused += replaced.refused as u64;
             sources.counted(source, replaced.gone, replaced.come);
             return Some(1);
         }
-        if self.edits.len() >= BATCH_EDITS_MAX {
+        // What changed does not wait until all blocks have been looked through.
+        if self.has_changes || self.edits.len() >= BATCH_SWEPT_MAX {
             return None;
         }
         if self.sweep.is_none() && !self.wanted.is_empty() {
-            self.sweep = Some(Sweep { sources: std::mem::take(&mut self.wanted), at: 0 });
+            self.sweep = Some(Sweep::new(std::mem::take(&mut self.wanted), &self.places));
         }
-        let sweep = self.sweep.take()?;
-        let block = self.patcher.directory.block(sweep.at)?.clone();
+        let mut sweep = self.sweep.take()?;
         let mut edited = 0;
-        for lying in block.lying(self.origin.as_wire().len()) {
-            let (ledger, _) = Reader::new(lying.ledger);
-            if ledger.names_any(&lying.node, |source| sweep.sources.contains(&source)) {
-                self.edit(lying.node.key(), sources);
-                edited += 1;
+        if let Some(at) = sweep.next()
+            && let Some(block) = self.patcher.directory.block(at).cloned()
+        {
+            for lying in block.lying(self.origin.as_wire().len()) {
+                let (ledger, _) = Reader::new(lying.ledger);
+                if ledger.names_any(&lying.node, |source| sweep.sources.contains(&source)) {
+                    self.edit(lying.node.key(), sources);
+                    edited += 1;
+                }
+            }
+            if sweep.pass(&block, at) {
+                self.sweep = Some(sweep);
+                return Some(COST_SCAN + edited);
             }
         }
-        if let Some(at) = block.next_hash(sweep.at) {
-            self.sweep = Some(Sweep { at, ..sweep });
+        for source in sweep.sources {
+            if sources.standing(source, 0) == Standing::Forgotten {
+                self.places.forget(source);
+            }
         }
         Some(COST_SCAN + edited)
     }
@@ -339,7 +359,8 @@ impl LiveWriter {
         let written = self.writer.write(&key, &mut edit, sources, &mut octets);
         let count = match written {
             Written::Visible(count) => count,
-            Written::Ghost | Written::Nothing => Count::default(),
+            Written::Ghost => Count { nodes: 1, ..Count::default() },
+            Written::Nothing => Count::default(),
         };
         self.sum.change(edit.had, count);
         let is_visible = matches!(written, Written::Visible(_));
@@ -351,6 +372,8 @@ impl LiveWriter {
             key,
             octets,
             is_ghost: matches!(written, Written::Ghost),
+            counts: (edit.had, count),
+            is_visible: (edit.was_visible, is_visible),
         });
         1
     }
@@ -375,17 +398,52 @@ impl LiveWriter {
     }
 
     /// Makes the block of the next written nodes; what that cost, and whether all are done.
-    fn build(&mut self, at: usize) -> (usize, bool) {
+    fn build(&mut self, at: usize, sources: &mut dyn Sources) -> (usize, bool) {
         let rest = &self.sealed[at..];
         let group = self.patcher.group(rest);
         if group == 0 {
-            self.sealed.clear();
             self.phase = Phase::Load;
+            self.has_changes = false;
+            self.take_back(sources);
+            self.sealed.clear();
             return (0, true);
         }
-        self.is_changed |= self.patcher.replace(&rest[..group], self.sum.nodes);
+        match self.patcher.replace(&rest[..group], self.sum.nodes) {
+            Replacing::Same => {}
+            Replacing::Changed => self.is_changed = true,
+            Replacing::Failed => self.failed.push(at..at + group),
+        }
         self.phase = Phase::Build(at + group);
         (COST_BLOCK + group / 4, false)
+    }
+
+    /// What could not be put into a block has not happened: sums, sources and parents are told.
+    fn take_back(&mut self, sources: &mut dyn Sources) {
+        let sealed = std::mem::take(&mut self.sealed);
+        for node in std::mem::take(&mut self.failed).into_iter().flatten().filter_map(|at| sealed.get(at)) {
+            self.refused += 1;
+            let (had, has) = node.counts;
+            self.sum.change(has, had);
+            self.take_back_counts(node, sources);
+            let (was_visible, is_visible) = node.is_visible;
+            if was_visible != is_visible {
+                self.tell_parent(&node.key, labels(&node.key), was_visible, sources);
+            }
+        }
+        self.sealed = sealed;
+    }
+
+    /// Of a node that is in no block: its sources say what they said before.
+    fn take_back_counts(&mut self, node: &Sealed, sources: &mut dyn Sources) {
+        let origin_len = self.origin.as_wire().len();
+        let owner = [&node.key, self.origin.as_wire()].concat();
+        if let Some(made) = node_in(&node.octets, 0, origin_len) {
+            ledger::read(&made, made.split().1, &owner, |said, _| sources.counted(said.source, 1, 0));
+        }
+        let block = self.patcher.directory.block(node.hash);
+        if let Some(lying) = block.and_then(|block| block.find(node.hash, &node.key, origin_len)) {
+            ledger::read(&lying.node, lying.ledger, &owner, |said, _| sources.counted(said.source, 0, 1));
+        }
     }
 
     /// The present version with the SOA of that RDATA, which must also be among the records.
@@ -397,4 +455,15 @@ impl LiveWriter {
         let zone = Zone::new(self.origin.clone(), self.seed, store, negative, serial, self.sum.records);
         if self.sum.cuts > 0 { zone.walked() } else { zone }
     }
+}
+
+/// How many labels a name without the origin has.
+fn labels(key: &[u8]) -> usize {
+    let mut rest = key;
+    std::iter::from_fn(|| {
+        let (&len, behind) = rest.split_first()?;
+        rest = behind.get(usize::from(len)..)?;
+        Some(())
+    })
+    .count()
 }

@@ -62,6 +62,8 @@ pub(crate) struct Plan {
     pub(crate) timeout: Duration,
     /// What answers are held against.
     pub(crate) rule: Rule,
+    /// Others work on the gun's core: it gives the core away in each turn in which nothing moved.
+    pub(crate) yields: bool,
 }
 
 /// A question under way: which one, and when it was sent or due.
@@ -136,6 +138,8 @@ impl Run<'_> {
             if work != last_work {
                 busy_ns += now_ns - last_ns;
             }
+            self.report.stall_us = self.report.stall_us.max((now_ns - last_ns) as f64 / 1e3);
+            let is_still = work == last_work;
             (last_ns, last_work) = (now_ns, work);
             if now_ns >= rested_ns {
                 let mut full = false;
@@ -158,7 +162,11 @@ impl Run<'_> {
             if !sending && self.lanes.iter().all(|lane| lane.under_way == 0) {
                 break;
             }
-            std::hint::spin_loop();
+            if self.plan.yields && is_still {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
         }
         let answered = self.report.answered.max(1) as f64;
         self.report.seconds = self.last_answer_ns as f64 / 1e9;
@@ -307,7 +315,7 @@ mod tests {
 
     fn plan(target: SocketAddr, pace: Pace) -> Plan {
         let (time, timeout) = (Duration::from_secs(20), Duration::from_secs(5));
-        Plan { target, sockets: 3, time, limit: Some(3_000), pace, timeout, rule: Rule::Echo }
+        Plan { target, sockets: 3, time, limit: Some(3_000), pace, timeout, rule: Rule::Echo, yields: false }
     }
 
     #[test]

@@ -102,6 +102,7 @@ pub(crate) fn run(args: &GunArgs) -> Result<(), String> {
         },
         timeout: Duration::from_millis(args.timeout_ms),
         rule: if args.echo { Rule::Echo } else { Rule::Answer },
+        yields: false,
     };
     let report = fire(&plan, &questions)?;
     if args.json {

@@ -27,6 +27,9 @@ pub(crate) struct Report {
     /// The gun's own time per answer in microseconds, without the turns in which nothing moved: 1 / this is
     /// what the gun could do.
     pub(crate) own_us: f64,
+    /// The longest of the gun's own turns in microseconds, while others had its core included: so much of the longest
+    /// latencies may be the gun's.
+    pub(crate) stall_us: f64,
     /// The mean number of answers that one receive brought.
     pub(crate) answers_per_receive: f64,
     /// Latencies in microseconds.

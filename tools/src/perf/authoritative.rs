@@ -80,7 +80,7 @@ pub(super) fn run(args: &AuthoritativeArgs) -> Result<(), String> {
     if args.server_core == args.load_core {
         return Err("the servers and the load need a core each".into());
     }
-    let apart = std::env::var_os(APART).is_some();
+    let apart = is_apart();
     if !args.no_build && !apart {
         install_missing(&args.only)?;
         if args.only.contains(&Peer::Hivedns) {
@@ -152,8 +152,13 @@ fn write(results: &Results, directory: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// True within the namespace of [`run_apart`].
+pub(super) fn is_apart() -> bool {
+    std::env::var_os(APART).is_some()
+}
+
 /// Runs this very command again within a network namespace of its own and with raised priority.
-fn run_apart() -> Result<(), String> {
+pub(super) fn run_apart() -> Result<(), String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new("unshare");
     command.args(["--net", "nice", "-n", "-15", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""]);
@@ -165,7 +170,7 @@ fn run_apart() -> Result<(), String> {
 }
 
 /// How the user started this.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let words: Vec<String> = std::env::args().skip(1).collect();
     format!("cargo run --release -p tools -- {}", words.join(" "))
 }
@@ -195,7 +200,7 @@ fn has(program: &str) -> bool {
     std::env::split_paths(&path).chain(system).any(|directory| directory.join(program).is_file())
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1));
     effective == Some("0")

@@ -143,6 +143,7 @@ fn count(
         pace: Pace::Closed { outstanding },
         timeout: Duration::from_secs(20),
         rule,
+        yields: false,
     };
     let report = fire(&plan, questions)?;
     if report.answered != limit || report.wrong.total() > 0 {

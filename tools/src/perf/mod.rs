@@ -1,8 +1,11 @@
-//! `tools perf`: comparison runs that end in a table and a picture.
+//! `tools perf`: comparison runs that end in a table and most in a picture.
 
 mod authoritative;
 mod instructions;
 mod machine;
+mod member;
+mod publish;
+mod publish_report;
 mod replication;
 mod report;
 mod results;
@@ -18,6 +21,7 @@ use std::process::Command;
 pub(crate) enum PerfCommand {
     Authoritative(authoritative::AuthoritativeArgs),
     Instructions(instructions::InstructionsArgs),
+    Publish(publish::PublishArgs),
     Render(authoritative::RenderArgs),
     Replication(replication::ReplicationArgs),
 }
@@ -27,6 +31,7 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
     match command {
         PerfCommand::Authoritative(args) => authoritative::run(args),
         PerfCommand::Instructions(args) => instructions::run(args),
+        PerfCommand::Publish(args) => publish::run(args),
         PerfCommand::Render(args) => authoritative::render(args),
         PerfCommand::Replication(args) => replication::run(args),
     }

@@ -181,6 +181,7 @@ fn fire_at(
         pace: Pace::Closed { outstanding: course.outstanding },
         timeout: Duration::from_millis(500),
         rule: if contestant.result.peer == Peer::Echo { Rule::Echo } else { Rule::Answer },
+        yields: false,
     };
     let pid = contestant.server.pid();
     let before = usage(pid);
