@@ -9,6 +9,7 @@ use crate::catalog::state::State;
 use crate::control::cluster::{self, Cluster, Lots, Ports, Remembered, Resolver};
 use crate::control::status::Status;
 use crate::control::{self, Control, Event, Mailbox};
+use crate::gossip::secrecy::keyring::Ring;
 use crate::keeper::opening::{self, Opened, Opening};
 use crate::keeper::{Keeper, Told};
 use crate::loader::Loader;
@@ -136,6 +137,11 @@ impl Server {
             }
         };
 
+        // `Cluster::start` tells what is wrong with them.
+        let keys = self.keys.as_deref().and_then(|text| Ring::parse(text).ok());
+        // Once the rights are given up the file may be out of reach: then it is as it was.
+        let keys_file = keys.as_ref().map(|_| PathBuf::from(&self.config.gossip.keys_file));
+        let inputs = Inputs { keys_file, ..self.inputs };
         let now = clock::moment(clock::now());
         let mut state = State::new(seed, ZONE_SLOTS as u16);
         control::initial(&self.config).for_each(|delta| state.apply(delta));
@@ -162,7 +168,7 @@ impl Server {
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let insight = Insight { status: Arc::clone(&status), counters, udp };
         let control = Control::new(
-            (self.inputs, self.config),
+            (inputs, self.config, keys),
             (state, publisher),
             loader,
             workers,

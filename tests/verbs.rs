@@ -91,6 +91,9 @@ fn reload_returns_when_the_new_zones_are_served() {
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{}", said.out);
         assert!(said.out.contains("zones read in "), "{}", said.out);
         assert_eq!(site.serial("z."), Some(serial), "served when the verb returns");
+        let zones = document(&socket, &["zones"]);
+        let told = zones["zones"].as_array().expect("zones").iter().find(|zone| zone["origin"] == "z.");
+        assert_eq!(told.map(|zone| &zone["serial"]), Some(&json!(serial)), "and told by `zones`");
     }
     site.write_zone("z.", &zone(9, "bad A 1.2.3\n"));
     let said = verb(&socket, &["reload"]);
@@ -106,12 +109,35 @@ fn reload_of_a_faulty_configuration_tells_every_fault_and_changes_nothing() {
     plan.server = "tcp_idel = \"1s\"\nnope = 1";
     site.write_config(&plan, &[]);
     let said = verb(&site.control(), &["reload"]);
-    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
     let lines: Vec<&str> = said.err.lines().collect();
     assert_eq!(lines.len(), 3, "{}", said.err);
     assert_eq!(lines[0], "hivedns: the configuration is faulty: everything stays as it was");
     assert!(lines[1].contains("server.tcp_idle"), "{}", said.err);
     assert_eq!(site.serial("z."), Some(1));
+}
+
+#[test]
+fn reload_takes_zones_and_identity_and_warns_of_all_else_each_time() {
+    let mut plan = Plan { zones: &[("z.", zone(1, ""))], server: "node = \"one\"", ..Plan::default() };
+    let site = Site::start(&plan);
+    let socket = site.control();
+    plan.server = "node = \"two\"\n[services]\ndomain = \"other.internal.\"";
+    for round in 1..=2 {
+        site.write_config(&plan, &["z."]);
+        assert_eq!(verb(&socket, &["reload"]).code, Some(0), "{}", site.log());
+        for key in ["server.node", "services"] {
+            let warned = |line: &&str| {
+                line.contains("takes effect at the next start") && line.contains(&format!("{key:?}"))
+            };
+            assert_eq!(site.log().lines().filter(warned).count(), round, "{key}\n{}", site.log());
+        }
+    }
+    assert_eq!(document(&socket, &["status"])["node"]["name"], "one");
+    // The running domain is the one that records are held against.
+    let set = |name: &str| verb(&socket, &["set", name, "5", "A", "192.0.2.1"]);
+    assert_eq!(set("a.hive.internal.").code, Some(0));
+    assert_eq!(set("a.other.internal.").code, Some(2));
 }
 
 #[test]

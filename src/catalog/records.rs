@@ -60,6 +60,17 @@ impl Records {
         }
     }
 
+    /// Every record of the names that `is_wanted`, which is handed each name's labels in front of the domain, in wire
+    /// form and lower case. What is not wanted is not read and costs next to nothing.
+    pub fn for_each_at(&self, mut is_wanted: impl FnMut(&[u8]) -> bool, mut each: impl FnMut(RecordView)) {
+        let origin_len = self.origin.as_wire().len();
+        for lying in self.directory.blocks().flat_map(|block| block.lying(origin_len)) {
+            if is_wanted(lying.node.key()) {
+                self.read(&lying, &mut each);
+            }
+        }
+    }
+
     /// What is said of one name: a look-up, however many records there are.
     pub fn of(&self, name: &Name) -> Vec<RecordView> {
         let (name, origin) = (name.to_lowercase(), self.origin.as_wire());

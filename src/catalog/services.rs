@@ -91,6 +91,16 @@ impl Services {
         self.writer.queued()
     }
 
+    /// Changes handed in so far.
+    pub(crate) fn handed_in(&self) -> u64 {
+        self.writer.handed_in()
+    }
+
+    /// How many of them the next version has.
+    pub(crate) fn done(&self) -> u64 {
+        self.writer.done()
+    }
+
     /// What everybody says, as it is now: may be read for long and elsewhere.
     pub fn records(&self) -> Records {
         Records::new(&self.terms.origin, self.seed, self.writer.directory().clone(), self.owners.clone())

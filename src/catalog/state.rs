@@ -20,6 +20,10 @@ pub struct ZoneState {
     pub metrics: MetricsSlot,
 }
 
+/// A place in the order of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(u64);
+
 /// All that deltas have said so far.
 pub struct State {
     seed: HashSeed,
@@ -106,6 +110,16 @@ impl State {
     /// True if a snapshot made now would neither have to work for long nor miss what has been worked on.
     pub fn is_whole(&self) -> bool {
         self.services.as_ref().is_none_or(|services| services.is_whole())
+    }
+
+    /// Stands for all changes of the services that were applied so far; see [`State::is_done`].
+    pub fn mark(&self) -> Mark {
+        Mark(self.services.as_ref().map_or(0, |services| services.handed_in()))
+    }
+
+    /// True if a snapshot made now has all changes that were applied before the mark was made.
+    pub fn is_done(&self, mark: Mark) -> bool {
+        self.services.as_ref().is_none_or(|services| mark.0.min(services.handed_in()) <= services.done())
     }
 
     /// The earliest moment at which a service's record is over; [`Moment::NEVER`] if none will be.

@@ -18,14 +18,19 @@ impl Control {
             Request::Set { name, ttl, rtype, rdata } => {
                 let set = Rrset::read(&name, ttl, &rtype, &rdata, &self.domain());
                 let outcome = self.set(set.map_err(|error| malformed(&error)));
-                return self.answer_when_published(outcome, answer);
+                self.due.answer_when_published(outcome, answer);
+                return true;
             }
             Request::Unset { name, rtype, rdata } => {
                 let removal = Removal::read(&name, rtype.as_deref(), &rdata, &self.domain());
                 let outcome = self.unset(removal.map_err(|error| malformed(&error)));
-                return self.answer_when_published(outcome, answer);
+                self.due.answer_when_published(outcome, answer);
+                return true;
             }
-            Request::Members {} => Ok(crate::control::request::Reply::Members(self.members())),
+            Request::Members {} => {
+                self.tell_members(answer);
+                return false;
+            }
             Request::Records { name, rtype, owner, after } => {
                 self.tell_records((name, rtype, owner, after), answer);
                 return false;

@@ -23,30 +23,28 @@ type Told = Option<(Reach, Option<u64>)>;
 impl Control {
     /// Asks all members; the answer comes when they have answered, or have had time to.
     pub(super) fn diff(&mut self, answer: Answer) {
-        if !self.cluster.gossip.ask_states(clock::moment(clock::now())) {
+        // Who comes while one is under way is told what comes of it.
+        if self.diffing.is_empty() && !self.cluster.gossip.ask_states(clock::moment(clock::now())) {
             let error = "a comparison is under way already";
             return answer.give(Err(Refused::new(RefusedKind::Conflict, error)));
         }
-        self.diffing = Some(answer);
+        self.diffing.push(answer);
         self.tell_diff();
     }
 
     /// Tells whoever asked, if all answers are there. Ten thousand nodes take longer to sort than the control thread
-    /// has: a thread of its own does it.
+    /// has: the clerk does it.
     pub(super) fn tell_diff(&mut self) {
-        if self.diffing.is_none() {
+        if self.diffing.is_empty() {
             return;
         }
         let Some(states) = self.cluster.gossip.take_states(clock::moment(clock::now())) else { return };
-        let Some(answer) = self.diffing.take() else { return };
+        let answers = std::mem::take(&mut self.diffing);
         let membership = self.cluster.gossip.membership();
         let all = membership.tellings().chain(std::iter::once(membership.own()));
         let names = all.map(|told| (told.id(), told.info.name.to_string())).collect();
         let me = self.cluster.gossip.me().id;
-        let sort = move || answer.give(Ok(Reply::Diff(document(me, &states, &names))));
-        if let Err(error) = std::thread::Builder::new().name("diff".into()).spawn(sort) {
-            tracing::error!(%error, "no thread for telling differences");
-        }
+        self.clerk.hand(answers, move || Reply::Diff(document(me, &states, &names)));
     }
 }
 

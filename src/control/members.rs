@@ -8,50 +8,56 @@ use crate::control::document::{
 };
 use crate::control::request::{Answer, DRAIN_MAX, Refused, RefusedKind, Reply};
 use crate::gossip::identity::NodeId;
+use crate::gossip::membership::Told;
 use crate::gossip::output::Health;
 use crate::gossip::secrecy::key::{Key, KeyId};
 use crate::gossip::secrecy::keyring::RingChange;
 use crate::os::clock;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Control {
-    /// All members, this node among them.
-    pub(super) fn members(&self) -> MembersDocument {
+    /// Tells all members, this node among them. Ten thousand take longer to sort and write than the control thread
+    /// has: the clerk does it.
+    pub(super) fn tell_members(&mut self, answer: Answer) {
         let gossip = &self.cluster.gossip;
         let records = |id| {
             gossip.replication().owners().get(id).and_then(|owner| owner.shown()).map_or(0, |log| log.live())
         };
         let own = gossip.membership().own();
-        let mut members: Vec<MemberDocument> = gossip
+        let all: Vec<(Arc<Told>, Health, usize)> = gossip
             .membership()
             .members()
             .map(|member| (member.told, member.health))
             .chain([(own.clone(), Health::Alive)])
-            .map(|(told, health)| MemberDocument {
-                id: told.id().to_string(),
-                name: told.info.name.to_string(),
-                address: told.info.address.to_string(),
-                health: health_word(health).to_owned(),
-                incarnation: told.incarnation.to_string(),
-                rtt_seconds: None,
-                records: records(told.id()),
-                this: told.id() == own.id(),
+            .map(|(told, health)| {
+                let records = records(told.id());
+                (told, health, records)
             })
             .collect();
-        members.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        MembersDocument { members }
+        let this = own.id();
+        self.clerk.hand(vec![answer], move || Reply::Members(document(&all, this)));
     }
 
-    /// A member by its name or id.
+    /// Another member by its name or id.
     fn member(&self, node: &str) -> Result<(NodeId, String), Refused> {
-        let mut found = self
-            .cluster
-            .gossip
-            .membership()
-            .members()
-            .filter(|member| member.told.id().to_string() == node || *member.told.info.name == *node);
+        let (id, name) = self.node(node)?;
+        if id == self.cluster.gossip.me().id {
+            return Err(Refused::new(RefusedKind::Conflict, format!("{name} is this node")));
+        }
+        Ok((id, name))
+    }
+
+    /// A member or this node by its name or id. An id is never taken for another node's name.
+    pub(super) fn node(&self, node: &str) -> Result<(NodeId, String), Refused> {
+        let membership = self.cluster.gossip.membership();
+        let all = || membership.tellings().chain(std::iter::once(membership.own()));
+        if let Some(told) = all().find(|told| told.id().to_string() == node) {
+            return Ok((told.id(), told.info.name.to_string()));
+        }
+        let mut found = all().filter(|told| *told.info.name == *node);
         match (found.next(), found.next()) {
-            (Some(member), None) => Ok((member.told.id(), member.told.info.name.to_string())),
+            (Some(told), None) => Ok((told.id(), told.info.name.to_string())),
             (Some(_), Some(_)) => {
                 let error = format!("several members are called {node}: give the id that `members` shows");
                 Err(Refused::new(RefusedKind::Conflict, error))
@@ -136,6 +142,23 @@ impl Control {
         changed.map_err(|error| Refused::new(RefusedKind::Conflict, error.to_string()))?;
         Ok(self.keys())
     }
+}
+
+/// Members with their health and how many records each published.
+fn document(all: &[(Arc<Told>, Health, usize)], this: NodeId) -> MembersDocument {
+    let member = |(told, health, records): &(Arc<Told>, Health, usize)| MemberDocument {
+        id: told.id().to_string(),
+        name: told.info.name.to_string(),
+        address: told.info.address.to_string(),
+        health: health_word(*health).to_owned(),
+        incarnation: told.incarnation.to_string(),
+        rtt_seconds: None,
+        records: *records,
+        this: told.id() == this,
+    };
+    let mut members: Vec<MemberDocument> = all.iter().map(member).collect();
+    members.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    MembersDocument { members }
 }
 
 /// A key as a user gives it.

@@ -8,9 +8,12 @@
 //! ```
 
 mod answers;
+mod clerk;
 pub mod cluster;
 mod diff;
 pub mod document;
+mod due;
+mod listing;
 mod mailbox;
 mod members;
 mod records;
@@ -26,11 +29,14 @@ use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
+use crate::control::clerk::Clerk;
 use crate::control::cluster::Cluster;
 use crate::control::document::NodeDocument;
+use crate::control::due::Due;
 use crate::control::reload::Round;
-use crate::control::request::{Answer, Refused, Reply, Request};
+use crate::control::request::{Answer, Request};
 use crate::control::status::{Health, Status, ZoneStatus};
+use crate::gossip::secrecy::keyring::Ring;
 use crate::loader::{Loaded, Loader, Source, ZoneSpec};
 use crate::os::clock;
 use crate::wire::name::Name;
@@ -41,12 +47,10 @@ use crate::zone::fault::{Fault, Faults, Severity};
 use arc_swap::ArcSwap;
 use crossbeam::channel::Receiver;
 use mio::{Events, Poll};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time between two snapshots, while changes come: those within it are published together.
-const TICK: Duration = Duration::from_millis(10);
 /// How often the status is told anew, while snapshots follow each other.
 const STATUS_EVERY: Duration = Duration::from_millis(100);
 /// Events of the poll taken at once.
@@ -95,7 +99,10 @@ pub enum Event {
 /// The control thread's own.
 pub struct Control {
     inputs: Inputs,
+    /// What the server was started with, but for what a reload changes.
     config: Config,
+    /// The keys of `gossip.keys_file`, as they were at the start.
+    keys: Option<Ring>,
     state: State,
     publisher: Publisher,
     loader: Loader,
@@ -108,14 +115,14 @@ pub struct Control {
     round: u64,
     publish_took: Duration,
     published: Instant,
-    /// Something changed that is not published.
-    is_changed: bool,
+    /// What is to be published, and who waits for it.
+    due: Due,
     /// The status is to be told anew at that moment.
     status_at: Option<Instant>,
-    /// Answers that are true once the next snapshot is published and the disk has what they speak of.
-    answers: Vec<(Answer, Result<Reply, Refused>)>,
+    /// Makes what takes long to make.
+    clerk: Clerk,
     /// Who waits to hear where nodes differ.
-    diffing: Option<Answer>,
+    diffing: Vec<Answer>,
     /// This node left its cluster and is to end.
     leaving: bool,
     /// The reload that is under way.
@@ -123,10 +130,10 @@ pub struct Control {
 }
 
 impl Control {
-    /// Takes over. The publisher's first snapshot came from `state`, to which [`initial`] was applied. `poll` is the
+    /// Takes over; `keys`: those of the configured file. The publisher's first snapshot came from `state`, to which [`initial`] was applied. `poll` is the
     /// one whose waker the mailbox has.
     pub fn new(
-        (inputs, config): (Inputs, Config),
+        (inputs, config, keys): (Inputs, Config, Option<Ring>),
         (state, publisher): (State, Publisher),
         loader: Loader,
         workers: Vec<Worker>,
@@ -136,6 +143,7 @@ impl Control {
         let mut control = Control {
             inputs,
             config,
+            keys,
             state,
             publisher,
             loader,
@@ -147,10 +155,10 @@ impl Control {
             round: 0,
             publish_took: Duration::ZERO,
             published: clock::now(),
-            is_changed: true,
+            due: Due::new(clock::moment(clock::now())),
             status_at: None,
-            answers: Vec::new(),
-            diffing: None,
+            clerk: Clerk::default(),
+            diffing: Vec::new(),
             leaving: false,
             reloading: None,
         };
@@ -177,23 +185,23 @@ impl Control {
             while let Ok(event) = mailbox.try_recv() {
                 match event {
                     Event::Stop => return self.stop(),
-                    event => self.is_changed |= self.take(event),
+                    event => {
+                        let is_changed = self.take(event);
+                        self.due.note(is_changed);
+                    }
                 }
             }
             self.turn(now);
             if self.leaving {
                 return self.stop();
             }
-            self.is_changed |= self.state.next_expiry() <= now;
+            self.due.note(self.state.next_expiry() <= now);
             more_work = self.state.work(now);
-            if self.is_changed && !more_work && self.published + TICK <= clock::now() {
-                self.publish();
+            if self.due.is_due(clock::moment(clock::now()), &self.state, more_work) {
+                self.publish(more_work);
             }
             if self.status_at.is_some_and(|at| at <= clock::now()) {
                 self.tell_status();
-            }
-            if !self.is_changed {
-                self.tell_reloaded();
             }
             for retired in self.publisher.reclaim() {
                 self.loader.free(retired);
@@ -204,8 +212,9 @@ impl Control {
     /// Gives the cluster its turn.
     fn turn(&mut self, now: Moment) {
         let deltas = self.cluster.turn(now, self.poll.registry());
-        self.is_changed |= !deltas.is_empty();
+        self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
+        self.due.applied(&self.state);
         self.tell_drained();
         self.tell_diff();
     }
@@ -213,27 +222,15 @@ impl Control {
     /// How long nothing needs to be done without an event.
     fn patience(&self) -> Duration {
         let now = clock::now();
-        let next = self.cluster.next_wake().min(self.state.next_expiry()).since(clock::moment(now));
+        let next = self.cluster.next_wake().min(self.state.next_expiry()).min(self.due.next());
+        let next = next.since(clock::moment(now));
         let status = self.status_at.map_or(Duration::MAX, |at| at.saturating_duration_since(now));
-        let publish = match self.is_changed {
-            true => (self.published + TICK).saturating_duration_since(now),
-            false => Duration::MAX,
-        };
         let reclaim = if self.publisher.retired() > 0 { RECLAIM_EVERY } else { Duration::from_secs(3600) };
         match self.cluster.has_more() {
             true => Duration::ZERO,
             // The poll counts in whole milliseconds and rounds up; a timer that comes a little late is no harm.
-            false => next.min(status).min(publish).min(reclaim),
+            false => next.min(status).min(reclaim),
         }
-    }
-
-    /// An answer that speaks of what is served is given when it is served, and on disk.
-    fn answer_when_published(&mut self, outcome: Result<Reply, Refused>, answer: Answer) -> bool {
-        match outcome {
-            Ok(_) => self.answers.push((answer, outcome)),
-            Err(_) => answer.give(outcome),
-        }
-        true
     }
 
     /// Takes an event; true if the state changed.
@@ -299,25 +296,28 @@ impl Control {
         !BUILTIN.iter().any(|(builtin, _, _)| Name::parse(builtin).as_ref() == Ok(origin))
     }
 
-    fn publish(&mut self) {
+    /// Publishes what has been worked on; `more`: there is more to work on.
+    fn publish(&mut self, more: bool) {
         let start = clock::now();
-        self.publisher.publish(self.state.snapshot(clock::moment(start)));
+        self.publisher.publish(self.state.snapshot_so_far());
         for worker in &self.workers {
             worker.nudge();
         }
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
         self.published = end;
-        self.is_changed = false;
-        for (answer, outcome) in self.answers.drain(..) {
-            self.cluster.answer_when_kept(clock::moment(end), answer, outcome);
-        }
-        let soon = end + STATUS_EVERY;
-        self.status_at = Some(self.status_at.map_or(soon, |at| at.min(soon)));
-        // Whoever waits for the server to be ready waits for this.
-        if !self.status.load().ready {
+        let is_over = self.awaited.is_empty() && self.reloading.is_some();
+        // Whoever waits for the server to be ready waits for this; and after a reload `zones` tells the new ones.
+        if is_over || !self.status.load().ready {
             self.tell_status();
         }
+        self.tell_reloaded();
+        let (now, cluster) = (clock::moment(end), &self.cluster);
+        self.due.published(now, &self.state, more, |answer, reply| {
+            cluster.answer_when_kept(now, answer, Ok(reply));
+        });
+        let soon = end + STATUS_EVERY;
+        self.status_at = Some(self.status_at.map_or(soon, |at| at.min(soon)));
     }
 
     fn tell_status(&mut self) {
@@ -404,11 +404,17 @@ pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
     };
     let examples = embedded(EXAMPLES).filter(|_| config.embedded_examples);
     // The built-in ones first: they are small, and a large zone should not keep them waiting.
-    let mut specs: Vec<ZoneSpec> = embedded(BUILTIN).collect();
-    for spec in configured.chain(examples) {
-        specs.retain(|other| other.origin != spec.origin);
-        specs.push(spec);
+    let mut specs: Vec<ZoneSpec> = embedded(BUILTIN).chain(configured).chain(examples).collect();
+    // Of each origin the last: the map's key is cheap to compare where a name is not.
+    let mut last = HashMap::with_capacity(specs.len());
+    for (at, spec) in specs.iter().enumerate() {
+        last.insert(spec.origin.to_lowercase().as_wire().to_vec(), at);
     }
+    let mut at = 0;
+    specs.retain(|spec| {
+        at += 1;
+        last.get(spec.origin.to_lowercase().as_wire()) == Some(&(at - 1))
+    });
     specs
 }
 

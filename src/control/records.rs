@@ -1,13 +1,14 @@
-//! The verbs about records, answered by the control thread, or by one of its own that it hands the records to.
+//! The verbs about records, answered by the control thread; long listings are made in [`crate::control::listing`].
 
 use crate::base::time::Moment;
 use crate::catalog::lease::{Lease, Source};
-use crate::catalog::records::{RecordView, Records};
+use crate::catalog::records::RecordView;
 use crate::control::Control;
 use crate::control::document::{
     RecordDocument, RecordsDocument, RemovedDocument, SetDocument, UnsetDocument,
 };
-use crate::control::request::{Answer, RECORDS_MAX, Refused, RefusedKind, Reply};
+use crate::control::listing::{self, Cursor, Wanted};
+use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::discovery::cluster::{self, Removal, Rrset};
 use crate::os::clock;
 use crate::wire::name::Name;
@@ -22,20 +23,11 @@ const CLUSTER_LABEL: &str = "(cluster)";
 /// ... and for all owners beyond [`OWNERS_TOLD`].
 const OTHERS_LABEL: &str = "(others)";
 
-/// Which records are asked for.
-pub(super) struct Wanted {
-    name: Option<Name>,
-    rtype: Option<RecordType>,
-    /// By the owner's id.
-    owner: Option<u64>,
-    /// So many have been told.
-    after: usize,
-}
-
 impl Control {
     /// Puts a set of records in place of what the cluster had.
     pub(super) fn set(&mut self, set: Result<Rrset, Refused>) -> Result<Reply, Refused> {
         let set = set?;
+        self.is_known()?;
         let key = set.key();
         let beside = self.types_at(set.name()).into_iter().filter(|rtype| *rtype != set.rtype());
         set.stands_beside(beside).map_err(|error| Refused::new(RefusedKind::Conflict, error.to_string()))?;
@@ -50,6 +42,17 @@ impl Control {
         }))
     }
 
+    /// A node that does not know the cluster's records yet would write behind what stands there: at the next
+    /// comparison its writes would be lost.
+    fn is_known(&self) -> Result<(), Refused> {
+        if self.cluster.is_synced() {
+            return Ok(());
+        }
+        let error = "this node does not know the cluster's records yet, and could lose what it is told: try again \
+                     when `status` says synced";
+        Err(Refused::new(RefusedKind::Unavailable, error))
+    }
+
     /// Types that the cluster has at a name.
     fn types_at(&self, name: &Name) -> Vec<RecordType> {
         let start = name.to_lowercase().as_wire().to_vec();
@@ -62,6 +65,7 @@ impl Control {
     /// Removes cluster-wide records.
     pub(super) fn unset(&mut self, removal: Result<Removal, Refused>) -> Result<Reply, Refused> {
         let Removal { name, rtype, rdatas } = removal?;
+        self.is_known()?;
         let types = match rtype {
             Some(rtype) => vec![rtype],
             None => self.types_at(&name),
@@ -70,10 +74,12 @@ impl Control {
         let mut removed = Vec::new();
         for rtype in types {
             let key = cluster::key(&name, rtype);
-            let Some(set) = self.cluster.rrset(&key) else { continue };
-            let (left, gone) = match rdatas.is_empty() {
-                true => (None, set.rdatas().to_vec()),
-                false => set.without(&rdatas),
+            let (left, gone) = match (self.cluster.rrset(&key), rdatas.is_empty()) {
+                (Some(set), true) => (None, set.rdatas().to_vec()),
+                (Some(set), false) => set.without(&rdatas),
+                // What another node wrote and nobody understands can be removed as a whole.
+                (None, true) => (None, self.cluster.value(&key).into_iter().collect()),
+                (None, false) => continue,
             };
             if gone.is_empty() {
                 continue;
@@ -92,13 +98,13 @@ impl Control {
         Ok(Reply::Unset(UnsetDocument { name: name.to_string(), removed }))
     }
 
-    /// Tells records. Collecting a million takes longer than the control thread has: a thread of its own does it.
+    /// Tells records: those of one name at once, all others from a thread of its own.
     pub(super) fn tell_records(
-        &self,
+        &mut self,
         (name, rtype, owner, after): (Option<String>, Option<String>, Option<String>, Option<String>),
         answer: Answer,
     ) {
-        let wanted = match self.wanted(name, rtype, owner, after) {
+        let (name, wanted) = match self.wanted(name, rtype, owner, after) {
             Ok(wanted) => wanted,
             Err(refused) => return answer.give(Err(refused)),
         };
@@ -106,19 +112,21 @@ impl Control {
             return answer.give(Ok(Reply::Records(RecordsDocument { records: Vec::new(), next: None })));
         };
         let records = services.records();
-        let lease = self.config.services.lease;
-        let now = clock::moment(clock::now());
+        let (lease, now) = (services.terms().lease, clock::moment(clock::now()));
+        if let Some(name) = name {
+            let page = listing::page_of(&records, &name, &wanted);
+            let document = page.document(&|id| self.name_of(id), lease, now);
+            return answer.give(Ok(Reply::Records(document)));
+        }
         let membership = self.cluster.gossip.membership();
         let all = membership.tellings().chain(std::iter::once(membership.own()));
-        let names: BTreeMap<u64, String> =
-            all.map(|told| (told.id().0, told.info.name.to_string())).collect();
-        let collect = move || {
-            let name_of = |id: u64| names.get(&id).cloned();
-            answer.give(Ok(Reply::Records(document(&records, &wanted, &name_of, lease, now))));
-        };
-        if let Err(error) = std::thread::Builder::new().name("records".into()).spawn(collect) {
-            tracing::error!(%error, "no thread for telling records");
-        }
+        let names: BTreeMap<u64, Box<str>> = all.map(|told| (told.id().0, told.info.name.clone())).collect();
+        self.clerk.hand(vec![answer], move || {
+            let page = listing::page(&records, &wanted);
+            drop(records);
+            let name_of = |id: u64| names.get(&id).map(|name| name.to_string());
+            Reply::Records(page.document(&name_of, lease, now))
+        });
     }
 
     /// How many records each owner says, those of the cluster and of the owners with few as one each.
@@ -143,65 +151,24 @@ impl Control {
         counts
     }
 
+    /// The name asked for, if it is one, and what else was said.
     fn wanted(
         &self,
         name: Option<String>,
         rtype: Option<String>,
         owner: Option<String>,
         after: Option<String>,
-    ) -> Result<Wanted, Refused> {
+    ) -> Result<(Option<Name>, Wanted), Refused> {
         let malformed = |error: String| Refused::new(RefusedKind::Malformed, error);
         let name = name.map(|name| Name::parse(&name).map_err(|error| malformed(format!("{name}: {error}"))));
         let rtype = rtype.map(|text| cluster::read_type(&text).map_err(|error| malformed(error.to_string())));
-        let after = after.map(|text| text.parse().map_err(|_| malformed(format!("{text}: no such place"))));
-        let membership = self.cluster.gossip.membership();
-        let owner = owner.map(|owner| {
-            let mut all = membership.tellings().chain(std::iter::once(membership.own()));
-            let found = all.find(|told| *told.info.name == *owner || told.id().to_string() == owner);
-            found.map(|told| told.id().0).ok_or_else(|| {
-                Refused::new(
-                    RefusedKind::NotFound,
-                    format!("there is no member {owner}: `members` shows them"),
-                )
-            })
-        });
-        Ok(Wanted {
-            name: name.transpose()?,
-            rtype: rtype.transpose()?,
-            owner: owner.transpose()?,
-            after: after.transpose()?.unwrap_or(0),
-        })
+        let after = after
+            .map(|text| Cursor::parse(&text).ok_or_else(|| malformed(format!("{text:?}: no such place"))));
+        let owner = owner.map(|owner| self.node(&owner).map(|(id, _)| id.0));
+        let wanted =
+            Wanted { rtype: rtype.transpose()?, owner: owner.transpose()?, after: after.transpose()? };
+        Ok((name.transpose()?, wanted))
     }
-}
-
-fn document(
-    records: &Records,
-    wanted: &Wanted,
-    name_of: &dyn Fn(u64) -> Option<String>,
-    lease: Duration,
-    now: Moment,
-) -> RecordsDocument {
-    let mut found: Vec<RecordView> = Vec::new();
-    records.for_each(|record| {
-        let owner = match record.source {
-            Source::Cluster => None,
-            Source::Owner(id) => Some(id.0),
-        };
-        if wanted.name.as_ref().is_none_or(|name| *name == record.name)
-            && wanted.rtype.is_none_or(|rtype| rtype == record.rtype)
-            && (wanted.owner.is_none() || wanted.owner == owner)
-        {
-            found.push(record);
-        }
-    });
-    found.sort_by(|a, b| {
-        (&a.name, a.rtype.0, a.source, &a.rdata).cmp(&(&b.name, b.rtype.0, b.source, &b.rdata))
-    });
-    let total = found.len();
-    let end = wanted.after.saturating_add(RECORDS_MAX);
-    let page = found.into_iter().skip(wanted.after).take(RECORDS_MAX);
-    let records = page.map(|record| row(&record, name_of, lease, now)).collect();
-    RecordsDocument { records, next: (end < total).then(|| end.to_string()) }
 }
 
 /// A record as it is told; `name_of` knows the nodes by their ids.

@@ -1,11 +1,13 @@
 //! Reading the configuration and the zones anew. A faulty configuration keeps the whole old state; a zone that is
-//! faulty keeps its former content.
+//! faulty keeps its former content. Zones and the server's identity change; all else waits for the next start, and a
+//! warning says so.
 
-use crate::base::config::{Config, ConfigError};
+use crate::base::config::{Config, ConfigError, Source};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::control::document::{ReloadDocument, ZoneDocument};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
-use crate::control::{Control, zone_specs};
+use crate::control::{Control, cluster, zone_specs};
+use crate::gossip::secrecy::keyring::Ring;
 use crate::os::clock;
 use crate::wire::name::Name;
 use std::collections::BTreeSet;
@@ -24,7 +26,7 @@ pub(super) struct Round {
 impl Control {
     /// Reads the configuration anew; a faulty one keeps the whole old state.
     pub(super) fn reload(&mut self) -> Result<(), Vec<ConfigError>> {
-        let config = match Config::load(&self.inputs) {
+        let config = match Config::load(&self.inputs).and_then(|config| self.check_keys(config)) {
             Ok(config) => config,
             Err(errors) => {
                 for error in &errors {
@@ -36,7 +38,7 @@ impl Control {
         };
         self.tell_what_waits(&config);
         tracing::info!("reloading");
-        self.config = config;
+        self.take_over(config);
         self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
         self.load_zones();
         let answers = self.reloading.take().map(|overtaken| overtaken.answers).unwrap_or_default();
@@ -57,7 +59,7 @@ impl Control {
             Err(errors) => {
                 let details = errors.iter().map(ToString::to_string).collect();
                 let error = "the configuration is faulty: everything stays as it was".to_owned();
-                answer.give(Err(Refused { kind: RefusedKind::Failed, error, details }));
+                answer.give(Err(Refused { kind: RefusedKind::Configuration, error, details }));
                 false
             }
         }
@@ -78,11 +80,45 @@ impl Control {
         }
     }
 
+    /// Takes what a reload changes; all else stays what the server was started with, so that everything goes on
+    /// being held against what is true, and the next reload warns again.
+    fn take_over(&mut self, new: Config) {
+        // An identity that nobody gave is the node's name, which stays.
+        if new.said.source("server.identity") != Source::Default {
+            self.config.server.identity = new.server.identity;
+        } else {
+            self.config.server.identity.clone_from(&self.config.server.node);
+        }
+        self.config.zones = new.zones;
+        self.config.embedded_examples = new.embedded_examples;
+    }
+
+    /// Holds the file of keys, as far as it can still be read, against what was read at the start. A faulty one is a
+    /// fault of the configuration; another one waits for the next start.
+    fn check_keys(&self, config: Config) -> Result<Config, Vec<ConfigError>> {
+        let path = &config.gossip.keys_file;
+        // What needs rights that were given up is as it was: `Config::load` has accepted it.
+        let Ok(Some(text)) = cluster::read_keys(&config) else { return Ok(config) };
+        let ring = Ring::parse(&text).map_err(|fault| {
+            let at = config.said.source("gossip.keys_file");
+            vec![ConfigError { at, message: format!("gossip.keys_file: {path}: {fault}") }]
+        })?;
+        if *path == self.config.gossip.keys_file && self.keys.as_ref() != Some(&ring) {
+            tracing::warn!(
+                key = "gossip.keys_file",
+                "the file's content changed, which takes effect at the next start; `hivedns key add` changes the \
+                 keys of the running cluster"
+            );
+        }
+        Ok(config)
+    }
+
     /// Warns of what a reload cannot change.
     fn tell_what_waits(&self, new: &Config) {
         let old = &self.config;
         for (key, changed) in [
             ("server.listen", new.server.listen != old.server.listen),
+            ("server.node", new.server.node != old.server.node),
             ("server.workers", new.server.workers != old.server.workers),
             ("server.state_dir", new.server.state_dir != old.server.state_dir),
             ("server.user", new.server.user != old.server.user),

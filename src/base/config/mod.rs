@@ -88,6 +88,8 @@ pub struct Inputs {
     pub control: Option<PathBuf>,
     /// `--no-gossip`.
     pub no_gossip: bool,
+    /// The file of keys that has been read already: this one may be out of reach since.
+    pub keys_file: Option<PathBuf>,
 }
 
 /// Which configuration file is read.
@@ -122,6 +124,7 @@ impl Default for Inputs {
             zones: Vec::new(),
             control: None,
             no_gossip: false,
+            keys_file: None,
         }
     }
 }

@@ -104,6 +104,12 @@ fn settle_gossip(gossip: &mut Gossip, inputs: &Inputs, faults: &mut Faults<'_>) 
     let file = directory_of(&faults.said.source("gossip.keys_file"), inputs).join(&gossip.keys_file);
     match readable(&file) {
         Ok(()) => gossip.keys_file = file.to_string_lossy().into_owned(),
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                && inputs.keys_file.as_ref() == Some(&file) =>
+        {
+            gossip.keys_file = file.to_string_lossy().into_owned();
+        }
         Err(error) => faults.wrong("gossip.keys_file", format!("{}: {error}", file.display())),
     }
 }

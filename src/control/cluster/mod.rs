@@ -383,6 +383,11 @@ impl Cluster {
         Rrset::decode(key, value).ok()
     }
 
+    /// What is replicated under a key, understood or not.
+    pub(super) fn value(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.gossip.replication().cluster().get(key).map(|value| value.to_vec())
+    }
+
     /// For the status.
     pub fn document(&self) -> ClusterDocument {
         let mut members = BTreeMap::new();

@@ -99,6 +99,10 @@ pub struct LiveWriter {
     wanted: HashSet<SourceNumber>,
     sum: Count,
     refused: u64,
+    /// Changes taken from the queue so far ...
+    taken: u64,
+    /// ... and how many of them are in their blocks.
+    done: u64,
     is_changed: bool,
     key: NameKey,
 }
@@ -125,6 +129,8 @@ impl LiveWriter {
             wanted: HashSet::new(),
             sum: Count::default(),
             refused: 0,
+            taken: 0,
+            done: 0,
             is_changed: false,
             key: NameKey::default(),
         }
@@ -138,6 +144,16 @@ impl LiveWriter {
     /// Changes that wait.
     pub fn queued(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Changes handed in so far: what [`LiveWriter::done`] reaches once the last of them is in its block.
+    pub fn handed_in(&self) -> u64 {
+        self.taken + self.queue.len() as u64
+    }
+
+    /// Changes that are in their blocks, or came to nothing.
+    pub fn done(&self) -> u64 {
+        self.done
     }
 
     /// Changes and records that were not taken: outside of the zone, of a type that is none, more than a name or a
@@ -247,7 +263,10 @@ impl LiveWriter {
             spent += match self.phase {
                 Phase::Load => match self.load(sources) {
                     Some(cost) => cost,
-                    None if self.edits.is_empty() => return Progress::Idle,
+                    None if self.edits.is_empty() => {
+                        self.done = self.taken;
+                        return Progress::Idle;
+                    }
                     None => {
                         self.phase = Phase::Resolve(self.levels.len());
                         0
@@ -271,6 +290,7 @@ impl LiveWriter {
         if self.edits.len() < BATCH_CHANGES_MAX
             && let Some(change) = self.queue.pop_front()
         {
+            self.taken += 1;
             let Change { key, source, rtype, ttl, rdatas } = change;
             if sources.standing(source, ttl) == Standing::Forgotten {
                 return Some(0);
@@ -406,6 +426,7 @@ impl LiveWriter {
             self.has_changes = false;
             self.take_back(sources);
             self.sealed.clear();
+            self.done = self.taken;
             return (0, true);
         }
         match self.patcher.replace(&rest[..group], self.sum.nodes) {
