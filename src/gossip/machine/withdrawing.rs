@@ -7,7 +7,7 @@ use crate::gossip::frame::{Kind, write};
 use crate::gossip::identity::NodeId;
 use crate::gossip::membership::Class;
 use crate::gossip::output::Event;
-use crate::gossip::replication::owners::Reach;
+use crate::gossip::replication::owners::{Owner, Reach};
 use crate::gossip::replication::wire::HeadWire;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -102,7 +102,9 @@ impl Gossip {
 
     pub(super) fn hear_ask(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
         let head: HeadWire = decode_all(body)?;
-        if self.replication.owners().have(head.owner()) >= head.reach() {
+        // What is held, but not shown yet, is not what this node answers with.
+        let showing = self.replication.owners().get(head.owner()).map(Owner::showing).unwrap_or_default();
+        if showing >= head.reach() {
             self.send_head(now, from, Kind::Held, head);
         } else {
             self.replication.hear(now, from, head.owner(), head.reach(), Duration::ZERO);

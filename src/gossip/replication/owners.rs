@@ -116,6 +116,11 @@ impl Owner {
         self.shown.as_ref()
     }
 
+    /// How far what may be shown goes.
+    pub fn showing(&self) -> Reach {
+        self.shown.as_deref().map(reach).unwrap_or_default()
+    }
+
     /// How far what is held goes, shown or not.
     pub fn have(&self) -> Reach {
         self.staged.as_deref().or(self.shown.as_deref()).map(reach).unwrap_or_default()

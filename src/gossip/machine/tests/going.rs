@@ -31,6 +31,50 @@ fn draining_many_records_holds_few_versions_of_them() {
 }
 
 #[test]
+fn a_withdrawal_that_is_not_shown_yet_is_not_acknowledged() {
+    let mut net = Net::new(16, 2, false);
+    net.until_equal(Duration::from_secs(10));
+    net.run(Duration::from_secs(1));
+    net.side[1] = 1;
+    let owner = net.gossip(1).me().id;
+    let mut log = Log::new(Generation(2));
+    (0..50u8).for_each(|key| {
+        log.put(&[key], &[key; 100]);
+    });
+    log.declare_whole();
+    let mut pieces = Vec::new();
+    crate::gossip::replication::delta::cut(
+        owner,
+        &log,
+        crate::gossip::identity::Version(0),
+        1_000,
+        |head, body| {
+            pieces.push((Reach { generation: head.generation, head: head.to }, body));
+            true
+        },
+    );
+    let held = |net: &Net| {
+        let by_kind = &net.gossip(0).traffic().by_kind;
+        by_kind.keys().filter(|kind| **kind == Kind::Held as u8).count()
+    };
+    let last = pieces.len() - 1;
+    assert!(last > 1);
+    for (at, (reach, body)) in pieces.into_iter().enumerate() {
+        let mut ask = Vec::new();
+        crate::gossip::codec::encode(
+            &mut ask,
+            &crate::gossip::replication::wire::HeadWire::new(owner, reach),
+        );
+        net.with(0, |gossip, now| {
+            gossip.replication.handle(now, owner, Kind::Answer, &body).unwrap();
+            gossip.hear_ask(now, owner, &ask).unwrap();
+        });
+        assert_eq!(net.gossip(0).replication().owners().have(owner), reach);
+        assert_eq!(held(&net), usize::from(at == last), "piece {at} of {last}");
+    }
+}
+
+#[test]
 fn a_restart_that_was_announced_raises_no_suspicion() {
     let mut net = Net::new(7, 10, true);
     net.until_equal(Duration::from_secs(10));
