@@ -18,7 +18,7 @@ impl Gossip {
             Todo::Fetch(node) => self.fetch(now, node),
             Todo::CompareCluster(node) => self.send_cluster_buckets(now, node, true),
             Todo::Event(event) => {
-                if matches!(event, Event::Records { .. }) {
+                if matches!(event, Event::Records { .. } | Event::Cluster { .. }) {
                     self.news_came(now);
                 }
                 self.tell(event);

@@ -3,6 +3,7 @@
 mod asking_heads;
 mod going;
 mod joining;
+mod late_news;
 
 use super::*;
 use crate::gossip::output::{Health, Lease};
