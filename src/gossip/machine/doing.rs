@@ -15,7 +15,12 @@ impl Gossip {
         match todo {
             Todo::Send(node, frames) => self.send_to(now, node, frames),
             Todo::Spread { frames, fan, except } => self.spread(now, frames, fan, except),
-            Todo::Fetch(node) => self.fetch(now, node),
+            Todo::Fetch(node) => {
+                // Refused, it will be asked for pieces again.
+                if self.fetch(now, node) {
+                    self.replication.fetching(node);
+                }
+            }
             Todo::CompareCluster(node) => self.send_cluster_buckets(now, node, true),
             Todo::Event(event) => {
                 if matches!(event, Event::Records { .. } | Event::Cluster { .. }) {

@@ -104,14 +104,14 @@ impl Channel {
 }
 
 impl Gossip {
-    /// Fetches over a stream, from that member, all that this node lacks.
-    pub(super) fn fetch(&mut self, now: Moment, node: NodeId) {
+    /// Fetches over a stream, from that member, all that this node lacks. False: not now, too much is under way.
+    pub(super) fn fetch(&mut self, now: Moment, node: NodeId) -> bool {
         let fetching = self.streams.values().filter(|channel| matches!(channel.purpose, Purpose::Fetch));
-        let Some(address) = self.address_of(node) else { return };
+        let Some(address) = self.address_of(node) else { return false };
         if fetching.clone().count() >= FETCHES_MAX
             || fetching.clone().any(|channel| channel.address == address)
         {
-            return;
+            return false;
         }
         let mut frames = Vec::new();
         let owners = self.replication.owners().iter();
@@ -122,22 +122,24 @@ impl Gossip {
         encode(&mut body, &DoneWire { synced: self.is_synced() });
         write(&mut done, Kind::Done, &body);
         outbox.extend(done);
-        self.open(now, address, Purpose::Fetch, outbox);
+        self.open(now, address, Purpose::Fetch, outbox)
     }
 
     /// Tries to reach a member over a stream.
     pub(super) fn probe(&mut self, now: Moment, to: SocketAddr) {
         let mut frames = Vec::new();
         Frame::Ping(Sequence(0)).emit(&mut frames);
-        self.open(now, to, Purpose::Probe, frames.into());
+        let _ = self.open(now, to, Purpose::Probe, frames.into());
     }
 
-    fn open(&mut self, now: Moment, to: SocketAddr, purpose: Purpose, outbox: VecDeque<u8>) {
+    /// False: there are too many.
+    fn open(&mut self, now: Moment, to: SocketAddr, purpose: Purpose, outbox: VecDeque<u8>) -> bool {
         if self.streams.len() >= STREAMS_MAX {
-            return;
+            return false;
         }
         let id = self.new_stream(now, to, Side::Opener, purpose, outbox);
         self.outputs.push_back(Output::Open { stream: id, to });
+        true
     }
 
     fn new_stream(
@@ -316,7 +318,7 @@ impl Gossip {
                 false
             }
             (Kind::Answer | Kind::Cluster, Purpose::Fetch) => {
-                matches!(self.replication.handle(now, peer.id, kind, body), Ok(true))
+                matches!(self.replication.handle_streamed(now, peer.id, kind, body), Ok(true))
             }
             _ => false,
         }

@@ -3,6 +3,8 @@
 //! It knows nodes by their ids and sends to them by its [`Todo`]s; who lives, and where, is its user's to know.
 
 mod pulling;
+#[cfg(test)]
+mod tests;
 
 use crate::base::time::Moment;
 use crate::gossip::codec::Malformed;
@@ -107,7 +109,7 @@ impl Replication {
             cluster: Cluster::default(),
             leases: Leases::new(rule),
             living: 1,
-            spread: Spread::new(now),
+            spread: Spread::new(now, room),
             pulls: Pulls::default(),
             changed: BTreeMap::new(),
             todo: VecDeque::new(),
@@ -145,6 +147,7 @@ impl Replication {
     /// Datagrams take only so many octets of frames from now on.
     pub fn set_room(&mut self, room: usize) {
         self.room = room;
+        self.spread.set_room(room);
     }
 
     /// True once what this node says is told.
@@ -317,14 +320,14 @@ impl Replication {
             self.hand_on_own(now);
             let mut batches = Vec::new();
             let cluster = self.cluster.hash();
-            self.spread.flush(now, self.room, cluster, &mut batches);
+            self.spread.flush(now, cluster, &mut batches);
             for Batch { frames, fan, except } in batches {
                 self.todo.push_back(Todo::Spread { frames, fan, except });
             }
         }
         for (source, owners) in self.pulls.due(now) {
             if owners.len() > PULLED_OWNERS_MAX {
-                self.fetch(source);
+                self.todo.push_back(Todo::Fetch(source));
                 continue;
             }
             let wire = owners.iter().map(|owner| HeadWire::new(*owner, self.owners.have(*owner)));
@@ -351,10 +354,9 @@ impl Replication {
         });
     }
 
-    /// Fetches all that is lacking from a member, over a stream.
-    pub fn fetch(&mut self, from: NodeId) {
+    /// A stream from that member is on its way with all that is lacking: it needs not be asked for pieces.
+    pub fn fetching(&mut self, from: NodeId) {
         self.pulls.drop_source(from);
-        self.todo.push_back(Todo::Fetch(from));
     }
 
     /// A frame of replication's from a member. `Ok(false)`: it is not replication's.
@@ -369,8 +371,8 @@ impl Replication {
                 }
             }
             Kind::Pull => self.answer_pull(from, body)?,
-            Kind::Refer => self.fetch(from),
-            Kind::Cluster => self.take_cluster(now, from, body)?,
+            Kind::Refer => self.todo.push_back(Todo::Fetch(from)),
+            Kind::Cluster => self.take_cluster(now, from, body, true)?,
             Kind::ClusterHint => {
                 let theirs = <[u8; 8]>::try_from(body).map_err(|_| Malformed)?;
                 if u64::from_le_bytes(theirs) != self.cluster.hash() && self.compare_cluster_from <= now {
@@ -393,6 +395,21 @@ impl Replication {
             | Kind::States => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// As [`Replication::handle`], of what came over a stream that this node opened: nobody else is pushed it, for
+    /// the others had it before.
+    pub fn handle_streamed(
+        &mut self,
+        now: Moment,
+        from: NodeId,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<bool, Malformed> {
+        match kind {
+            Kind::Cluster => self.take_cluster(now, from, body, false).map(|()| true),
+            _ => self.handle(now, from, kind, body),
+        }
     }
 
     /// `from` has so much of `owner`: if that is more than this node has, it will be asked after `patience`.

@@ -19,6 +19,9 @@ const SOURCES_MAX: usize = 3;
 /// Pulls at once: as many as there may be owners.
 const PULLS_MAX: usize = 1 << 16;
 
+/// Pulls fall due at whole milliseconds: so those of one moment share a wake-up and their datagrams.
+const DUE_GRAIN_US: u64 = 1_000;
+
 struct Pull {
     wanted: Reach,
     sources: [Option<NodeId>; SOURCES_MAX],
@@ -50,7 +53,7 @@ impl Pulls {
         if self.pulls.len() >= PULLS_MAX && !self.pulls.contains_key(&owner) {
             return;
         }
-        let due = now + patience;
+        let due = rounded(now + patience);
         let pull =
             self.pulls.entry(owner).or_insert(Pull { wanted, sources: [None; SOURCES_MAX], due, tries: 0 });
         if wanted > pull.wanted {
@@ -77,13 +80,9 @@ impl Pulls {
         }
     }
 
-    /// What came was only a part: the rest is asked for without waiting.
-    pub fn hurry(&mut self, now: Moment, owner: NodeId) {
-        if let Some(pull) = self.pulls.get_mut(&owner) {
-            pull.due = now;
-            pull.tries = pull.tries.saturating_sub(1);
-            self.next = Some(now);
-        }
+    /// An owner is forgotten.
+    pub fn forget(&mut self, owner: NodeId) {
+        self.pulls.remove(&owner);
     }
 
     /// When something is due.
@@ -106,7 +105,7 @@ impl Pulls {
                     Some(source) if pull.tries < TRIES_MAX => asked.entry(source).or_default().push(*owner),
                     _ => return false,
                 }
-                pull.due = now + (RETRY * (1 << pull.tries.min(6))).min(RETRY_MAX);
+                pull.due = rounded(now + (RETRY * (1 << pull.tries.min(6))).min(RETRY_MAX));
                 pull.tries += 1;
             }
             next = next.min(pull.due);
@@ -120,6 +119,11 @@ impl Pulls {
     pub fn drop_source(&mut self, source: NodeId) {
         self.pulls.retain(|_, pull| !pull.sources.contains(&Some(source)));
     }
+}
+
+/// The next moment at which pulls fall due.
+fn rounded(at: Moment) -> Moment {
+    Moment::from_micros(at.as_micros().div_ceil(DUE_GRAIN_US).saturating_mul(DUE_GRAIN_US))
 }
 
 #[cfg(test)]
@@ -150,6 +154,22 @@ mod tests {
         assert_eq!(pulls.len(), 1);
         pulls.have(owner, reach(5));
         assert!(pulls.is_empty());
+    }
+
+    #[test]
+    fn what_is_lacking_at_almost_one_moment_is_asked_for_at_once() {
+        let mut pulls = Pulls::default();
+        for owner in 0..40u64 {
+            pulls.want(
+                Moment::from_micros(5_001 + 20 * owner),
+                NodeId(owner),
+                reach(1),
+                NodeId(99),
+                Duration::ZERO,
+            );
+        }
+        assert_eq!(pulls.next(), at(6));
+        assert_eq!(pulls.due(at(6)).get(&NodeId(99)).map(Vec::len), Some(40));
     }
 
     #[test]

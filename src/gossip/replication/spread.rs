@@ -10,7 +10,7 @@ use crate::base::time::Moment;
 use crate::gossip::frame::{Kind, write};
 use crate::gossip::identity::NodeId;
 use crate::gossip::replication::owners::Reach;
-use crate::gossip::replication::wire::{HeadWire, write_heads};
+use crate::gossip::replication::wire::{HEAD_OCTETS_MAX, HeadWire, write_heads};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub struct Spread {
     relayed: VecDeque<(Vec<u8>, NodeId)>,
     queued: usize,
     heads: BTreeMap<NodeId, Telling>,
+    /// Octets of frames that a datagram takes.
+    room: usize,
     /// How often it is still told that cluster-wide records are new here.
     cluster_left: u8,
     /// The next head to tell: all of them get their turn.
@@ -69,13 +71,14 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Nothing to spread.
-    pub fn new(now: Moment) -> Spread {
+    /// Nothing to spread; a datagram takes so many octets of frames.
+    pub fn new(now: Moment, room: usize) -> Spread {
         Spread {
             own: VecDeque::new(),
             relayed: VecDeque::new(),
             queued: 0,
             heads: BTreeMap::new(),
+            room,
             cluster_left: 0,
             cursor: None,
             flushed: Moment::START,
@@ -92,8 +95,16 @@ impl Spread {
         self.queued
     }
 
-    /// A frame of this node's own.
+    /// Datagrams take only so many octets of frames from now on.
+    pub fn set_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
+    /// A frame of this node's own. One that no datagram takes is left to its hint.
     pub fn push_own(&mut self, now: Moment, frame: Vec<u8>) {
+        if frame.len() > self.room {
+            return;
+        }
         self.queued += frame.len();
         self.own.push_back(frame);
         self.schedule(now);
@@ -104,8 +115,11 @@ impl Spread {
         self.schedule(now);
     }
 
-    /// A frame that `from` pushed and that was new here.
+    /// A frame that `from` pushed and that was new here. One that no datagram takes is left to its hint.
     pub fn push_on(&mut self, now: Moment, frame: Vec<u8>, from: NodeId) {
+        if frame.len() > self.room {
+            return;
+        }
         if self.queued + frame.len() > QUEUED_OCTETS_MAX {
             self.shed += 1;
             return;
@@ -120,6 +134,11 @@ impl Spread {
         let telling = self.heads.entry(owner).or_insert(Telling { reach, left: 0 });
         *telling = Telling { reach, left: telling.left.max(times) };
         self.hint_at = self.hint_at.min(now + HINT_EVERY);
+    }
+
+    /// An owner is forgotten: nothing more is told of it.
+    pub fn forget(&mut self, owner: NodeId) {
+        self.heads.remove(&owner);
     }
 
     /// Cluster-wide records are new here.
@@ -137,22 +156,21 @@ impl Spread {
         self.flush_at = self.flush_at.min((self.flushed + COALESCE).max(now));
     }
 
-    /// What is due now, `cluster` being the hash of the cluster-wide records; each batch has at most `room` octets, unless a single frame has more: those are left to
-    /// hints.
-    pub fn flush(&mut self, now: Moment, room: usize, cluster: u64, out: &mut Vec<Batch>) {
+    /// What is due now, `cluster` being the hash of the cluster-wide records; each batch fits into a datagram.
+    pub fn flush(&mut self, now: Moment, cluster: u64, out: &mut Vec<Batch>) {
         self.refill(now);
         if self.flush_at <= now {
             self.flush_at = Moment::NEVER;
             self.flushed = now;
-            self.flush_frames(now, room, out);
+            self.flush_frames(now, out);
         }
         if self.hint_at <= now {
             self.hint_at = Moment::NEVER;
-            self.flush_hints(now, room, cluster, out);
+            self.flush_hints(now, cluster, out);
         }
     }
 
-    fn flush_frames(&mut self, now: Moment, room: usize, out: &mut Vec<Batch>) {
+    fn flush_frames(&mut self, now: Moment, out: &mut Vec<Batch>) {
         let mut batch = Batch { frames: Vec::new(), fan: FAN, except: None };
         loop {
             // Own changes first: nobody else can send them.
@@ -161,14 +179,16 @@ impl Spread {
                 (None, Some((frame, _))) => frame.len(),
                 (None, None) => break,
             };
-            if self.tokens < (next * FAN) as u64 {
+            // Room may have shrunk since it was pushed: then it is not sent, and costs nothing.
+            let price = if next <= self.room { (next * FAN) as u64 } else { 0 };
+            if self.tokens < price {
                 self.flush_at = now + COALESCE;
                 break;
             }
-            if !batch.frames.is_empty() && batch.frames.len() + next > room {
+            if !batch.frames.is_empty() && batch.frames.len() + next > self.room {
                 out.push(std::mem::replace(&mut batch, Batch { frames: Vec::new(), fan: FAN, except: None }));
             }
-            self.tokens -= (next * FAN) as u64;
+            self.tokens -= price;
             self.queued -= next;
             let frame = match self.own.pop_front() {
                 Some(frame) => frame,
@@ -180,7 +200,7 @@ impl Spread {
                     None => break,
                 },
             };
-            if next <= room {
+            if next <= self.room {
                 batch.frames.extend_from_slice(&frame);
             }
         }
@@ -189,7 +209,7 @@ impl Spread {
         }
     }
 
-    fn flush_hints(&mut self, now: Moment, room: usize, cluster: u64, out: &mut Vec<Batch>) {
+    fn flush_hints(&mut self, now: Moment, cluster: u64, out: &mut Vec<Batch>) {
         let mut frames = Vec::new();
         if self.cluster_left > 0 {
             self.cluster_left -= 1;
@@ -197,7 +217,7 @@ impl Spread {
             write(&mut frame, Kind::ClusterHint, &cluster.to_le_bytes());
             frames.push(frame);
         }
-        let max = HINT_DATAGRAMS_MAX * (room / crate::gossip::replication::wire::HEAD_OCTETS_MAX);
+        let max = HINT_DATAGRAMS_MAX * (self.room / HEAD_OCTETS_MAX);
         let mut told: Vec<(NodeId, Telling)> = Vec::new();
         let start = self.cursor.unwrap_or(NodeId(0));
         told.extend(self.heads.range(start..).take(max).map(|(id, telling)| (*id, *telling)));
@@ -208,7 +228,7 @@ impl Spread {
             self.cursor = Some(NodeId(last.0.wrapping_add(1)));
         }
         let wire = told.iter().map(|(id, telling)| HeadWire::new(*id, telling.reach));
-        write_heads(&mut frames, Kind::Hint, room, wire);
+        write_heads(&mut frames, Kind::Hint, self.room, wire);
         out.extend(frames.into_iter().map(|frames| Batch { frames, fan: 1, except: None }));
         for (id, _) in told {
             if let Some(telling) = self.heads.get_mut(&id) {
@@ -239,15 +259,19 @@ mod tests {
         Moment::from_micros(1_000_000_000 + ms * 1000)
     }
 
+    fn spread() -> Spread {
+        Spread::new(at(0), 1_300)
+    }
+
     fn flush(spread: &mut Spread, now: Moment) -> Vec<Batch> {
         let mut out = Vec::new();
-        spread.flush(now, 1300, 0, &mut out);
+        spread.flush(now, 0, &mut out);
         out
     }
 
     #[test]
     fn the_first_change_leaves_at_once_and_the_next_ones_together() {
-        let mut spread = Spread::new(at(0));
+        let mut spread = spread();
         spread.push_own(at(0), vec![1; 100]);
         assert_eq!(spread.next(), at(0));
         assert_eq!(flush(&mut spread, at(0)).len(), 1);
@@ -262,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_head_is_told_so_often_and_the_newest_wins() {
-        let mut spread = Spread::new(at(0));
+        let mut spread = spread();
         let reach = |head| Reach { generation: Generation(1), head: Version(head) };
         spread.tell(at(0), NodeId(1), reach(1), HINTS);
         let mut told = 0;
@@ -278,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_paced_and_what_is_too_much_is_only_hinted() {
-        let mut spread = Spread::new(at(0));
+        let mut spread = spread();
         for _ in 0..10_000 {
             spread.push_on(at(0), vec![0; 1000], NodeId(1));
         }
@@ -294,8 +318,27 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_no_datagram_takes_is_left_to_its_hint_and_holds_up_nothing() {
+        let mut spread = spread();
+        for _ in 0..100 {
+            spread.push_own(at(0), vec![1; 60_000]);
+            spread.push_on(at(0), vec![1; 60_000], NodeId(1));
+        }
+        assert_eq!((spread.queued(), spread.next()), (0, Moment::NEVER));
+        // What was pushed before the room shrank costs nothing either.
+        for _ in 0..1_000 {
+            spread.push_own(at(0), vec![1; 1_300]);
+        }
+        spread.set_room(1_200);
+        spread.push_own(at(0), vec![2; 100]);
+        let batches = flush(&mut spread, at(0));
+        assert_eq!((batches.len(), batches[0].frames.clone()), (1, vec![2; 100]));
+        assert_eq!((spread.queued(), spread.tokens), (0, BURST - 400));
+    }
+
+    #[test]
     fn many_heads_take_turns() {
-        let mut spread = Spread::new(at(0));
+        let mut spread = spread();
         for id in 0..2_000 {
             spread.tell(at(0), NodeId(id), Reach { generation: Generation(1), head: Version(1) }, 1);
         }

@@ -90,7 +90,14 @@ impl Replication {
         Ok(())
     }
 
-    pub(super) fn take_cluster(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+    /// `pushed`: what is new is sent on; else only hinted.
+    pub(super) fn take_cluster(
+        &mut self,
+        now: Moment,
+        from: NodeId,
+        body: &[u8],
+        pushed: bool,
+    ) -> Result<(), Malformed> {
         let mut new = Vec::new();
         for write in cluster::writes(body) {
             let write = write?;
@@ -100,9 +107,11 @@ impl Replication {
             }
         }
         if !new.is_empty() {
-            let mut frame = Vec::with_capacity(framed(new.len()));
-            write(&mut frame, Kind::Cluster, &new);
-            self.spread.push_on(now, frame, from);
+            if pushed {
+                let mut frame = Vec::with_capacity(framed(new.len()));
+                write(&mut frame, Kind::Cluster, &new);
+                self.spread.push_on(now, frame, from);
+            }
             self.spread.tell_cluster(now);
         }
         Ok(())
