@@ -59,7 +59,8 @@ impl Gossip {
                 self.member_changed(now, &told, health, before.as_deref());
             }
             membership::Output::Forgotten { told } => {
-                self.replication.forget(now, told.id(), self.membership.alive());
+                let (life, others) = (told.incarnation.generation, self.membership.alive());
+                self.replication.forget(now, told.id(), life, others);
                 self.company(now);
                 self.secrecy.forget(told.id());
                 self.view.remove(told.id());

@@ -13,6 +13,7 @@ use crate::gossip::identity::{Generation, NodeId, Version};
 use crate::gossip::output::{Event, Health};
 use crate::gossip::replication::cluster::{Cluster, Write};
 use crate::gossip::replication::delta::cut;
+use crate::gossip::replication::forgotten::Forgotten;
 use crate::gossip::replication::leases::{FreezeRule, Leases};
 use crate::gossip::replication::log::{KEY_OCTETS_MAX, Log, VALUE_OCTETS_MAX};
 use crate::gossip::replication::owners::{Owner, Owners, Reach};
@@ -74,6 +75,7 @@ pub struct Replication {
     /// How far this node's own changes have been handed on.
     handed_on: Version,
     owners: Owners,
+    forgotten: Forgotten,
     cluster: Cluster,
     leases: Leases,
     /// Owners that live, as far as was told last, this node included.
@@ -106,6 +108,7 @@ impl Replication {
             draft: Some(Log::new(generation)),
             handed_on: Version(0),
             owners: Owners::new(sharing),
+            forgotten: Forgotten::default(),
             cluster: Cluster::default(),
             leases: Leases::new(rule),
             living: 1,
@@ -283,16 +286,22 @@ impl Replication {
 
     /// A member is so, since that moment if it is lost; so many others live.
     pub fn member(&mut self, now: Moment, id: NodeId, health: Health, since: Moment, others: usize) {
+        if matches!(health, Health::Alive | Health::Suspect) {
+            self.forgotten.remove(id);
+        }
         if self.leases.member(now, id, health, since) {
             self.tell_lease(id);
         }
         self.settle_leases(now, others + 1);
     }
 
-    /// A member is forgotten, and what it said with it; so many others live.
-    pub fn forget(&mut self, now: Moment, id: NodeId, others: usize) {
+    /// A member is forgotten, and what it said up to this life with it; so many others live.
+    pub fn forget(&mut self, now: Moment, id: NodeId, generation: Generation, others: usize) {
         self.leases.forget(id);
+        self.forgotten.add(now, id, generation.max(self.owners.have(id).generation));
         self.owners.forget(id);
+        self.pulls.forget(id);
+        self.spread.forget(id);
         self.settle_leases(now, others + 1);
     }
 
@@ -415,7 +424,7 @@ impl Replication {
     /// `from` has so much of `owner`: if that is more than this node has, it will be asked after `patience`.
     pub fn hear(&mut self, now: Moment, from: NodeId, owner: NodeId, reach: Reach, patience: Duration) {
         let have = self.owners.have(owner);
-        if reach <= have {
+        if reach <= have || self.forgotten.refuses(now, owner, reach.generation) {
             return;
         }
         if owner == self.me {

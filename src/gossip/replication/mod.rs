@@ -10,6 +10,7 @@
 pub mod cluster;
 pub mod delta;
 pub mod engine;
+pub mod forgotten;
 pub mod leases;
 pub mod log;
 pub mod owners;

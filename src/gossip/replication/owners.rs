@@ -9,6 +9,7 @@ mod tests;
 
 use crate::gossip::hash;
 use crate::gossip::identity::{Generation, NodeId, Version};
+use crate::gossip::membership::MEMBERS_MAX;
 use crate::gossip::replication::delta::{Delta, DeltaHead};
 use crate::gossip::replication::log::Log;
 use crate::gossip::replication::sharing::Sharing;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 /// Parts that owners are divided into by the first octet of their id, for comparing them: at 10,000 owners a part
 /// has 40, whose heads fit into one datagram.
 pub const BUCKETS: usize = 256;
+/// Owners that are held: as many as there can be members, this node and some that membership has not told of yet.
+/// Logs of further ones are not taken.
+pub const OWNERS_MAX: usize = MEMBERS_MAX + 1_024;
 
 /// What is held of one owner.
 pub struct Owner {
@@ -106,6 +110,10 @@ fn contribution(id: NodeId, reach: Reach) -> u64 {
 }
 
 impl Owner {
+    fn new(id: NodeId) -> Owner {
+        Owner { id, shown: None, staged: None }
+    }
+
     /// Who.
     pub fn id(&self) -> NodeId {
         self.id
@@ -207,8 +215,13 @@ impl Owners {
     /// Takes changes.
     pub fn take(&mut self, delta: &Delta<'_>) -> Taken {
         let head = &delta.head;
-        let place = self.place(head.owner);
-        let owner = &mut self.owners[place];
+        let found = self.find(head.owner);
+        let mut new = Owner::new(head.owner);
+        let owner = match found {
+            Ok(place) => &mut self.owners[place],
+            Err(_) if self.owners.len() >= OWNERS_MAX => return Taken::Known,
+            Err(_) => &mut new,
+        };
         let have = owner.have();
         let base = owner.base_for(head);
         let taken = match base {
@@ -239,6 +252,10 @@ impl Owners {
         };
         self.buckets[bucket_of(head.owner)] ^=
             contribution(head.owner, have) ^ contribution(head.owner, owner.have());
+        // Nobody is held of whom nothing was taken.
+        if let (Err(place), Taken::Staged | Taken::Shown(_)) = (found, taken) {
+            self.owners.insert(place, new);
+        }
         taken
     }
 
@@ -259,7 +276,7 @@ impl Owners {
         let place = self.place(id);
         let before = contribution(id, self.owners[place].have());
         self.sharing.offer(id, &log);
-        self.owners[place] = Owner { id, shown: Some(log), staged: None };
+        self.owners[place] = Owner { shown: Some(log), ..Owner::new(id) };
         self.buckets[bucket_of(id)] ^= before ^ contribution(id, self.owners[place].have());
     }
 
@@ -279,7 +296,7 @@ impl Owners {
         match self.find(id) {
             Ok(place) => place,
             Err(place) => {
-                self.owners.insert(place, Owner { id, shown: None, staged: None });
+                self.owners.insert(place, Owner::new(id));
                 place
             }
         }

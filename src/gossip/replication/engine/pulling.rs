@@ -33,6 +33,9 @@ impl Replication {
             }
             return Ok(());
         }
+        if self.forgotten.refuses(now, owner, delta.head.generation) {
+            return Ok(());
+        }
         let taken = self.owners.take(&delta);
         let (since, shown) = match taken {
             Taken::Known => return Ok(()),

@@ -45,6 +45,10 @@ fn pieces(log: &Log, room: usize) -> Vec<Vec<u8>> {
     bodies
 }
 
+fn shown(machine: &Replication) -> usize {
+    machine.owners().get(OWNER).and_then(Owner::shown).map_or(0, |log| log.live())
+}
+
 #[test]
 fn what_comes_at_once_of_one_owner_is_one_event() {
     let mut machine = machine();
@@ -69,6 +73,24 @@ fn what_comes_at_once_of_one_owner_is_one_event() {
         })
         .collect();
     assert_eq!(events, [(OWNER, Some(Version(3)), 23)]);
+}
+
+#[test]
+fn a_forgotten_owner_does_not_come_back_by_who_still_remembers_it() {
+    let mut machine = machine();
+    let body = pieces(&log(3), ROOM).remove(0);
+    machine.handle(at(1), OTHER, Kind::Answer, &body).unwrap();
+    assert_eq!(shown(&machine), 3);
+    machine.forget(at(2), OWNER, Generation(1), 1);
+    machine.handle(at(3), OTHER, Kind::Answer, &body).unwrap();
+    machine.handle(at(3), OTHER, Kind::Delta, &body).unwrap();
+    let reach = Reach { generation: Generation(1), head: Version(3) };
+    machine.hear(at(3), OTHER, OWNER, reach, Duration::ZERO);
+    assert_eq!((machine.owners().get(OWNER).is_none(), machine.depth().1), (true, 0));
+    // The owner itself is back, after all.
+    machine.member(at(4), OWNER, Health::Alive, at(4), 1);
+    machine.handle(at(5), OTHER, Kind::Answer, &body).unwrap();
+    assert_eq!(shown(&machine), 3);
 }
 
 #[test]

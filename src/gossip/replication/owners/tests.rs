@@ -54,6 +54,28 @@ fn a_new_life_replaces_the_old_one_in_one_step() {
     }
 }
 
+#[test]
+fn nobody_is_held_of_whom_nothing_was_taken_and_no_more_than_so_many() {
+    let mut log = owner_of(3);
+    log.put(b"more", b"1");
+    let mut late = Vec::new();
+    cut(WHO, &log, Version(3), 2000, |_, body| {
+        late.push(body);
+        true
+    });
+    let mut owners = Owners::new(Sharing::default());
+    assert_eq!(owners.take(&Delta::parse(&late[0]).unwrap()), Taken::Gap);
+    assert_eq!((owners.len(), owners.have(WHO)), (0, Reach::default()));
+    let shared = Arc::new(owner_of(1));
+    (0..OWNERS_MAX as u64).for_each(|id| owners.put(NodeId(id << 40), Arc::clone(&shared)));
+    let id = NodeId(1);
+    cut(id, &log, Version(0), 2000, |_, body| {
+        assert_eq!(owners.take(&Delta::parse(&body).unwrap()), Taken::Known);
+        true
+    });
+    assert_eq!((owners.len(), owners.get(id).is_none()), (OWNERS_MAX, true));
+}
+
 proptest! {
     /// An owner changes, tombstones are dropped, lives begin anew; copies take pieces cut at any time, in any
     /// order, from the owner and from each other. What a copy shows is always what the owner said at some
