@@ -1,5 +1,5 @@
-//! An allocator that counts: per thread, and for the whole process. The program that includes this file counts
-//! from its start.
+//! An allocator that counts: calls per thread, calls and octets for the whole process. The program that includes this
+//! file counts from its start.
 #![allow(unsafe_code, reason = "a global allocator cannot be written without")]
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test program uses a part of it")]
 
@@ -15,6 +15,9 @@ thread_local! {
 
 static OF_ALL_THREADS: AtomicUsize = AtomicUsize::new(0);
 
+/// Octets that are allocated and not freed.
+static OCTETS: AtomicUsize = AtomicUsize::new(0);
+
 fn note() {
     OF_ALL_THREADS.fetch_add(1, Ordering::Relaxed);
     // A thread that is ending has no counter any more, and nothing that a test looks at.
@@ -26,18 +29,21 @@ fn note() {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note();
+        OCTETS.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         note();
+        OCTETS.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note();
+        OCTETS.fetch_add(size.wrapping_sub(layout.size()), Ordering::Relaxed);
         // SAFETY: as above.
         unsafe { System.realloc(at, layout, size) }
     }
@@ -51,6 +57,14 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = ALLOCATIONS.get();
     let done = work();
     (ALLOCATIONS.get() - before, done)
+}
+
+/// Octets that the whole process holds more after `work`, or less, if negative; what it made stays.
+/// What the allocator itself adds to each allocation is not among them.
+pub fn octets_held<T>(work: impl FnOnce() -> T) -> (isize, T) {
+    let before = OCTETS.load(Ordering::SeqCst);
+    let done = work();
+    (OCTETS.load(Ordering::SeqCst).wrapping_sub(before) as isize, done)
 }
 
 /// Allocations and deallocations of the whole process so far.
