@@ -162,6 +162,14 @@ impl Log {
         self.items[place].entry().value
     }
 
+    /// True if this change is in it, or a removal that it has let go.
+    pub fn holds(&self, entry: &Entry<'_>) -> bool {
+        match self.find(entry.key) {
+            Ok(place) => self.items[place].entry() == *entry,
+            Err(_) => entry.value.is_none() && entry.version <= self.floor,
+        }
+    }
+
     /// Live records by rising key.
     pub fn records(&self) -> impl Iterator<Item = Entry<'_>> {
         self.items.iter().map(Item::entry).filter(|entry| entry.value.is_some())

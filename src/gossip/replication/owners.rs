@@ -90,7 +90,13 @@ fn extend(sharing: &Sharing, mut log: Arc<Log>, delta: &Delta<'_>) -> Arc<Log> {
     let exact = log.until() <= to && delta.until() == to;
     let shared = if exact { sharing.find(owner, generation, to, floor) } else { None };
     match shared {
-        Some(shared) if shared.whole() == whole.max(log.whole()) => shared,
+        // Equal heads should mean equal content. Where they do not, taking it would hide that.
+        Some(shared)
+            if shared.whole() == whole.max(log.whole())
+                && delta.entries().all(|entry| shared.holds(&entry)) =>
+        {
+            shared
+        }
         _ => {
             Arc::make_mut(&mut log).extend(delta.entries(), to, (floor, whole), delta.until());
             if exact {

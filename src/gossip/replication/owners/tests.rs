@@ -76,6 +76,25 @@ fn nobody_is_held_of_whom_nothing_was_taken_and_no_more_than_so_many() {
     assert_eq!((owners.len(), owners.get(id).is_none()), (OWNERS_MAX, true));
 }
 
+#[test]
+fn a_log_of_equal_head_and_other_content_is_not_taken_from_who_shares() {
+    let sharing = Sharing::new();
+    let (mut one, mut other) = (Owners::new(sharing.clone()), Owners::new(sharing));
+    for body in deltas(&owner_of(5), Version(0), 2000) {
+        one.take(&Delta::parse(&body).unwrap());
+    }
+    let mut clone = Log::new(Generation(1));
+    (0..5u8).for_each(|key| {
+        clone.put(&[key], b"other");
+    });
+    clone.declare_whole();
+    for body in deltas(&clone, Version(0), 2000) {
+        other.take(&Delta::parse(&body).unwrap());
+    }
+    assert_eq!(one.have(WHO), other.have(WHO));
+    assert_eq!(content(other.get(WHO).unwrap().shown().unwrap()), content(&clone));
+}
+
 proptest! {
     /// An owner changes, tombstones are dropped, lives begin anew; copies take pieces cut at any time, in any
     /// order, from the owner and from each other. What a copy shows is always what the owner said at some
