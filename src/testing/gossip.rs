@@ -219,8 +219,8 @@ impl Machine for Citizen {
 
     fn counters(&self, tell: &mut dyn FnMut(&'static str, u64)) {
         let traffic = self.gossip.traffic();
-        for (number, octets) in &traffic.by_kind {
-            tell(kind_name(*number), *octets);
+        for (number, octets) in traffic.by_kind.iter() {
+            tell(kind_name(number), octets);
         }
         tell("strange frames", traffic.strange);
         tell("refused datagrams", self.gossip.secrecy().refusals().iter().map(|(_, count)| count).sum());

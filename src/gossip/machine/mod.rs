@@ -84,8 +84,34 @@ pub struct Traffic {
     pub streamed: u64,
     /// Frames received that could not be read, or whose kind is not known.
     pub strange: u64,
-    /// Octets sent of each kind of frame by its number, before sealing.
-    pub by_kind: BTreeMap<u8, u64>,
+    /// Octets sent of each kind of frame, before sealing.
+    pub by_kind: ByKind,
+}
+
+/// Octets of each kind of frame.
+#[derive(Debug, Clone)]
+pub struct ByKind([u64; KINDS_MAX]);
+
+/// Kinds are numbered below this: membership's up to 15, then those of [`Kind`].
+const KINDS_MAX: usize = 16 + Kind::ALL.len();
+
+impl Default for ByKind {
+    fn default() -> ByKind {
+        ByKind([0; KINDS_MAX])
+    }
+}
+
+impl ByKind {
+    fn add(&mut self, number: u8, octets: u64) {
+        if let Some(sum) = self.0.get_mut(usize::from(number)) {
+            *sum += octets;
+        }
+    }
+
+    /// The kinds that were sent, by rising number, each with its octets.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, u64)> {
+        (0..).zip(self.0).filter(|(_, octets)| *octets > 0)
+    }
 }
 
 /// The machine.
@@ -416,7 +442,7 @@ impl Gossip {
     fn count_kinds(&mut self, frames: &[u8], copies: u64) {
         let mut rest = frames;
         while let Ok((number, _, behind)) = split(rest) {
-            *self.traffic.by_kind.entry(number).or_default() += copies * (rest.len() - behind.len()) as u64;
+            self.traffic.by_kind.add(number, copies * (rest.len() - behind.len()) as u64);
             rest = behind;
         }
     }

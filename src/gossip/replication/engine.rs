@@ -176,9 +176,7 @@ impl Replication {
 
     /// Takes the logs of others as they are, for a machine that starts warm.
     pub fn restore(&mut self, logs: impl IntoIterator<Item = (NodeId, Arc<Log>)>) {
-        for (owner, log) in logs {
-            self.owners.put(owner, log);
-        }
+        self.owners.restore(logs);
     }
 
     /// Takes a cluster-wide record from the disk: it is told to the owner of the machine, and to nobody else.

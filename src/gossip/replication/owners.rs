@@ -286,6 +286,22 @@ impl Owners {
         self.buckets[bucket_of(id)] ^= before ^ contribution(id, self.owners[place].have());
     }
 
+    /// Puts many logs in place as they are, in as much memory as they need. They are not offered to others: whoever
+    /// has many to hand in has them shared already.
+    pub fn restore(&mut self, logs: impl IntoIterator<Item = (NodeId, Arc<Log>)>) {
+        let logs = logs.into_iter();
+        self.owners.reserve_exact(logs.size_hint().0);
+        self.owners.extend(logs.map(|(id, log)| Owner { shown: Some(log), ..Owner::new(id) }));
+        // Of two of one id the one that was handed in last holds.
+        self.owners.reverse();
+        self.owners.sort_by_key(Owner::id);
+        self.owners.dedup_by_key(|owner| owner.id);
+        self.buckets.fill(0);
+        for owner in &self.owners {
+            self.buckets[bucket_of(owner.id)] ^= contribution(owner.id, owner.have());
+        }
+    }
+
     /// Forgets an owner.
     pub fn forget(&mut self, id: NodeId) {
         if let Ok(place) = self.find(id) {

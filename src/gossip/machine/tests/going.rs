@@ -55,7 +55,7 @@ fn a_withdrawal_that_is_not_shown_yet_is_not_acknowledged() {
     );
     let held = |net: &Net| {
         let by_kind = &net.gossip(0).traffic().by_kind;
-        by_kind.keys().filter(|kind| **kind == Kind::Held as u8).count()
+        by_kind.iter().filter(|(kind, _)| *kind == Kind::Held as u8).count()
     };
     let last = pieces.len() - 1;
     assert!(last > 1);

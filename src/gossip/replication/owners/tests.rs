@@ -67,7 +67,7 @@ fn nobody_is_held_of_whom_nothing_was_taken_and_no_more_than_so_many() {
     assert_eq!(owners.take(&Delta::parse(&late[0]).unwrap()), Taken::Gap);
     assert_eq!((owners.len(), owners.have(WHO)), (0, Reach::default()));
     let shared = Arc::new(owner_of(1));
-    (0..OWNERS_MAX as u64).for_each(|id| owners.put(NodeId(id << 40), Arc::clone(&shared)));
+    owners.restore((0..OWNERS_MAX as u64).map(|id| (NodeId(id << 40), Arc::clone(&shared))));
     let id = NodeId(1);
     cut(id, &log, Version(0), 2000, |_, body| {
         assert_eq!(owners.take(&Delta::parse(&body).unwrap()), Taken::Known);
@@ -93,6 +93,21 @@ fn a_log_of_equal_head_and_other_content_is_not_taken_from_who_shares() {
     }
     assert_eq!(one.have(WHO), other.have(WHO));
     assert_eq!(content(other.get(WHO).unwrap().shown().unwrap()), content(&clone));
+}
+
+#[test]
+fn what_is_restored_is_what_was_put_one_by_one() {
+    let logs: Vec<(NodeId, Arc<Log>)> = (0..500u64)
+        .map(|n| (NodeId((n % 400).wrapping_mul(0x9e37_79b9_7f4a_7c15)), Arc::new(owner_of(n as u8 % 7))))
+        .collect();
+    let (mut one, mut other) = (Owners::new(Sharing::default()), Owners::new(Sharing::default()));
+    logs.iter().for_each(|(id, log)| one.put(*id, Arc::clone(log)));
+    other.restore(logs);
+    assert_eq!((one.len(), one.buckets()), (other.len(), other.buckets()));
+    let pairs = one.iter().zip(other.iter());
+    for (one, other) in pairs {
+        assert_eq!((one.id(), one.have()), (other.id(), other.have()));
+    }
 }
 
 proptest! {
