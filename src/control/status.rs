@@ -41,6 +41,8 @@ pub struct GossipNumbers {
     pub streamed: u64,
     /// Octets of changes that wait to be sent.
     pub queued: usize,
+    /// Copies of equal head and other content that were seen.
+    pub mismatches: u64,
     /// What came to nothing, by reason.
     pub dropped: Vec<(String, u64)>,
 }

@@ -187,6 +187,7 @@ pub(super) mod tests {
                 received: 20,
                 streamed: 30,
                 queued: 40,
+                mismatches: 50,
                 dropped: vec![("gossip_forged".into(), 5)],
             }),
             records: [("(cluster)".into(), 3)].into(),

@@ -151,6 +151,17 @@ static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "hivedns_gossip_owner_mismatch",
+        kind: Kind::Gauge,
+        help: "Copies of a node's records that go as far as another's and say something else (they are taken anew \
+            from their owner).",
+        collect: |look, samples| {
+            if let Some(gossip) = &look.status.gossip {
+                samples.put(&[], gossip.mismatches);
+            }
+        },
+    },
+    Metric {
         name: "hivedns_owner_expiry_frozen",
         kind: Kind::Gauge,
         help: "1 while records of lost nodes are kept because many were lost at once, else 0.",
@@ -224,6 +235,7 @@ mod tests {
             "hivedns_gossip_bytes_total{direction=\"out\"} 10",
             "hivedns_gossip_bytes_total{direction=\"stream\"} 30",
             "hivedns_gossip_queue_depth 40",
+            "hivedns_gossip_owner_mismatch 50",
             "hivedns_dropped_total{reason=\"gossip_forged\"} 5",
             "hivedns_owner_expiry_frozen 1",
             "hivedns_records{owner=\"(cluster)\"} 3",

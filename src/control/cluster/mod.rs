@@ -362,6 +362,7 @@ impl Cluster {
             received: traffic.received,
             streamed: traffic.streamed,
             queued: gossip.replication().depth().0,
+            mismatches: gossip.replication().counts().mismatches,
             dropped: refused.chain(more).map(|(why, count)| (format!("gossip_{why}"), count)).collect(),
         }
     }

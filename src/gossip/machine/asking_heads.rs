@@ -8,9 +8,10 @@
 //!
 //! The answer holds all states of each bucket that differs, so that an owner that is not among them is not known there.
 //! A bucket's hash is over contents too, not over heads alone: equal heads with different contents are a fault to be
-//! shown.
+//! shown. Rounds are drawn from 1 on; round 0 is [checking](super::checking)'s.
 
 use super::Gossip;
+use super::checking::CHECK;
 use crate::base::time::Moment;
 use crate::gossip::codec::{Malformed, decode, encode};
 use crate::gossip::frame::{Kind, write};
@@ -48,7 +49,7 @@ pub struct OwnerState {
 }
 
 impl OwnerState {
-    fn new(owner: &Owner) -> OwnerState {
+    pub(super) fn new(owner: &Owner) -> OwnerState {
         let reach = owner.have();
         // A copy that lacks pieces says nothing of the whole.
         let exact = owner.newest().filter(|log| log.is_exact());
@@ -75,6 +76,12 @@ impl OwnerState {
         self.content.map(u64::from_le_bytes)
     }
 
+    /// True if the other goes as far, and is made of something else. What lacks pieces contradicts nothing.
+    pub(super) fn contradicts(&self, other: &OwnerState) -> bool {
+        let known = self.content.is_some() && other.content.is_some();
+        known && self.reach() == other.reach() && self.content != other.content
+    }
+
     fn hash(&self) -> u64 {
         let content = self.content().unwrap_or_default();
         hash::words([self.owner.0, u64::from(self.generation.0), self.head.0, content])
@@ -82,7 +89,7 @@ impl OwnerState {
 }
 
 /// A part of an answer: buckets, each with all that is in it.
-type Part = Vec<(u8, Vec<OwnerState>)>;
+pub(super) type Part = Vec<(u8, Vec<OwnerState>)>;
 
 /// What one member answered.
 #[derive(Debug, Default)]
@@ -145,6 +152,14 @@ fn hashes(states: impl Iterator<Item = OwnerState>) -> Box<[u64; BUCKETS]> {
     hashes
 }
 
+/// The body of an `AskStates`.
+fn question(round: u32, own: impl Iterator<Item = OwnerState>) -> Vec<u8> {
+    let mut body = Vec::new();
+    encode(&mut body, &round);
+    body.extend_from_slice(&buckets(&hashes(own)[..]));
+    body
+}
+
 /// The owners of which there is anything.
 fn states<'o>(owners: impl IntoIterator<Item = &'o Owner>) -> impl Iterator<Item = OwnerState> {
     owners.into_iter().map(OwnerState::new).filter(|state| state.reach() != Reach::default())
@@ -158,10 +173,8 @@ impl Gossip {
             return false;
         }
         let own: Vec<OwnerState> = states(self.replication.owners().iter()).collect();
-        let round = self.rng.u32(..);
-        let mut body = Vec::new();
-        encode(&mut body, &round);
-        body.extend_from_slice(&buckets(&hashes(own.iter().copied())[..]));
+        let round = self.rng.u32(CHECK + 1..);
+        let body = question(round, own.iter().copied());
         let alive = self.membership.tellings().filter(|told| told.class == Class::Alive);
         self.asking = Some(Asking {
             round,
@@ -177,6 +190,16 @@ impl Gossip {
         self.ask_states_if_due(now);
         self.settle(now);
         true
+    }
+
+    /// Asks those members what they have; nobody waits for the answers.
+    pub(super) fn ask_for_states(&mut self, now: Moment, members: &[NodeId], round: u32) {
+        let body = question(round, states(self.replication.owners().iter()));
+        let mut frames = Vec::new();
+        write(&mut frames, Kind::AskStates, &body);
+        for member in members {
+            self.send_to(now, *member, frames.clone());
+        }
     }
 
     /// The answers, once all are there or time is over.
@@ -219,6 +242,19 @@ impl Gossip {
         let (round, theirs) = decode::<u32>(body)?;
         let owners = self.replication.owners();
         let differ = differing(&hashes(states(owners.iter()))[..], theirs).ok_or(Malformed)?;
+        self.send_states(now, from, round, differ);
+        Ok(())
+    }
+
+    /// Tells what this node has of all owners in those buckets.
+    pub(super) fn send_states(
+        &mut self,
+        now: Moment,
+        to: NodeId,
+        round: u32,
+        differ: impl IntoIterator<Item = usize>,
+    ) {
+        let owners = self.replication.owners();
         let room = self.room.saturating_sub(FRAME_OCTETS);
         let mut parts: Vec<Vec<u8>> = vec![Vec::new()];
         let mut left_out = 0u32;
@@ -254,12 +290,11 @@ impl Gossip {
             encode(&mut body, &left_out);
             body.extend_from_slice(&part);
             write(&mut frames, Kind::States, &body);
-            self.send_to(now, from, frames);
+            self.send_to(now, to, frames);
         }
-        Ok(())
     }
 
-    pub(super) fn hear_states(&mut self, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+    pub(super) fn hear_states(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
         let (round, rest) = decode::<u32>(body)?;
         let (&[at, count], rest) = rest.split_first_chunk::<2>().ok_or(Malformed)?;
         let (left_out, mut rest) = decode::<u32>(rest)?;
@@ -284,6 +319,10 @@ impl Gossip {
         }
         if !rest.is_empty() {
             return Err(Malformed);
+        }
+        if round == CHECK {
+            self.check_contents(now, from, &part);
+            return Ok(());
         }
         // An answer that is not wanted, or not any more, is no fault.
         let Some(asking) = self.asking.as_mut().filter(|asking| asking.round == round) else { return Ok(()) };

@@ -159,6 +159,8 @@ impl Gossip {
         if own.owners != theirs.owners {
             let body = buckets(self.replication.owners().buckets());
             self.send_frame(now, from, Kind::Buckets, &body);
+        } else {
+            self.heads_are_equal(now, from);
         }
         if own.cluster != theirs.cluster {
             self.send_cluster_buckets(now, from, true);

@@ -7,6 +7,7 @@
 //! days), so that what was spent of a lease before can be told from it.
 
 mod asking_heads;
+mod checking;
 mod comparing;
 mod doing;
 mod joining;
@@ -39,6 +40,7 @@ use streams::Channel;
 use view::View;
 
 pub use asking_heads::{Answered, OwnerState, States};
+pub use checking::CHECK_EVERY;
 pub use comparing::COMPARE_EVERY;
 pub use joining::{ALONE_AFTER, UNSYNCED_FOR};
 
@@ -130,6 +132,7 @@ pub struct Gossip {
     comparing: comparing::Comparing,
     withdrawing: Option<withdrawing::Withdrawing>,
     asking: Option<asking_heads::Asking>,
+    checking: checking::Checking,
     room: usize,
     traffic: Traffic,
 }
@@ -171,6 +174,7 @@ impl Gossip {
             comparing,
             withdrawing: None,
             asking: None,
+            checking: checking::Checking::new(now),
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -267,7 +271,7 @@ impl Gossip {
                 Kind::Held => self.hear_held(from, body).is_ok(),
                 Kind::Key => self.hear_key(now, from, body).is_ok(),
                 Kind::AskStates => self.hear_ask_states(now, from, body).is_ok(),
-                Kind::States => self.hear_states(from, body).is_ok(),
+                Kind::States => self.hear_states(now, from, body).is_ok(),
                 // These belong to streams.
                 Kind::Table | Kind::Want | Kind::Done => false,
                 Kind::Delta

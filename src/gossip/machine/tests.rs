@@ -1,6 +1,7 @@
 //! Whole machines against each other, in a network that loses and delays.
 
 mod asking_heads;
+mod checking;
 mod going;
 mod joining;
 mod late_news;

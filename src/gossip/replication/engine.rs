@@ -419,6 +419,19 @@ impl Replication {
         }
     }
 
+    /// What this node has of an owner that lives contradicts what that owner has: it is taken anew from there.
+    pub fn doubt(&mut self, now: Moment, owner: NodeId) {
+        let reach = self.owners.have(owner);
+        if owner != self.me && self.owners.doubt(owner) {
+            self.pulls.want(now, owner, reach, owner, Duration::ZERO);
+        }
+    }
+
+    /// A copy of equal head and other content was seen.
+    pub fn count_mismatch(&mut self) {
+        self.counts.mismatches += 1;
+    }
+
     /// `from` has so much of `owner`: if that is more than this node has, it will be asked after `patience`.
     pub fn hear(&mut self, now: Moment, from: NodeId, owner: NodeId, reach: Reach, patience: Duration) {
         let have = self.owners.have(owner);

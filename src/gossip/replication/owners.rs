@@ -1,8 +1,8 @@
 //! What this node holds of every owner, itself included.
 //!
 //! Invariants: owners stand by rising id; a shown log is whole; a staged log is of a newer generation than the
-//! shown one or was begun anew because that one fell below the owner's floor, and it replaces the shown one in
-//! one step when it is whole. The buckets are the sums of what [`Owner::have`] says.
+//! shown one or was begun anew, because that one fell below the owner's floor or is not what the owner said, and it
+//! replaces the shown one in one step when it is whole. The buckets are the sums of what [`Owner::have`] says.
 
 #[cfg(test)]
 mod tests;
@@ -263,6 +263,20 @@ impl Owners {
             self.owners.insert(place, new);
         }
         taken
+    }
+
+    /// What is held of an owner is not what that owner said: it is shown until all of it has been taken anew. False:
+    /// that is under way.
+    pub fn doubt(&mut self, id: NodeId) -> bool {
+        let Ok(place) = self.find(id) else { return false };
+        let owner = &mut self.owners[place];
+        let have = owner.have();
+        if have.head == Version(0) {
+            return false;
+        }
+        owner.staged = Some(Arc::new(Log::new(have.generation)));
+        self.buckets[bucket_of(id)] ^= contribution(id, have) ^ contribution(id, owner.have());
+        true
     }
 
     /// Changes the log of an owner as that owner.

@@ -77,7 +77,7 @@ fn what_is_no_answer_changes_nothing() {
     let from = net.gossip(1).me().id;
     net.with(0, |gossip, now| {
         for body in [&[][..], &[1, 0, 0, 0], &[0, 0, 0], &[1, 0, 1, 0, 7, 200, 1], &[1, 0, 1, 0, 9]] {
-            assert!(gossip.hear_states(from, body).is_err(), "{body:?}");
+            assert!(gossip.hear_states(now, from, body).is_err(), "{body:?}");
             assert!(gossip.hear_ask_states(now, from, body).is_err(), "{body:?}");
         }
     });

@@ -77,6 +77,42 @@ fn nobody_is_held_of_whom_nothing_was_taken_and_no_more_than_so_many() {
 }
 
 #[test]
+fn what_is_restored_is_what_was_put_one_by_one() {
+    let logs: Vec<(NodeId, Arc<Log>)> = (0..500u64)
+        .map(|n| (NodeId((n % 400).wrapping_mul(0x9e37_79b9_7f4a_7c15)), Arc::new(owner_of(n as u8 % 7))))
+        .collect();
+    let (mut one, mut other) = (Owners::new(Sharing::default()), Owners::new(Sharing::default()));
+    logs.iter().for_each(|(id, log)| one.put(*id, Arc::clone(log)));
+    other.restore(logs);
+    assert_eq!((one.len(), one.buckets()), (other.len(), other.buckets()));
+    let pairs = one.iter().zip(other.iter());
+    for (one, other) in pairs {
+        assert_eq!((one.id(), one.have()), (other.id(), other.have()));
+    }
+}
+
+#[test]
+fn a_copy_in_doubt_is_shown_until_the_owners_own_words_replace_it() {
+    let theirs = owner_of(30);
+    let mut wrong = Log::new(Generation(1));
+    (0..30u8).for_each(|key| {
+        wrong.put(&[key], b"wrong");
+    });
+    wrong.declare_whole();
+    let mut owners = Owners::new(Sharing::default());
+    owners.put(WHO, Arc::new(wrong));
+    assert_eq!(owners.have(WHO), reach(&theirs));
+    assert!(owners.doubt(WHO) && !owners.doubt(WHO));
+    let pieces = deltas(&theirs, Version(0), 500);
+    assert!(pieces.len() > 2);
+    for piece in &pieces {
+        assert_eq!(owners.get(WHO).unwrap().shown().unwrap().get(&[7]), Some(&b"wrong"[..]));
+        owners.take(&Delta::parse(piece).unwrap());
+    }
+    assert_eq!(content(owners.get(WHO).unwrap().shown().unwrap()), content(&theirs));
+}
+
+#[test]
 fn a_log_of_equal_head_and_other_content_is_not_taken_from_who_shares() {
     let sharing = Sharing::new();
     let (mut one, mut other) = (Owners::new(sharing.clone()), Owners::new(sharing));
@@ -93,21 +129,6 @@ fn a_log_of_equal_head_and_other_content_is_not_taken_from_who_shares() {
     }
     assert_eq!(one.have(WHO), other.have(WHO));
     assert_eq!(content(other.get(WHO).unwrap().shown().unwrap()), content(&clone));
-}
-
-#[test]
-fn what_is_restored_is_what_was_put_one_by_one() {
-    let logs: Vec<(NodeId, Arc<Log>)> = (0..500u64)
-        .map(|n| (NodeId((n % 400).wrapping_mul(0x9e37_79b9_7f4a_7c15)), Arc::new(owner_of(n as u8 % 7))))
-        .collect();
-    let (mut one, mut other) = (Owners::new(Sharing::default()), Owners::new(Sharing::default()));
-    logs.iter().for_each(|(id, log)| one.put(*id, Arc::clone(log)));
-    other.restore(logs);
-    assert_eq!((one.len(), one.buckets()), (other.len(), other.buckets()));
-    let pairs = one.iter().zip(other.iter());
-    for (one, other) in pairs {
-        assert_eq!((one.id(), one.have()), (other.id(), other.have()));
-    }
 }
 
 proptest! {
