@@ -91,11 +91,6 @@ impl<'d> Delta<'d> {
     pub fn until(&self) -> Version {
         Version(self.head.to.0.saturating_add(self.head.behind))
     }
-
-    /// True if it belongs to a copy that is begun anew: it leaves out removals that such a copy never saw.
-    pub fn is_reset(&self) -> bool {
-        self.head.from < self.head.floor
-    }
 }
 
 /// Cuts the changes of `log` after `from` into bodies of at most `room` octets each with its frame, and hands
@@ -213,7 +208,7 @@ mod tests {
         let body = &bodies(&log, Version(5), 1200)[0];
         let delta = Delta::parse(body).unwrap();
         assert_eq!(delta.head.from, Version(0));
-        assert!(delta.is_reset());
+        assert!(delta.head.from < delta.head.floor);
         // It is whole only at the end: a copy that holds half of it must not be shown.
         assert_eq!(delta.head.whole, log.head());
     }

@@ -153,11 +153,6 @@ impl Replication {
         self.spread.set_room(room);
     }
 
-    /// True once what this node says is told.
-    pub fn is_whole(&self) -> bool {
-        self.draft.is_none()
-    }
-
     /// The next thing to do; `None`: nothing more now.
     pub fn poll(&mut self) -> Option<Todo> {
         // Records come before the leases that are about them.
