@@ -25,7 +25,8 @@ impl std::fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Appends a value to `octets`.
+/// Appends a value to `octets`. It cannot fail: the writer takes everything, the limit is one of reading, and no type of
+/// the wire format (numbers, octets, text, and what is derived from those) has a value that has no form.
 pub fn encode(octets: &mut Vec<u8>, value: &impl Encode) {
     let writer = Appended(octets);
     bincode::encode_into_writer(value, writer, CONFIGURATION).expect("appending to memory does not fail");
