@@ -266,7 +266,8 @@ fn answer_part(
     let rcode = chase.follow(part.locate(key), question);
     // An SOA in the authority section is absence, be it of the target of an alias.
     let is_present = reply.count(Section::Answer) > 0 && reply.count(Section::Authority) == 0;
-    if rcode == Rcode::NoError && is_present {
+    // A set that is too large for the datagram is there, too; over TCP it is told.
+    if rcode == Rcode::NoError && (is_present || reply.is_truncated()) {
         return finish(reply, rcode);
     }
     finish(Reply::begin(buffer, query, bounds.limit, snapshot.identity()), Rcode::ServFail)
@@ -283,4 +284,47 @@ pub fn refuse(
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity());
     let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
     Outcome { verdict: Verdict::Reply(len), rcode, zone: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Moment;
+    use crate::catalog::delta::Delta;
+    use crate::catalog::lease::Source;
+    use crate::catalog::services::Terms;
+    use crate::catalog::state::State;
+    use crate::wire::key::HashSeed;
+    use crate::wire::name::Name;
+    use crate::wire::query::{Accepted, accept};
+    use crate::wire::rtype::RecordType;
+    use std::time::Duration;
+
+    #[test]
+    fn a_known_set_too_large_for_a_datagram_is_truncated_before_the_records_are_known() {
+        let name = |text: &str| Name::parse(text).unwrap();
+        let (ttl, lease) = (Duration::from_secs(5), Duration::from_secs(60));
+        let terms = Terms { primary: name("z."), origin: name("z."), ttl, negative_ttl: ttl, lease };
+        let mut state = State::new(HashSeed::new([5; 16]), 4);
+        state.apply(Delta::OpenServices(Box::new(terms)));
+        let rdatas = (0..40).map(|number| [&[20][..], &[number; 20]].concat().into()).collect();
+        let (source, rtype) = (Source::Cluster, RecordType::TXT);
+        state.apply(Delta::PutRecords { source, name: name("a.z."), rtype, ttl: 5, rdatas });
+        let snapshot = state.snapshot(Moment::START);
+        // Over UDP, over TCP, and a name that is not there: flags and code, answers.
+        for (owner, limit, expected) in
+            [(b'a', 512, (0x86, 0, 0)), (b'a', 65_535, (0x84, 0, 40)), (b'b', 512, (0x80, 2, 0))]
+        {
+            let query = [0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, owner, 1, b'z', 0, 0, 16, 0, 1];
+            let (mut key, mut scratch, mut buffer) =
+                (NameKey::default(), Box::<Scratch>::default(), vec![0; 65_535]);
+            let Accepted::Query(shape) = accept(&query, &mut key) else { panic!("a query") };
+            key.hash(snapshot.seed());
+            let route = route(&snapshot, &shape, &key, ZoneNumber::default());
+            let way = (route, route.hint(&snapshot, &key));
+            let bounds = Bounds { limit, udp_payload_max: 1232, now: Moment::START };
+            answer(&snapshot, way, &shape.of(&query), &key, &mut scratch, &mut buffer, bounds);
+            assert_eq!((buffer[2], buffer[3] & 15, buffer[7]), expected, "{} {limit}", char::from(owner));
+        }
+    }
 }

@@ -488,3 +488,6 @@ fn labels(key: &[u8]) -> usize {
     })
     .count()
 }
+
+#[cfg(test)]
+mod tests;
