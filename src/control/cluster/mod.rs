@@ -242,9 +242,20 @@ impl Cluster {
             }
             Event::Lease { owner, lease } => names::lease(owner, lease, deltas),
             Event::Cluster { key, value, stored } => {
-                self.names.cluster(&key, value.as_deref(), deltas);
-                let entry = crate::disk::Entry { key, value: Some(stored) };
+                // An empty key: nothing to serve, but to be kept.
+                if !key.is_empty() {
+                    self.names.cluster(&key, value.as_deref(), deltas);
+                }
+                let entry = crate::disk::Entry { key, value: stored };
                 self.keep(Write::Records(vec![entry]));
+            }
+            Event::ClusterReplaced { again, dropped } => {
+                tracing::warn!(
+                    again,
+                    dropped,
+                    "this node was away for long: its cluster-wide records are the other members' now; what was \
+                     written here alone is written again, what others wrote and no longer have is dropped"
+                );
             }
             Event::Member { info, health } => {
                 tell_member(&info, health);

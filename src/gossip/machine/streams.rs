@@ -18,7 +18,8 @@ use crate::gossip::frame::{FRAME_HEAD_MAX, Kind, split, write};
 use crate::gossip::identity::{NodeId, Version};
 use crate::gossip::membership::{self, Frame, Sequence};
 use crate::gossip::output::{Output, StreamId};
-use crate::gossip::replication::cluster::CLUSTER_BUCKETS;
+use crate::gossip::replication::cluster::purge::{Mark, read_mark};
+use crate::gossip::replication::cluster::{self, Cluster};
 use crate::gossip::replication::delta::{DELTA_HEAD_OCTETS_MAX, cut};
 use crate::gossip::replication::log::{KEY_OCTETS_MAX, VALUE_OCTETS_MAX};
 use crate::gossip::replication::owners::Reach;
@@ -51,8 +52,8 @@ const ROOM_MIN: usize = 2 * RECORD_OVERHEAD + 1;
 enum Purpose {
     /// Opened here, to see whether the other side lives.
     Probe,
-    /// Opened here, to fetch what is lacking.
-    Fetch,
+    /// Opened here, to fetch what is lacking. With the cluster-wide records that will replace those here.
+    Fetch(Option<Box<(Mark, Cluster)>>),
     /// Opened by the other side.
     Serve(Box<Serving>),
 }
@@ -72,8 +73,10 @@ enum Stage {
     Listening,
     /// Members after that one come next.
     Members(Option<NodeId>),
-    /// Cluster-wide records of that part come next.
-    Cluster(usize),
+    /// What was purged of cluster-wide records comes next, and then they themselves from that part on.
+    Mark,
+    /// Cluster-wide records from that part on come next.
+    Cluster(u16),
     /// Owners after that one come next.
     Owners(Option<NodeId>),
     /// All was said.
@@ -106,7 +109,7 @@ impl Channel {
 impl Gossip {
     /// Fetches over a stream, from that member, all that this node lacks.
     pub(super) fn fetch(&mut self, now: Moment, node: NodeId) {
-        let fetching = self.streams.values().filter(|channel| matches!(channel.purpose, Purpose::Fetch));
+        let fetching = self.streams.values().filter(|channel| matches!(channel.purpose, Purpose::Fetch(_)));
         let Some(address) = self.address_of(node) else { return };
         if fetching.clone().count() >= FETCHES_MAX
             || fetching.clone().any(|channel| channel.address == address)
@@ -122,7 +125,7 @@ impl Gossip {
         encode(&mut body, &DoneWire { synced: self.is_synced() });
         write(&mut done, Kind::Done, &body);
         outbox.extend(done);
-        self.open(now, address, Purpose::Fetch, outbox);
+        self.open(now, address, Purpose::Fetch(None), outbox);
     }
 
     /// Tries to reach a member over a stream.
@@ -261,7 +264,7 @@ impl Gossip {
         // A stream proves that its node lives, but comes from a port that is not the node's.
         let address = match (&channel.purpose, self.address_of(peer.id)) {
             (Purpose::Serve(_), Some(known)) => known,
-            (Purpose::Serve(_), None) | (Purpose::Probe | Purpose::Fetch, _) => channel.address,
+            (Purpose::Serve(_), None) | (Purpose::Probe | Purpose::Fetch(_), _) => channel.address,
         };
         let known = self.membership.get(peer.id).is_some();
         if known || !matches!(channel.purpose, Purpose::Serve(_)) {
@@ -306,19 +309,51 @@ impl Gossip {
                 }
                 true
             }
-            (Kind::Table, Purpose::Fetch) => {
+            (Kind::ClusterMark, Purpose::Fetch(copy)) => {
+                let Ok(mark) = read_mark(body) else { return false };
+                *copy = self
+                    .wants_copy(now, peer.id, mark)
+                    .then(|| Box::new((mark, self.replication.cluster().blank())));
+                true
+            }
+            (Kind::Cluster, Purpose::Fetch(Some(copy))) => cluster::writes(body).all(|write| {
+                let read = write.as_ref().map(|write| copy.1.take(write));
+                read.is_ok()
+            }),
+            (Kind::Table, Purpose::Fetch(_)) => {
                 self.membership.take_table(now, body, !self.joining_now()).is_ok()
             }
-            (Kind::Done, Purpose::Fetch) => {
+            (Kind::Done, Purpose::Fetch(copy)) => {
                 if let Ok(DoneWire { synced }) = decode_all(body) {
+                    if let Some(copy) = copy.take() {
+                        self.take_copy(now, peer.id, *copy, synced);
+                    }
                     self.told_everything(now, peer.id, synced);
                 }
                 false
             }
-            (Kind::Answer | Kind::Cluster, Purpose::Fetch) => {
+            (Kind::Answer | Kind::Cluster, Purpose::Fetch(_)) => {
                 matches!(self.replication.handle(now, peer.id, kind, body), Ok(true))
             }
             _ => false,
+        }
+    }
+
+    /// A stream brought the cluster-wide records whole.
+    fn take_copy(&mut self, now: Moment, from: NodeId, (mark, copy): (Mark, Cluster), synced: bool) {
+        let later = mark.round() > self.replication.cluster().mark().round();
+        // Among those that are not synced nobody speaks for the cluster: the later mark holds.
+        if later || synced && !self.is_synced() {
+            self.replication.replace_cluster(now, copy, mark);
+            return;
+        }
+        let mut frames = Vec::new();
+        copy.frames(copy.parts_from(0), LIST_OCTETS, usize::MAX, &mut frames);
+        for frame in &frames {
+            if let Ok((_, body, _)) = split(frame) {
+                // It was written here just now.
+                let _ = self.replication.handle(now, from, Kind::Cluster, body);
+            }
         }
     }
 
@@ -385,17 +420,28 @@ impl Gossip {
                 let mut body = Vec::new();
                 let next = self.membership.table_chunk(now, after, LIST_OCTETS, &mut body);
                 put(Kind::Table, &body);
-                serving.stage = next.map_or(Stage::Cluster(0), |next| Stage::Members(Some(next)));
+                serving.stage = next.map_or(Stage::Mark, |next| Stage::Members(Some(next)));
             }
-            Stage::Cluster(bucket) => {
+            Stage::Mark => {
+                // Also that there is none: who is not synced takes ours in place of its own.
+                let mut body = Vec::new();
+                encode(&mut body, &self.replication.cluster().mark());
+                put(Kind::ClusterMark, &body);
+                serving.stage = Stage::Cluster(0);
+            }
+            Stage::Cluster(first) => {
+                let cluster = self.replication.cluster();
                 let mut frames = Vec::new();
-                self.replication.cluster().frames(&[bucket], LIST_OCTETS, &mut frames);
+                let mut next = None;
+                for part in cluster.parts_from(first) {
+                    if frames.iter().map(Vec::len).sum::<usize>() > LIST_OCTETS {
+                        next = Some(part);
+                        break;
+                    }
+                    cluster.frames([part], LIST_OCTETS, usize::MAX, &mut frames);
+                }
                 outbox.extend(frames.concat());
-                serving.stage = if bucket + 1 < CLUSTER_BUCKETS {
-                    Stage::Cluster(bucket + 1)
-                } else {
-                    Stage::Owners(None)
-                };
+                serving.stage = next.map_or(Stage::Owners(None), Stage::Cluster);
             }
             Stage::Owners(after) => {
                 let mut last = after;

@@ -2,6 +2,7 @@
 
 mod asking_heads;
 mod going;
+mod purging;
 
 use super::*;
 use crate::gossip::output::{Health, Lease};

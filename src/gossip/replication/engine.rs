@@ -2,14 +2,17 @@
 //!
 //! It knows nodes by their ids and sends to them by its [`Todo`]s; who lives, and where, is its user's to know.
 
+mod clusterwide;
 mod pulling;
+
+pub use clusterwide::ClusterWrite;
 
 use crate::base::time::Moment;
 use crate::gossip::codec::Malformed;
 use crate::gossip::frame::{Kind, framed, write};
 use crate::gossip::identity::{Generation, NodeId, Version};
 use crate::gossip::output::{Event, Health};
-use crate::gossip::replication::cluster::{Cluster, Write};
+use crate::gossip::replication::cluster::Cluster;
 use crate::gossip::replication::delta::cut;
 use crate::gossip::replication::leases::{FreezeRule, Leases};
 use crate::gossip::replication::log::{KEY_OCTETS_MAX, Log, VALUE_OCTETS_MAX};
@@ -18,7 +21,6 @@ use crate::gossip::replication::pulls::{PATIENCE, Pulls};
 use crate::gossip::replication::sharing::Sharing;
 use crate::gossip::replication::spread::{Batch, FAN, HINTS, Spread};
 use crate::gossip::replication::wire::{HeadWire, heads, write_heads};
-use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,13 +164,6 @@ impl Replication {
         }
     }
 
-    /// Takes a cluster-wide record from the disk: it is told to the owner of the machine, and to nobody else.
-    pub fn restore_cluster(&mut self, write: &Write<'_>) {
-        if self.cluster.take(write) {
-            self.tell_cluster(write);
-        }
-    }
-
     /// Sets a record of this node; false if it is too large. Keys of at most [`KEY_OCTETS_MAX`], values of at most
     /// [`VALUE_OCTETS_MAX`] octets.
     pub fn put(&mut self, now: Moment, key: &[u8], value: &[u8]) -> bool {
@@ -242,27 +237,6 @@ impl Replication {
         self.show(self.me, since);
         self.spread.tell(now, self.me, reach, HINTS);
         self.spread.push_own_soon(now);
-    }
-
-    /// Sets or removes (`None`) a cluster-wide record. False if nothing changed.
-    pub fn write_cluster(&mut self, now: Moment, key: &[u8], value: Option<&[u8]>) -> bool {
-        let Some(write) = self.cluster.write(self.me, key, value) else { return false };
-        let mut frame = Vec::with_capacity(framed(write.len()));
-        crate::gossip::frame::write(&mut frame, Kind::Cluster, &write);
-        self.spread.push_own(now, frame);
-        self.spread.tell_cluster(now);
-        if let Ok(write) = Write::from_octets(&write) {
-            self.tell_cluster(&write);
-        }
-        true
-    }
-
-    fn tell_cluster(&mut self, write: &Write<'_>) {
-        self.todo.push_back(Todo::Event(Event::Cluster {
-            key: Bytes::copy_from_slice(write.key),
-            value: write.value.map(Bytes::copy_from_slice),
-            stored: write.to_octets().into(),
-        }));
     }
 
     /// A member is so, since that moment if it is lost.
@@ -359,7 +333,9 @@ impl Replication {
             Kind::Cluster => self.take_cluster(now, from, body)?,
             Kind::ClusterHint => {
                 let theirs = <[u8; 8]>::try_from(body).map_err(|_| Malformed)?;
-                if u64::from_le_bytes(theirs) != self.cluster.hash() && self.compare_cluster_from <= now {
+                if u64::from_le_bytes(theirs) == self.cluster.hash() {
+                    self.confirm_cluster();
+                } else if self.compare_cluster_from <= now {
                     self.compare_cluster_from = now + COMPARE_CLUSTER_EVERY;
                     self.todo.push_back(Todo::CompareCluster(from));
                 }
@@ -376,7 +352,11 @@ impl Replication {
             | Kind::Want
             | Kind::Done
             | Kind::AskStates
-            | Kind::States => return Ok(false),
+            | Kind::States
+            | Kind::ClusterMark
+            | Kind::ClusterParts
+            | Kind::MarkAsk
+            | Kind::MarkHeld => return Ok(false),
         }
         Ok(true)
     }
