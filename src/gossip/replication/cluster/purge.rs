@@ -118,8 +118,8 @@ impl Purging {
 
     /// From the disk: the Lamport counter of the mark. What cannot be read is as nothing.
     pub(super) fn restore(&mut self, kept: &[u8]) -> u64 {
-        let read: Result<((Mark, u64, u32), &[u8]), Malformed> = decode(kept);
-        if let Ok(((mark, confirmed, voters), _)) = read {
+        // What a later version keeps behind that is let go.
+        if let Ok(((mark, confirmed, voters), _)) = decode::<(Mark, u64, u32)>(kept) {
             (self.mark, self.confirmed, self.voters) = (mark, confirmed, voters);
         }
         self.mark.round.lamport

@@ -206,11 +206,14 @@ proptest! {
     }
 }
 
+/// A key, and what the disk has of it from then on.
+type Kept = (Vec<u8>, Option<Vec<u8>>);
+
 /// Some copies, each with its disk, and what was ever seen removed.
 struct World {
     copies: Vec<Cluster>,
     /// What each node kept, in its order.
-    journals: Vec<Vec<(Vec<u8>, Option<Vec<u8>>)>>,
+    journals: Vec<Vec<Kept>>,
     /// Nodes that the others have forgotten.
     away: Option<usize>,
     /// Values that somebody who had seen them removed or replaced, and by which write of which key.
