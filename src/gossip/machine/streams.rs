@@ -16,7 +16,7 @@ use crate::base::time::Moment;
 use crate::gossip::codec::{decode_all, encode};
 use crate::gossip::frame::{FRAME_HEAD_MAX, Kind, split, write};
 use crate::gossip::identity::{NodeId, Version};
-use crate::gossip::membership::{self, Frame, Sequence};
+use crate::gossip::membership::{self, Frame, MEMBERS_MAX, Sequence};
 use crate::gossip::output::{Output, StreamId};
 use crate::gossip::replication::cluster::purge::{Mark, read_mark};
 use crate::gossip::replication::cluster::{self, Cluster};
@@ -31,8 +31,11 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Streams at once, both directions.
-const STREAMS_MAX: usize = 256;
+/// Streams at once that were opened here ...
+const OPENED_MAX: usize = 64;
+/// ... and by others. If there are so many, the oldest whose other side has not proven yet who it is makes room: so
+/// strangers keep nobody out.
+const ACCEPTED_MAX: usize = 256;
 /// Streams that fetch everything at once: a second one brings nothing that the first does not.
 const FETCHES_MAX: usize = 2;
 /// Octets of frames that are made ready before there is room to send them.
@@ -96,6 +99,7 @@ pub(super) struct Channel {
     /// Octets that the transport takes.
     room: usize,
     finishing: bool,
+    /// When there was last a sign of life; of a stranger none counts.
     heard: Moment,
 }
 
@@ -103,6 +107,14 @@ impl Channel {
     /// Octets that wait for room.
     pub(super) fn queued_octets(&self) -> usize {
         self.outbox.len()
+    }
+
+    fn is_accepted(&self) -> bool {
+        matches!(self.purpose, Purpose::Serve(_))
+    }
+
+    fn is_proven(&self) -> bool {
+        self.stream.peer().is_some()
     }
 }
 
@@ -136,7 +148,7 @@ impl Gossip {
     }
 
     fn open(&mut self, now: Moment, to: SocketAddr, purpose: Purpose, outbox: VecDeque<u8>) {
-        if self.streams.len() >= STREAMS_MAX {
+        if self.streams.values().filter(|channel| !channel.is_accepted()).count() >= OPENED_MAX {
             return;
         }
         let id = self.new_stream(now, to, Side::Opener, purpose, outbox);
@@ -170,9 +182,14 @@ impl Gossip {
 
     /// Somebody opened a stream; what it is called. `None`: there are too many, close it.
     pub fn accept(&mut self, now: Moment, from: SocketAddr) -> Option<StreamId> {
-        (self.streams.len() < STREAMS_MAX).then(|| {
-            self.new_stream(now, from, Side::Accepter, Purpose::Serve(Box::default()), VecDeque::new())
-        })
+        let accepted = || self.streams.iter().filter(|(_, channel)| channel.is_accepted());
+        if accepted().count() >= ACCEPTED_MAX {
+            // Streams are numbered as they come.
+            let oldest = accepted().find(|(_, channel)| !channel.is_proven()).map(|(id, _)| *id)?;
+            self.close(oldest);
+        }
+        let purpose = Purpose::Serve(Box::default());
+        Some(self.new_stream(now, from, Side::Accepter, purpose, VecDeque::new()))
     }
 
     /// A stream that [`Output::Open`] asked for is open.
@@ -187,7 +204,9 @@ impl Gossip {
     pub fn stream_writable(&mut self, now: Moment, id: StreamId, room: usize) {
         if let Some(channel) = self.streams.get_mut(&id) {
             channel.room = room;
-            channel.heard = now;
+            if channel.is_proven() {
+                channel.heard = now;
+            }
         }
         self.pump(now, id);
         self.settle(now);
@@ -197,10 +216,12 @@ impl Gossip {
     pub fn stream_received(&mut self, now: Moment, id: StreamId, octets: &[u8]) {
         let Some(mut channel) = self.streams.remove(&id) else { return };
         self.traffic.streamed += octets.len() as u64;
-        channel.heard = now;
         let mut plain = std::mem::take(&mut channel.inbox);
         let read = channel.stream.read(&mut self.secrecy, octets, &mut plain);
         let mut over = read.is_err();
+        if channel.is_proven() {
+            channel.heard = now;
+        }
         if let (false, Some(peer)) = (over, channel.stream.peer()) {
             let mut at = 0;
             while !over && at < plain.len() {
@@ -295,6 +316,9 @@ impl Gossip {
             (Kind::Want, Purpose::Serve(serving)) if serving.stage == Stage::Listening => {
                 for head in heads(body) {
                     let Ok(head) = head else { return false };
+                    if serving.haves.len() >= MEMBERS_MAX {
+                        return false;
+                    }
                     serving.haves.insert(head.owner(), head.reach());
                 }
                 true

@@ -3,6 +3,7 @@
 mod asking_heads;
 mod going;
 mod purging;
+mod strangers;
 
 use super::*;
 use crate::gossip::output::{Health, Lease};
