@@ -38,6 +38,8 @@ const SOON: Duration = Duration::from_millis(300);
 const HEADS_DATAGRAMS_MAX: usize = 16;
 /// Members of parts that differ told in one comparison.
 const TOLD_MAX: usize = 512;
+/// Parts of what is told of members that differ when there is much to catch up.
+const MEMBER_BUCKETS_MANY: usize = BUCKETS / 8;
 /// Octets of cluster-wide records sent in one comparison.
 const CLUSTER_OCTETS_MAX: usize = 64 * 1024;
 
@@ -174,7 +176,7 @@ impl Gossip {
         } else {
             self.send_cluster_buckets(now, from, true);
         }
-        if own != theirs {
+        if own.owners != theirs.owners || own.cluster != theirs.cluster {
             self.compare_again(now);
         }
         if own.members != theirs.members {
@@ -321,12 +323,19 @@ impl Gossip {
         if differ.is_empty() {
             return Ok(());
         }
+        // Where datagrams are lost some telling is always under way: only much is caught up at once.
+        if differ.len() >= MEMBER_BUCKETS_MANY {
+            self.compare_again(now);
+        }
         if ask == 1 {
             self.send_member_buckets(now, from, false);
         }
         let all = self.membership.tellings().map(|told| told.id()).chain(std::iter::once(self.me.id));
-        let ids: Vec<NodeId> =
-            all.filter(|id| differ.binary_search(&bucket_of(*id)).is_ok()).take(TOLD_MAX).collect();
+        let mut ids: Vec<NodeId> = all.filter(|id| differ.binary_search(&bucket_of(*id)).is_ok()).collect();
+        // From a bucket by lot on: else what does not fit is always the same.
+        let first = self.rng.usize(..BUCKETS);
+        ids.sort_by_key(|id| (bucket_of(*id) + BUCKETS - first) % BUCKETS);
+        ids.truncate(TOLD_MAX);
         let mut datagram = Vec::new();
         for frame in self.membership.rumours_for(now, ids) {
             if datagram.len() + crate::gossip::membership::FRAME_OCTETS_MAX > self.room {
