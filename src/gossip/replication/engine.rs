@@ -28,9 +28,6 @@ use std::time::Duration;
 /// Owners pulled from one member at once; for more of them a stream is cheaper.
 const PULLED_OWNERS_MAX: usize = 512;
 
-/// While writes come fast copies always differ: they are compared no oftener.
-const COMPARE_CLUSTER_EVERY: Duration = Duration::from_millis(50);
-
 /// What replication wants done.
 #[derive(Debug)]
 pub enum Todo {
@@ -81,6 +78,8 @@ pub struct Replication {
     todo: VecDeque<Todo>,
     /// Not before then are cluster-wide records compared because of a hint.
     compare_cluster_from: Moment,
+    /// A hint that is waited with: when it is looked at, who gave it, and of which hash.
+    cluster_hint: Option<(Moment, NodeId, u64)>,
     /// Octets of frames that a datagram takes.
     room: usize,
     counts: Counts,
@@ -107,6 +106,7 @@ impl Replication {
             pulls: Pulls::default(),
             todo: VecDeque::new(),
             compare_cluster_from: now,
+            cluster_hint: None,
             room,
             counts: Counts::default(),
         }
@@ -154,7 +154,8 @@ impl Replication {
 
     /// When [`Replication::handle_timeout`] is due.
     pub fn next_wake(&self) -> Moment {
-        self.spread.next().min(self.pulls.next()).min(self.leases.next())
+        let hint = self.cluster_hint.map_or(Moment::NEVER, |(at, _, _)| at);
+        self.spread.next().min(self.pulls.next()).min(self.leases.next()).min(hint)
     }
 
     /// Takes the logs of others as they are, for a machine that starts warm.
@@ -282,6 +283,7 @@ impl Replication {
                 self.todo.push_back(Todo::Spread { frames, fan, except });
             }
         }
+        self.heed_cluster_hint(now);
         for (source, owners) in self.pulls.due(now) {
             if owners.len() > PULLED_OWNERS_MAX {
                 self.fetch(source);
@@ -333,12 +335,7 @@ impl Replication {
             Kind::Cluster => self.take_cluster(now, from, body)?,
             Kind::ClusterHint => {
                 let theirs = <[u8; 8]>::try_from(body).map_err(|_| Malformed)?;
-                if u64::from_le_bytes(theirs) == self.cluster.hash() {
-                    self.confirm_cluster();
-                } else if self.compare_cluster_from <= now {
-                    self.compare_cluster_from = now + COMPARE_CLUSTER_EVERY;
-                    self.todo.push_back(Todo::CompareCluster(from));
-                }
+                self.hear_cluster_hint(now, from, u64::from_le_bytes(theirs));
             }
             Kind::Digest
             | Kind::Buckets

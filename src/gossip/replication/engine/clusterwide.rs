@@ -8,7 +8,12 @@ use crate::gossip::identity::NodeId;
 use crate::gossip::output::Event;
 use crate::gossip::replication::cluster::purge::{AskWire, Heard, HeldWire, Mark, Replaced, Round};
 use crate::gossip::replication::cluster::{self, Cluster, Write, Written};
+use crate::gossip::replication::pulls::PATIENCE;
 use bytes::Bytes;
+use std::time::Duration;
+
+/// While writes come fast copies always differ: they are compared no oftener because of hints.
+const COMPARE_CLUSTER_EVERY: Duration = Duration::from_millis(50);
 
 /// What came of a write of a cluster-wide record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +66,25 @@ impl Replication {
             self.spread.tell_cluster(now);
         }
         Ok(())
+    }
+
+    /// Somebody's copy has that hash. If it is another, a push is likely under way: it is waited for.
+    pub(super) fn hear_cluster_hint(&mut self, now: Moment, from: NodeId, theirs: u64) {
+        if theirs == self.cluster.hash() {
+            self.confirm_cluster();
+        } else if self.cluster_hint.is_none() {
+            let at = (now + PATIENCE).max(self.compare_cluster_from);
+            self.cluster_hint = Some((at, from, theirs));
+        }
+    }
+
+    /// Compares with who gave the hint, if its copy is still another.
+    pub(super) fn heed_cluster_hint(&mut self, now: Moment) {
+        let Some((_, from, theirs)) = self.cluster_hint.take_if(|(at, _, _)| *at <= now) else { return };
+        if theirs != self.cluster.hash() {
+            self.compare_cluster_from = now + COMPARE_CLUSTER_EVERY;
+            self.todo.push_back(Todo::CompareCluster(from));
+        }
     }
 
     /// Somebody's copy is equal to the one here.
@@ -140,5 +164,42 @@ impl Replication {
             value: write.and_then(|write| write.value).map(Bytes::copy_from_slice),
             stored: write.map(|write| write.to_octets().into()),
         }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gossip::identity::Generation;
+    use crate::gossip::replication::leases::FreezeRule;
+    use crate::gossip::replication::sharing::Sharing;
+
+    fn at(ms: u64) -> Moment {
+        Moment::from_micros(1_000_000_000 + ms * 1_000)
+    }
+
+    fn compared(replication: &mut Replication) -> usize {
+        let todo = std::iter::from_fn(|| replication.poll());
+        todo.filter(|todo| matches!(todo, Todo::CompareCluster(_))).count()
+    }
+
+    #[test]
+    fn a_hint_that_a_push_overtakes_compares_nothing_and_one_that_stays_true_does() {
+        let rule = FreezeRule { share: 0.5, max: Duration::from_secs(1) };
+        let (me, other) = (NodeId(1), NodeId(2));
+        let mut there = Cluster::default();
+        let Written::New(first) = there.write(other, b"a", Some(b"1")) else { panic!("not written") };
+        let mut replication = Replication::new(me, Generation(1), 1_200, rule, Sharing::default(), at(0));
+        for (ms, pushed) in [(0, true), (100, false)] {
+            let hint = there.hash().to_le_bytes();
+            assert_eq!(replication.handle(at(ms), other, Kind::ClusterHint, &hint), Ok(true));
+            assert!(replication.next_wake() <= at(ms + 10));
+            if pushed {
+                assert_eq!(replication.handle(at(ms + 2), other, Kind::Cluster, &first), Ok(true));
+            }
+            replication.handle_timeout(at(ms + 10));
+            assert_eq!(compared(&mut replication), usize::from(!pushed));
+            let _ = there.write(other, b"b", Some(b"2"));
+        }
     }
 }
