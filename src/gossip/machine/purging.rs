@@ -14,9 +14,10 @@
 use super::Gossip;
 use crate::base::time::Moment;
 use crate::gossip::codec::{Malformed, decode_all, encode};
-use crate::gossip::frame::{Kind, write};
+use crate::gossip::frame::{Kind, split, write};
 use crate::gossip::identity::NodeId;
 use crate::gossip::membership::{Class, Told};
+use crate::gossip::replication::cluster::Cluster;
 use crate::gossip::replication::cluster::purge::{AskWire, HeldWire, Mark, Round, read_mark};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -209,5 +210,29 @@ impl Gossip {
             self.weigh(from, mark);
         }
         later && self.purging.wanted == Some(mark.round())
+    }
+
+    /// A stream brought the cluster-wide records whole.
+    pub(super) fn take_copy(
+        &mut self,
+        now: Moment,
+        from: NodeId,
+        (mark, copy): (Mark, Cluster),
+        synced: bool,
+    ) {
+        let later = mark.round() > self.replication.cluster().mark().round();
+        // Among those that are not synced nobody speaks for the cluster: the later mark holds.
+        if later || synced && !self.is_synced() {
+            self.replication.replace_cluster(now, copy, mark);
+            return;
+        }
+        let mut frames = Vec::new();
+        copy.frames(copy.parts_from(0), self.room, usize::MAX, &mut frames);
+        for frame in &frames {
+            if let Ok((_, body, _)) = split(frame) {
+                // It was written here just now.
+                let _ = self.replication.handle(now, from, Kind::Cluster, body);
+            }
+        }
     }
 }

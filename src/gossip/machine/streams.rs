@@ -363,24 +363,6 @@ impl Gossip {
         }
     }
 
-    /// A stream brought the cluster-wide records whole.
-    fn take_copy(&mut self, now: Moment, from: NodeId, (mark, copy): (Mark, Cluster), synced: bool) {
-        let later = mark.round() > self.replication.cluster().mark().round();
-        // Among those that are not synced nobody speaks for the cluster: the later mark holds.
-        if later || synced && !self.is_synced() {
-            self.replication.replace_cluster(now, copy, mark);
-            return;
-        }
-        let mut frames = Vec::new();
-        copy.frames(copy.parts_from(0), LIST_OCTETS, usize::MAX, &mut frames);
-        for frame in &frames {
-            if let Ok((_, body, _)) = split(frame) {
-                // It was written here just now.
-                let _ = self.replication.handle(now, from, Kind::Cluster, body);
-            }
-        }
-    }
-
     fn joining_now(&self) -> bool {
         !self.is_synced()
     }
