@@ -204,7 +204,8 @@ impl Gossip {
     pub(super) fn wants_copy(&mut self, now: Moment, from: NodeId, mark: Mark) -> bool {
         let later = self.replication.hear_mark(now, mark);
         if !self.is_synced() {
-            return mark.round() != self.replication.cluster().mark().round();
+            let cluster = self.replication.cluster();
+            return cluster.can_follow(mark) && mark.round() != cluster.mark().round();
         }
         if later {
             self.weigh(from, mark);

@@ -180,6 +180,10 @@ impl Cluster {
 
     /// Another's mark.
     pub fn hear_mark(&mut self, mark: Mark) -> Heard {
+        if !self.can_follow(mark) {
+            self.refused += 1;
+            return Heard::Older;
+        }
         let own = self.purging.mark.round;
         match mark.round.cmp(&own) {
             std::cmp::Ordering::Equal => Heard::Same,
@@ -189,6 +193,11 @@ impl Cluster {
             }
             std::cmp::Ordering::Greater => Heard::Later,
         }
+    }
+
+    /// False if it is so far ahead of all that was seen that no honest one can be, as with stamps.
+    pub fn can_follow(&self, mark: Mark) -> bool {
+        mark.round.lamport <= self.lamport.saturating_add(super::AHEAD_MAX)
     }
 
     fn adopt(&mut self, mark: Mark) -> Vec<Bytes> {

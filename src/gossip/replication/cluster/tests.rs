@@ -49,6 +49,11 @@ fn a_stamp_that_nobody_can_have_reached_is_refused_and_spoils_no_later_write() {
     let forged = Write { key: b"a", stamp: Stamp { lamport: u64::MAX, writer: B }, value: Some(b"x") };
     assert!(!cluster.take(&forged));
     assert_eq!((cluster.refused(), cluster.get(b"a")), (1, None));
+    let mut forger = Cluster::default();
+    forger.restore(B, &forged);
+    let round = forger.begin_round();
+    assert!(forger.purge(round, 1, 1).is_some());
+    assert_eq!((cluster.hear_mark(forger.mark()), cluster.refused()), (Heard::Older, 2));
     set(&mut cluster, A, b"a", Some(b"1"));
     assert_eq!(cluster.stamp(b"a").map(|stamp| stamp.lamport), Some(1));
 }
