@@ -10,6 +10,7 @@ use crate::control::document::{
 use crate::control::listing::{self, Cursor, Wanted};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::discovery::cluster::{self, Removal, Rrset};
+use crate::gossip::machine::ClusterWrite;
 use crate::os::clock;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -32,7 +33,11 @@ impl Control {
         let beside = self.types_at(set.name()).into_iter().filter(|rtype| *rtype != set.rtype());
         set.stands_beside(beside).map_err(|error| Refused::new(RefusedKind::Conflict, error.to_string()))?;
         let replaced = self.cluster.rrset(&key).is_some();
-        self.cluster.gossip.write_cluster(clock::moment(clock::now()), &key, Some(&set.value()));
+        let now = clock::moment(clock::now());
+        if self.cluster.gossip.write_cluster(now, &key, Some(&set.value())) == ClusterWrite::Full {
+            let error = "there is no room for another cluster-wide record: unset some first".to_owned();
+            return Err(Refused::new(RefusedKind::Failed, error));
+        }
         Ok(Reply::Set(SetDocument {
             name: set.name().to_string(),
             rtype: set.rtype().to_string(),

@@ -33,7 +33,7 @@ pub enum Kind {
     Buckets = 23,
     /// All heads of one part.
     Heads = 24,
-    /// A hash of each part of the cluster-wide records.
+    /// A hash of each group of the cluster-wide records.
     ClusterBuckets = 25,
     /// A hash of each part of what is told of members.
     MemberBuckets = 26,
@@ -55,11 +55,19 @@ pub enum Kind {
     AskStates = 34,
     /// The answer to that.
     States = 35,
+    /// Up to where its sender has purged tombstones of cluster-wide records.
+    ClusterMark = 36,
+    /// A hash of each part of some groups of the cluster-wide records.
+    ClusterParts = 37,
+    /// Who holds the same cluster-wide records acknowledges it, so that tombstones can be purged.
+    MarkAsk = 38,
+    /// The answer to that.
+    MarkHeld = 39,
 }
 
 impl Kind {
     /// All of them, by their number from 16 on.
-    pub const ALL: [Kind; 20] = [
+    pub const ALL: [Kind; 24] = [
         Kind::Delta,
         Kind::Answer,
         Kind::Hint,
@@ -80,6 +88,10 @@ impl Kind {
         Kind::ClusterHint,
         Kind::AskStates,
         Kind::States,
+        Kind::ClusterMark,
+        Kind::ClusterParts,
+        Kind::MarkAsk,
+        Kind::MarkHeld,
     ];
 
     /// The kind of that number; `None` for one that this version does not know.

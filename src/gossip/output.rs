@@ -122,13 +122,21 @@ pub enum Event {
     },
     /// A cluster-wide record changed.
     Cluster {
-        /// Which record; opaque here.
+        /// Which record; opaque here. Empty: none, but what is to be kept beside the records.
         key: Bytes,
         /// What it became; `None`: it is gone.
         value: Option<Bytes>,
         /// The same with what orders it: what is kept on disk under that key, and handed in again at the next
-        /// start.
-        stored: Bytes,
+        /// start, by rising key. `None`: nothing is kept of it any more.
+        stored: Option<Bytes>,
+    },
+    /// This node was away until the others had purged what was removed: its cluster-wide records were replaced by
+    /// a member's.
+    ClusterReplaced {
+        /// Records that were set or removed here and that nobody had seen: they were written again.
+        again: usize,
+        /// Values of others that the cluster does not have: let go.
+        dropped: usize,
     },
     /// A member appeared or changed.
     Member {

@@ -282,7 +282,7 @@ impl Citizen {
             }
             Event::Synced { alone } => News::Synced(alone),
             Event::Identity { id, generation } => News::Identity(id, generation),
-            Event::Keys => return None,
+            Event::Keys | Event::ClusterReplaced { .. } => return None,
             Event::Drained { missing } => News::Drained(missing.len()),
             Event::ExpiryFrozen(frozen) => News::ExpiryFrozen(frozen),
         })
@@ -316,6 +316,10 @@ fn kind_name(number: u8) -> &'static str {
         Some(Kind::ClusterHint) => "octets of ClusterHint",
         Some(Kind::AskStates) => "octets of AskStates",
         Some(Kind::States) => "octets of States",
+        Some(Kind::ClusterMark) => "octets of ClusterMark",
+        Some(Kind::ClusterParts) => "octets of ClusterParts",
+        Some(Kind::MarkAsk) => "octets of MarkAsk",
+        Some(Kind::MarkHeld) => "octets of MarkHeld",
         None => match number {
             1 => "octets of Who",
             2 => "octets of Ping",

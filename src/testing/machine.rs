@@ -80,8 +80,8 @@ pub enum News {
     Records { owner: NodeId, replace: bool, changes: Vec<Change> },
     /// An owner's records are now served like this.
     Lease { owner: NodeId, held: Held },
-    /// A record of the cluster changed; the last is what the disk keeps for it.
-    Cluster { change: Change, stored: Bytes },
+    /// A record of the cluster changed; the last is what the disk keeps for it. An empty key: it is no record.
+    Cluster { change: Change, stored: Option<Bytes> },
     /// A member appeared or changed.
     Member { id: NodeId, address: SocketAddr, health: Health },
     /// A member is forgotten.

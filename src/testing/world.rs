@@ -394,7 +394,11 @@ impl<M: Machine> World<M> {
                 self.nodes[seat.index()].disk.identity = Some((*id, *generation));
             }
             News::Cluster { change, stored } => {
-                self.nodes[seat.index()].disk.cluster.insert(change.key.clone(), stored.clone());
+                let disk = &mut self.nodes[seat.index()].disk.cluster;
+                match stored {
+                    Some(stored) => disk.insert(change.key.clone(), stored.clone()),
+                    None => disk.remove(&change.key),
+                };
             }
             News::Records { .. }
             | News::Lease { .. }

@@ -255,8 +255,19 @@ impl Cluster {
             }
             Event::Lease { owner, lease } => deltas.push(names::lease(owner, lease)),
             Event::Cluster { key, value, stored } => {
-                self.names.cluster(&key, value.as_deref(), deltas);
-                self.keep(Write::Record(crate::disk::Entry { key, value: Some(stored) }));
+                // An empty key: nothing to serve, but to be kept.
+                if !key.is_empty() {
+                    self.names.cluster(&key, value.as_deref(), deltas);
+                }
+                self.keep(Write::Record(crate::disk::Entry { key, value: stored }));
+            }
+            Event::ClusterReplaced { again, dropped } => {
+                tracing::warn!(
+                    again,
+                    dropped,
+                    "this node was away for long: its cluster-wide records are the other members' now; what was \
+                     written here alone is written again, what others wrote and no longer have is dropped"
+                );
             }
             Event::Member { info, health } => {
                 tell_member(&info, health);

@@ -6,13 +6,17 @@
 //! A ── HEADS ───► B   of the parts that differ: B pulls what A has more,
 //! A ◄─ HINT ───── B   and A what B has more
 //! ```
+//!
+//! Cluster-wide records may be many, so between buckets and records stands a second step: the parts of each bucket
+//! that differs.
 
 use super::Gossip;
 use crate::base::time::Moment;
 use crate::gossip::codec::{Malformed, decode, decode_all, encode};
-use crate::gossip::frame::{Kind, framed, write};
+use crate::gossip::frame::{FRAME_HEAD_MAX, Kind, framed, write};
 use crate::gossip::hash;
 use crate::gossip::identity::NodeId;
+use crate::gossip::replication::cluster::{GROUPS, PARTS_PER_GROUP};
 use crate::gossip::replication::owners::{BUCKETS, Owner, Reach, bucket_of};
 use crate::gossip::replication::wire::{
     DigestWire, HEAD_OCTETS_MAX, HeadWire, buckets, differing, heads, write_heads,
@@ -34,8 +38,13 @@ const SOON: Duration = Duration::from_millis(300);
 const HEADS_DATAGRAMS_MAX: usize = 16;
 /// Members of parts that differ told in one comparison.
 const TOLD_MAX: usize = 512;
+/// Parts of what is told of members that differ when there is much to catch up.
+const MEMBER_BUCKETS_MANY: usize = BUCKETS / 8;
 /// Octets of cluster-wide records sent in one comparison.
 const CLUSTER_OCTETS_MAX: usize = 64 * 1024;
+
+/// Octets of a group's number and the sums of its parts.
+const GROUP_OCTETS: usize = 1 + 4 * PARTS_PER_GROUP;
 
 pub(super) struct Comparing {
     next: Moment,
@@ -87,6 +96,7 @@ impl Gossip {
                 _ => now + QUIET.mul_f64(1.0 + self.rng.f64()),
             };
         }
+        self.note_members();
         self.comparing.next = now + COMPARE_EVERY.mul_f64(0.8 + 0.4 * self.rng.f64());
         let with = match self.comparing.with.take() {
             Some(node) => Some(node),
@@ -146,6 +156,7 @@ impl Gossip {
             Kind::Buckets => self.hear_buckets(now, from, body)?,
             Kind::Heads => self.hear_heads(now, from, body)?,
             Kind::ClusterBuckets => self.hear_cluster_buckets(now, from, body)?,
+            Kind::ClusterParts => self.hear_cluster_parts(now, from, body)?,
             Kind::MemberBuckets => self.hear_member_buckets(now, from, body)?,
             _ => return Err(Malformed),
         }
@@ -160,10 +171,12 @@ impl Gossip {
         } else {
             self.heads_are_equal(now, from);
         }
-        if own.cluster != theirs.cluster {
+        if own.cluster == theirs.cluster {
+            self.replication.confirm_cluster();
+        } else {
             self.send_cluster_buckets(now, from, true);
         }
-        if own != theirs {
+        if own.owners != theirs.owners || own.cluster != theirs.cluster {
             self.compare_again(now);
         }
         if own.members != theirs.members {
@@ -171,7 +184,7 @@ impl Gossip {
         }
     }
 
-    fn send_frame(&mut self, now: Moment, to: NodeId, kind: Kind, body: &[u8]) {
+    pub(super) fn send_frame(&mut self, now: Moment, to: NodeId, kind: Kind, body: &[u8]) {
         let mut frames = Vec::with_capacity(framed(body.len()));
         write(&mut frames, kind, body);
         self.send_to(now, to, frames);
@@ -228,24 +241,65 @@ impl Gossip {
     }
 
     pub(super) fn send_cluster_buckets(&mut self, now: Moment, to: NodeId, ask: bool) {
+        let mut frames = Vec::new();
+        self.write_mark(&mut frames);
         let mut body = vec![u8::from(ask)];
-        body.extend_from_slice(&buckets(self.replication.cluster().buckets()));
-        self.send_frame(now, to, Kind::ClusterBuckets, &body);
+        body.extend_from_slice(&buckets(self.replication.cluster().groups()));
+        write(&mut frames, Kind::ClusterBuckets, &body);
+        self.send_to(now, to, frames);
     }
 
+    /// Groups that differ are told part by part.
     fn hear_cluster_buckets(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
+        let (_, body) = body.split_first().ok_or(Malformed)?;
+        let differ = differing(self.replication.cluster().groups(), body).ok_or(Malformed)?;
+        self.send_cluster_parts(now, from, true, &differ);
+        Ok(())
+    }
+
+    fn send_cluster_parts(&mut self, now: Moment, to: NodeId, ask: bool, groups: &[usize]) {
+        let mut frames = Vec::new();
+        self.write_mark(&mut frames);
+        let fit = self.room.saturating_sub(frames.len() + FRAME_HEAD_MAX) / GROUP_OCTETS;
+        for groups in groups.chunks(fit.max(1)) {
+            let mut body = vec![u8::from(ask)];
+            for group in groups {
+                body.push(*group as u8);
+                body.extend_from_slice(&buckets(&self.replication.cluster().parts_of(*group)));
+            }
+            write(&mut frames, Kind::ClusterParts, &body);
+            self.send_to(now, to, std::mem::take(&mut frames));
+        }
+        if !frames.is_empty() {
+            self.send_to(now, to, frames);
+        }
+    }
+
+    /// Sends the records of parts that differ.
+    fn hear_cluster_parts(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
         let (ask, body) = body.split_first().ok_or(Malformed)?;
+        let (told, []) = body.as_chunks::<GROUP_OCTETS>() else { return Err(Malformed) };
         let cluster = self.replication.cluster();
-        let differ = differing(cluster.buckets(), body).ok_or(Malformed)?;
-        if differ.is_empty() {
+        let (mut groups, mut parts) = (Vec::new(), Vec::new());
+        for [group, theirs @ ..] in told {
+            let group = usize::from(*group);
+            if group >= GROUPS {
+                return Err(Malformed);
+            }
+            let differ = differing(&cluster.parts_of(group), theirs).ok_or(Malformed)?;
+            if !differ.is_empty() {
+                groups.push(group);
+            }
+            parts.extend(differ.iter().map(|part| (group * PARTS_PER_GROUP + part) as u16));
+        }
+        if parts.is_empty() {
             return Ok(());
         }
         let mut frames = Vec::new();
-        cluster.frames(&differ, self.room, &mut frames);
-        let whole = frames.iter().map(Vec::len).sum::<usize>() <= CLUSTER_OCTETS_MAX
+        let whole = cluster.frames(parts, self.room, CLUSTER_OCTETS_MAX, &mut frames)
             && frames.iter().all(|frame| frame.len() <= self.room);
         if *ask == 1 {
-            self.send_cluster_buckets(now, from, false);
+            self.send_cluster_parts(now, from, false, &groups);
         }
         if !whole {
             self.send_frame(now, from, Kind::Refer, &[]);
@@ -269,12 +323,19 @@ impl Gossip {
         if differ.is_empty() {
             return Ok(());
         }
+        // Where datagrams are lost some telling is always under way: only much is caught up at once.
+        if differ.len() >= MEMBER_BUCKETS_MANY {
+            self.compare_again(now);
+        }
         if ask == 1 {
             self.send_member_buckets(now, from, false);
         }
         let all = self.membership.tellings().map(|told| told.id()).chain(std::iter::once(self.me.id));
-        let ids: Vec<NodeId> =
-            all.filter(|id| differ.binary_search(&bucket_of(*id)).is_ok()).take(TOLD_MAX).collect();
+        let mut ids: Vec<NodeId> = all.filter(|id| differ.binary_search(&bucket_of(*id)).is_ok()).collect();
+        // From a bucket by lot on: else what does not fit is always the same.
+        let first = self.rng.usize(..BUCKETS);
+        ids.sort_by_key(|id| (bucket_of(*id) + BUCKETS - first) % BUCKETS);
+        ids.truncate(TOLD_MAX);
         let mut datagram = Vec::new();
         for frame in self.membership.rumours_for(now, ids) {
             if datagram.len() + crate::gossip::membership::FRAME_OCTETS_MAX > self.room {

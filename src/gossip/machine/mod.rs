@@ -11,6 +11,7 @@ mod checking;
 mod comparing;
 mod doing;
 mod joining;
+mod purging;
 mod streams;
 mod telling;
 mod view;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use streams::Channel;
 use view::View;
 
+pub use crate::gossip::replication::engine::ClusterWrite;
 pub use asking_heads::{Answered, OwnerState, States};
 pub use checking::CHECK_EVERY;
 pub use comparing::COMPARE_EVERY;
@@ -133,6 +135,7 @@ pub struct Gossip {
     withdrawing: Option<withdrawing::Withdrawing>,
     asking: Option<asking_heads::Asking>,
     checking: checking::Checking,
+    purging: purging::Purging,
     room: usize,
     traffic: Traffic,
 }
@@ -175,6 +178,7 @@ impl Gossip {
             withdrawing: None,
             asking: None,
             checking: checking::Checking::new(now),
+            purging: purging::Purging::new(now),
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -264,9 +268,15 @@ impl Gossip {
         match self.replication.handle(now, from, kind, body) {
             Ok(true) => true,
             Ok(false) => match kind {
-                Kind::Digest | Kind::Buckets | Kind::Heads | Kind::ClusterBuckets | Kind::MemberBuckets => {
-                    self.compare(now, from, kind, body).is_ok()
-                }
+                Kind::Digest
+                | Kind::Buckets
+                | Kind::Heads
+                | Kind::ClusterBuckets
+                | Kind::ClusterParts
+                | Kind::MemberBuckets => self.compare(now, from, kind, body).is_ok(),
+                Kind::ClusterMark => self.hear_mark(now, from, body).is_ok(),
+                Kind::MarkAsk => self.hear_mark_ask(now, from, body).is_ok(),
+                Kind::MarkHeld => self.hear_mark_held(now, from, body).is_ok(),
                 Kind::Ask => self.hear_ask(now, from, body).is_ok(),
                 Kind::Held => self.hear_held(from, body).is_ok(),
                 Kind::Key => self.hear_key(now, from, body).is_ok(),
@@ -298,6 +308,7 @@ impl Gossip {
         self.join_if_due(now);
         self.withdraw_if_due(now);
         self.ask_states_if_due(now);
+        self.purge_if_due(now);
         self.streams_if_due(now);
         self.settle(now);
     }
@@ -315,6 +326,7 @@ impl Gossip {
             self.joining.next(),
             withdrawing,
             self.asking_next(),
+            self.purging.next(),
             self.streams_next(),
         ];
         Output::Wake(next.into_iter().min().unwrap_or(Moment::NEVER).max(now))
@@ -356,11 +368,11 @@ impl Gossip {
         self.settle(now);
     }
 
-    /// Sets or removes (`None`) a cluster-wide record. False if nothing changed.
-    pub fn write_cluster(&mut self, now: Moment, key: &[u8], value: Option<&[u8]>) -> bool {
-        let changed = self.replication.write_cluster(now, key, value);
+    /// Sets or removes (`None`) a cluster-wide record. Keys are not empty.
+    pub fn write_cluster(&mut self, now: Moment, key: &[u8], value: Option<&[u8]>) -> ClusterWrite {
+        let written = self.replication.write_cluster(now, key, value);
         self.settle(now);
-        changed
+        written
     }
 
     /// A path takes only smaller datagrams (EMSGSIZE): from now on none is larger.

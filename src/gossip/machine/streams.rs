@@ -16,9 +16,10 @@ use crate::base::time::Moment;
 use crate::gossip::codec::{decode_all, encode};
 use crate::gossip::frame::{FRAME_HEAD_MAX, Kind, split, write};
 use crate::gossip::identity::{NodeId, Version};
-use crate::gossip::membership::{self, Frame, Sequence};
+use crate::gossip::membership::{self, Frame, MEMBERS_MAX, Sequence};
 use crate::gossip::output::{Output, StreamId};
-use crate::gossip::replication::cluster::CLUSTER_BUCKETS;
+use crate::gossip::replication::cluster::purge::{Mark, read_mark};
+use crate::gossip::replication::cluster::{self, Cluster};
 use crate::gossip::replication::delta::{DELTA_HEAD_OCTETS_MAX, cut};
 use crate::gossip::replication::log::{KEY_OCTETS_MAX, VALUE_OCTETS_MAX};
 use crate::gossip::replication::owners::Reach;
@@ -30,8 +31,11 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Streams at once, both directions.
-const STREAMS_MAX: usize = 256;
+/// Streams at once that were opened here ...
+const OPENED_MAX: usize = 64;
+/// ... and by others. If there are so many, the oldest whose other side has not proven yet who it is makes room: so
+/// strangers keep nobody out.
+const ACCEPTED_MAX: usize = 256;
 /// Streams that fetch everything at once: a second one brings nothing that the first does not.
 const FETCHES_MAX: usize = 2;
 /// Octets of frames that are made ready before there is room to send them.
@@ -51,8 +55,8 @@ const ROOM_MIN: usize = 2 * RECORD_OVERHEAD + 1;
 enum Purpose {
     /// Opened here, to see whether the other side lives.
     Probe,
-    /// Opened here, to fetch what is lacking.
-    Fetch,
+    /// Opened here, to fetch what is lacking. With the cluster-wide records that will replace those here.
+    Fetch(Option<Box<(Mark, Cluster)>>),
     /// Opened by the other side.
     Serve(Box<Serving>),
 }
@@ -72,8 +76,10 @@ enum Stage {
     Listening,
     /// Members after that one come next.
     Members(Option<NodeId>),
-    /// Cluster-wide records of that part come next.
-    Cluster(usize),
+    /// What was purged of cluster-wide records comes next, and then they themselves from that part on.
+    Mark,
+    /// Cluster-wide records from that part on come next.
+    Cluster(u16),
     /// Owners after that one come next.
     Owners(Option<NodeId>),
     /// All was said.
@@ -93,6 +99,7 @@ pub(super) struct Channel {
     /// Octets that the transport takes.
     room: usize,
     finishing: bool,
+    /// When there was last a sign of life; of a stranger none counts.
     heard: Moment,
 }
 
@@ -101,12 +108,20 @@ impl Channel {
     pub(super) fn queued_octets(&self) -> usize {
         self.outbox.len()
     }
+
+    fn is_accepted(&self) -> bool {
+        matches!(self.purpose, Purpose::Serve(_))
+    }
+
+    fn is_proven(&self) -> bool {
+        self.stream.peer().is_some()
+    }
 }
 
 impl Gossip {
     /// Fetches over a stream, from that member, all that this node lacks. False: not now, too much is under way.
     pub(super) fn fetch(&mut self, now: Moment, node: NodeId) -> bool {
-        let fetching = self.streams.values().filter(|channel| matches!(channel.purpose, Purpose::Fetch));
+        let fetching = self.streams.values().filter(|channel| matches!(channel.purpose, Purpose::Fetch(_)));
         let Some(address) = self.address_of(node) else { return false };
         if fetching.clone().count() >= FETCHES_MAX
             || fetching.clone().any(|channel| channel.address == address)
@@ -122,7 +137,7 @@ impl Gossip {
         encode(&mut body, &DoneWire { synced: self.is_synced() });
         write(&mut done, Kind::Done, &body);
         outbox.extend(done);
-        self.open(now, address, Purpose::Fetch, outbox)
+        self.open(now, address, Purpose::Fetch(None), outbox)
     }
 
     /// Tries to reach a member over a stream.
@@ -134,7 +149,7 @@ impl Gossip {
 
     /// False: there are too many.
     fn open(&mut self, now: Moment, to: SocketAddr, purpose: Purpose, outbox: VecDeque<u8>) -> bool {
-        if self.streams.len() >= STREAMS_MAX {
+        if self.streams.values().filter(|channel| !channel.is_accepted()).count() >= OPENED_MAX {
             return false;
         }
         let id = self.new_stream(now, to, Side::Opener, purpose, outbox);
@@ -169,9 +184,14 @@ impl Gossip {
 
     /// Somebody opened a stream; what it is called. `None`: there are too many, close it.
     pub fn accept(&mut self, now: Moment, from: SocketAddr) -> Option<StreamId> {
-        (self.streams.len() < STREAMS_MAX).then(|| {
-            self.new_stream(now, from, Side::Accepter, Purpose::Serve(Box::default()), VecDeque::new())
-        })
+        let accepted = || self.streams.iter().filter(|(_, channel)| channel.is_accepted());
+        if accepted().count() >= ACCEPTED_MAX {
+            // Streams are numbered as they come.
+            let oldest = accepted().find(|(_, channel)| !channel.is_proven()).map(|(id, _)| *id)?;
+            self.close(oldest);
+        }
+        let purpose = Purpose::Serve(Box::default());
+        Some(self.new_stream(now, from, Side::Accepter, purpose, VecDeque::new()))
     }
 
     /// A stream that [`Output::Open`] asked for is open.
@@ -186,7 +206,9 @@ impl Gossip {
     pub fn stream_writable(&mut self, now: Moment, id: StreamId, room: usize) {
         if let Some(channel) = self.streams.get_mut(&id) {
             channel.room = room;
-            channel.heard = now;
+            if channel.is_proven() {
+                channel.heard = now;
+            }
         }
         self.pump(now, id);
         self.settle(now);
@@ -196,10 +218,12 @@ impl Gossip {
     pub fn stream_received(&mut self, now: Moment, id: StreamId, octets: &[u8]) {
         let Some(mut channel) = self.streams.remove(&id) else { return };
         self.traffic.streamed += octets.len() as u64;
-        channel.heard = now;
         let mut plain = std::mem::take(&mut channel.inbox);
         let read = channel.stream.read(&mut self.secrecy, octets, &mut plain);
         let mut over = read.is_err();
+        if channel.is_proven() {
+            channel.heard = now;
+        }
         if let (false, Some(peer)) = (over, channel.stream.peer()) {
             let mut at = 0;
             while !over && at < plain.len() {
@@ -263,7 +287,7 @@ impl Gossip {
         // A stream proves that its node lives, but comes from a port that is not the node's.
         let address = match (&channel.purpose, self.address_of(peer.id)) {
             (Purpose::Serve(_), Some(known)) => known,
-            (Purpose::Serve(_), None) | (Purpose::Probe | Purpose::Fetch, _) => channel.address,
+            (Purpose::Serve(_), None) | (Purpose::Probe | Purpose::Fetch(_), _) => channel.address,
         };
         let known = self.membership.get(peer.id).is_some();
         if known || !matches!(channel.purpose, Purpose::Serve(_)) {
@@ -294,6 +318,9 @@ impl Gossip {
             (Kind::Want, Purpose::Serve(serving)) if serving.stage == Stage::Listening => {
                 for head in heads(body) {
                     let Ok(head) = head else { return false };
+                    if serving.haves.len() >= MEMBERS_MAX {
+                        return false;
+                    }
                     serving.haves.insert(head.owner(), head.reach());
                 }
                 true
@@ -308,16 +335,30 @@ impl Gossip {
                 }
                 true
             }
-            (Kind::Table, Purpose::Fetch) => {
+            (Kind::ClusterMark, Purpose::Fetch(copy)) => {
+                let Ok(mark) = read_mark(body) else { return false };
+                *copy = self
+                    .wants_copy(now, peer.id, mark)
+                    .then(|| Box::new((mark, self.replication.cluster().blank())));
+                true
+            }
+            (Kind::Cluster, Purpose::Fetch(Some(copy))) => cluster::writes(body).all(|write| {
+                let read = write.as_ref().map(|write| copy.1.take(write));
+                read.is_ok()
+            }),
+            (Kind::Table, Purpose::Fetch(_)) => {
                 self.membership.take_table(now, body, !self.joining_now()).is_ok()
             }
-            (Kind::Done, Purpose::Fetch) => {
+            (Kind::Done, Purpose::Fetch(copy)) => {
                 if let Ok(DoneWire { synced }) = decode_all(body) {
+                    if let Some(copy) = copy.take() {
+                        self.take_copy(now, peer.id, *copy, synced);
+                    }
                     self.told_everything(peer.id, synced);
                 }
                 false
             }
-            (Kind::Answer | Kind::Cluster, Purpose::Fetch) => {
+            (Kind::Answer | Kind::Cluster, Purpose::Fetch(_)) => {
                 matches!(self.replication.handle_streamed(now, peer.id, kind, body), Ok(true))
             }
             _ => false,
@@ -387,17 +428,28 @@ impl Gossip {
                 let mut body = Vec::new();
                 let next = self.membership.table_chunk(now, after, LIST_OCTETS, &mut body);
                 put(Kind::Table, &body);
-                serving.stage = next.map_or(Stage::Cluster(0), |next| Stage::Members(Some(next)));
+                serving.stage = next.map_or(Stage::Mark, |next| Stage::Members(Some(next)));
             }
-            Stage::Cluster(bucket) => {
+            Stage::Mark => {
+                // Also that there is none: who is not synced takes ours in place of its own.
+                let mut body = Vec::new();
+                encode(&mut body, &self.replication.cluster().mark());
+                put(Kind::ClusterMark, &body);
+                serving.stage = Stage::Cluster(0);
+            }
+            Stage::Cluster(first) => {
+                let cluster = self.replication.cluster();
                 let mut frames = Vec::new();
-                self.replication.cluster().frames(&[bucket], LIST_OCTETS, &mut frames);
+                let mut next = None;
+                for part in cluster.parts_from(first) {
+                    if frames.iter().map(Vec::len).sum::<usize>() > LIST_OCTETS {
+                        next = Some(part);
+                        break;
+                    }
+                    cluster.frames([part], LIST_OCTETS, usize::MAX, &mut frames);
+                }
                 outbox.extend(frames.concat());
-                serving.stage = if bucket + 1 < CLUSTER_BUCKETS {
-                    Stage::Cluster(bucket + 1)
-                } else {
-                    Stage::Owners(None)
-                };
+                serving.stage = next.map_or(Stage::Owners(None), Stage::Cluster);
             }
             Stage::Owners(after) => {
                 let mut last = after;

@@ -5,6 +5,8 @@ mod checking;
 mod going;
 mod joining;
 mod late_news;
+mod purging;
+mod strangers;
 
 use super::*;
 use crate::gossip::output::{Health, Lease};

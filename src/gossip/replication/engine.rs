@@ -2,16 +2,19 @@
 //!
 //! It knows nodes by their ids and sends to them by its [`Todo`]s; who lives, and where, is its user's to know.
 
+mod clusterwide;
 mod pulling;
 #[cfg(test)]
 mod tests;
+
+pub use clusterwide::ClusterWrite;
 
 use crate::base::time::Moment;
 use crate::gossip::codec::Malformed;
 use crate::gossip::frame::{Kind, framed, write};
 use crate::gossip::identity::{Generation, NodeId, Version};
 use crate::gossip::output::{Event, Health};
-use crate::gossip::replication::cluster::{Cluster, Write};
+use crate::gossip::replication::cluster::Cluster;
 use crate::gossip::replication::delta::cut;
 use crate::gossip::replication::forgotten::Forgotten;
 use crate::gossip::replication::leases::{FreezeRule, Leases};
@@ -21,16 +24,12 @@ use crate::gossip::replication::pulls::{PATIENCE, Pulls};
 use crate::gossip::replication::sharing::Sharing;
 use crate::gossip::replication::spread::{Batch, FAN, HINTS, Spread};
 use crate::gossip::replication::wire::{HeadWire, heads, write_heads};
-use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Owners pulled from one member at once; for more of them a stream is cheaper.
 const PULLED_OWNERS_MAX: usize = 512;
-
-/// While writes come fast copies always differ: they are compared no oftener.
-const COMPARE_CLUSTER_EVERY: Duration = Duration::from_millis(50);
 
 /// What replication wants done.
 #[derive(Debug)]
@@ -88,6 +87,8 @@ pub struct Replication {
     todo: VecDeque<Todo>,
     /// Not before then are cluster-wide records compared because of a hint.
     compare_cluster_from: Moment,
+    /// A hint that is waited with: when it is looked at, who gave it, and of which hash.
+    cluster_hint: Option<(Moment, NodeId, u64)>,
     /// Octets of frames that a datagram takes.
     room: usize,
     counts: Counts,
@@ -117,6 +118,7 @@ impl Replication {
             changed: BTreeMap::new(),
             todo: VecDeque::new(),
             compare_cluster_from: now,
+            cluster_hint: None,
             room,
             counts: Counts::default(),
         }
@@ -166,19 +168,13 @@ impl Replication {
 
     /// When [`Replication::handle_timeout`] is due.
     pub fn next_wake(&self) -> Moment {
-        self.spread.next().min(self.pulls.next()).min(self.leases.next())
+        let hint = self.cluster_hint.map_or(Moment::NEVER, |(at, _, _)| at);
+        self.spread.next().min(self.pulls.next()).min(self.leases.next()).min(hint)
     }
 
     /// Takes the logs of others as they are, for a machine that starts warm.
     pub fn restore(&mut self, logs: impl IntoIterator<Item = (NodeId, Arc<Log>)>) {
         self.owners.restore(logs);
-    }
-
-    /// Takes a cluster-wide record from the disk: it is told to the owner of the machine, and to nobody else.
-    pub fn restore_cluster(&mut self, write: &Write<'_>) {
-        if self.cluster.take(write) {
-            self.tell_cluster(write);
-        }
     }
 
     /// Sets a record of this node; false if it is too large. Keys of at most [`KEY_OCTETS_MAX`], values of at most
@@ -256,27 +252,6 @@ impl Replication {
         self.spread.push_own_soon(now);
     }
 
-    /// Sets or removes (`None`) a cluster-wide record. False if nothing changed.
-    pub fn write_cluster(&mut self, now: Moment, key: &[u8], value: Option<&[u8]>) -> bool {
-        let Some(write) = self.cluster.write(self.me, key, value) else { return false };
-        let mut frame = Vec::with_capacity(framed(write.len()));
-        crate::gossip::frame::write(&mut frame, Kind::Cluster, &write);
-        self.spread.push_own(now, frame);
-        self.spread.tell_cluster(now);
-        if let Ok(write) = Write::from_octets(&write) {
-            self.tell_cluster(&write);
-        }
-        true
-    }
-
-    fn tell_cluster(&mut self, write: &Write<'_>) {
-        self.todo.push_back(Todo::Event(Event::Cluster {
-            key: Bytes::copy_from_slice(write.key),
-            value: write.value.map(Bytes::copy_from_slice),
-            stored: write.to_octets().into(),
-        }));
-    }
-
     /// A member is so, since that moment if it is lost; so many others live.
     pub fn member(&mut self, now: Moment, id: NodeId, health: Health, since: Moment, others: usize) {
         if matches!(health, Health::Alive | Health::Suspect) {
@@ -327,6 +302,7 @@ impl Replication {
                 self.todo.push_back(Todo::Spread { frames, fan, except });
             }
         }
+        self.heed_cluster_hint(now);
         for (source, owners) in self.pulls.due(now) {
             if owners.len() > PULLED_OWNERS_MAX {
                 self.todo.push_back(Todo::Fetch(source));
@@ -377,10 +353,7 @@ impl Replication {
             Kind::Cluster => self.take_cluster(now, from, body, true)?,
             Kind::ClusterHint => {
                 let theirs = <[u8; 8]>::try_from(body).map_err(|_| Malformed)?;
-                if u64::from_le_bytes(theirs) != self.cluster.hash() && self.compare_cluster_from <= now {
-                    self.compare_cluster_from = now + COMPARE_CLUSTER_EVERY;
-                    self.todo.push_back(Todo::CompareCluster(from));
-                }
+                self.hear_cluster_hint(now, from, u64::from_le_bytes(theirs));
             }
             Kind::Digest
             | Kind::Buckets
@@ -394,7 +367,11 @@ impl Replication {
             | Kind::Want
             | Kind::Done
             | Kind::AskStates
-            | Kind::States => return Ok(false),
+            | Kind::States
+            | Kind::ClusterMark
+            | Kind::ClusterParts
+            | Kind::MarkAsk
+            | Kind::MarkHeld => return Ok(false),
         }
         Ok(true)
     }

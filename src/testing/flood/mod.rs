@@ -218,7 +218,7 @@ impl Flood {
                 self.cluster.insert(key.clone(), (stamp, value.clone()));
                 let mut stored = Vec::new();
                 codec::encode(&mut stored, &(stamp, value.as_deref()));
-                self.tell(News::Cluster { change: Change { key, value }, stored: stored.into() });
+                self.tell(News::Cluster { change: Change { key, value }, stored: Some(stored.into()) });
             }
         }
     }

@@ -5,7 +5,6 @@ use crate::base::time::Moment;
 use crate::gossip::codec::Malformed;
 use crate::gossip::frame::{Kind, framed, write};
 use crate::gossip::identity::{NodeId, Version};
-use crate::gossip::replication::cluster;
 use crate::gossip::replication::delta::{Delta, cut};
 use crate::gossip::replication::engine::Todo;
 use crate::gossip::replication::owners::{Owner, Reach, Taken};
@@ -89,33 +88,6 @@ impl Replication {
         }
         if !datagram.is_empty() {
             self.todo.push_back(Todo::Send(from, datagram));
-        }
-        Ok(())
-    }
-
-    /// `pushed`: what is new is sent on; else only hinted.
-    pub(super) fn take_cluster(
-        &mut self,
-        now: Moment,
-        from: NodeId,
-        body: &[u8],
-        pushed: bool,
-    ) -> Result<(), Malformed> {
-        let mut new = Vec::new();
-        for write in cluster::writes(body) {
-            let write = write?;
-            if self.cluster.take(&write) {
-                self.tell_cluster(&write);
-                new.extend_from_slice(&write.to_octets());
-            }
-        }
-        if !new.is_empty() {
-            if pushed {
-                let mut frame = Vec::with_capacity(framed(new.len()));
-                write(&mut frame, Kind::Cluster, &new);
-                self.spread.push_on(now, frame, from);
-            }
-            self.spread.tell_cluster(now);
         }
         Ok(())
     }

@@ -1,0 +1,469 @@
+use super::purge::{Heard, Mark};
+use super::*;
+use crate::gossip::frame::split;
+use proptest::prelude::*;
+
+const A: NodeId = NodeId(1);
+const B: NodeId = NodeId(2);
+
+fn set(cluster: &mut Cluster, writer: NodeId, key: &[u8], value: Option<&[u8]>) -> Vec<u8> {
+    match cluster.write(writer, key, value) {
+        Written::New(octets) => octets,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Makes both equal.
+fn merge(one: &mut Cluster, two: &mut Cluster) {
+    let of = |cluster: &Cluster| cluster.iter().map(|write| write.to_octets()).collect::<Vec<_>>();
+    let (first, second) = (of(one), of(two));
+    for octets in &first {
+        two.take(&Write::from_octets(octets).unwrap());
+    }
+    for octets in &second {
+        one.take(&Write::from_octets(octets).unwrap());
+    }
+}
+
+fn copy_of(cluster: &Cluster, to: &Cluster) -> Cluster {
+    let mut copy = to.blank();
+    cluster.iter().for_each(|write| assert!(copy.take(&write)));
+    copy
+}
+
+#[test]
+fn what_was_removed_does_not_come_back() {
+    let (mut here, mut there) = (Cluster::default(), Cluster::default());
+    let old = set(&mut here, A, b"a", Some(b"1"));
+    there.take(&Write::from_octets(&old).unwrap());
+    let gone = set(&mut there, B, b"a", None);
+    assert!(here.take(&Write::from_octets(&gone).unwrap()));
+    assert!(!here.take(&Write::from_octets(&old).unwrap()));
+    assert_eq!((here.get(b"a"), here.hash()), (None, there.hash()));
+    assert_eq!(here.write(A, b"a", None), Written::Same);
+}
+
+#[test]
+fn a_stamp_that_nobody_can_have_reached_is_refused_and_spoils_no_later_write() {
+    let mut cluster = Cluster::default();
+    let forged = Write { key: b"a", stamp: Stamp { lamport: u64::MAX, writer: B }, value: Some(b"x") };
+    assert!(!cluster.take(&forged));
+    assert_eq!((cluster.refused(), cluster.get(b"a")), (1, None));
+    let mut forger = Cluster::default();
+    forger.restore(B, &forged);
+    let round = forger.begin_round();
+    assert!(forger.purge(round, 1, 1).is_some());
+    assert_eq!((cluster.hear_mark(forger.mark()), cluster.refused()), (Heard::Older, 2));
+    set(&mut cluster, A, b"a", Some(b"1"));
+    assert_eq!(cluster.stamp(b"a").map(|stamp| stamp.lamport), Some(1));
+}
+
+#[test]
+fn who_is_full_says_so_and_takes_what_others_wrote() {
+    let mut cluster = Cluster::default();
+    for n in 0..CLUSTER_RECORDS_MAX as u32 {
+        let stamp = Stamp { lamport: u64::from(n) + 1, writer: B };
+        assert!(cluster.take(&Write { key: &n.to_be_bytes(), stamp, value: Some(b"") }));
+    }
+    assert_eq!(cluster.write(A, b"new", Some(b"1")), Written::Full);
+    assert_eq!(cluster.write(A, b"new", None), Written::Same);
+    set(&mut cluster, A, &[0; 4], Some(b"2"));
+    let stamp = Stamp { lamport: 7, writer: B };
+    assert!(cluster.take(&Write { key: b"theirs", stamp, value: Some(b"3") }));
+    assert_eq!(cluster.refused(), 0);
+}
+
+#[test]
+fn a_stamp_given_twice_ends_alike_everywhere() {
+    let stamp = Stamp { lamport: 3, writer: A };
+    let writes = [Some(&b"1"[..]), Some(b"2"), None].map(|value| Write { key: b"k", stamp, value });
+    let (mut one, mut two) = (Cluster::default(), Cluster::default());
+    for (write, other) in writes.iter().zip(writes.iter().rev()) {
+        one.take(write);
+        two.take(other);
+    }
+    assert_eq!((one.hash(), one.get(b"k")), (two.hash(), None));
+    // The same stamp with another value is another copy.
+    let (mut one, mut two) = (Cluster::default(), Cluster::default());
+    one.take(&writes[0]);
+    two.take(&writes[1]);
+    assert_ne!(one.hash(), two.hash());
+}
+
+#[test]
+fn only_an_equal_copy_acknowledges_and_too_few_members_purge_nothing() {
+    let (mut one, mut two) = (Cluster::default(), Cluster::default());
+    set(&mut one, A, b"k", Some(b"1"));
+    set(&mut one, A, b"k", None);
+    let round = one.begin_round();
+    assert!(!two.acknowledge(round, one.hash()));
+    merge(&mut one, &mut two);
+    assert!(two.acknowledge(round, one.hash()));
+    one.note_members(5);
+    assert_eq!(one.purge(round, 2, 0), None);
+    assert_eq!(one.purge(round, 3, 6), None);
+    assert_eq!(one.purge(round, 3, 5), Some(vec![Bytes::from_static(b"k")]));
+    assert_ne!(one.hash(), two.hash());
+    assert_eq!(two.hear_mark(one.mark()), Heard::Adopted(vec![Bytes::from_static(b"k")]));
+    assert_eq!((one.hash(), one.len(), one.voters()), (two.hash(), 0, 3));
+}
+
+#[test]
+fn a_write_as_old_as_the_round_voids_it_at_the_asker_and_the_acknowledgement_at_a_member() {
+    let (mut one, mut two) = (Cluster::default(), Cluster::default());
+    for n in 0..5 {
+        set(&mut one, A, &[n], Some(b"1"));
+    }
+    set(&mut one, A, &[0], None);
+    merge(&mut one, &mut two);
+    let round = one.begin_round();
+    assert!(two.acknowledge(round, one.hash()));
+    let late = Write { key: b"late", stamp: Stamp { lamport: 2, writer: B }, value: Some(b"x") };
+    one.take(&late);
+    two.take(&late);
+    assert_eq!((one.purge(round, 2, 2), one.acknowledged(), two.acknowledged()), (None, None, None));
+}
+
+#[test]
+fn who_was_away_takes_the_copy_whole_and_writes_again_only_what_nobody_has_seen() {
+    let (mut one, mut away) = (Cluster::default(), Cluster::default());
+    set(&mut one, A, b"gone", Some(b"1"));
+    set(&mut one, A, b"kept", Some(b"1"));
+    set(&mut away, B, b"seen", Some(b"0"));
+    merge(&mut one, &mut away);
+    away.confirm();
+    // Apart: one side removes, the other writes what nobody sees.
+    set(&mut one, A, b"gone", None);
+    set(&mut one, A, b"seen", None);
+    set(&mut away, B, b"unseen", Some(b"2"));
+    for n in 0..20 {
+        set(&mut one, A, b"busy", Some(&[n]));
+    }
+    let round = one.begin_round();
+    assert_eq!(one.purge(round, 1, 1).map(|gone| gone.len()), Some(2));
+    // What it brings along is refused where it was purged.
+    let old = away.iter().map(|write| write.to_octets()).collect::<Vec<_>>();
+    old.iter().for_each(|octets| assert!(!one.take(&Write::from_octets(octets).unwrap())));
+    assert_eq!(away.hear_mark(one.mark()), Heard::Later);
+    let copy = copy_of(&one, &away);
+    let replaced = away.replace(B, copy, one.mark());
+    assert_eq!(replaced.again, [(Bytes::from_static(b"unseen"), Some(Bytes::from_static(b"2")))]);
+    assert_eq!((replaced.dropped, away.hash()), (2, one.hash()));
+    let changed: Vec<&[u8]> = replaced.changed.iter().map(Bytes::as_ref).collect();
+    assert_eq!(changed, [&b"busy"[..], b"gone", b"seen", b"unseen"]);
+    let again = set(&mut away, B, b"unseen", Some(b"2"));
+    assert!(one.take(&Write::from_octets(&again).unwrap()));
+    assert_eq!(one.hash(), away.hash());
+}
+
+#[test]
+fn a_mark_outlives_the_process() {
+    let mut one = Cluster::default();
+    set(&mut one, A, b"k", Some(b"1"));
+    let old = one.iter().map(|write| write.to_octets()).collect::<Vec<_>>();
+    set(&mut one, A, b"k", None);
+    let round = one.begin_round();
+    one.purge(round, 1, 1);
+    let kept = one.to_keep().unwrap();
+    assert_eq!(one.to_keep(), None);
+    let mut again = Cluster::default();
+    assert!(!again.restore(A, &Write::from_octets(&kept).unwrap()));
+    assert_eq!((again.hash(), again.mark()), (one.hash(), one.mark()));
+    assert!(!again.take(&Write::from_octets(&old[0]).unwrap()));
+}
+
+proptest! {
+    #[test]
+    fn copies_that_saw_the_same_writes_are_equal(
+        writes in prop::collection::vec((0u8..8, 0u64..6, 0u64..3, prop::option::of(any::<u8>())), 0..60),
+        seed in any::<u64>(),
+    ) {
+        let writes: Vec<Vec<u8>> = writes.iter().map(|(key, lamport, writer, value)| {
+            let stamp = Stamp { lamport: lamport * 8 + u64::from(*key), writer: NodeId(*writer) };
+            let value = value.map(|value| [*key, value]);
+            Write { key: &[*key], stamp, value: value.as_ref().map(|value| &value[..]) }.to_octets()
+        }).collect();
+        let mut shuffled = writes.clone();
+        fastrand::Rng::with_seed(seed).shuffle(&mut shuffled);
+        let (mut one, mut two) = (Cluster::default(), Cluster::default());
+        for write in &writes { one.take(&Write::from_octets(write).unwrap()); }
+        for write in shuffled.iter().chain(&writes) { two.take(&Write::from_octets(write).unwrap()); }
+        prop_assert_eq!(one.groups(), two.groups());
+        // What travels in frames makes a third one equal.
+        let mut frames = Vec::new();
+        prop_assert!(one.frames(one.parts_from(0), 100, usize::MAX, &mut frames));
+        let mut three = Cluster::default();
+        for frame in &frames {
+            prop_assert!(frame.len() <= 100);
+            for write in super::writes(split(frame).unwrap().1) { three.take(&write.unwrap()); }
+        }
+        prop_assert_eq!(one.hash(), three.hash());
+        // The naive twin of the sums.
+        for group in 0..GROUPS {
+            let parts = one.parts_of(group);
+            for (at, sum) in parts.iter().enumerate() {
+                let number = (group * PARTS_PER_GROUP + at) as u16;
+                let twin = one.iter().filter(|write| part_of(write.key) == number);
+                prop_assert_eq!(*sum, twin.fold(0, |sum, write| sum ^ write.hash()));
+            }
+            prop_assert_eq!(one.groups()[group], parts.iter().fold(0, |sum, part| sum ^ part));
+        }
+    }
+}
+
+/// A key, and what the disk has of it from then on.
+type Kept = (Vec<u8>, Option<Vec<u8>>);
+
+/// Some copies, each with its disk, and what was ever seen removed.
+struct World {
+    copies: Vec<Cluster>,
+    /// What each node kept, in its order.
+    journals: Vec<Vec<Kept>>,
+    /// Nodes that the others have forgotten.
+    away: Option<usize>,
+    /// Values that somebody who had seen them removed or replaced, and by which write of which key.
+    ended: BTreeMap<Vec<u8>, (Vec<u8>, Stamp)>,
+    values: u32,
+}
+
+const NODES: usize = 4;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write {
+        node: usize,
+        key: u8,
+        remove: bool,
+    },
+    /// A share of what one holds reaches another.
+    Deliver {
+        from: usize,
+        to: usize,
+        lots: u64,
+    },
+    Merge {
+        one: usize,
+        two: usize,
+    },
+    /// The disk lacks so many of the last things that were kept.
+    Crash {
+        node: usize,
+        lost: usize,
+    },
+    Away {
+        node: usize,
+    },
+    Back,
+    /// One asks all who are not away; those that are equal acknowledge.
+    Round {
+        node: usize,
+    },
+    /// One tells its mark to another.
+    Tell {
+        from: usize,
+        to: usize,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let node = || 0..NODES;
+    let step = prop_oneof![
+        4 => (node(), 0u8..5, any::<bool>()).prop_map(|(node, key, remove)| Step::Write { node, key, remove }),
+        4 => (node(), node(), any::<u64>()).prop_map(|(from, to, lots)| Step::Deliver { from, to, lots }),
+        4 => (node(), node()).prop_map(|(one, two)| Step::Merge { one, two }),
+        1 => (node(), 0usize..6).prop_map(|(node, lost)| Step::Crash { node, lost }),
+        1 => node().prop_map(|node| Step::Away { node }),
+        1 => Just(Step::Back),
+        3 => node().prop_map(|node| Step::Round { node }),
+        3 => (node(), node()).prop_map(|(from, to)| Step::Tell { from, to }),
+    ];
+    prop::collection::vec(step, 0..80)
+}
+
+impl World {
+    fn new() -> World {
+        let mut copies: Vec<Cluster> = (0..NODES).map(|_| Cluster::default()).collect();
+        copies.iter_mut().for_each(|copy| copy.note_members(NODES));
+        let mut world = World {
+            copies,
+            journals: vec![Vec::new(); NODES],
+            away: None,
+            ended: BTreeMap::new(),
+            values: 0,
+        };
+        (0..NODES).for_each(|node| world.keep(node, &[]));
+        world
+    }
+
+    fn id(node: usize) -> NodeId {
+        NodeId(node as u64 + 1)
+    }
+
+    fn keep(&mut self, node: usize, keys: &[Bytes]) {
+        for key in keys {
+            let stored = self.copies[node].write_of(key).map(|write| write.to_octets());
+            self.journals[node].push((key.to_vec(), stored));
+        }
+        if let Some(stored) = self.copies[node].to_keep() {
+            self.journals[node].push((Vec::new(), Some(stored)));
+        }
+    }
+
+    fn write(&mut self, node: usize, key: &[u8], value: Option<&[u8]>) {
+        let before = self.copies[node].get(key).map(|value| value.to_vec());
+        if let Written::New(_) = self.copies[node].write(World::id(node), key, value) {
+            let by = (key.to_vec(), self.copies[node].stamp(key).unwrap());
+            self.ended.extend(before.map(|value| (value, by)));
+            if let Some(value) = value {
+                // Written again: it is a new one.
+                self.ended.remove(value);
+            }
+            self.keep(node, &[Bytes::copy_from_slice(key)]);
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, mut lots: u64) {
+        let writes: Vec<Vec<u8>> = self.copies[from].iter().map(|write| write.to_octets()).collect();
+        for octets in writes {
+            lots = lots.rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let write = Write::from_octets(&octets).unwrap();
+            if lots & 1 == 1 && self.copies[to].take(&write) {
+                self.keep(to, &[Bytes::copy_from_slice(write.key)]);
+            }
+        }
+    }
+
+    fn merge(&mut self, one: usize, two: usize) {
+        for (from, to) in [(one, two), (two, one)] {
+            let writes: Vec<Vec<u8>> = self.copies[from].iter().map(|write| write.to_octets()).collect();
+            for octets in writes {
+                let write = Write::from_octets(&octets).unwrap();
+                if self.copies[to].take(&write) {
+                    self.keep(to, &[Bytes::copy_from_slice(write.key)]);
+                }
+            }
+        }
+        if self.copies[one].hash() == self.copies[two].hash() {
+            for node in [one, two] {
+                self.copies[node].confirm();
+                self.keep(node, &[]);
+            }
+        }
+    }
+
+    fn crash(&mut self, node: usize, lost: usize) {
+        let journal = &mut self.journals[node];
+        // That there are four is on every disk from the first start on.
+        journal.truncate(journal.len().saturating_sub(lost).max(1));
+        let mut disk: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        for (key, stored) in journal {
+            match stored {
+                Some(stored) => disk.insert(key.clone(), stored.clone()),
+                None => disk.remove(key),
+            };
+        }
+        let mut copy = Cluster::default();
+        for stored in disk.values() {
+            copy.restore(World::id(node), &Write::from_octets(stored).unwrap());
+        }
+        self.copies[node] = copy;
+        // What its disk lost before anybody else had it never happened.
+        let copies = &self.copies;
+        self.ended.retain(|_, (key, stamp)| {
+            copies.iter().any(|copy| {
+                copy.purging.covers(stamp.lamport) || copy.stamp(key).is_some_and(|known| known >= *stamp)
+            })
+        });
+    }
+
+    fn round(&mut self, node: usize) {
+        let takes_part = |other: usize| (self.away == Some(other)) == (self.away == Some(node));
+        let others: Vec<usize> = (0..NODES).filter(|other| *other != node && takes_part(*other)).collect();
+        let round = self.copies[node].begin_round();
+        let hash = self.copies[node].hash();
+        let mut voters = 0;
+        let mut all = true;
+        for other in &others {
+            all &= self.copies[*other].acknowledge(round, hash);
+            voters = voters.max(self.copies[*other].voters());
+        }
+        if all && let Some(gone) = self.copies[node].purge(round, others.len() + 1, voters) {
+            self.keep(node, &gone);
+        }
+    }
+
+    fn tell(&mut self, from: usize, to: usize) {
+        let mark: Mark = self.copies[from].mark();
+        match self.copies[to].hear_mark(mark) {
+            Heard::Same | Heard::Older => {}
+            Heard::Adopted(gone) => self.keep(to, &gone),
+            Heard::Later => {
+                let copy = copy_of(&self.copies[from], &self.copies[to]);
+                let replaced = self.copies[to].replace(World::id(to), copy, mark);
+                let changed: Vec<Bytes> = replaced.changed.into_iter().collect();
+                self.keep(to, &changed);
+                for (key, value) in replaced.again {
+                    self.write(to, &key, value.as_deref());
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let meets =
+            |one: usize, two: usize| one != two && (self.away == Some(one)) == (self.away == Some(two));
+        match *step {
+            Step::Write { node, key, remove } => {
+                self.values += 1;
+                let value = self.values.to_be_bytes();
+                self.write(node, &[key], (!remove).then_some(&value));
+            }
+            Step::Deliver { from, to, lots } if meets(from, to) => self.deliver(from, to, lots),
+            Step::Merge { one, two } if meets(one, two) => self.merge(one, two),
+            Step::Tell { from, to } if meets(from, to) => self.tell(from, to),
+            Step::Deliver { .. } | Step::Merge { .. } | Step::Tell { .. } => {}
+            Step::Crash { node, lost } => self.crash(node, lost),
+            Step::Away { node } => self.away = Some(node),
+            Step::Back => self.away = None,
+            Step::Round { node } => self.round(node),
+        }
+    }
+
+    fn settle(&mut self) {
+        self.away = None;
+        for _ in 0..4 * NODES {
+            for one in 0..NODES {
+                for two in (0..NODES).filter(|two| *two != one) {
+                    self.tell(one, two);
+                    self.merge(one, two);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn copies_become_equal_and_nothing_that_was_ended_returns(steps in steps()) {
+        let mut world = World::new();
+        steps.iter().for_each(|step| world.step(step));
+        world.settle();
+        for copy in &world.copies {
+            prop_assert_eq!(copy.hash(), world.copies[0].hash());
+            prop_assert!(copy.iter().eq(world.copies[0].iter()));
+            prop_assert!(copy.iter().all(|write| write.value.is_some() || !copy.purging.covers(write.stamp.lamport)));
+            for write in copy.iter() {
+                let value = write.value.map(<[u8]>::to_vec);
+                prop_assert!(value.is_none_or(|value| !world.ended.contains_key(&value)), "{:?}", write);
+            }
+        }
+        // And then everything that is removed can be purged.
+        world.round(0);
+        world.settle();
+        for copy in &world.copies {
+            prop_assert_eq!((copy.tombstones(), copy.hash()), (0, world.copies[0].hash()));
+        }
+    }
+}
