@@ -3,10 +3,12 @@
 mod authoritative;
 mod instructions;
 mod machine;
+mod pool;
 mod replication;
 mod report;
 mod results;
 mod rounds;
+mod row;
 mod scenarios;
 
 use clap::Subcommand;
