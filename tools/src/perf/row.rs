@@ -62,7 +62,7 @@ impl Row {
     pub(super) fn take(&mut self, seed: u64, summary: &Value) {
         let values = self.scenario.figures.iter().map(|figure| figure.place.read(summary)).collect();
         self.values.insert(seed, Some(values));
-        self.sealed = summary["machine"].as_str().is_some_and(|machine| machine.ends_with("sealed"));
+        self.sealed = summary["machine"].as_str().is_some_and(|machine| machine.ends_with(", sealed"));
         self.real_s += summary["real_s"].as_f64().unwrap_or(0.0);
         self.peak_kib = self.peak_kib.max(summary["peak_kib"].as_u64().unwrap_or(0));
     }
@@ -206,6 +206,13 @@ mod tests {
         let row = row("5 % loss for an hour", &[downs(0), downs(1), downs(0)]);
         assert_eq!(row.missed().count(), 1);
         assert!(row.lines().contains("| **0** | 1.0 | 3 | 0 | missed | in clear |"), "{}", row.lines());
+    }
+
+    #[test]
+    fn a_size_that_spoke_in_clear_is_not_shown_as_sealed() {
+        let of = |machine: &str| row("one change", &[json!({ "machine": machine })]).lines();
+        assert!(of("gossip, sealed").contains("| sealed |"));
+        assert!(of("gossip, in clear, its octets counted as sealed").contains("| in clear |"));
     }
 
     #[test]
