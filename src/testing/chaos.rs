@@ -32,7 +32,7 @@ pub(super) fn plan<M: Machine>(world: &mut World<M>, scenario: &Scenario, begin:
     if scenario.chaos == 0 {
         return;
     }
-    let mut rng = fastrand::Rng::with_seed(scenario.seed ^ 0x6368_616f_73);
+    let mut rng = fastrand::Rng::with_seed(scenario.seed ^ 0x0063_6861_6f73);
     let nodes = scenario.nodes as u32;
     let network = world.network_mut();
     let region = (0..nodes).map(|_| rng.u8(..REGIONS)).collect();
