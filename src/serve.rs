@@ -105,8 +105,7 @@ impl Server {
         let failed = |what: &str, error: io::Error| StartError::Failed(format!("cannot {what}: {error}"));
         let user = &self.config.server.user;
         if !user.is_empty() {
-            let (uid, gid) =
-                privileges::ids_of(user)
+            let (uid, gid) = privileges::ids_of(user)
                 .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
             // If it fails, opening the directory tells what is wrong with it.
             if let Ok(Some(path)) = opening::hand_over(&self.config.server.state_dir, (uid, gid)) {

@@ -212,7 +212,7 @@ fn fill(state: &Path, count: u32) {
     loop {
         match gossip.poll(now) {
             Output::Event(Event::Cluster { key, stored, .. }) => {
-                entries.push(Entry { key, value: Some(stored) });
+                entries.push(Entry { key, value: stored });
             }
             Output::Wake(_) => break,
             _ => {}

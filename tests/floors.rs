@@ -66,8 +66,9 @@ const HOUSE: &[Room] = &[
     ),
     room(Floor::Threads, "services", &["base", "os", "wire", "zone", "catalog", "control"]),
     room(Floor::Roof, "log", &["base"]),
-    // What is asked of a running server, and its documents, are types of `control`.
-    room(Floor::Roof, "cli", &["base", "control"]),
+    // What is asked of a running server, and its documents, are types of `control`; what is asked of the simulator is
+    // one of `testing`.
+    room(Floor::Roof, "cli", &["base", "control", "testing"]),
     room(Floor::Roof, "verbs", &["base", "control", "cli"]),
     room(
         Floor::Roof,
@@ -123,7 +124,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("axum", &["services"]),
     ("hyper", &["services"]),
     ("hyper_util", &["services"]),
-    ("clap", &["cli"]),
+    ("clap", &["cli", "testing"]),
     ("toml_edit", &["base"]),
     ("signal_hook", &["serve"]),
     // A worker logs nothing, and what is pure has nothing to log.

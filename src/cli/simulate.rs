@@ -1,5 +1,6 @@
-//! `hivedns simulate`: its flags, as texts; whoever runs the simulator reads them.
+//! `hivedns simulate`: its flags. What of them makes the run is a type of the simulator, which reads the texts.
 
+use crate::testing::scenario::Asked;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -9,36 +10,9 @@ use std::path::PathBuf;
 /// with 1 if a promise was broken.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SimulateArgs {
-    /// Nodes; at the start all know everything [default: 100].
-    #[arg(long, value_name = "N")]
-    pub nodes: Option<String>,
-    /// Share of packets that is lost, such as 0.2 or 20% [default: 0].
-    #[arg(long, value_name = "P")]
-    pub loss: Option<String>,
-    /// Cut the network: half, third or a number of nodes, for how long, and perhaps when, such as half:60s@10s.
-    #[arg(long, value_name = "SIDE:TIME")]
-    pub partition: Option<String>,
-    /// What decides all chance [default: drawn].
-    #[arg(long, value_name = "S")]
-    pub seed: Option<String>,
-    /// Records of each node [default: 10].
-    #[arg(long, value_name = "R")]
-    pub records: Option<String>,
-    /// Changes over all nodes [default: 10/s].
-    #[arg(long, value_name = "C/s")]
-    pub changes: Option<String>,
-    /// Changes at one moment [default: 0].
-    #[arg(long, value_name = "N")]
-    pub burst: Option<String>,
-    /// Nodes that lose power, one per second [default: 0].
-    #[arg(long, value_name = "N")]
-    pub crash: Option<String>,
-    /// Nodes that join, knowing nothing [default: 0].
-    #[arg(long, value_name = "N")]
-    pub join: Option<String>,
-    /// How long changes are made, in virtual time [default: 60s, longer with a cut].
-    #[arg(long, value_name = "TIME")]
-    pub duration: Option<String>,
+    /// The run.
+    #[command(flatten)]
+    pub asked: Asked,
     /// Write a picture of how changes spread.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,

@@ -68,13 +68,7 @@ impl Due {
     }
 
     /// A snapshot of the state was published: what is to be answered now goes to `give`.
-    pub(super) fn published(
-        &mut self,
-        now: Moment,
-        state: &State,
-        more: bool,
-        give: impl Fn(Answer, Reply),
-    ) {
+    pub(super) fn published(&mut self, now: Moment, state: &State, more: bool, give: impl Fn(Answer, Reply)) {
         self.published = now;
         self.is_changed = more;
         let is_true = |waiting: &Waiting| waiting.mark.is_some_and(|mark| state.is_done(mark));

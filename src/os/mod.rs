@@ -4,6 +4,7 @@
 
 pub mod affinity;
 pub mod clock;
+pub mod cpu;
 pub mod entropy;
 pub mod listen;
 pub mod memory;

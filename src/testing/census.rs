@@ -57,6 +57,10 @@ pub struct Census {
     living: Vec<bool>,
     count: u32,
     incidents: Vec<Incident>,
+    /// Per subject: since when somebody has held it for lost without a break.
+    lost_since: Vec<Option<Moment>>,
+    /// Since when everybody who lives has held everybody for alive.
+    whole_since: Option<Moment>,
     /// Healthy nodes declared down, each counted once until nobody holds it for lost any more.
     pub false_downs: u64,
 }
@@ -72,6 +76,8 @@ impl Census {
             living: vec![false; seats],
             count: 0,
             incidents: Vec::new(),
+            lost_since: vec![None; seats],
+            whole_since: None,
             false_downs: 0,
         }
     }
@@ -89,6 +95,21 @@ impl Census {
     /// How many nodes live.
     pub fn count(&self) -> u32 {
         self.count
+    }
+
+    /// Since when some living node has held that one for lost.
+    pub fn lost_since(&self, subject: Seat) -> Option<Moment> {
+        self.lost_since.get(subject.index()).copied().flatten()
+    }
+
+    /// Since when everybody who lives has held everybody for alive; `None` while somebody does not.
+    pub fn whole_since(&self) -> Option<Moment> {
+        self.whole_since
+    }
+
+    /// True if the one that lives holds the other for alive.
+    pub fn holds_alive(&self, observer: Seat, subject: Seat) -> bool {
+        self.get(observer.index(), subject.index()) == Mark::Alive
     }
 
     /// The deaths so far.
@@ -117,6 +138,9 @@ impl Census {
         self.alive_by[subject] -= u32::from(before == Mark::Alive);
         self.lost_by[subject] += u32::from(mark == Mark::Lost);
         self.lost_by[subject] -= u32::from(before == Mark::Lost);
+        if self.lost_by[subject] == 0 {
+            self.lost_since[subject] = None;
+        }
         before
     }
 
@@ -125,12 +149,14 @@ impl Census {
         if !self.lives(seat) {
             self.living[seat.index()] = true;
             self.count += 1;
+            self.whole_since = None;
         }
         self.incidents.iter_mut().filter(|incident| incident.seat == seat).for_each(|i| i.open = false);
     }
 
     /// Everybody who lives knows everybody.
     pub fn all_know_all(&mut self) {
+        self.whole_since = Some(Moment::START);
         for observer in 0..self.seats {
             for subject in 0..self.seats {
                 if observer != subject && self.living[observer] && self.living[subject] {
@@ -155,6 +181,13 @@ impl Census {
         }
         // The dead need not know of the dead.
         self.close_incidents(now);
+        self.look_whether_whole(now);
+    }
+
+    fn look_whether_whole(&mut self, now: Moment) {
+        if self.whole_since.is_none() && self.all_hold_all_alive() {
+            self.whole_since = Some(now);
+        }
     }
 
     /// A living node says how it holds another; `healthy` tells whether the other is well and within its reach.
@@ -175,7 +208,17 @@ impl Census {
             Some(Health::Restarting | Health::Down | Health::Left) | None => Mark::Lost,
         };
         let lost_before = self.lost_by[subject.index()];
-        self.set(observer.index(), subject.index(), mark);
+        let before = self.set(observer.index(), subject.index(), mark);
+        if mark == Mark::Lost {
+            self.lost_since[subject.index()].get_or_insert(now);
+        }
+        if self.lives(subject) && mark != before {
+            if mark != Mark::Alive {
+                self.whole_since = None;
+            } else if self.alive_by[subject.index()] + 1 >= self.count {
+                self.look_whether_whole(now);
+            }
+        }
         if self.lives(subject) {
             let first = health == Some(Health::Down) && lost_before == 0 && healthy();
             self.false_downs += u64::from(first);
@@ -272,10 +315,12 @@ mod tests {
         }
         assert_eq!(census.false_downs, 1);
         assert_eq!(census.first_doubt(), Some((Seat(1), Seat(0), "lost")));
+        assert_eq!((census.lost_since(Seat(0)), census.whole_since()), (Some(at(1)), None));
         for observer in [1, 2] {
             census.says(at(2), Seat(observer), Seat(0), Some(Health::Alive), || true);
         }
         assert!(census.all_hold_all_alive());
+        assert_eq!((census.lost_since(Seat(0)), census.whole_since()), (None, Some(at(2))));
         census.says(at(3), Seat(2), Seat(0), Some(Health::Down), || false);
         assert_eq!(census.false_downs, 1);
         census.says(at(4), Seat(3), Seat(1), Some(Health::Down), || true);

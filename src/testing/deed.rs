@@ -3,6 +3,7 @@
 use super::action::{Action, DiskFate};
 use super::machine::{Disk, Machine};
 use super::record::{Key, RECORDS_PER_NODE_MAX};
+use super::scenario::CLUSTER_KEYS;
 use super::seat::Seat;
 use super::step::Host;
 use super::world::World;
@@ -13,8 +14,6 @@ use std::time::Duration;
 const FAREWELL: Duration = Duration::from_millis(500);
 /// Nodes that a newcomer is given addresses of.
 const INTRODUCTIONS: usize = 3;
-/// Records of the cluster that the workload writes to.
-const CLUSTER_KEYS: u32 = 64;
 
 impl<M: Machine> World<M> {
     pub(super) fn act(&mut self, seat: Seat, action: Action) {
@@ -32,13 +31,19 @@ impl<M: Machine> World<M> {
                 self.resume_at(now + time, seat);
             }
             Action::Stop if acts => self.farewell(seat, "stops, to come back", M::restarting),
-            Action::Leave if acts => self.farewell(seat, "leaves for good", M::leave),
+            Action::Leave if acts => {
+                self.withdraws(seat);
+                self.farewell(seat, "leaves for good", M::leave);
+            }
             Action::Drain if acts => {
+                self.withdraws(seat);
                 self.forget_records(seat);
                 self.command(seat, M::drain);
             }
             Action::ForceLeave(other) if acts => {
-                if let Some(id) = self.observer().id(other) {
+                // Whoever is down has its id still.
+                if let Some((id, _)) = self.parts().0[other.index()].disk.identity {
+                    self.observer_mut().withdraws(id);
                     self.command(seat, |machine, now| machine.force_leave(now, id));
                 }
             }
@@ -56,6 +61,12 @@ impl<M: Machine> World<M> {
             | Action::ForceLeave(_)
             | Action::Change(_)
             | Action::ChangeCluster(_) => {}
+        }
+    }
+
+    fn withdraws(&mut self, seat: Seat) {
+        if let Some(id) = self.observer().id(seat) {
+            self.observer_mut().withdraws(id);
         }
     }
 
@@ -80,6 +91,10 @@ impl<M: Machine> World<M> {
             DiskFate::CloneOf(other) => Some(self.parts().0[other.index()].disk.clone()),
         };
         if let Some(disk) = copied {
+            if let (DiskFate::CloneOf(_), Some((id, _))) = (fate, disk.identity) {
+                // Two say what one says: until one of them has another name, either's records may be hidden.
+                self.observer_mut().withdraws(id);
+            }
             self.parts().0[seat.index()].disk = disk;
         }
         let was_off = self.parts().1[seat.index()] == Host::Off;

@@ -3,7 +3,7 @@
 //! A machine's owner serves the records of a lost node until its lease is over; the machine only says since when it
 //! counts. So the count ends here.
 
-use super::machine::{Change, Held, LEASE, Machine, News, Start, Warm, Wish};
+use super::machine::{Change, Changes, Held, LEASE, Machine, News, Start, Warm, Wish};
 use crate::base::time::Moment;
 use crate::gossip::frame::Kind;
 use crate::gossip::identity::NodeId;
@@ -11,19 +11,20 @@ use crate::gossip::machine::{self, Gossip, Settings};
 use crate::gossip::membership::{self, Pool, Told};
 use crate::gossip::output::{Event, Lease, NodeInfo, Output, StreamId};
 use crate::gossip::replication::leases::FreezeRule;
-use crate::gossip::replication::log::{Entry, Log};
+use crate::gossip::replication::log::Log;
 use crate::gossip::replication::sharing::Sharing;
 use crate::gossip::secrecy::key::Key;
 use crate::gossip::secrecy::keyring::Ring;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Nodes that speak sealed. Of more, each would keep the keys of each: a gigabyte for a thousand.
-const SEALED_NODES_MAX: usize = 1_000;
+/// Nodes that speak sealed. Of more, each would keep the keys of each: a gigabyte for a thousand, and some
+/// newcomers.
+const SEALED_NODES_MAX: usize = 1_024;
 /// Octets by which a sealed datagram is longer than one in clear; 7 to 10, by the age of its sender.
 const SEAL_OCTETS: usize = 8;
 /// How long a node that drains waits for acknowledgements: the default of `hivedns drain`.
@@ -42,7 +43,28 @@ pub struct House {
 pub struct Citizen {
     gossip: Gossip,
     /// Lost owners whose records are still served, and until when.
-    served_until: BTreeMap<NodeId, Moment>,
+    served: Served,
+}
+
+/// The ends of leases that count, by owner and by moment: each wake asks for the first.
+#[derive(Default)]
+struct Served {
+    until: BTreeMap<NodeId, Moment>,
+    ends: BTreeSet<(Moment, NodeId)>,
+}
+
+impl Served {
+    fn serve(&mut self, owner: NodeId, until: Moment) {
+        self.forget(owner);
+        self.until.insert(owner, until);
+        self.ends.insert((until, owner));
+    }
+
+    fn forget(&mut self, owner: NodeId) {
+        if let Some(until) = self.until.remove(&owner) {
+            self.ends.remove(&(until, owner));
+        }
+    }
 }
 
 impl House {
@@ -92,7 +114,7 @@ impl Machine for Citizen {
     }
 
     fn start(house: &House, start: Start, now: Moment) -> Citizen {
-        Citizen { gossip: house.boot(start, now), served_until: BTreeMap::new() }
+        Citizen { gossip: house.boot(start, now), served: Served::default() }
     }
 
     fn warm(house: &House, nodes: Vec<Warm>) -> Vec<Citizen> {
@@ -120,7 +142,7 @@ impl Machine for Citizen {
         for (gossip, now) in &mut machines {
             gossip.restore(*now, members.iter().cloned(), logs.iter().cloned());
         }
-        machines.into_iter().map(|(gossip, _)| Citizen { gossip, served_until: BTreeMap::new() }).collect()
+        machines.into_iter().map(|(gossip, _)| Citizen { gossip, served: Served::default() }).collect()
     }
 
     fn handle_datagram(&mut self, now: Moment, from: SocketAddr, octets: &mut [u8]) {
@@ -162,17 +184,14 @@ impl Machine for Citizen {
                     Some(news) => Wish::News(news),
                     None => continue,
                 },
-                Output::Wake(wake) => {
-                    let due = self.served_until.iter().min_by_key(|(_, until)| **until);
-                    match due.map(|(owner, until)| (*owner, *until)) {
-                        Some((owner, until)) if until <= now => {
-                            self.served_until.remove(&owner);
-                            Wish::News(News::Lease { owner, held: Held::Hidden })
-                        }
-                        Some((_, until)) => Wish::Wake(wake.min(until)),
-                        None => Wish::Wake(wake),
+                Output::Wake(wake) => match self.served.ends.first().copied() {
+                    Some((until, owner)) if until <= now => {
+                        self.served.forget(owner);
+                        Wish::News(News::Lease { owner, held: Held::Hidden })
                     }
-                }
+                    Some((until, _)) => Wish::Wake(wake.min(until)),
+                    None => Wish::Wake(wake),
+                },
             };
         }
     }
@@ -254,19 +273,15 @@ impl Citizen {
             // What this node itself says is no news to it.
             Event::Records { owner, .. } if owner == self.gossip.me().id => return None,
             Event::Records { owner, log, since } => {
-                let changes = match since {
-                    Some(since) => log.since(since).iter().map(change).collect(),
-                    None => log.records().map(|entry| change(&entry)).collect(),
-                };
-                News::Records { owner, replace: since.is_none(), changes }
+                News::Records { owner, replace: since.is_none(), changes: Changes::Logged(log, since) }
             }
             Event::Lease { owner, lease } => {
-                self.served_until.remove(&owner);
+                self.served.forget(owner);
                 let held = match lease {
                     Lease::Full => Held::Full,
                     Lease::Counting { since, .. } if since + LEASE <= now => Held::Hidden,
                     Lease::Counting { since, .. } => {
-                        self.served_until.insert(owner, since + LEASE);
+                        self.served.serve(owner, since + LEASE);
                         Held::Counting
                     }
                     Lease::Frozen { .. } => Held::Frozen,
@@ -277,7 +292,7 @@ impl Citizen {
             Event::Cluster { key, value, stored } => News::Cluster { change: Change { key, value }, stored },
             Event::Member { info, health } => News::Member { id: info.id, address: info.address, health },
             Event::Forgotten { id } => {
-                self.served_until.remove(&id);
+                self.served.forget(id);
                 News::Forgotten(id)
             }
             Event::Synced { alone } => News::Synced(alone),
@@ -287,10 +302,6 @@ impl Citizen {
             Event::ExpiryFrozen(frozen) => News::ExpiryFrozen(frozen),
         })
     }
-}
-
-fn change(entry: &Entry<'_>) -> Change {
-    Change { key: Bytes::copy_from_slice(entry.key), value: entry.value.map(Bytes::copy_from_slice) }
 }
 
 /// What a kind of frame is called in the report: its octets are counted by that name.

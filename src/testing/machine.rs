@@ -4,11 +4,13 @@
 //! `handle_timeout` is called at that moment unless something else comes before.
 
 use crate::base::time::Moment;
-use crate::gossip::identity::{Generation, NodeId};
+use crate::gossip::identity::{Generation, NodeId, Version};
 use crate::gossip::output::{Health, StreamId};
+use crate::gossip::replication::log::Log;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the records of a lost owner are served: the default of `services.lease`.
@@ -59,6 +61,29 @@ pub struct Change {
     pub value: Option<Bytes>,
 }
 
+/// Changes of one owner's records, as the machine keeps them: an observer reads them there, so that telling copies
+/// nothing, and the time inside of machines is theirs alone.
+#[derive(Debug)]
+pub enum Changes {
+    /// These.
+    Listed(Vec<Change>),
+    /// What a log says after a version; without one, every record that it has.
+    Logged(Arc<Log>, Option<Version>),
+}
+
+impl Changes {
+    /// Tells each key, and what it became; `None`: it is gone.
+    pub fn each(&self, mut tell: impl FnMut(&[u8], Option<&[u8]>)) {
+        match self {
+            Changes::Listed(changes) => changes.iter().for_each(|c| tell(&c.key, c.value.as_deref())),
+            Changes::Logged(log, None) => log.records().for_each(|entry| tell(entry.key, entry.value)),
+            Changes::Logged(log, Some(since)) => {
+                log.since(*since).iter().for_each(|entry| tell(entry.key, entry.value));
+            }
+        }
+    }
+}
+
 /// Whether an owner's records are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
@@ -77,7 +102,7 @@ pub enum Held {
 #[allow(missing_docs, reason = "fields say it by their names; the variants have the words")]
 pub enum News {
     /// Records of an owner changed; all that was known of it is replaced, or each of these.
-    Records { owner: NodeId, replace: bool, changes: Vec<Change> },
+    Records { owner: NodeId, replace: bool, changes: Changes },
     /// An owner's records are now served like this.
     Lease { owner: NodeId, held: Held },
     /// A record of the cluster changed; the last is what the disk keeps for it. An empty key: it is no record.

@@ -11,7 +11,7 @@
 
 use super::hash::{Mix, NumberMap};
 use super::machine::{Change, Held};
-use super::record::{Key, Ledger, Ordinal};
+use super::record::{Key, Ledger, Ordinal, Seen};
 use super::seat::Seat;
 use crate::gossip::identity::NodeId;
 use std::collections::BTreeMap;
@@ -171,7 +171,7 @@ impl Mirror {
         seat: Seat,
         owner: NodeId,
         replace: bool,
-        changes: &[Change],
+        changes: &[Seen],
         ledger: &Ledger,
     ) -> Option<Key> {
         let row = self.row(seat)?;
@@ -299,19 +299,25 @@ impl Mirror {
 }
 
 impl View {
-    fn changed(&self, replace: bool, changes: &[Change], ledger: &Ledger) -> View {
-        let mut lines = if replace { BTreeMap::new() } else { self.lines.clone() };
+    fn changed(&self, replace: bool, changes: &[Seen], ledger: &Ledger) -> View {
+        // A deletion does not say which one it is: the first after what was there.
+        let deleted = |key: Key, before: Option<&Line>| {
+            let last = before.map_or(Ordinal(0), |line| line.change);
+            Line { change: ledger.deletion_after(key, last).unwrap_or(last), gone: true }
+        };
+        let mut lines = self.lines.clone();
+        if replace {
+            // What a whole log does not say is gone; that is remembered, so that it is seen if it returns.
+            for (key, line) in lines.iter_mut().filter(|(_, line)| !line.gone) {
+                *line = deleted(*key, Some(&*line));
+            }
+        }
         let mut backwards = None;
-        for change in changes {
-            let Some(key) = Key::read(&change.key) else { continue };
+        for &Seen { key, change } in changes {
             let before = self.lines.get(&key);
-            let line = match change.value.as_deref().and_then(Ordinal::read) {
-                Some(ordinal) => Line { change: ordinal, gone: false },
-                // A deletion does not say which one it is: the first after what was there.
-                None => {
-                    let last = before.map_or(Ordinal(0), |line| line.change);
-                    Line { change: ledger.deletion_after(key, last).unwrap_or(last), gone: true }
-                }
+            let line = match change {
+                Some(change) => Line { change, gone: false },
+                None => deleted(key, before),
             };
             if before.is_some_and(|before| line.change < before.change) {
                 backwards = Some(key);
@@ -336,14 +342,12 @@ impl View {
     }
 }
 
-fn step_hash(replace: bool, changes: &[Change]) -> u64 {
+fn step_hash(replace: bool, changes: &[Seen]) -> u64 {
     let mut mix = Mix::default();
     mix.add(u64::from(replace));
-    for change in changes {
-        mix.octets(&change.key);
-        // The change's number stands first in a value; nothing more is read of it here.
-        let value = change.value.as_deref().and_then(Ordinal::read);
-        mix.add(value.map_or(0, |ordinal| u64::from(ordinal.0)));
+    for Seen { key, change } in changes {
+        // Changes are counted from 1 on.
+        mix.add(u64::from(key.0) << 32 | change.map_or(0, |change| u64::from(change.0)));
     }
     mix.value()
 }
@@ -355,12 +359,12 @@ mod tests {
     const A: NodeId = NodeId(100);
     const B: NodeId = NodeId(200);
 
-    fn put(key: Key, change: Ordinal) -> Change {
-        Change { key: key.octets(), value: Some(change.value()) }
+    fn put(key: Key, change: Ordinal) -> Seen {
+        Seen { key, change: Some(change) }
     }
 
-    fn gone(key: Key) -> Change {
-        Change { key: key.octets(), value: None }
+    fn gone(key: Key) -> Seen {
+        Seen { key, change: None }
     }
 
     fn world() -> (Mirror, Ledger, Key, Ordinal) {
@@ -396,6 +400,19 @@ mod tests {
         assert_eq!(mirror.records(Seat(1), A, false, &[put(key, first)], &ledger), Some(key));
         let what = mirror.difference(&[(A, Seat(0)), (B, Seat(1))], &[], &ledger).unwrap().what;
         assert_eq!(what, "record 0 of change 1 was removed and is there");
+    }
+
+    #[test]
+    fn what_a_whole_log_left_out_and_comes_back_goes_backwards() {
+        let (mut mirror, mut ledger, key, first) = world();
+        let other = Key::of(Seat(0), 1);
+        let second = ledger.put(Seat(0), other);
+        ledger.remove(Seat(0), key);
+        assert_eq!(mirror.records(Seat(1), A, true, &[put(other, second)], &ledger), None);
+        assert_eq!(mirror.records(Seat(1), A, false, &[put(key, first)], &ledger), Some(key));
+        // What its owner says anew is no return.
+        let again = ledger.put(Seat(0), key);
+        assert_eq!(mirror.records(Seat(1), A, true, &[put(key, again)], &ledger), None);
     }
 
     #[test]

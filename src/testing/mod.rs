@@ -8,13 +8,15 @@
 //!
 //! 1. [`machine`]: what lives here; [`gossip`] is the production one, and tests have a plainer one, `flood`. [`seat`], [`clock`], [`record`]: where, when, what.
 //! 2. [`queue`], [`network`], [`stream`], [`node`]: what carries events to machines. [`world`]: the loop. [`action`],
-//!    `deed`: what befalls nodes.
-//! 3. [`watch`], [`census`], [`mirror`]: three witnesses, of time, of members, of records. [`observer`]: all of them.
+//!    `deed`, `chaos`: what befalls nodes.
+//! 3. [`watch`], [`census`], [`mirror`]: three witnesses, of time, of members, of records; [`newcomer`]: who has yet to
+//!    learn it all. [`observer`]: all of them.
 //! 4. [`scenario`], [`simulate`]: what is asked for, and a run of it. [`oracle`]: what must be true at its end.
 //!    [`summary`], [`report`], [`picture`]: what is said of it.
 
 pub mod action;
 pub mod census;
+mod chaos;
 pub mod clock;
 mod deed;
 mod delivery;
@@ -25,6 +27,7 @@ pub mod hash;
 pub mod machine;
 pub mod mirror;
 pub mod network;
+pub mod newcomer;
 mod node;
 pub mod observer;
 pub mod oracle;
@@ -41,6 +44,8 @@ pub mod summary;
 pub mod watch;
 pub mod world;
 
+#[cfg(test)]
+mod chaos_tests;
 #[cfg(test)]
 mod gossip_tests;
 #[cfg(test)]

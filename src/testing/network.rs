@@ -261,11 +261,15 @@ impl Network {
         Journey::Arrives(journey.0, journey.1)
     }
 
-    /// True if some way is cut at any moment within the span.
-    pub fn is_cut(&self, span: Span) -> bool {
-        let overlaps = |other: &Span| other.from < span.until && span.from < other.until;
+    /// True if the way between two nodes is cut at any moment within the span, in one direction at least.
+    pub fn is_cut(&self, one: Seat, other: Seat, span: Span) -> bool {
+        let overlaps = |cut: &Span| cut.from < span.until && span.from < cut.until;
         self.stages.iter().any(|stage| match stage {
-            Stage::Cut { span, .. } | Stage::OneWay { span, .. } => overlaps(span),
+            Stage::Cut { span, side } => overlaps(span) && side.has(one) != side.has(other),
+            Stage::OneWay { span, from, to } => {
+                let passes = |a, b| from.has(a) && to.has(b);
+                overlaps(span) && (passes(one, other) || passes(other, one))
+            }
             Stage::Bandwidth { .. }
             | Stage::Mtu { .. }
             | Stage::Loss { .. }
@@ -318,8 +322,10 @@ mod tests {
         ] {
             assert_eq!(passes(&mut network, packet(from, to, 1, at)), expected, "{from} to {to} at {at}");
         }
-        assert!(network.is_cut(Span::ALWAYS));
-        assert!(!network.is_cut(Span { from: Moment::from_micros(20), until: Moment::NEVER }));
+        assert!(network.is_cut(Seat(0), Seat(3), Span::ALWAYS));
+        assert!(!network.is_cut(Seat(0), Seat(1), Span::ALWAYS));
+        let later = Span { from: Moment::from_micros(20), until: Moment::NEVER };
+        assert!(!network.is_cut(Seat(0), Seat(3), later));
     }
 
     #[test]

@@ -4,19 +4,25 @@
 //! It sees what a machine's owner would see, its events, and never looks into a machine.
 
 use super::census::{Census, Noticed};
-use super::machine::News;
+use super::hash::NumberMap;
+use super::machine::{Change, Changes, Held, LEASE, News};
 use super::mirror::{CELLS_MAX, Mirror};
-use super::record::{Key, Ledger, Ordinal};
+use super::newcomer::Newcomer;
+use super::record::{Key, Ledger, Ordinal, Seen};
 use super::seat::Seat;
 use super::watch::Watches;
 use crate::base::time::Moment;
 use crate::gossip::identity::NodeId;
-use std::collections::BTreeMap;
+use crate::gossip::output::Health;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Failures that are kept: one is enough to act on, some show whether there is a pattern.
 const FAILURES_MAX: usize = 16;
 /// Lines of the story that are kept; what happens more often than that is no story.
 const STORY_LINES_MAX: usize = 256;
+/// A lease may end so much early: clocks drift, and a loss is noticed before it is told.
+const LEASE_EARLY_MAX: Duration = Duration::from_millis(100);
 
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +33,6 @@ pub struct Failure {
     pub rule: &'static str,
     /// Whom it concerns and how.
     pub what: String,
-}
-
-/// A newcomer on its way to know everything.
-#[derive(Debug)]
-pub struct Newcomer {
-    /// Who.
-    pub seat: Seat,
-    /// When it started.
-    pub at: Moment,
-    /// When it had every record that was there when it started.
-    pub complete: Option<Moment>,
-    /// What it does not have yet, per owner.
-    missing: BTreeMap<u64, Vec<(Key, Ordinal)>>,
 }
 
 /// The watcher.
@@ -59,10 +52,20 @@ pub struct Observer {
     pub failures: Vec<Failure>,
     /// What happened, in its order.
     pub story: Vec<(Moment, String)>,
+    /// How often a node hid the records of one that lives, within its lease.
+    pub hidden_early: u64,
     /// Per seat, its present id.
     ids: Vec<Option<NodeId>>,
+    /// Who has an id; of several, the one that came to it last.
+    seats: NumberMap<u64, Seat>,
     /// Ids that nobody has any more, and since when.
     dead: Vec<(NodeId, Moment)>,
+    /// Ids whose records may be hidden at any time: who had them drained, left, or was said to have left.
+    withdrawn: BTreeSet<NodeId>,
+    /// Nodes that let no lease end.
+    frozen: BTreeSet<Seat>,
+    /// What a machine has just told, read.
+    seen: Vec<Seen>,
 }
 
 impl Observer {
@@ -77,8 +80,13 @@ impl Observer {
             newcomers: Vec::new(),
             failures: Vec::new(),
             story: Vec::new(),
+            hidden_early: 0,
             ids: vec![None; seats],
+            seats: NumberMap::default(),
             dead: Vec::new(),
+            withdrawn: BTreeSet::new(),
+            frozen: BTreeSet::new(),
+            seen: Vec::new(),
         }
     }
 
@@ -102,6 +110,21 @@ impl Observer {
         self.ids.get(seat.index()).copied().flatten()
     }
 
+    /// The records of that owner may be hidden from now on, whether it lives or not.
+    pub fn withdraws(&mut self, id: NodeId) {
+        self.withdrawn.insert(id);
+    }
+
+    /// Somebody who lets no lease end.
+    pub fn first_frozen(&self) -> Option<Seat> {
+        self.frozen.first().copied()
+    }
+
+    /// How many ids nobody has any more.
+    pub fn dead(&self) -> usize {
+        self.dead.iter().filter(|(id, _)| !self.seats.contains_key(&id.0)).count()
+    }
+
     /// The nodes that live, with their ids.
     pub fn living(&self) -> Vec<(NodeId, Seat)> {
         let seats = (0..self.ids.len() as u32).map(Seat).filter(|seat| self.census.lives(*seat));
@@ -117,11 +140,7 @@ impl Observer {
     /// A process starts, knowing nobody. If it `joins` a cluster, it is timed until it has all of it.
     pub fn begins(&mut self, now: Moment, seat: Seat, id: NodeId, joins: bool) {
         if joins {
-            let living = self.living();
-            let missing = living.into_iter().filter(|(_, of)| *of != seat);
-            let missing = missing.map(|(id, of)| (id.0, self.ledger.records(of).collect::<Vec<_>>()));
-            let missing = missing.filter(|(_, records)| !records.is_empty()).collect();
-            self.newcomers.push(Newcomer { seat, at: now, complete: None, missing });
+            self.newcomers.push(Newcomer::begins(now, seat, self.living(), &self.ledger));
         }
         self.mirror.begins(seat);
         self.census.begins(seat);
@@ -133,17 +152,37 @@ impl Observer {
         self.census.ends(now, seat, missed);
         self.watches.gone(seat);
         self.newcomers.retain(|newcomer| newcomer.seat != seat || newcomer.complete.is_some());
-        if let Some(id) = self.ids[seat.index()].take() {
-            self.dead.push((id, now));
+        self.frozen.remove(&seat);
+        let id = self.ids[seat.index()].take();
+        for newcomer in &mut self.newcomers {
+            // Nobody waits for what the dead would have to tell.
+            newcomer.knows(seat);
+            id.into_iter().for_each(|id| newcomer.learns(id, |_| true));
+            newcomer.look(now);
+        }
+        if let Some(id) = id {
+            self.no_longer(now, seat, id);
+        }
+    }
+
+    fn no_longer(&mut self, now: Moment, seat: Seat, id: NodeId) {
+        self.dead.push((id, now));
+        if self.seats.get(&id.0) == Some(&seat) {
+            // A disk that was cloned has left its id to somebody else.
+            let other = self.ids.iter().position(|other| *other == Some(id));
+            match other {
+                Some(other) => self.seats.insert(id.0, Seat(other as u32)),
+                None => self.seats.remove(&id.0),
+            };
         }
     }
 
     fn renamed(&mut self, now: Moment, seat: Seat, id: NodeId) {
-        if let Some(before) = self.ids[seat.index()].replace(id)
-            && before != id
-        {
-            self.dead.push((before, now));
+        let before = self.ids[seat.index()].replace(id);
+        if let Some(before) = before.filter(|before| *before != id) {
+            self.no_longer(now, seat, before);
         }
+        self.seats.insert(id.0, seat);
     }
 
     /// A change is made.
@@ -154,28 +193,14 @@ impl Observer {
     /// A machine told something; `healthy` says of another node whether it is well and within reach.
     pub fn news(&mut self, now: Moment, seat: Seat, news: &News, healthy: impl FnOnce(Seat) -> bool) {
         match news {
-            News::Records { owner, replace, changes } => {
-                let backwards = self.mirror.records(seat, *owner, *replace, changes, &self.ledger);
-                if let Some(key) = backwards {
-                    let what =
-                        format!("at {seat}, record {} of {owner} became what it had been before", key.0);
-                    self.fail(now, "no deleted or replaced record returns", what);
+            News::Records { owner, replace, changes } => self.records(now, seat, *owner, *replace, changes),
+            News::Lease { owner, held } => {
+                self.mirror.lease(seat, *owner, *held);
+                if *held == Held::Hidden {
+                    self.hides(now, seat, *owner);
                 }
-                for change in changes {
-                    let Some(key) = Key::read(&change.key) else { continue };
-                    let ordinal = change.value.as_deref().and_then(Ordinal::read);
-                    self.watches.seen(now, seat, key, ordinal);
-                }
-                // An owner's records are those of the node that has its id now.
-                let of = self.ids.iter().position(|id| *id == Some(*owner)).filter(|_| *replace);
-                if let Some(of) = of {
-                    let keys: Vec<Key> = changes.iter().filter_map(|change| Key::read(&change.key)).collect();
-                    self.watches.replaced(now, seat, Seat(of as u32), |key| keys.contains(&key));
-                }
-                self.learns(now, seat, *owner);
             }
-            News::Lease { owner, held } => self.mirror.lease(seat, *owner, *held),
-            News::Cluster { change, .. } => self.mirror.cluster(seat, change),
+            News::Cluster { change, .. } => self.cluster(now, seat, change),
             News::Member { id, address, health } => {
                 let Some(subject) = Seat::at(*address) else { return };
                 // What is said of a former id is true of nobody.
@@ -195,31 +220,147 @@ impl Observer {
                     }
                     None => {}
                 }
+                if *health == Health::Alive {
+                    self.learns(now, seat, |newcomer| newcomer.knows(subject));
+                }
             }
-            News::Forgotten(id) => self.mirror.forgotten(seat, *id),
+            News::Forgotten(id) => {
+                self.mirror.forgotten(seat, *id);
+                self.hides(now, seat, *id);
+            }
             News::Identity(id, _) => self.renamed(now, seat, *id),
-            News::Synced(true) => self.tell(now, format!("{seat} goes on alone")),
-            News::Synced(false) => {}
+            News::Synced(alone) => {
+                if *alone {
+                    self.tell(now, format!("{seat} goes on alone"));
+                }
+                self.learns(now, seat, Newcomer::synced);
+            }
             News::Drained(missing) => {
                 self.tell(now, format!("{seat} is drained, {missing} have not acknowledged"));
             }
             News::ExpiryFrozen(frozen) => {
-                let what =
-                    if *frozen { "lets no lease end: too many are lost" } else { "lets leases end again" };
+                // All nodes of a half say so: the first and the last of them are the story.
+                let (others, changed) = match frozen {
+                    true => (self.frozen.len(), self.frozen.insert(seat)),
+                    false => {
+                        let changed = self.frozen.remove(&seat);
+                        (self.frozen.len(), changed)
+                    }
+                };
+                if others > 0 || !changed {
+                    return;
+                }
+                let what = match frozen {
+                    true => "is the first to let no lease end: too many are lost",
+                    false => "is the last to let leases end again",
+                };
                 self.tell(now, format!("{seat} {what}"));
             }
         }
     }
 
-    fn learns(&mut self, now: Moment, seat: Seat, owner: NodeId) {
-        let open = |newcomer: &&mut Newcomer| newcomer.seat == seat && newcomer.complete.is_none();
-        let Some(newcomer) = self.newcomers.iter_mut().find(open) else { return };
-        let Some(known) = newcomer.missing.get(&owner.0) else { return };
-        if self.mirror.covers(seat, owner, known, &self.ledger) {
-            newcomer.missing.remove(&owner.0);
-            if newcomer.missing.is_empty() {
-                newcomer.complete = Some(now);
-            }
+    fn records(&mut self, now: Moment, seat: Seat, owner: NodeId, replace: bool, changes: &Changes) {
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.clear();
+        changes.each(|key, value| seen.extend(Seen::read(key, value)));
+        if let Some(key) = self.mirror.records(seat, owner, replace, &seen, &self.ledger) {
+            let what = format!("at {seat}, record {} of {owner} became what it had been before", key.0);
+            self.fail(now, "no deleted or replaced record returns", what);
         }
+        seen.iter().for_each(|seen| self.watches.seen(now, seat, *seen));
+        // An owner's records are those of the node that has its id now.
+        if replace && let Some(of) = self.seats.get(&owner.0) {
+            self.watches.replaced(now, seat, *of, |key| seen.iter().any(|seen| seen.key == key));
+        }
+        self.seen = seen;
+        let Some(newcomer) = self.newcomers.iter_mut().find(|newcomer| newcomer.waits(seat)) else { return };
+        newcomer.learns(owner, |known| self.mirror.covers(seat, owner, known, &self.ledger));
+        newcomer.look(now);
+    }
+
+    fn cluster(&mut self, now: Moment, seat: Seat, change: &Change) {
+        self.mirror.cluster(seat, change);
+        if let Some(key) = Key::read(&change.key) {
+            self.learns(now, seat, |newcomer| newcomer.learns_of_cluster(key));
+        }
+    }
+
+    /// A newcomer is told something.
+    fn learns(&mut self, now: Moment, seat: Seat, what: impl FnOnce(&mut Newcomer)) {
+        if let Some(newcomer) = self.newcomers.iter_mut().find(|newcomer| newcomer.waits(seat)) {
+            what(newcomer);
+            newcomer.look(now);
+        }
+    }
+
+    /// A node serves an owner's records no more: wrong while that lives and its lease is not over. The lease counts
+    /// from when the first node held it for lost.
+    fn hides(&mut self, now: Moment, seat: Seat, owner: NodeId) {
+        let Some(&of) = self.seats.get(&owner.0) else { return };
+        if of == seat || self.withdrawn.contains(&owner) {
+            return;
+        }
+        let lost_since = self.census.lost_since(of);
+        if lost_since.is_none_or(|since| now + LEASE_EARLY_MAX < since + LEASE) {
+            self.hidden_early += 1;
+            let what = format!("{seat} hides those of {of}");
+            self.fail(now, "the records of a living owner are served for its lease", what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeId = NodeId(100);
+
+    /// Two nodes, of which the second is told of the first.
+    fn observer() -> Observer {
+        let mut observer = Observer::new(2);
+        observer.begins(at(0), Seat(0), A, false);
+        observer.begins(at(0), Seat(1), NodeId(200), false);
+        observer.census.all_know_all();
+        observer
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_micros(seconds * 1_000_000)
+    }
+
+    fn hides(observer: &mut Observer, second: u64) -> u64 {
+        let news = News::Lease { owner: A, held: Held::Hidden };
+        observer.news(at(second), Seat(1), &news, |_| true);
+        observer.hidden_early
+    }
+
+    #[test]
+    fn the_records_of_a_living_owner_may_be_hidden_a_lease_after_it_was_lost() {
+        let mut early = observer();
+        assert_eq!(hides(&mut early, 5), 1);
+        assert_eq!(early.failures[0].rule, "the records of a living owner are served for its lease");
+        let mut late = observer();
+        let down = News::Member { id: A, address: Seat(0).address(), health: Health::Down };
+        late.news(at(5), Seat(1), &down, |_| false);
+        assert_eq!((hides(&mut late, 64), hides(&mut late, 65)), (1, 1));
+    }
+
+    #[test]
+    fn whoever_is_gone_or_has_withdrawn_may_be_hidden_at_once() {
+        let mut withdrawn = observer();
+        withdrawn.withdraws(A);
+        assert_eq!(hides(&mut withdrawn, 5), 0);
+        let mut gone = observer();
+        gone.ends(at(1), Seat(0), true);
+        assert_eq!(hides(&mut gone, 5), 0);
+    }
+
+    #[test]
+    fn who_lets_no_lease_end_is_known_until_it_does_or_ends() {
+        let mut observer = observer();
+        observer.news(at(1), Seat(1), &News::ExpiryFrozen(true), |_| true);
+        assert_eq!(observer.first_frozen(), Some(Seat(1)));
+        observer.news(at(2), Seat(1), &News::ExpiryFrozen(false), |_| true);
+        assert_eq!(observer.first_frozen(), None);
     }
 }

@@ -39,6 +39,10 @@ pub fn unwell<M: Machine>(world: &World<M>, lease: Duration, cluster_has_truth: 
             format!("{observer} has {subject} as {held}"),
         );
     }
+    // The rule of a mass loss needs three; with fewer lost there is nothing to wait for.
+    if let Some(seat) = observer.first_frozen().filter(|_| observer.dead() < 3) {
+        return broken("what held expiry ends", format!("{seat} lets no lease end though all are back"));
+    }
     let living = observer.living();
     let mut seats = BTreeMap::new();
     for (id, seat) in &living {

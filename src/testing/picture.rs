@@ -31,7 +31,7 @@ pub fn picture(run: &Summary) -> String {
          viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"{FONT}\" role=\"img\">"
     );
     let title = format!("How changes reach {} nodes", run.nodes);
-    let changes = run.calm.changes + run.cut.changes;
+    let changes: u64 = [run.calm, run.cut].into_iter().flatten().map(|spread| spread.changes).sum();
     let subtitle = format!(
         "share of (change, node) pairs that arrived within that time; {changes} changes, {:.0} % loss, seed {}",
         run.loss * 100.0,
@@ -85,10 +85,10 @@ pub fn picture(run: &Summary) -> String {
             text(&mut out, (at + 9.0, level + 16.0), "start", 12.0, INK, "400", &label);
         }
     }
-    let foot = format!(
-        "{} · trace {} · median of changes to the last node: {:.0} ms",
-        run.machine, run.trace, run.calm.all.median_ms
-    );
+    let median = run.calm.map_or(String::new(), |spread| {
+        format!(" · median of changes to the last node: {:.0} ms", spread.all.median_ms)
+    });
+    let foot = format!("{} · trace {}{median}", run.machine, run.trace);
     text(&mut out, (28.0, HEIGHT - 16.0), "start", 11.0, FAINT_INK, "400", &foot);
     out.push_str("</svg>\n");
     out

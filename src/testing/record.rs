@@ -75,6 +75,27 @@ impl Ordinal {
     }
 }
 
+/// What a machine told of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Which record.
+    pub key: Key,
+    /// The change that made it what it is; `None`: it is gone.
+    pub change: Option<Ordinal>,
+}
+
+impl Seen {
+    /// Reads it off a key and a value; `None` if the key is not of this world.
+    pub fn read(key: &[u8], value: Option<&[u8]>) -> Option<Seen> {
+        Some(Seen { key: Key::read(key)?, change: value.and_then(Ordinal::read) })
+    }
+
+    /// Octets that had to be told: all of a record, or the key of one that is gone.
+    pub fn octets(self) -> u64 {
+        if self.change.is_some() { RECORD_OCTETS as u64 } else { KEY_OCTETS as u64 }
+    }
+}
+
 /// What is true.
 #[derive(Debug, Default)]
 pub struct Ledger {

@@ -4,69 +4,73 @@ use super::summary::{Convergence, Line, Summary};
 use std::fmt::Write;
 
 /// Columns of the screen.
-const COLUMNS: usize = 100;
+const COLUMNS: usize = 80;
 /// Lines of the story that are shown; the middle of a longer one is left out.
-const STORY_LINES: usize = 10;
+const STORY_LINES: usize = 8;
 /// Broken rules that are shown.
 const BROKEN_LINES: usize = 3;
 
-/// The screen: at most 24 lines of at most 100 columns.
+/// The screen: at most 24 lines of at most 80 columns.
 pub fn screen(run: &Summary) -> String {
     let mut lines = vec![format!(
-        "seed {}: {} nodes ({}), {} records, {:.0} % loss; {:.0} s, {} events, trace {}",
+        "seed {}: {} nodes, {} records, {:.0} % loss; {}",
         run.seed,
-        run.nodes,
-        run.machine,
-        run.records,
+        thousands(run.nodes),
+        thousands(run.records),
         run.loss * 100.0,
-        run.virtual_s,
-        thousands(run.events),
-        run.trace
+        run.machine
     )];
     lines.extend(story(&run.story));
-    lines.push(format!(
-        "{:<26}{:>9}{:>12}{:>12}{:>12}{:>12}",
-        "changes", "count", "half", "99 %", "all", "worst"
-    ));
-    lines.extend(row("while all was well", &run.calm));
-    lines.extend(row("with a cut in the way", &run.cut));
-    lines.push(format!(
-        "{:<26}{:.1} datagrams/s, {} B/s, {} B/s on streams{}",
-        "a node sends",
-        run.datagrams_per_node_s,
-        thousands(run.octets_per_node_s.round() as u64),
-        thousands(run.stream_octets_per_node_s.round() as u64),
-        run.octets_per_useful.map_or(String::new(), |octets| format!("; {octets:.2} B per useful B")),
-    ));
-    let mut members = format!("{} healthy nodes declared down", run.false_downs);
-    if let (Some(members_s), Some(records_s)) = (run.healed_members_s, run.healed_records_s) {
-        let _ = write!(members, "; after the cut: members {members_s:.1} s, records {records_s:.1} s");
+    if run.calm.is_some() || run.cut.is_some() {
+        lines.push(columns("changes", ["count", "half", "99 %", "all", "worst"].map(str::to_owned)));
     }
-    lines.push(format!("{:<26}{members}", "members"));
+    lines.extend(row("  while all was well", run.calm.as_ref()));
+    lines.extend(row("  with a cut in the way", run.cut.as_ref()));
+    let mut say = |name: &str, what: String| lines.push(format!("{name:<14}{what}"));
+    say(
+        "a node sends",
+        format!(
+            "{:.0} datagrams/s, {} B/s, {} B/s on streams{}",
+            run.datagrams_per_node_s,
+            thousands(run.octets_per_node_s.round() as u64),
+            thousands(run.stream_octets_per_node_s.round() as u64),
+            run.octets_per_useful.map_or(String::new(), |octets| format!("; {octets:.2} per useful B")),
+        ),
+    );
+    say(
+        "members",
+        format!(
+            "{} healthy ones declared down, {} hidden within their lease",
+            run.false_downs, run.hidden_early
+        ),
+    );
+    if run.healed_members_s.is_some() || run.healed_records_s.is_some() {
+        let [members, records] = [run.healed_members_s, run.healed_records_s].map(after);
+        say("after the cut", format!("all members {members}, all changes {records}"));
+    }
     if !run.deaths.is_empty() {
         let (first, everywhere) = (
             worst(run.deaths.iter().map(|death| death.suspected_s)),
             worst(run.deaths.iter().map(|death| death.everywhere_s)),
         );
-        lines.push(format!(
-            "{:<26}{}: first missed {first}, down everywhere {everywhere} (worst)",
-            "deaths",
-            run.deaths.len()
-        ));
+        let count = run.deaths.len();
+        say("deaths", format!("{count}: first missed {first}, down everywhere {everywhere} (worst)"));
     }
     if !run.joins_s.is_empty() {
         let complete = worst(run.joins_s.iter().copied());
-        lines.push(format!("{:<26}{}: everything after {complete} (worst)", "newcomers", run.joins_s.len()));
+        say("newcomers", format!("{}: everything {complete} (worst)", run.joins_s.len()));
     }
+    let mut cost = format!("{:.0} s, {} events, trace {}", run.virtual_s, thousands(run.events), run.trace);
     if run.machine_ms_per_s > 0.0 {
-        lines.push(format!(
-            "{:<26}{:.3} ms of CPU per second and node; {:.1} s in all, {} MiB at most",
-            "machines",
-            run.machine_ms_per_s / run.nodes.max(1) as f64,
+        let _ = write!(
+            cost,
+            "; {:.0} s of ours, {} MiB, {:.2} % CPU a node",
             run.real_s,
-            run.peak_kib >> 10
-        ));
+            run.peak_kib >> 10,
+            run.machine_ms_per_s / run.nodes.max(1) as f64 / 10.0
+        );
     }
+    say("the run", cost);
     lines.push(match (run.broken.is_empty(), run.settled_s) {
         (true, Some(settled)) => format!("well: every rule is kept, after {settled:.0} s of quiet"),
         _ => format!("BROKEN: {} rules; run again with --seed {}", run.broken.len().max(1), run.seed),
@@ -82,35 +86,35 @@ pub fn screen(run: &Summary) -> String {
 }
 
 fn story(lines: &[Line]) -> Vec<String> {
-    let show = |line: &Line| format!("{:>10.3} s  {}", line.at_s, line.what);
+    let show = |line: &Line| format!("{:>9.3} s  {}", line.at_s, line.what);
     if lines.len() <= STORY_LINES {
         return lines.iter().map(show).collect();
     }
     let half = STORY_LINES / 2;
     let mut shown: Vec<String> = lines[..half].iter().map(show).collect();
-    shown.push(format!("{:>12}  ... {} more", "", lines.len() - 2 * half + 1));
+    shown.push(format!("{:>11}  ... {} more", "", lines.len() - 2 * half + 1));
     shown.extend(lines[lines.len() - half + 1..].iter().map(show));
     shown
 }
 
-fn row(name: &str, spread: &Convergence) -> Option<String> {
-    (spread.changes > 0).then(|| {
-        format!(
-            "{:<26}{:>9}{:>12}{:>12}{:>12}{:>12}",
-            format!("  {name}"),
-            thousands(spread.changes),
-            ms(spread.half.median_ms),
-            ms(spread.most.median_ms),
-            ms(spread.all.median_ms),
-            ms(spread.all.worst_ms)
-        )
+fn row(name: &str, spread: Option<&Convergence>) -> Option<String> {
+    spread.map(|spread| {
+        let [half, most, all] = [spread.half, spread.most, spread.all].map(|times| ms(times.median_ms));
+        columns(name, [thousands(spread.changes), half, most, all, ms(spread.all.worst_ms)])
     })
+}
+
+fn columns(name: &str, [count, half, most, all, worst]: [String; 5]) -> String {
+    format!("{name:<24}{count:>12}{half:>11}{most:>11}{all:>11}{worst:>11}")
 }
 
 /// Never, if one of them never was.
 fn worst(mut values: impl Iterator<Item = Option<f64>>) -> String {
-    let worst = values.try_fold(0.0, |worst: f64, value| Some(worst.max(value?)));
-    worst.map_or("never".to_owned(), |seconds| format!("{seconds:.2} s"))
+    after(values.try_fold(0.0, |worst: f64, value| Some(worst.max(value?))))
+}
+
+fn after(seconds: Option<f64>) -> String {
+    seconds.map_or("never".to_owned(), |seconds| format!("after {seconds:.2} s"))
 }
 
 fn ms(ms: f64) -> String {
@@ -149,8 +153,8 @@ mod tests {
         let run = Summary {
             machine: "flood".into(),
             trace: "0123456789abcdef".into(),
-            calm: spread,
-            cut: spread,
+            calm: Some(spread),
+            cut: Some(spread),
             healed_members_s: Some(1.0),
             healed_records_s: Some(2.0),
             octets_per_useful: Some(1.5),
@@ -165,7 +169,7 @@ mod tests {
         assert!(screen.lines().count() <= 24, "{screen}");
         assert!(screen.lines().all(|line| line.chars().count() <= COLUMNS), "{screen}");
         assert!(screen.contains("1,234,567") && screen.contains("first missed never"));
-        assert!(screen.contains("everything after 2.50 s") && screen.contains("... 191 more"), "{screen}");
+        assert!(screen.contains("everything after 2.50 s") && screen.contains("... 193 more"), "{screen}");
     }
 
     #[test]

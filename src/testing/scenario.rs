@@ -2,6 +2,7 @@
 
 use super::record::RECORDS_PER_NODE_MAX;
 use super::seat::Seats;
+use clap::Args;
 use std::time::Duration;
 
 /// Nodes that can be simulated: a mark for each pair of them takes 25 MB at this size.
@@ -10,6 +11,16 @@ pub const NODES_MAX: usize = 10_000;
 pub const CHANGES_MAX: f64 = 10_000_000.0;
 /// The longest run: a week.
 pub const DURATION_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// How long the cluster settles if nothing is said.
+const SETTLE_USUAL: Duration = Duration::from_secs(5);
+/// When the changes at one moment are made, after the start.
+pub const BURST_AT: Duration = Duration::from_secs(1);
+/// Newcomers start within so long.
+pub const JOIN_WITHIN: Duration = Duration::from_secs(1);
+/// Records of the cluster that the workload writes to.
+pub const CLUSTER_KEYS: u32 = 64;
+/// Between two crashes.
+pub const CRASH_EVERY: Duration = Duration::from_secs(1);
 /// How long a run is if nothing asks for more.
 const DURATION_USUAL: Duration = Duration::from_secs(60);
 /// After the end of a cut the run goes on for so long at least.
@@ -71,32 +82,58 @@ pub struct Scenario {
     pub crash: usize,
     /// Nodes that join at once.
     pub join: usize,
+    /// Things of all kinds that befall nodes.
+    pub chaos: usize,
+    /// Records of the cluster, written while it settles.
+    pub cluster: usize,
+    /// How long the cluster runs before anything is asked of it.
+    pub settle: Duration,
     /// How long changes are made; then there is quiet until all is well.
     pub duration: Duration,
 }
 
 /// A run as it is asked for: texts, each with the flag it came by. What is not said is usual.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Asked {
-    /// `--seed`
-    pub seed: Option<String>,
-    /// `--nodes`
+    /// Nodes; at the start all know everything [default: 100].
+    #[arg(long, value_name = "N")]
     pub nodes: Option<String>,
-    /// `--records`
-    pub records: Option<String>,
-    /// `--loss`
+    /// Share of packets that is lost, such as 0.2 or 20% [default: 0].
+    #[arg(long, value_name = "P")]
     pub loss: Option<String>,
-    /// `--partition`
+    /// Cut the network: half, third or a number of nodes, for how long, and perhaps when, such as half:60s@10s.
+    #[arg(long, value_name = "SIDE:TIME")]
     pub partition: Option<String>,
-    /// `--changes`
+    /// What decides all chance [default: drawn].
+    #[arg(long, value_name = "S")]
+    pub seed: Option<String>,
+    /// Records of each node [default: 10].
+    #[arg(long, value_name = "R")]
+    pub records: Option<String>,
+    /// Records of the cluster, written at the start [default: 0].
+    #[arg(long, value_name = "R")]
+    pub cluster: Option<String>,
+    /// Changes over all nodes [default: 10/s].
+    #[arg(long, value_name = "C/s")]
     pub changes: Option<String>,
-    /// `--burst`
+    /// Changes at one moment [default: 0].
+    #[arg(long, value_name = "N")]
     pub burst: Option<String>,
-    /// `--crash`
+    /// Nodes that lose power, one per second [default: 0].
+    #[arg(long, value_name = "N")]
     pub crash: Option<String>,
-    /// `--join`
+    /// Nodes that join, knowing nothing [default: 0].
+    #[arg(long, value_name = "N")]
     pub join: Option<String>,
-    /// `--duration`
+    /// Everything else that may befall nodes, drawn by lot, so many times: pauses, stops, restarts with each kind
+    /// of disk, drains, farewells, doubled and late packets, links that carry one way, regions [default: 0].
+    #[arg(long, value_name = "N")]
+    pub chaos: Option<String>,
+    /// How long the cluster runs before anything is asked of it [default: 5s].
+    #[arg(long, value_name = "TIME")]
+    pub settle: Option<String>,
+    /// How long changes are made, in virtual time [default: 60s, longer with a cut].
+    #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
 }
 
@@ -123,6 +160,8 @@ impl Asked {
         let burst = number("burst", &self.burst, 0, 0..=100_000);
         let crash = number("crash", &self.crash, 0, 0..=nodes - 2);
         let join = number("join", &self.join, 0, 0..=NODES_MAX);
+        let chaos = number("chaos", &self.chaos, 0, 0..=100_000);
+        let cluster = number("cluster", &self.cluster, 0, 0..=CLUSTER_KEYS as usize);
         let mut fault = |flag: &str, text: &str, expected: &str| {
             faults.push(format!("--{flag}: expected {expected}, found {text:?}"));
         };
@@ -169,6 +208,26 @@ impl Asked {
                 DURATION_USUAL
             })
         });
+        let settle = self.settle.as_deref().map_or(SETTLE_USUAL, |text| {
+            span(text).unwrap_or_else(|| {
+                fault("settle", text, "a duration of at most 7d, such as 250ms, 60s, 5m or 1h");
+                SETTLE_USUAL
+            })
+        });
+        // What is planned for after the end of the run would not be seen, and its figures would be of nothing.
+        for (flag, ends) in [
+            ("burst", (burst > 0).then_some(BURST_AT)),
+            ("crash", (crash > 0).then(|| duration / 10 + CRASH_EVERY * crash as u32)),
+            ("join", (join > 0).then(|| join_at(duration) + JOIN_WITHIN)),
+            ("partition", partition.map(|cut| cut.from + cut.length)),
+        ] {
+            if let Some(ends) = ends.filter(|ends| *ends >= duration) {
+                let (ends, duration) = (ends.as_secs_f64(), duration.as_secs_f64());
+                faults.push(format!(
+                    "--{flag}: ends {ends:.1} s after the start, the run after {duration:.1} s"
+                ));
+            }
+        }
         if changes * duration.as_secs_f64() > CHANGES_MAX {
             faults.push(format!("--changes: more than {CHANGES_MAX} changes in one run"));
         }
@@ -176,12 +235,29 @@ impl Asked {
             faults.push(format!("--join: more than {NODES_MAX} nodes in all"));
         }
         match faults.is_empty() {
-            true => {
-                Ok(Scenario { seed, nodes, records, loss, partition, changes, burst, crash, join, duration })
-            }
+            true => Ok(Scenario {
+                seed,
+                nodes,
+                records,
+                cluster,
+                loss,
+                partition,
+                changes,
+                burst,
+                crash,
+                join,
+                chaos,
+                settle,
+                duration,
+            }),
             false => Err(faults),
         }
     }
+}
+
+/// When newcomers start in a run of that length, after its start.
+pub fn join_at(duration: Duration) -> Duration {
+    duration / 5
 }
 
 /// `0.2` or `20%`.
@@ -232,23 +308,13 @@ fn read_partition(text: &str) -> Option<Partition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::FromArgMatches;
 
     fn asked(flags: &[(&str, &str)]) -> Result<Scenario, Vec<String>> {
-        let of =
-            |name: &str| flags.iter().find(|(flag, _)| *flag == name).map(|(_, text)| (*text).to_owned());
-        Asked {
-            seed: of("seed"),
-            nodes: of("nodes"),
-            records: of("records"),
-            loss: of("loss"),
-            partition: of("partition"),
-            changes: of("changes"),
-            burst: of("burst"),
-            crash: of("crash"),
-            join: of("join"),
-            duration: of("duration"),
-        }
-        .read(9)
+        let words = flags.iter().flat_map(|(flag, text)| [format!("--{flag}"), (*text).to_owned()]);
+        let command = Asked::augment_args(clap::Command::new("simulate").no_binary_name(true));
+        let matches = command.get_matches_from(words);
+        Asked::from_arg_matches(&matches).expect("texts are not read yet").read(9)
     }
 
     #[test]
@@ -281,7 +347,9 @@ mod tests {
         assert_eq!(faults[0], "--nodes: expected a number from 2 to 10000, found \"1\"");
         for (flag, text) in [
             ("seed", "x"),
-            ("changes", "-1"),
+            ("settle", "5"),
+            ("chaos", "many"),
+            ("cluster", "65"),
             ("changes", "nan"),
             ("partition", "100:60s"),
             ("partition", "half:60"),
@@ -291,6 +359,20 @@ mod tests {
             ("crash", "99"),
         ] {
             assert!(asked(&[(flag, text)]).is_err(), "{flag} {text}");
+        }
+    }
+
+    #[test]
+    fn what_would_end_after_the_run_is_refused() {
+        for (flag, text, duration) in [
+            ("burst", "1", "1s"),
+            ("crash", "5", "5s"),
+            ("join", "1", "1250ms"),
+            ("partition", "half:20s@10s", "30s"),
+        ] {
+            let faults = asked(&[(flag, text), ("duration", duration)]).unwrap_err();
+            assert!(faults[0].starts_with(&format!("--{flag}: ends ")), "{faults:?}");
+            assert!(asked(&[(flag, text), ("duration", "31s")]).is_ok(), "{flag}");
         }
     }
 }

@@ -1,17 +1,17 @@
 //! A run: a warm cluster, a while in which changes are made and things go wrong, then quiet until every rule is kept.
 //!
 //! ```text
-//!  0 s      5 s                                  5 s + duration            + patience
+//!  0 s      5 s, or as asked                     5 s + duration            + patience
 //!  │ settle │ changes; cut, crashes, newcomers   │ quiet: all well yet? ...│ no: a rule is broken
 //!           └──────────── measured ──────────────┘
 //! ```
 
 use super::action::{Action, DiskFate};
+use super::chaos;
 use super::machine::{LEASE, Machine};
 use super::network::{Network, Span, Stage};
 use super::oracle;
-use super::record::RECORD_OCTETS;
-use super::scenario::Scenario;
+use super::scenario::{BURST_AT, CRASH_EVERY, JOIN_WITHIN, Scenario, join_at};
 use super::seat::Seat;
 use super::summary::{Broken, Convergence, Death, Line, Summary, Times};
 use super::watch::Spread;
@@ -20,14 +20,10 @@ use crate::base::time::Moment;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The machines run for so long before anything is asked of them.
-const SETTLE: Duration = Duration::from_secs(5);
 /// Quiet may take so long until every rule is kept.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How often is looked whether all is well.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Between two crashes.
-const CRASH_EVERY: Duration = Duration::from_secs(1);
 
 /// How far a run is: for a line on a terminal.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +40,7 @@ pub struct Progress {
 struct Counted {
     traffic: Traffic,
     busy: Duration,
+    useful_octets: u64,
     counters: BTreeMap<String, u64>,
 }
 
@@ -58,7 +55,8 @@ impl Counted {
                 }
             });
         }
-        Counted { traffic: world.traffic(), busy: world.busy(), counters }
+        let useful_octets = world.observer().watches.useful_octets();
+        Counted { traffic: world.traffic(), busy: world.busy(), useful_octets, counters }
     }
 }
 
@@ -77,9 +75,10 @@ pub fn simulate<M: Machine>(
         world.network_mut().add(Stage::Loss { span: Span::ALWAYS, share: scenario.loss });
     }
     world.warm(scenario.nodes, scenario.records);
-    let begin = Moment::START + SETTLE;
+    let begin = Moment::START + scenario.settle;
     let end = begin + scenario.duration;
     let cut = plan(&mut world, scenario, begin);
+    chaos::plan(&mut world, scenario, begin, end);
     world.run_until(begin);
     let before = Counted::now(&world);
     let mut tell = |world: &World<M>| {
@@ -116,8 +115,13 @@ fn plan<M: Machine>(world: &mut World<M>, scenario: &Scenario, begin: Moment) ->
         let at = begin + Duration::from_micros(rng.u64(..micros));
         world.plan(at, Seat(rng.u32(..nodes)), Action::Change(rng.u32(..)));
     }
+    for key in 0..scenario.cluster as u32 {
+        let lot = write_of_cluster(key);
+        let at = Moment::START + scenario.settle / 2;
+        world.plan(at, Seat(rng.u32(..nodes)), Action::ChangeCluster(lot));
+    }
     for _ in 0..scenario.burst {
-        world.plan(begin + Duration::from_secs(1), Seat(rng.u32(..nodes)), Action::Change(rng.u32(..)));
+        world.plan(begin + BURST_AT, Seat(rng.u32(..nodes)), Action::Change(rng.u32(..)));
     }
     let mut victims: Vec<u32> = (0..nodes).collect();
     rng.shuffle(&mut victims);
@@ -130,7 +134,8 @@ fn plan<M: Machine>(world: &mut World<M>, scenario: &Scenario, begin: Moment) ->
         world.plan(at, Seat(victim), Action::PowerOff);
     }
     for newcomer in 0..scenario.join as u32 {
-        let at = begin + scenario.duration / 5 + Duration::from_micros(rng.u64(..1_000_000));
+        let within = rng.u64(..JOIN_WITHIN.as_micros() as u64);
+        let at = begin + join_at(scenario.duration) + Duration::from_micros(within);
         world.plan(at, Seat(nodes + newcomer), Action::Start(DiskFate::Lost));
     }
     scenario.partition.map(|partition| {
@@ -139,6 +144,11 @@ fn plan<M: Machine>(world: &mut World<M>, scenario: &Scenario, begin: Moment) ->
         world.network_mut().add(Stage::Cut { span, side });
         span
     })
+}
+
+/// The lot that writes that record of the cluster; see [`Action::ChangeCluster`].
+fn write_of_cluster(key: u32) -> u32 {
+    key * 8 + 1
 }
 
 /// Lets time pass, with a line where the cut begins and ends.
@@ -174,7 +184,8 @@ fn quiet<M: Machine>(
     let last_death = world.observer().census.incidents().iter().map(|incident| incident.at).max();
     // The dead are looked at when their leases have ended for sure.
     let from = last_death.map_or(end, |at| end.max(at + LEASE * 2 + LEASE));
-    let cluster_has_truth = scenario.partition.is_none();
+    // Of two writes that did not know of each other the world's order says nothing.
+    let cluster_has_truth = scenario.partition.is_none() && scenario.chaos == 0;
     loop {
         look(world);
         // Before that moment no answer would count, and asking is not cheap.
@@ -208,9 +219,9 @@ impl Healed {
         if let Some(span) = cut
             && self.members.is_none()
             && world.now() > span.until
-            && world.observer().census.all_hold_all_alive()
+            && let Some(since) = world.observer().census.whole_since()
         {
-            self.members = Some(world.now());
+            self.members = Some(since.max(span.until));
         }
     }
 }
@@ -225,16 +236,26 @@ fn summary<M: Machine>(
 ) -> Summary {
     let observer = world.observer();
     let done = observer.watches.done();
+    // The last arrival of a change that the cut held up.
+    let caught_up = cut.and_then(|span| {
+        let waited = done.iter().filter(|spread| spread.made < span.until);
+        waited.map(|spread| spread.made + spread.all).filter(|arrived| *arrived > span.until).max()
+    });
     let disturbed = |spread: &&Spread| {
-        // Until everybody holds everybody for alive again, the cut is in the way.
-        let over = |span: Span| healed_members.map_or(Moment::NEVER, |at| at.max(span.until));
+        // Until everybody holds everybody for alive again and has what was held up, the cut is in the way.
+        let over = |span: Span| {
+            let members = healed_members.unwrap_or(Moment::NEVER);
+            members.max(caught_up.unwrap_or(span.until)).max(span.until)
+        };
         cut.is_some_and(|span| spread.made < over(span) && spread.made + spread.all >= span.from)
     };
     let measured = scenario.duration.as_secs_f64().max(1e-6);
     let per_node = |count: u64| count as f64 / measured / scenario.nodes as f64;
     let octets = after.traffic.datagram_octets - before.traffic.datagram_octets;
-    let changes = done.iter().filter(|spread| spread.made >= Moment::START + SETTLE).count();
-    let useful = changes as f64 * RECORD_OCTETS as f64 * scenario.nodes.saturating_sub(1) as f64;
+    let stream_octets = after.traffic.stream_octets - before.traffic.stream_octets;
+    let all_watched = observer.watches.unwatched() == 0;
+    let useful = (after.useful_octets - before.useful_octets) as f64;
+    let per_useful = |octets: u64| (useful > 0.0 && all_watched).then(|| octets as f64 / useful);
     let counters = after.counters.iter().map(|(name, value)| {
         let earlier = before.counters.get(name).copied().unwrap_or(0);
         (name.clone(), value.saturating_sub(earlier))
@@ -245,11 +266,9 @@ fn summary<M: Machine>(
         suspected_s: since(incident.at, incident.suspected),
         everywhere_s: since(incident.at, incident.everywhere),
     });
-    let healed_records = cut.map(|span| {
-        let before_its_end = done.iter().filter(disturbed).filter(|spread| spread.made < span.until);
-        let last = before_its_end.map(|spread| spread.made + spread.all).max();
-        last.map_or(0.0, |last| (last - span.until).as_secs_f64())
-    });
+    let all_arrived = all_watched && observer.watches.open() == 0;
+    let healed_records = cut.and_then(|span| since(span.until, caught_up.filter(|_| all_arrived)));
+    let healed_members = cut.and_then(|span| since(span.until, healed_members));
     Summary {
         seed: scenario.seed,
         machine: M::about(world.house()).to_owned(),
@@ -263,6 +282,7 @@ fn summary<M: Machine>(
         calm: convergence(done.iter().filter(|spread| !disturbed(spread))),
         cut: convergence(done.iter().filter(disturbed)),
         unwatched: observer.watches.unwatched(),
+        unfinished: observer.watches.open() as u64,
         curve: observer
             .watches
             .curve()
@@ -271,14 +291,19 @@ fn summary<M: Machine>(
             .collect(),
         datagrams_per_node_s: per_node(after.traffic.datagrams - before.traffic.datagrams),
         octets_per_node_s: per_node(octets),
-        stream_octets_per_node_s: per_node(after.traffic.stream_octets - before.traffic.stream_octets),
-        octets_per_useful: (useful > 0.0).then(|| octets as f64 / useful),
+        stream_octets_per_node_s: per_node(stream_octets),
+        octets_per_useful: per_useful(octets),
+        stream_octets_per_useful: per_useful(stream_octets),
+        packets_lost: world.traffic().lost,
+        packets_unheard: world.traffic().unheard,
         counters: counters.collect(),
         deaths: deaths.collect(),
         false_downs: observer.census.false_downs,
+        hidden_early: observer.hidden_early,
         joins_s: observer.newcomers.iter().map(|newcomer| since(newcomer.at, newcomer.complete)).collect(),
         healed_records_s: healed_records,
-        healed_members_s: cut.and_then(|span| since(span.until, healed_members)),
+        healed_members_s: healed_members,
+        healed_s: healed_records.zip(healed_members).map(|(records, members)| records.max(members)),
         settled_s: settled.map(|settled| settled.as_secs_f64()),
         queued_octets_max: world.queued_octets_max() as u64,
         machine_ms_per_s: (after.busy.saturating_sub(before.busy)).as_secs_f64() * 1e3 / measured,
@@ -301,17 +326,17 @@ fn summary<M: Machine>(
     }
 }
 
-fn convergence<'s>(spreads: impl Iterator<Item = &'s Spread>) -> Convergence {
+fn convergence<'s>(spreads: impl Iterator<Item = &'s Spread>) -> Option<Convergence> {
     let spreads: Vec<&Spread> = spreads.collect();
     let times = |of: fn(&Spread) -> Duration| {
         Times::of(spreads.iter().map(|spread| of(spread).as_secs_f64() * 1e3).collect())
     };
-    Convergence {
+    Some(Convergence {
         changes: spreads.len() as u64,
-        half: times(|spread| spread.half),
-        most: times(|spread| spread.most),
-        all: times(|spread| spread.all),
-    }
+        half: times(|spread| spread.half)?,
+        most: times(|spread| spread.most)?,
+        all: times(|spread| spread.all)?,
+    })
 }
 
 fn seconds(at: Moment) -> f64 {

@@ -327,13 +327,22 @@ impl Streams {
                 self.finish(pair.side(to))
             }
             Step::GivenUp { connection, by } => {
-                let side = self.pairs.get_mut(&connection)?.side(by);
-                let told = side.told(Told::Closed)?;
-                side.state = State::Done;
+                let pair = self.pairs.get_mut(&connection)?;
+                let side = pair.side(by);
+                let told = side.told(Told::Closed);
+                if told.is_some() {
+                    side.state = State::Done;
+                }
                 side.pieces.clear();
                 let end = side.stream.map(|stream| (side.seat, stream));
-                end.map(|end| self.ends.remove(&end));
-                Some(told)
+                // Nobody is left to be told anything of it: both have closed, or one and the other's host is gone.
+                if matches!(pair.side(by.other()).state, State::Done | State::Off) {
+                    self.pairs.remove(&connection);
+                }
+                if let Some(end) = end.filter(|_| told.is_some()) {
+                    self.ends.remove(&end);
+                }
+                told
             }
         }
     }

@@ -208,3 +208,17 @@ fn the_peers_of_a_process_that_ends_are_told_and_those_of_a_host_that_loses_powe
         assert!(desk.streams.pairs.is_empty() && desk.streams.ends.is_empty());
     }
 }
+
+#[test]
+fn who_both_close_into_a_cut_leave_nothing_behind() {
+    let span = Span { from: Moment::START + seconds(1), until: Moment::NEVER };
+    let side = Seats::of(2, |seat| seat == A);
+    let mut desk = Desk::new(vec![Stage::Cut { span, side }]);
+    desk.open();
+    desk.run(seconds(2));
+    desk.close(A);
+    desk.close(B);
+    desk.run(seconds(600));
+    assert!(desk.streams.pairs.is_empty() && desk.streams.ends.is_empty());
+    assert!(desk.queue.is_empty());
+}

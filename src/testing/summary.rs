@@ -15,14 +15,14 @@ pub struct Times {
 }
 
 impl Times {
-    /// Of some values; zeros if there are none.
-    pub fn of(mut ms: Vec<f64>) -> Times {
+    /// Of some values; `None` if there are none.
+    pub fn of(mut ms: Vec<f64>) -> Option<Times> {
         ms.sort_by(f64::total_cmp);
         let at = |share: f64| {
             let place = ((ms.len() as f64 * share).ceil() as usize).clamp(1, ms.len().max(1));
-            ms.get(place - 1).copied().unwrap_or(0.0)
+            ms.get(place - 1).copied()
         };
-        Times { median_ms: at(0.5), p99_ms: at(0.99), worst_ms: at(1.0) }
+        Some(Times { median_ms: at(0.5)?, p99_ms: at(0.99)?, worst_ms: at(1.0)? })
     }
 }
 
@@ -91,12 +91,14 @@ pub struct Summary {
     pub events: u64,
     /// The hash of all that happened.
     pub trace: String,
-    /// Changes made and over while nothing was cut.
-    pub calm: Convergence,
-    /// Changes that a cut was in the way of.
-    pub cut: Convergence,
+    /// Changes made and over while nothing was cut; `None` if there were none.
+    pub calm: Option<Convergence>,
+    /// Changes that a cut was in the way of; `None` if there were none.
+    pub cut: Option<Convergence>,
     /// Changes that were too many to be watched.
     pub unwatched: u64,
+    /// Changes that were not everywhere at the end.
+    pub unfinished: u64,
     /// The share of arrivals within so many milliseconds.
     pub curve: Vec<(f64, f64)>,
     /// Datagrams that a node sent per second, in the measured part.
@@ -105,25 +107,38 @@ pub struct Summary {
     pub octets_per_node_s: f64,
     /// Octets that a node wrote to streams per second.
     pub stream_octets_per_node_s: f64,
-    /// Octets of datagrams sent for each octet of a change at each node that it had to reach; `None` without changes.
+    /// Octets of datagrams sent for each octet of a change that came to a node that it had to reach, both within the
+    /// measured part; `None` if none came, or not all were watched. A deletion is the octets of its key.
     pub octets_per_useful: Option<f64>,
+    /// The same of octets written to streams.
+    pub stream_octets_per_useful: Option<f64>,
+    /// Packets that the network lost by chance, by a cut, or because a link was full.
+    pub packets_lost: u64,
+    /// Datagrams that came where no process heard them.
+    pub packets_unheard: u64,
     /// The machines' own counters, summed over all nodes, of the measured part.
     pub counters: BTreeMap<String, u64>,
     /// Deaths.
     pub deaths: Vec<Death>,
     /// Healthy nodes that were declared down.
     pub false_downs: u64,
-    /// Seconds until each newcomer had every record.
+    /// How often a node hid the records of one that lived, within its lease.
+    pub hidden_early: u64,
+    /// Seconds until each newcomer had everything: records, members, the cluster's records, leave to answer.
     pub joins_s: Vec<Option<f64>>,
-    /// Seconds from the end of the cut until every change made before was everywhere; `None` without a cut.
+    /// Seconds from the end of the cut until every change that had waited for it was everywhere; `None` if none had,
+    /// or not all arrived.
     pub healed_records_s: Option<f64>,
     /// Seconds from the end of the cut until everybody held everybody for alive.
     pub healed_members_s: Option<f64>,
+    /// The later of both.
+    pub healed_s: Option<f64>,
     /// Seconds of quiet until every rule was kept.
     pub settled_s: Option<f64>,
     /// The most octets that some machine had waiting.
     pub queued_octets_max: u64,
-    /// Milliseconds inside of machines per virtual second, all nodes together, in the measured part; zero if no time was taken.
+    /// Milliseconds of processor time inside of machines per virtual second, all nodes together, in the measured part,
+    /// by a sample of the events; zero if no time was taken.
     pub machine_ms_per_s: f64,
     /// Seconds of the real clock; the caller's.
     pub real_s: f64,
@@ -141,9 +156,9 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_middle_the_hundredth_and_the_last() {
-        let times = Times::of((1..=200).map(f64::from).rev().collect());
+        let times = Times::of((1..=200).map(f64::from).rev().collect()).unwrap();
         assert_eq!((times.median_ms, times.p99_ms, times.worst_ms), (100.0, 198.0, 200.0));
-        assert_eq!(Times::of(vec![]), Times::default());
-        assert_eq!(Times::of(vec![7.0]).p99_ms, 7.0);
+        assert_eq!(Times::of(vec![]), None);
+        assert_eq!(Times::of(vec![7.0]).map(|times| times.p99_ms), Some(7.0));
     }
 }

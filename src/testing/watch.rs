@@ -2,7 +2,7 @@
 //! record.
 
 use super::hash::NumberMap;
-use super::record::{Key, Ordinal};
+use super::record::{Key, Ordinal, Seen};
 use super::seat::Seat;
 use crate::base::time::Moment;
 use std::collections::BTreeSet;
@@ -52,6 +52,7 @@ pub struct Watches {
     done: Vec<Spread>,
     classes: Vec<u64>,
     arrivals: u64,
+    useful_octets: u64,
     unwatched: u64,
 }
 
@@ -100,13 +101,15 @@ impl Watches {
     }
 
     /// A node has told that a record is now what `change` made of it; `None` if it is gone.
-    pub fn seen(&mut self, now: Moment, seat: Seat, key: Key, change: Option<Ordinal>) {
+    pub fn seen(&mut self, now: Moment, seat: Seat, seen: Seen) {
+        let Seen { key, change } = seen;
         let Some(open) = self.by_key.get_mut(&key.0) else { return };
         // A deletion does not say which one it is: at best the newest one.
         let newest_deletion =
             || open.iter().rev().find(|change| self.open.get(&change.0).is_some_and(|w| w.deletes));
         let Some(upto) = change.or_else(|| newest_deletion().copied()) else { return };
         let (classes, arrivals, done) = (&mut self.classes, &mut self.arrivals, &mut self.done);
+        let useful_octets = &mut self.useful_octets;
         open.retain(|change| {
             if *change > upto {
                 return true;
@@ -115,6 +118,8 @@ impl Watches {
             if watch.settle(seat) {
                 let took = now.since(watch.made);
                 watch.arrive(took);
+                // What something newer has overtaken was never brought.
+                *useful_octets += if *change == upto { seen.octets() } else { 0 };
                 *arrivals += 1;
                 let class = class_of(took);
                 if classes.len() <= class {
@@ -140,7 +145,7 @@ impl Watches {
         let own = Key::of(owner, 0)..=Key::of(owner, u16::MAX);
         let gone: Vec<Key> = self.deleted.range(own).copied().filter(|key| !has(*key)).collect();
         for key in gone {
-            self.seen(now, seat, key, None);
+            self.seen(now, seat, Seen { key, change: None });
         }
     }
 
@@ -188,6 +193,11 @@ impl Watches {
     /// The changes that are everywhere, in the order in which they came to be.
     pub fn done(&self) -> &[Spread] {
         &self.done
+    }
+
+    /// Octets of the changes that came to the nodes they had to reach, each once.
+    pub fn useful_octets(&self) -> u64 {
+        self.useful_octets
     }
 
     /// Changes that were too many to be watched.
@@ -262,10 +272,10 @@ mod tests {
         let mut watches = Watches::default();
         let key = Key(1);
         watches.begin(at(0), key, Ordinal(1), false, Seat(0), &[true, true, true, false, true]);
-        watches.seen(at(5), Seat(1), key, Some(Ordinal(1)));
-        watches.seen(at(6), Seat(1), key, Some(Ordinal(1)));
-        watches.seen(at(7), Seat(3), key, Some(Ordinal(1)));
-        watches.seen(at(9), Seat(2), key, Some(Ordinal(1)));
+        watches.seen(at(5), Seat(1), Seen { key, change: Some(Ordinal(1)) });
+        watches.seen(at(6), Seat(1), Seen { key, change: Some(Ordinal(1)) });
+        watches.seen(at(7), Seat(3), Seen { key, change: Some(Ordinal(1)) });
+        watches.seen(at(9), Seat(2), Seen { key, change: Some(Ordinal(1)) });
         assert_eq!((watches.open(), watches.lacks(Ordinal(1))), (1, Some(Seat(4))));
         watches.gone(Seat(4));
         assert_eq!(watches.open(), 0);
@@ -282,13 +292,15 @@ mod tests {
         watches.begin(at(0), key, Ordinal(1), false, Seat(0), &living);
         watches.begin(at(1), key, Ordinal(2), true, Seat(0), &living);
         watches.begin(at(2), key, Ordinal(3), false, Seat(0), &living);
-        watches.seen(at(10), Seat(1), key, None);
+        watches.seen(at(10), Seat(1), Seen { key, change: None });
         assert_eq!((watches.open(), watches.oldest().map(|(change, ..)| change)), (1, Some(Ordinal(3))));
-        watches.seen(at(11), Seat(1), key, Some(Ordinal(2)));
+        watches.seen(at(11), Seat(1), Seen { key, change: Some(Ordinal(2)) });
         assert_eq!(watches.open(), 1);
-        watches.seen(at(12), Seat(1), key, Some(Ordinal(3)));
+        watches.seen(at(12), Seat(1), Seen { key, change: Some(Ordinal(3)) });
         assert_eq!((watches.open(), watches.done().len()), (0, 3));
         assert_eq!(watches.curve().last().map(|(_, share)| *share), Some(1.0));
+        // The deletion's key and the last change; the first change never came.
+        assert_eq!(watches.useful_octets(), 108);
     }
 
     #[test]

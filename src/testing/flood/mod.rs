@@ -7,7 +7,7 @@
 
 mod calls;
 
-use super::machine::{Change, Held, News, Wish};
+use super::machine::{Change, Changes, Held, News, Wish};
 use crate::base::time::Moment;
 use crate::gossip::codec;
 use crate::gossip::identity::{Generation, NodeId};
@@ -144,7 +144,7 @@ impl Flood {
         for change in &changes {
             apply(&mut log.records, &change.key, change.value.as_ref());
         }
-        self.tell(News::Records { owner, replace: false, changes });
+        self.tell(News::Records { owner, replace: false, changes: Changes::Listed(changes) });
     }
 
     /// A whole log: taken if its owner lives and it is newer.
@@ -160,7 +160,7 @@ impl Flood {
             apply(&mut records, &change.key, change.value.as_ref());
         }
         self.logs.insert(owner, Log { generation, version, records });
-        self.tell(News::Records { owner, replace: true, changes });
+        self.tell(News::Records { owner, replace: true, changes: Changes::Listed(changes) });
     }
 
     fn heard(

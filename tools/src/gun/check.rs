@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     Rcode,
     /// AA set where it must not be, or the reverse.
     Authority,
+    /// Cut short, though all of it had room.
+    Truncated,
     /// Another number of records in the answer section.
     Answers,
 }
@@ -42,6 +44,8 @@ pub(crate) struct Wrong {
     pub(crate) rcode: u64,
     /// AA wrong.
     pub(crate) authority: u64,
+    /// TC set: no question of the set has an answer that does not fit.
+    pub(crate) truncated: u64,
     /// Another number of records in the answer section than due.
     pub(crate) answers: u64,
     /// An answer to nothing that is under way: a second one, or one that came after its question was given up.
@@ -56,24 +60,20 @@ impl Wrong {
             Fault::Question => self.question += 1,
             Fault::Rcode => self.rcode += 1,
             Fault::Authority => self.authority += 1,
+            Fault::Truncated => self.truncated += 1,
             Fault::Answers => self.answers += 1,
         }
     }
 
     /// All of them.
     pub(crate) fn total(&self) -> u64 {
-        self.header + self.question + self.rcode + self.authority + self.answers + self.stray
+        self.header + self.question + self.rcode + self.authority + self.truncated + self.answers + self.stray
     }
 }
 
-/// Holds the answer to question `index` against the rule; the header of a right one.
+/// Holds the answer to question `index` against the rule.
 #[inline]
-pub(crate) fn verdict(
-    rule: Rule,
-    questions: &Questions,
-    index: usize,
-    answer: &[u8],
-) -> Result<Header, Fault> {
+pub(crate) fn verdict(rule: Rule, questions: &Questions, index: usize, answer: &[u8]) -> Result<(), Fault> {
     let header = Header::parse(answer).ok_or(Fault::Header)?;
     if !header.response || header.opcode != 0 {
         return Err(Fault::Header);
@@ -84,7 +84,7 @@ pub(crate) fn verdict(
         return Err(Fault::Question);
     }
     if rule == Rule::Echo {
-        return if answer.len() == query.len() { Ok(header) } else { Err(Fault::Answers) };
+        return if answer.len() == query.len() { Ok(()) } else { Err(Fault::Answers) };
     }
     let expect = questions.expect(index);
     if header.rcode != expect.rcode {
@@ -93,10 +93,13 @@ pub(crate) fn verdict(
     if header.authoritative != expect.authoritative {
         return Err(Fault::Authority);
     }
-    if header.counts[1] != u16::from(expect.answers) && !header.truncated {
+    if header.truncated {
+        return Err(Fault::Truncated);
+    }
+    if header.counts[1] != u16::from(expect.answers) {
         return Err(Fault::Answers);
     }
-    Ok(header)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -127,6 +130,7 @@ mod tests {
         assert_eq!(judge(&|a| a[3] |= 3), Some(Fault::Rcode));
         assert_eq!(judge(&|a| a[2] &= !4), Some(Fault::Authority));
         assert_eq!(judge(&|a| a[7] = 2), Some(Fault::Answers));
-        assert_eq!(judge(&|a| (a[7], a[2]) = (0, a[2] | 2)), None, "a truncated answer may hold fewer");
+        assert_eq!(judge(&|a| a[2] |= 2), Some(Fault::Truncated));
+        assert_eq!(judge(&|a| (a[7], a[2]) = (0, a[2] | 2)), Some(Fault::Truncated));
     }
 }

@@ -208,9 +208,9 @@ impl Run<'_> {
         }
         self.latencies.record(now_ns.saturating_sub(under_way.since_ns));
         self.report.answered += 1;
-        match verdict(self.plan.rule, self.questions, under_way.question as usize, answer) {
-            Ok(header) => self.report.truncated += u64::from(header.truncated),
-            Err(fault) => self.report.wrong.count(fault),
+        let verdict = verdict(self.plan.rule, self.questions, under_way.question as usize, answer);
+        if let Err(fault) = verdict {
+            self.report.wrong.count(fault);
         }
         under_way.question = FREE;
         lane.under_way -= 1;

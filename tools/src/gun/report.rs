@@ -16,8 +16,6 @@ pub(crate) struct Report {
     pub(crate) lost: u64,
     /// Answers that were not right.
     pub(crate) wrong: Wrong,
-    /// Right answers with TC.
-    pub(crate) truncated: u64,
     /// Due questions of an open loop that could not leave: all ids were under way, or the socket was full.
     pub(crate) held_back: u64,
     /// From the first question to the last answer.
@@ -70,25 +68,24 @@ impl Report {
     /// For people.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
-        let Wrong { header, question, rcode, authority, answers, stray } = self.wrong;
+        let Wrong { header, question, rcode, authority, truncated, answers, stray } = self.wrong;
         let latency = self.latency_us;
         // Writing into a string does not fail.
         let _ = writeln!(
             text,
-            "{} sent, {} answered, {} lost, {} wrong, {} truncated in {:.2} s: {:.0} answers/s",
+            "{} sent, {} answered, {} lost, {} wrong in {:.2} s: {:.0} answers/s",
             self.sent,
             self.answered,
             self.lost,
             self.wrong.total(),
-            self.truncated,
             self.seconds,
             self.qps
         );
         if self.wrong.total() > 0 {
             let _ = writeln!(
                 text,
-                "wrong: header {header}, question {question}, rcode {rcode}, AA {authority}, answers {answers}, \
-                 stray {stray}"
+                "wrong: header {header}, question {question}, rcode {rcode}, AA {authority}, TC {truncated}, \
+                 answers {answers}, stray {stray}"
             );
         }
         if self.held_back > 0 {

@@ -4,12 +4,14 @@ mod authoritative;
 mod instructions;
 mod machine;
 mod member;
+mod pool;
 mod publish;
 mod publish_report;
 mod replication;
 mod report;
 mod results;
 mod rounds;
+mod row;
 mod scenarios;
 
 use clap::Subcommand;

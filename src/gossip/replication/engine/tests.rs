@@ -1,7 +1,6 @@
 //! One machine of replication, handed frames as others would send them.
 
 use super::*;
-use crate::gossip::replication::cluster;
 use std::time::Duration;
 
 const ME: NodeId = NodeId(1);
