@@ -23,7 +23,6 @@ pub struct Owner {
     pub records: usize,
     /// The earliest end of one of its served records.
     next_end: Moment,
-    is_free: bool,
 }
 
 /// All owners. There are as many as nodes in the cluster, and as many again while all of them begin anew.
@@ -32,6 +31,13 @@ pub struct Owners {
     /// By number less one: 0 is the cluster.
     table: Vec<Owner>,
     numbers: HashMap<OwnerId, SourceNumber>,
+    /// Numbers that were given up and may still be named in blocks.
+    given_up: Vec<SourceNumber>,
+    /// Numbers that nothing names.
+    free: Vec<SourceNumber>,
+    /// No record is over before then; it may be that none is over then either. All owners are looked at when it comes,
+    /// not each time somebody asks.
+    earliest: Moment,
     cluster_records: usize,
     /// The configured lease.
     pub(crate) whole: Duration,
@@ -40,8 +46,16 @@ pub struct Owners {
 
 impl Owners {
     pub(crate) fn new(whole: Duration) -> Owners {
-        let (table, numbers) = (Vec::new(), HashMap::new());
-        Owners { table, numbers, cluster_records: 0, whole, now: Moment::START }
+        Owners {
+            table: Vec::new(),
+            numbers: HashMap::new(),
+            given_up: Vec::new(),
+            free: Vec::new(),
+            earliest: Moment::NEVER,
+            cluster_records: 0,
+            whole,
+            now: Moment::START,
+        }
     }
 
     /// The number of a source; new owners get one.
@@ -50,19 +64,19 @@ impl Owners {
         if let Some(number) = self.numbers.get(&id) {
             return *number;
         }
-        let fresh =
-            Owner { id: Some(id), lease: Lease::Hidden, records: 0, next_end: Moment::NEVER, is_free: false };
-        let place = match self.table.iter().position(|owner| owner.is_free) {
-            Some(free) => {
-                self.table[free] = fresh;
-                free
+        let fresh = Owner { id: Some(id), lease: Lease::Hidden, records: 0, next_end: Moment::NEVER };
+        let number = match self.free.pop() {
+            Some(number) => {
+                if let Some(owner) = self.get_mut(number) {
+                    *owner = fresh;
+                }
+                number
             }
             None => {
                 self.table.push(fresh);
-                self.table.len() - 1
+                SourceNumber(self.table.len() as u32)
             }
         };
-        let number = SourceNumber(place as u32 + 1);
         self.numbers.insert(id, number);
         number
     }
@@ -81,7 +95,7 @@ impl Owners {
         self.table.get((number.0 as usize).checked_sub(1)?)
     }
 
-    /// The owners that are known, and how many records the cluster says.
+    /// The owners that are known.
     pub fn iter(&self) -> impl Iterator<Item = &Owner> {
         self.table.iter().filter(|owner| owner.id.is_some())
     }
@@ -109,16 +123,13 @@ impl Owners {
             owner.id = None;
             owner.next_end = Moment::NEVER;
         }
+        self.given_up.push(number);
         Some(number)
     }
 
     /// Frees the numbers that were given up and that `is_over`: nothing can name them any more.
     pub(crate) fn free(&mut self, is_over: impl Fn(SourceNumber) -> bool) {
-        for (place, owner) in self.table.iter_mut().enumerate() {
-            if owner.id.is_none() && !owner.is_free && is_over(SourceNumber(place as u32 + 1)) {
-                owner.is_free = true;
-            }
-        }
+        self.free.extend(self.given_up.extract_if(.., |number| is_over(*number)));
     }
 
     /// The numbers of owners of which something is over, or whose records must be looked at because the lease
@@ -126,19 +137,21 @@ impl Owners {
     pub(crate) fn due(&mut self, all: bool) -> Vec<SourceNumber> {
         let now = self.now;
         let mut due = Vec::new();
+        self.earliest = Moment::NEVER;
         for (place, owner) in self.table.iter_mut().enumerate() {
             let is_leased = matches!(owner.lease, Lease::Counting { .. } | Lease::Frozen { .. });
             if owner.next_end <= now || (all && is_leased) {
                 owner.next_end = Moment::NEVER;
                 due.push(SourceNumber(place as u32 + 1));
             }
+            self.earliest = self.earliest.min(owner.next_end);
         }
         due
     }
 
-    /// The earliest moment at which some record is over.
+    /// A moment before which no record is over.
     pub(crate) fn next_end(&self) -> Moment {
-        self.table.iter().map(|owner| owner.next_end).min().unwrap_or(Moment::NEVER)
+        self.earliest
     }
 }
 
@@ -152,6 +165,7 @@ impl Sources for Owners {
         let standing = owner.lease.standing(ttl, whole, now);
         if let Standing::Served { until, .. } = standing {
             owner.next_end = owner.next_end.min(until);
+            self.earliest = self.earliest.min(until);
         }
         standing
     }

@@ -16,10 +16,13 @@ use crate::zone::live::writer::{LiveWriter, Progress};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Names worked on at once: some 2 to 3 ms.
+/// Names worked on at once: some milliseconds.
 const WORK_NAMES: usize = 1_024;
 /// Changes that may wait: eight batches of the writer, some 40 MB of records of 100 octets.
 const QUEUE_CHANGES_MAX: usize = 262_144;
+/// Names worked on with each change, once half as many wait: several times what a change itself takes to be loaded,
+/// resolved and put into its block.
+const WORK_PER_CHANGE: usize = 16;
 /// The SOA's timers for secondaries, in seconds: refresh and retry fit a zone that changes all the time, expire is
 /// RFC 1912's two weeks.
 const SOA_TIMERS: [u32; 3] = [30, 10, 1_209_600];
@@ -130,7 +133,11 @@ impl Services {
         // The one SOA is made here.
         let rdatas = if rtype == RecordType::SOA { Vec::new() } else { rdatas };
         if rtype != RecordType::SOA {
-            // Nothing is refused: who hands in more than is worked on waits here, for one batch at most.
+            // Nothing is refused: who hands in more than is worked on works here, a little with each change, and so never
+            // waits for a whole batch.
+            if self.writer.queued() >= QUEUE_CHANGES_MAX / 2 {
+                self.writer.step(&mut self.owners, WORK_PER_CHANGE);
+            }
             while self.writer.queued() >= QUEUE_CHANGES_MAX {
                 self.work();
             }

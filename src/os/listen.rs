@@ -20,6 +20,11 @@ pub struct Pair {
     pub tcp: TcpListener,
 }
 
+/// True if a connection could not be accepted because the process or the system has no descriptor left.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// Opens `count` pairs on one address. Fails if anybody else has it, another instance of this program too:
 /// `SO_REUSEPORT` alone would silently share the traffic with it. So the first pair is bound without, and shares
 /// its address only when it has it. What arrives from then on is lost at no time.

@@ -208,7 +208,7 @@ fn run(
         // An idle worker holds no old snapshot.
         desk.reader.current();
         udp.answer(desk, now);
-        tcp.sweep(poll.registry(), desk, now);
+        tcp.turn(poll.registry(), desk, now);
         if stop.load(Ordering::Acquire) {
             let deadline = *stop_at.get_or_insert(now + STOP_MAX);
             if now >= deadline || (!udp.is_ready() && tcp.is_quiet()) {

@@ -6,30 +6,43 @@
 //!                │                                        └─ the peer does not take it: reading stops
 //!                └─ idle or slow for too long, malformed length, peer gone ─► closed
 //! ```
+//!
+//! What the poll tells of connections only puts them into a queue; in each turn of the worker's loop, after UDP,
+//! the first of them are served, some messages each.
 
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::{DropReason, Transport};
+use crate::os::listen;
 use crate::worker::{Desk, Settings};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
-/// Octets read at once, and the bound of what one connection has queued for reading: two of the largest messages.
-const READ_OCTETS: usize = 2 * (MESSAGE_OCTETS_MAX + 2);
-/// Octets that one connection may have waiting to be taken before its queries are left unread.
-const WRITE_OCTETS_MAX: usize = 4 * (MESSAGE_OCTETS_MAX + 2);
+/// Octets read at once. A connection holds so many and the part of a message before them.
+const READ_OCTETS: usize = 16 << 10;
+/// Octets that wait to be taken beyond which a connection's queries are left unread: one answer of the largest. So it
+/// holds two at most.
+const WRITE_OCTETS_MAX: usize = MESSAGE_OCTETS_MAX + 2;
+/// Octets of memory that an idle connection keeps for each direction: what it takes beyond is given back.
+const KEPT_OCTETS: usize = 8 << 10;
 /// Connections accepted in one turn, so that a flood of them does not starve UDP.
 const ACCEPTS_PER_TURN: usize = 64;
-/// Messages answered from one connection in one turn, for the same reason.
-const MESSAGES_PER_TURN: usize = 64;
+/// Messages answered in one turn of the loop, of all connections together, for the same reason: a millisecond's work. A
+/// connection that had nothing to answer counts as one.
+const MESSAGES_PER_TURN: usize = 128;
+/// Messages answered from one connection before the others get their turn.
+const MESSAGES_AT_ONCE: usize = 16;
 /// How often connections are looked over for those that are idle.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
 struct Connection {
     stream: TcpStream,
-    /// Received, not yet answered: at most one message and what followed it.
+    /// Received: what is answered already, at most one part of a message, and what was read behind it.
     input: Vec<u8>,
+    /// Octets of it that are answered.
+    taken: usize,
     /// Answered, not yet taken.
     out: Vec<u8>,
     /// When the peer last asked a whole question or took octets of an answer.
@@ -38,7 +51,7 @@ struct Connection {
     ended: bool,
     /// The socket may hold more to read.
     readable: bool,
-    /// Stands in `unfinished`.
+    /// Stands in `queue`.
     queued: bool,
     ipv6: bool,
 }
@@ -52,8 +65,9 @@ pub(super) struct Connections {
     /// Tokens below belong to the UDP side.
     first_token: usize,
     next_sweep: Option<Instant>,
-    /// Connections with messages left over from the last turn.
-    unfinished: Vec<usize>,
+    /// Connections on which something may be done, in the order of their turns. A place that was given to another
+    /// connection meanwhile may stand in it twice.
+    queue: VecDeque<usize>,
     read: Box<[u8]>,
     reply: Box<[u8]>,
 }
@@ -79,7 +93,7 @@ impl Connections {
             settings,
             first_token,
             next_sweep: None,
-            unfinished: Vec::new(),
+            queue: VecDeque::new(),
             read: vec![0; READ_OCTETS].into(),
             reply: vec![0; MESSAGE_OCTETS_MAX].into(),
         })
@@ -101,30 +115,36 @@ impl Connections {
             Some(number) => {
                 if let Some(Some(connection)) = self.connections.get_mut(number) {
                     connection.readable |= readable;
-                    if writable && !connection.out.is_empty() {
-                        connection.flush(now);
+                    if readable || (writable && !connection.out.is_empty()) {
+                        self.enqueue(number);
                     }
-                    self.serve(number, registry, desk, now);
                 }
             }
         }
     }
 
+    fn enqueue(&mut self, number: usize) {
+        if let Some(Some(connection)) = self.connections.get_mut(number)
+            && !std::mem::replace(&mut connection.queued, true)
+        {
+            self.queue.push_back(number);
+        }
+    }
+
     /// When `poll` must return at the latest.
     pub(super) fn next_sweep(&self, now: Instant) -> Option<Duration> {
-        if !self.unfinished.is_empty() {
+        if !self.queue.is_empty() {
             return Some(Duration::ZERO);
         }
         self.next_sweep.map(|at| at.saturating_duration_since(now))
     }
 
-    /// Goes on with what one turn did not finish, and closes idle connections when it is time.
-    pub(super) fn sweep(&mut self, registry: &Registry, desk: &mut Desk, now: Instant) {
-        for number in std::mem::take(&mut self.unfinished) {
-            if let Some(Some(connection)) = self.connections.get_mut(number) {
-                connection.queued = false;
-            }
-            self.serve(number, registry, desk, now);
+    /// Serves connections in turn, as many as one turn of the loop has time for, and closes idle ones when it is time.
+    pub(super) fn turn(&mut self, registry: &Registry, desk: &mut Desk, now: Instant) {
+        let mut left = MESSAGES_PER_TURN;
+        while left > 0 {
+            let Some(number) = self.queue.pop_front() else { break };
+            left = left.saturating_sub(self.serve(number, registry, desk, now).max(1));
         }
         if self.next_sweep.is_none_or(|at| now < at) {
             return;
@@ -143,8 +163,7 @@ impl Connections {
 
     /// True if no answer waits to be taken or to be made.
     pub(super) fn is_quiet(&self) -> bool {
-        self.unfinished.is_empty()
-            && self.connections.iter().flatten().all(|connection| connection.out.is_empty())
+        self.queue.is_empty() && self.connections.iter().flatten().all(|connection| connection.out.is_empty())
     }
 
     fn open(&self) -> usize {
@@ -158,14 +177,16 @@ impl Connections {
             let mut stream = match socket.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => continue,
-                    // No descriptor left, most likely.
-                    _ if self.open() > 0 => {
+                    io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => return,
+                    _ if listen::is_out_of_descriptors(&error) => {
+                        if self.open() == 0 {
+                            return;
+                        }
                         self.evict(registry, desk);
                         continue;
                     }
-                    _ => return,
+                    // Of that connection alone, which is gone again (accept(2)).
+                    _ => continue,
                 },
             };
             if self.open() >= self.settings.tcp_connections_max {
@@ -185,6 +206,7 @@ impl Connections {
             self.connections[number] = Some(Connection {
                 stream,
                 input: Vec::new(),
+                taken: 0,
                 out: Vec::new(),
                 active: now,
                 ended: false,
@@ -194,7 +216,7 @@ impl Connections {
             });
             self.next_sweep.get_or_insert(now + SWEEP_EVERY);
             desk.counters.set_tcp_connections(self.open() as u64);
-            self.serve(number, registry, desk, now);
+            self.enqueue(number);
         }
         // More may wait than one turn takes: the edge has been told, so come back.
         if let Some((socket, _)) = self.listeners.get_mut(listener) {
@@ -223,22 +245,22 @@ impl Connections {
         }
     }
 
-    /// Reads, answers and writes as far as the peer lets it, for one turn.
-    fn serve(&mut self, number: usize, registry: &Registry, desk: &mut Desk, now: Instant) {
-        let Some(Some(connection)) = self.connections.get_mut(number) else { return };
+    /// Reads, answers and writes as far as the peer lets it, for one turn; how many messages were answered.
+    fn serve(&mut self, number: usize, registry: &Registry, desk: &mut Desk, now: Instant) -> usize {
+        let Some(Some(connection)) = self.connections.get_mut(number) else { return 0 };
+        connection.queued = false;
         let transport = Transport { tcp: true, ipv6: connection.ipv6 };
         let mut answered = 0;
-        let mut alive = true;
+        let mut alive = connection.out.is_empty() || connection.flush(now);
         while alive && connection.out.len() < WRITE_OCTETS_MAX {
-            if answered >= MESSAGES_PER_TURN {
-                if !std::mem::replace(&mut connection.queued, true) {
-                    self.unfinished.push(number);
-                }
+            if answered >= MESSAGES_AT_ONCE {
+                connection.queued = true;
+                self.queue.push_back(number);
                 break;
             }
-            while answered < MESSAGES_PER_TURN && connection.out.len() < WRITE_OCTETS_MAX {
-                let Some(message_len) = connection.next_message() else { break };
-                let message = connection.input.get(2..2 + message_len).unwrap_or_default();
+            while answered < MESSAGES_AT_ONCE && connection.out.len() < WRITE_OCTETS_MAX {
+                let Some(message) = connection.next_message() else { break };
+                let octets = message.len();
                 match desk.answer_message(message, &mut self.reply, transport) {
                     Some(len) => {
                         connection.out.extend_from_slice(&(len as u16).to_be_bytes());
@@ -250,14 +272,15 @@ impl Connections {
                         break;
                     }
                 }
-                connection.input.drain(..2 + message_len);
+                connection.taken += 2 + octets;
                 connection.active = now;
                 answered += 1;
             }
             if !connection.out.is_empty() {
                 alive &= connection.flush(now);
             }
-            if !alive || connection.out.len() >= WRITE_OCTETS_MAX || connection.next_message().is_some() {
+            let is_waiting = connection.out.len() >= WRITE_OCTETS_MAX || connection.next_message().is_some();
+            if !alive || is_waiting {
                 continue;
             }
             match connection.fill(&mut self.read) {
@@ -269,9 +292,12 @@ impl Connections {
                 }
             }
         }
-        if !alive {
+        if alive {
+            connection.give_back();
+        } else {
             self.close(number, registry, desk);
         }
+        answered
     }
 }
 
@@ -285,10 +311,24 @@ enum Filled {
 }
 
 impl Connection {
-    /// Octets of the next whole message, if it has arrived (RFC 1035 §4.2.2).
-    fn next_message(&self) -> Option<usize> {
-        let len = usize::from(u16::from_be_bytes(*self.input.first_chunk::<2>()?));
-        (self.input.len() >= 2 + len).then_some(len)
+    /// The next whole message, if it has arrived (RFC 1035 §4.2.2).
+    fn next_message(&self) -> Option<&[u8]> {
+        let rest = self.input.get(self.taken..)?;
+        let len = usize::from(u16::from_be_bytes(*rest.first_chunk::<2>()?));
+        rest.get(2..2 + len)
+    }
+
+    /// Gives back memory that is more than an idle connection keeps.
+    fn give_back(&mut self) {
+        if self.taken == self.input.len() {
+            self.input.clear();
+            self.taken = 0;
+        }
+        for buffer in [&mut self.input, &mut self.out] {
+            if buffer.is_empty() && buffer.capacity() > KEPT_OCTETS {
+                *buffer = Vec::new();
+            }
+        }
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> Filled {
@@ -304,6 +344,9 @@ impl Connection {
                 Filled::Ended
             }
             Ok(len) => {
+                // Once for all that one read brought.
+                self.input.drain(..self.taken);
+                self.taken = 0;
                 self.input.extend_from_slice(buffer.get(..len).unwrap_or_default());
                 Filled::Some
             }
@@ -341,5 +384,78 @@ impl Connection {
         };
         self.out.drain(..written);
         alive
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::Scratch;
+    use crate::base::metrics::WorkerCounters;
+    use crate::base::time::Moment;
+    use crate::catalog::published::Publisher;
+    use crate::catalog::snapshot::ZoneNumber;
+    use crate::catalog::state::State;
+    use crate::os::clock;
+    use crate::wire::key::{HashSeed, NameKey};
+    use mio::{Events, Poll};
+    use std::sync::Arc;
+
+    /// `z. A`, which is refused: no zone is served.
+    const QUERY: &[u8] = b"\0\x13\0\x01\0\0\0\x01\0\0\0\0\0\0\x01z\0\0\x01\0\x01";
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn pipelining_connections_share_a_turn_and_leave_the_rest_of_it_to_udp() {
+        const PEERS: usize = 40;
+        const EACH: usize = 100;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let settings = Settings { udp_payload_max: 1232, tcp_idle: PATIENCE, tcp_connections_max: PEERS };
+        let mut tcp = Connections::new(vec![listener], poll.registry(), settings, 0).unwrap();
+        let snapshot = State::new(HashSeed::new([1; 16]), 4).snapshot(Moment::START);
+        let counters = Arc::new(WorkerCounters::default());
+        let mut desk = Desk {
+            reader: Publisher::new(snapshot).published().reader(),
+            scratch: Box::<(NameKey, Scratch)>::default(),
+            counters: Arc::clone(&counters),
+            settings,
+            guess: ZoneNumber::default(),
+            now: Moment::START,
+        };
+        let mut peers: Vec<std::net::TcpStream> = Vec::new();
+        for _ in 0..PEERS {
+            let mut peer = std::net::TcpStream::connect(address).unwrap();
+            peer.write_all(&QUERY.repeat(EACH)).unwrap();
+            peer.set_read_timeout(Some(PATIENCE)).unwrap();
+            peers.push(peer);
+        }
+        let mut events = Events::with_capacity(256);
+        let mut turns = 0;
+        while counters.queries() < (PEERS * EACH) as u64 {
+            poll.poll(&mut events, tcp.next_sweep(clock::now()).or(Some(PATIENCE))).unwrap();
+            for event in &events {
+                let (readable, writable) = (event.is_readable(), event.is_writable());
+                tcp.handle(event.token(), readable, writable, poll.registry(), &mut desk, clock::now());
+            }
+            let before = counters.queries();
+            tcp.turn(poll.registry(), &mut desk, clock::now());
+            let answered = (counters.queries() - before) as usize;
+            assert!(answered < MESSAGES_PER_TURN + MESSAGES_AT_ONCE, "{answered} in one turn");
+            turns += 1;
+            if turns == PEERS * MESSAGES_AT_ONCE / MESSAGES_PER_TURN {
+                let waiting = tcp.connections.iter().flatten().filter(|peer| peer.taken == 0).count();
+                assert_eq!(waiting, 0, "connections without an answer after one round");
+            }
+        }
+        for peer in &mut peers {
+            let mut answers = vec![0; EACH * QUERY.len()];
+            peer.read_exact(&mut answers).unwrap();
+            assert!(answers.chunks(QUERY.len()).all(|answer| answer[..4] == [0, 0x13, 0, 1]));
+        }
+        tcp.turn(poll.registry(), &mut desk, clock::now());
+        assert!(tcp.connections.iter().flatten().all(|peer| peer.input.capacity() <= KEPT_OCTETS));
     }
 }

@@ -57,12 +57,13 @@ impl Resident {
                 if *replace {
                     self.names.remove(owner);
                 }
-                for Change { value, .. } in changes.iter().filter(|change| change.key == NAME) {
+                changes.each(|key, value| {
                     match value {
-                        Some(value) => self.names.insert(*owner, value.clone()),
+                        _ if key != NAME => None,
+                        Some(value) => self.names.insert(*owner, Bytes::copy_from_slice(value)),
                         None => self.names.remove(owner),
                     };
-                }
+                });
             }
             News::Lease { owner, held } => {
                 match held {
