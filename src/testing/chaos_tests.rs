@@ -147,7 +147,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
     /// Whatever befalls them in whatever order, they are well at the end.
     #[test]
-    fn any_interleaving_ends_well(seed in 0u64..1 << 32, count in 1usize..12) {
+    fn any_interleaving_ends_well(seed in 0u64..1 << 32, count in 1usize..10) {
         let run = simulate::<Citizen>(&chaos(seed, count), None, |_| ());
         prop_assert!(run.broken.is_empty(), "--seed {seed} --chaos {count}: {:?}", run.broken);
     }

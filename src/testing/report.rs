@@ -60,7 +60,7 @@ pub fn screen(run: &Summary) -> String {
         let complete = worst(run.joins_s.iter().copied());
         say("newcomers", format!("{}: everything {complete} (worst)", run.joins_s.len()));
     }
-    let mut cost = format!("{:.0} s, {} events, trace {}", run.virtual_s, thousands(run.events), run.trace);
+    let mut cost = format!("{:.0} s, {} events", run.virtual_s, thousands(run.events));
     if run.machine_ms_per_s > 0.0 {
         let _ = write!(
             cost,
@@ -72,7 +72,9 @@ pub fn screen(run: &Summary) -> String {
     }
     say("the run", cost);
     lines.push(match (run.broken.is_empty(), run.settled_s) {
-        (true, Some(settled)) => format!("well: every rule is kept, after {settled:.0} s of quiet"),
+        (true, Some(settled)) => {
+            format!("well: every rule is kept, after {settled:.0} s of quiet; trace {}", run.trace)
+        }
         _ => format!("BROKEN: {} rules; run again with --seed {}", run.broken.len().max(1), run.seed),
     });
     for broken in run.broken.iter().take(BROKEN_LINES) {

@@ -325,8 +325,11 @@ mod tests {
         }
         let picture = picture(&results.rows);
         assert!(!picture.contains("NaN") && !picture.contains("–"), "{picture}");
-        assert!(!table(&results).contains("Not run"));
+        let table = table(&results);
+        assert!(!table.contains("Not run"));
+        // A line between the head and the rows would end the table.
+        assert!(table.contains("---:|\n| 50 | one change |"), "{table}");
         results.take(&runs[0], "a run", Err("it ended".to_owned()));
-        assert!(table(&results).contains("- a run: it ended"));
+        assert!(super::table(&results).contains("- a run: it ended"));
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// The head of the table.
 pub(super) const HEAD: &str = "| nodes | what happens | figure | median | worst | seeds | goal | | nodes speak | a run |\n\
-    |---:|---|---|---:|---:|---:|---:|---|---|---:|\n";
+    |---:|---|---|---:|---:|---:|---:|---|---|---:|";
 
 /// One scenario at one size.
 pub(super) struct Row {
