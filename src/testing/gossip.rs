@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// Nodes that speak sealed. Of more, each would keep the keys of each: a gigabyte for a thousand, and some
 /// newcomers.
-const SEALED_NODES_MAX: usize = 1_024;
+pub const SEALED_NODES_MAX: usize = 1_024;
 /// Octets by which a sealed datagram is longer than one in clear; 7 to 10, by the age of its sender.
 const SEAL_OCTETS: usize = 8;
 /// How long a node that drains waits for acknowledgements: the default of `hivedns drain`.

@@ -6,7 +6,7 @@ use hivedns::base::time::Moment;
 use hivedns::gossip::identity::NodeId;
 use hivedns::gossip::output::{Health, StreamId};
 use hivedns::testing::action::{Action, DiskFate};
-use hivedns::testing::gossip::{Citizen, House};
+use hivedns::testing::gossip::{Citizen, House, SEALED_NODES_MAX};
 use hivedns::testing::machine::{Change, Held, LEASE, Machine, News, Start, Warm, Wish};
 use hivedns::testing::network::Network;
 use hivedns::testing::seat::Seat;
@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// More of them, and the simulator's machines speak in clear: so a stranger to the cluster's key is made.
-const NODES_OF_CLEAR: usize = 1_001;
+const NODES_OF_CLEAR: usize = SEALED_NODES_MAX + 1;
 /// The key of the record that each node says of itself.
 const NAME: &[u8] = b"name";
 /// How often a node looks whether its user wants something, and how far time passes between two looks of a test.

@@ -193,6 +193,11 @@ impl Gossip {
     fn hear_buckets(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
         let owners = self.replication.owners();
         let differ = differing(owners.buckets(), body).ok_or(Malformed)?;
+        // What follows may be lost on the way, and who is behind may be asked by nobody for long.
+        if !differ.is_empty() {
+            self.compare_again(now);
+        }
+        let owners = self.replication.owners();
         let count: usize = differ.iter().map(|bucket| owners.in_bucket(*bucket).len().max(1)).sum();
         if count > HEADS_DATAGRAMS_MAX * (self.room / HEAD_OCTETS_MAX) {
             self.fetch(now, from);

@@ -1,3 +1,5 @@
+//! Cluster-wide records: last writer wins, copies become equal, and nothing that was purged returns.
+
 use super::purge::{Heard, Mark};
 use super::*;
 use crate::gossip::frame::split;
@@ -219,6 +221,8 @@ struct World {
     copies: Vec<Cluster>,
     /// What each node kept, in its order.
     journals: Vec<Vec<Kept>>,
+    /// Nodes that have begun anew and not met anybody since who had not: they write nothing.
+    unsynced: [bool; NODES],
     /// Nodes that the others have forgotten.
     away: Option<usize>,
     /// Values that somebody who had seen them removed or replaced, and by which write of which key.
@@ -287,6 +291,7 @@ impl World {
         let mut world = World {
             copies,
             journals: vec![Vec::new(); NODES],
+            unsynced: [false; NODES],
             away: None,
             ended: BTreeMap::new(),
             values: 0,
@@ -313,7 +318,10 @@ impl World {
         let before = self.copies[node].get(key).map(|value| value.to_vec());
         if let Written::New(_) = self.copies[node].write(World::id(node), key, value) {
             let by = (key.to_vec(), self.copies[node].stamp(key).unwrap());
-            self.ended.extend(before.map(|value| (value, by)));
+            // What a forgotten member removes may come to nothing: it takes its peers' copy.
+            if self.away != Some(node) {
+                self.ended.extend(before.map(|value| (value, by)));
+            }
             if let Some(value) = value {
                 // Written again: it is a new one.
                 self.ended.remove(value);
@@ -334,6 +342,14 @@ impl World {
     }
 
     fn merge(&mut self, one: usize, two: usize) {
+        // Who joins takes the mark first.
+        match (self.unsynced[one], self.unsynced[two]) {
+            (true, false) => self.tell(two, one),
+            (false, true) => self.tell(one, two),
+            (true, true) | (false, false) => {}
+        }
+        let both = self.unsynced[one] && self.unsynced[two];
+        (self.unsynced[one], self.unsynced[two]) = (both, both);
         for (from, to) in [(one, two), (two, one)] {
             let writes: Vec<Vec<u8>> = self.copies[from].iter().map(|write| write.to_octets()).collect();
             for octets in writes {
@@ -367,8 +383,21 @@ impl World {
             copy.restore(World::id(node), &Write::from_octets(stored).unwrap());
         }
         self.copies[node] = copy;
+        self.unsynced[node] = true;
         // What its disk lost before anybody else had it never happened.
-        let copies = &self.copies;
+        self.retain_ended(|_| true);
+    }
+
+    /// The others forget a member. What nobody of them has of it may come to nothing.
+    fn forget(&mut self, node: usize) {
+        self.away = Some(node);
+        self.retain_ended(|other| other != node);
+    }
+
+    /// Only what the copies of these nodes know of counts as ended.
+    fn retain_ended(&mut self, counts: impl Fn(usize) -> bool) {
+        let copies: Vec<&Cluster> =
+            self.copies.iter().enumerate().filter(|(node, _)| counts(*node)).map(|(_, copy)| copy).collect();
         self.ended.retain(|_, (key, stamp)| {
             copies.iter().any(|copy| {
                 copy.purging.covers(stamp.lamport) || copy.stamp(key).is_some_and(|known| known >= *stamp)
@@ -413,7 +442,7 @@ impl World {
         let meets =
             |one: usize, two: usize| one != two && (self.away == Some(one)) == (self.away == Some(two));
         match *step {
-            Step::Write { node, key, remove } => {
+            Step::Write { node, key, remove } if !self.unsynced[node] => {
                 self.values += 1;
                 let value = self.values.to_be_bytes();
                 self.write(node, &[key], (!remove).then_some(&value));
@@ -421,16 +450,19 @@ impl World {
             Step::Deliver { from, to, lots } if meets(from, to) => self.deliver(from, to, lots),
             Step::Merge { one, two } if meets(one, two) => self.merge(one, two),
             Step::Tell { from, to } if meets(from, to) => self.tell(from, to),
-            Step::Deliver { .. } | Step::Merge { .. } | Step::Tell { .. } => {}
+            Step::Write { .. } | Step::Deliver { .. } | Step::Merge { .. } | Step::Tell { .. } => {}
             Step::Crash { node, lost } => self.crash(node, lost),
-            Step::Away { node } => self.away = Some(node),
+            Step::Away { node } => self.forget(node),
             Step::Back => self.away = None,
-            Step::Round { node } => self.round(node),
+            Step::Round { node } if !self.unsynced[node] => self.round(node),
+            Step::Round { .. } => {}
         }
     }
 
     fn settle(&mut self) {
         self.away = None;
+        // Nodes that all began anew go on together.
+        self.unsynced = [false; NODES];
         for _ in 0..4 * NODES {
             for one in 0..NODES {
                 for two in (0..NODES).filter(|two| *two != one) {
