@@ -42,6 +42,11 @@ const TOLD_MAX: usize = 512;
 const MEMBER_BUCKETS_MANY: usize = BUCKETS / 8;
 /// Octets of cluster-wide records sent in one comparison.
 const CLUSTER_OCTETS_MAX: usize = 64 * 1024;
+/// Of so many parts that differ, a quarter of all, all records are fetched over a stream.
+const CLUSTER_PARTS_MANY: usize = GROUPS * PARTS_PER_GROUP / 4;
+/// After a comparison that could not send all that differs, hints cause none for so long: writes come so fast that
+/// copies always differ, and what differs is on its way.
+const CLUSTER_REST: Duration = Duration::from_secs(1);
 
 /// Octets of a group's number and the sums of its parts.
 const GROUP_OCTETS: usize = 1 + 4 * PARTS_PER_GROUP;
@@ -300,13 +305,19 @@ impl Gossip {
         if parts.is_empty() {
             return Ok(());
         }
+        let most = parts.len() > CLUSTER_PARTS_MANY;
+        let first = self.rng.usize(..parts.len());
+        parts.rotate_left(first);
         let mut frames = Vec::new();
-        let whole = cluster.frames(parts, self.room, CLUSTER_OCTETS_MAX, &mut frames)
-            && frames.iter().all(|frame| frame.len() <= self.room);
+        let whole = cluster.frames(parts, self.room, CLUSTER_OCTETS_MAX, &mut frames);
         if *ask == 1 {
             self.send_cluster_parts(now, from, false, &groups);
         }
         if !whole {
+            self.replication.rest_cluster_hints(now + CLUSTER_REST);
+        }
+        // What no datagram takes, or is most of all, is fetched; of less the next comparison brings the rest.
+        if most && !whole || frames.iter().any(|frame| frame.len() > self.room) {
             self.send_frame(now, from, Kind::Refer, &[]);
             return Ok(());
         }

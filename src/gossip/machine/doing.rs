@@ -108,8 +108,12 @@ impl Gossip {
                 // Back after it was lost: both sides may have much to tell each other.
                 self.compare_soon(now, id);
                 self.view.came_back(now);
+                self.greeting.soon(now);
             }
-            (true, false) => self.view.changed(),
+            (true, false) => {
+                self.view.changed();
+                self.greeting.soon(now);
+            }
             (false, _) => self.view.remove(id),
             (true, true) => {}
         }

@@ -10,6 +10,7 @@ mod asking_heads;
 mod checking;
 mod comparing;
 mod doing;
+mod greeting;
 mod joining;
 mod purging;
 mod streams;
@@ -136,6 +137,7 @@ pub struct Gossip {
     asking: Option<asking_heads::Asking>,
     checking: checking::Checking,
     purging: purging::Purging,
+    greeting: greeting::Greeting,
     room: usize,
     traffic: Traffic,
 }
@@ -179,6 +181,7 @@ impl Gossip {
             asking: None,
             checking: checking::Checking::new(now),
             purging: purging::Purging::new(now),
+            greeting: greeting::Greeting::new(),
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -195,6 +198,7 @@ impl Gossip {
         self.replication.restore(logs);
         self.joining.restored();
         self.view.refresh_at(now);
+        self.greeting.soon(now);
     }
 
     /// Takes what [`Event::Cluster`] gave to be kept, from an earlier life. False if that cannot be read.
@@ -213,6 +217,7 @@ impl Gossip {
             Ok(Opened::Stranger { challenge }) => self.send_sealed(from, challenge),
             Ok(Opened::Doubted { sender, answer }) => {
                 self.send_sealed(from, answer);
+                self.greeting.challenged(sender.id);
                 self.membership.evidence(now, sender.id, from);
             }
             Ok(Opened::Met { sender, said }) => {
@@ -304,6 +309,7 @@ impl Gossip {
         if self.replication.next_wake() <= now {
             self.replication.handle_timeout(now);
         }
+        self.greet_if_due(now);
         self.compare_if_due(now);
         self.join_if_due(now);
         self.withdraw_if_due(now);
@@ -323,6 +329,7 @@ impl Gossip {
             self.membership.next_wake(),
             self.replication.next_wake(),
             self.comparing.next(),
+            self.greeting.next(),
             self.joining.next(),
             withdrawing,
             self.asking_next(),
@@ -476,6 +483,9 @@ impl Gossip {
 
     fn spread(&mut self, now: Moment, frames: Vec<u8>, fan: usize, except: Option<NodeId>) {
         let to = self.view.some(now, &mut self.membership, &mut self.rng, fan, except);
+        if self.view.has_new() {
+            self.greeting.soon(now);
+        }
         self.send(now, &to, frames);
     }
 }

@@ -3,6 +3,7 @@
 mod asking_heads;
 mod checking;
 mod going;
+mod greeting;
 mod joining;
 mod late_news;
 mod purging;

@@ -28,6 +28,8 @@ const ROTATED_MAX: usize = VIEW_MEMBERS / 2;
 pub(super) struct View {
     members: Vec<(NodeId, SocketAddr)>,
     rotate_at: Moment,
+    /// Those that were taken in since somebody last looked.
+    new: Vec<NodeId>,
     /// Members that came back since the last replacement.
     back: usize,
 }
@@ -55,6 +57,23 @@ impl View {
     /// That one is gone.
     pub(super) fn remove(&mut self, id: NodeId) {
         self.members.retain(|(member, _)| *member != id);
+    }
+
+    /// Takes in members if there is room for some.
+    pub(super) fn fill(&mut self, now: Moment, membership: &mut Membership, rng: &mut fastrand::Rng) {
+        if self.rotate_at <= now && self.members.len() < VIEW_MEMBERS {
+            self.rotate(now, membership, rng);
+        }
+    }
+
+    /// Who was taken in since the last time.
+    pub(super) fn take_new(&mut self) -> impl Iterator<Item = NodeId> {
+        std::mem::take(&mut self.new).into_iter()
+    }
+
+    /// True if somebody was.
+    pub(super) fn has_new(&self) -> bool {
+        !self.new.is_empty()
     }
 
     /// Addresses of so many by lot, without that one.
@@ -106,6 +125,7 @@ impl View {
         let known = &self.members;
         let new = membership.some_alive(wanted, |told| known.iter().all(|(id, _)| *id != told.id()));
         self.members.extend(new.iter().map(|told| (told.id(), told.info.address)));
+        self.new.extend(new.iter().map(|told| told.id()));
     }
 }
 

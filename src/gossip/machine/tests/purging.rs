@@ -114,4 +114,15 @@ fn a_large_table_of_cluster_wide_records_becomes_equal_by_what_differs() {
     assert!(streamed < 1024, "{streamed} octets");
     let took = net.gossip(1).traffic().received - received;
     assert!(took < 32 * 1024, "{took} octets");
+    // More than one comparison sends, and still no reason to fetch the whole table.
+    let streamed = net.gossip(1).traffic().streamed;
+    net.loss = 1.0;
+    for n in (0..20_000u32).step_by(40) {
+        write(&mut net, 0, &n.to_be_bytes(), Some(&[8; 40]));
+    }
+    net.run(Duration::from_secs(1));
+    net.loss = 0.0;
+    net.until_equal(Duration::from_secs(30));
+    let streamed = net.gossip(1).traffic().streamed - streamed;
+    assert!(streamed < 1024, "{streamed} octets");
 }

@@ -87,11 +87,16 @@ impl Replication {
         }
     }
 
+    /// Until then hints cause no comparison.
+    pub fn rest_cluster_hints(&mut self, until: Moment) {
+        self.compare_cluster_from = self.compare_cluster_from.max(until);
+    }
+
     /// Compares with who gave the hint, if its copy is still another.
     pub(super) fn heed_cluster_hint(&mut self, now: Moment) {
         let Some((_, from, theirs)) = self.cluster_hint.take_if(|(at, _, _)| *at <= now) else { return };
         if theirs != self.cluster.hash() {
-            self.compare_cluster_from = now + COMPARE_CLUSTER_EVERY;
+            self.compare_cluster_from = self.compare_cluster_from.max(now + COMPARE_CLUSTER_EVERY);
             self.todo.push_back(Todo::CompareCluster(from));
         }
     }
