@@ -288,14 +288,8 @@ impl World {
     fn new() -> World {
         let mut copies: Vec<Cluster> = (0..NODES).map(|_| Cluster::default()).collect();
         copies.iter_mut().for_each(|copy| copy.note_members(NODES));
-        let mut world = World {
-            copies,
-            journals: vec![Vec::new(); NODES],
-            unsynced: [false; NODES],
-            away: None,
-            ended: BTreeMap::new(),
-            values: 0,
-        };
+        let (journals, unsynced) = (vec![Vec::new(); NODES], [false; NODES]);
+        let mut world = World { copies, journals, unsynced, away: None, ended: BTreeMap::new(), values: 0 };
         (0..NODES).for_each(|node| world.keep(node, &[]));
         world
     }
@@ -396,12 +390,12 @@ impl World {
 
     /// Only what the copies of these nodes know of counts as ended.
     fn retain_ended(&mut self, counts: impl Fn(usize) -> bool) {
-        let copies: Vec<&Cluster> =
-            self.copies.iter().enumerate().filter(|(node, _)| counts(*node)).map(|(_, copy)| copy).collect();
+        let copies = &self.copies;
         self.ended.retain(|_, (key, stamp)| {
-            copies.iter().any(|copy| {
+            let knows = |copy: &Cluster| {
                 copy.purging.covers(stamp.lamport) || copy.stamp(key).is_some_and(|known| known >= *stamp)
-            })
+            };
+            copies.iter().enumerate().any(|(node, copy)| counts(node) && knows(copy))
         });
     }
 
