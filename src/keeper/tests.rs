@@ -179,6 +179,12 @@ fn nobody_waits_for_ever_for_a_disk_that_hangs() {
     assert_eq!(keeper.next_wake(), Moment::NEVER);
     assert!(!keeper.finish(clock::now() + Duration::from_millis(20)));
     drop(go);
+    // The thread that nobody waited for still writes; the directory is locked until it ends.
+    let deadline = clock::now() + PATIENCE;
+    while StateDir::open(&path).is_err() {
+        assert!(clock::now() < deadline);
+        std::thread::yield_now();
+    }
     fs::remove_dir_all(path).unwrap();
 }
 
