@@ -8,6 +8,8 @@ mod node;
 mod oracle;
 #[path = "support/site.rs"]
 mod site;
+#[path = "support/verb.rs"]
+mod verb;
 
 use hivedns::base::time::Moment;
 use hivedns::discovery::cluster::Rrset;

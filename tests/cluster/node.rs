@@ -3,6 +3,7 @@
 use crate::oracle::message::{self, Message};
 use crate::oracle::process::TempDir;
 use crate::site::{self, query, until};
+use crate::verb::{Said, verb};
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -107,11 +108,8 @@ impl Node {
     }
 
     pub fn verb(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command.env_clear().args(arguments).arg("--control").arg(self.control());
-        let output = command.stdin(Stdio::null()).output().expect("the program");
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(said).expect("text"))
+        let Said { code, out, err } = verb(&self.control(), arguments);
+        (code, out + &err)
     }
 
     /// The ids of its keys; the first seals.

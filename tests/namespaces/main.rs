@@ -8,6 +8,8 @@ mod lan;
 mod node;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+#[path = "../support/verb.rs"]
+mod verb;
 
 use lan::{Half, Lan, apart};
 use node::{Cluster, GONE, LEASE, Node, THERE, TXT, until};

@@ -3,7 +3,8 @@
 use crate::lan::{Lan, at};
 use crate::oracle::message::{self, Message};
 use crate::oracle::process::TempDir;
-use crate::oracle::{names, now};
+use crate::oracle::{names, until_within};
+use crate::verb::{Said, verb};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -30,16 +31,8 @@ pub const THERE: Option<(u16, usize)> = Some((NOERROR, 1));
 pub const GONE: Option<(u16, usize)> = Some((NXDOMAIN, 0));
 
 /// Waits until `condition` holds; false if it does not in time.
-pub fn until(mut condition: impl FnMut() -> bool) -> bool {
-    let (_nobody_sends, pace) = std::sync::mpsc::channel::<()>();
-    let deadline = now() + PATIENCE;
-    while now() < deadline {
-        if condition() {
-            return true;
-        }
-        let _ = pace.recv_timeout(PACE);
-    }
-    condition()
+pub fn until(condition: impl FnMut() -> bool) -> bool {
+    until_within(PATIENCE, PACE, condition)
 }
 
 /// One member; its process is gone when dropped.
@@ -132,11 +125,8 @@ impl Node {
     }
 
     pub fn verb(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command.env_clear().args(arguments).arg("--control").arg(self.control());
-        let output = command.stdin(Stdio::null()).output().expect("the program");
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(said).expect("text"))
+        let Said { code, out, err } = verb(&self.control(), arguments);
+        (code, out + &err)
     }
 
     /// Tells the cluster, through this node.

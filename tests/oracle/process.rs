@@ -1,6 +1,6 @@
 //! Servers as child processes, and the directories they live in; both are gone when dropped.
 
-use super::{message, now, transport};
+use super::{message, transport, until_within};
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -107,11 +107,7 @@ impl Drop for Server {
     /// SIGTERM to the server, that it may end its own children; SIGKILL to the group if it is too slow.
     fn drop(&mut self) {
         self.signal("-TERM", self.child.id().to_string());
-        let deadline = now() + STOP;
-        let (_nobody_sends, pace) = std::sync::mpsc::channel::<()>();
-        while now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
-            let _ = pace.recv_timeout(Duration::from_millis(5));
-        }
+        until_within(STOP, Duration::from_millis(5), || !matches!(self.child.try_wait(), Ok(None)));
         self.signal("-KILL", format!("-{}", self.child.id()));
         let _ = self.child.wait();
     }

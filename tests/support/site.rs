@@ -6,7 +6,7 @@
 
 use crate::oracle::message::{self, Message};
 use crate::oracle::process::{TempDir, free_port};
-use crate::oracle::{names, now};
+use crate::oracle::{names, now, until_within};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -22,16 +22,8 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(200);
 const PACE: Duration = Duration::from_millis(5);
 
 /// Waits until `condition` holds; false if it does not in time.
-pub fn until(mut condition: impl FnMut() -> bool) -> bool {
-    let (_nobody_sends, pace) = std::sync::mpsc::channel::<()>();
-    let deadline = now() + PATIENCE;
-    while now() < deadline {
-        if condition() {
-            return true;
-        }
-        let _ = pace.recv_timeout(PACE);
-    }
-    condition()
+pub fn until(condition: impl FnMut() -> bool) -> bool {
+    until_within(PATIENCE, PACE, condition)
 }
 
 /// A query without EDNS.

@@ -11,6 +11,7 @@
 //! shown. Rounds are drawn from 1 on; round 0 is [checking](super::checking)'s.
 
 use super::Gossip;
+use super::asking::Turns;
 use super::checking::CHECK;
 use crate::base::time::Moment;
 use crate::gossip::codec::{Malformed, decode, encode};
@@ -24,10 +25,6 @@ use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Members asked at once: answers come spread over time.
-const ASKED_AT_ONCE: usize = 64;
-/// Between two such rounds.
-const ASK_EVERY: Duration = Duration::from_millis(5);
 /// A member that has not answered is asked again: what was lost once is most likely not lost twice.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Whoever has not answered by then is silent.
@@ -138,7 +135,7 @@ pub(super) struct Asking {
     deadline: Moment,
     body: Vec<u8>,
     missing: BTreeSet<NodeId>,
-    cursor: Option<NodeId>,
+    turns: Turns,
     answers: BTreeMap<NodeId, Answered>,
     own: Vec<OwnerState>,
     kept: usize,
@@ -182,7 +179,7 @@ impl Gossip {
             deadline: now + PATIENCE,
             body,
             missing: alive.map(|told| told.id()).collect(),
-            cursor: None,
+            turns: Turns::default(),
             answers: BTreeMap::new(),
             own,
             kept: 0,
@@ -221,10 +218,7 @@ impl Gossip {
             asking.next = Moment::NEVER;
             return;
         }
-        let start = asking.cursor.map_or(NodeId(0), |id| NodeId(id.0.saturating_add(1)));
-        let asked: Vec<NodeId> = asking.missing.range(start..).take(ASKED_AT_ONCE).copied().collect();
-        asking.cursor = asked.last().copied().filter(|_| asked.len() == ASKED_AT_ONCE);
-        let wait = if asking.cursor.is_some() { ASK_EVERY } else { ASK_AGAIN };
+        let (asked, wait) = asking.turns.next(&asking.missing, ASK_AGAIN);
         asking.next = (now + wait).min(asking.deadline);
         let mut frames = Vec::new();
         write(&mut frames, Kind::AskStates, &asking.body);

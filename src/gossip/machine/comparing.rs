@@ -116,7 +116,7 @@ impl Gossip {
         }
     }
 
-    /// Compares everything with that member, or with one by lot, at once. False: there is none.
+    /// Fetches all that this node lacks from that member, or from one by lot, at once. False: there is none.
     pub fn resync(&mut self, now: Moment, with: Option<NodeId>) -> bool {
         let with = with.or_else(|| self.membership.some_alive(1, |_| true).first().map(|told| told.id()));
         if let Some(node) = with {
@@ -196,8 +196,7 @@ impl Gossip {
     }
 
     fn hear_buckets(&mut self, now: Moment, from: NodeId, body: &[u8]) -> Result<(), Malformed> {
-        let owners = self.replication.owners();
-        let differ = differing(owners.buckets(), body).ok_or(Malformed)?;
+        let differ = differing(self.replication.owners().buckets(), body).ok_or(Malformed)?;
         // What follows may be lost on the way, and who is behind may be asked by nobody for long.
         if !differ.is_empty() {
             self.compare_again(now);
@@ -214,7 +213,7 @@ impl Gossip {
             for owner in self.replication.owners().in_bucket(bucket) {
                 encode(&mut body, &HeadWire::new(owner.id(), owner.have()));
             }
-            // A part so large that it does not fit is told as hints: who has more of it will say so next time.
+            // A part so large that it does not fit is left out, beyond some 24,000 owners: only a stream mends it.
             if framed(body.len()) > self.room {
                 continue;
             }

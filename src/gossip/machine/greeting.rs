@@ -11,7 +11,7 @@ use crate::gossip::identity::NodeId;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Time between greetings: a view is met within four seconds, at some two kilobytes a second.
+/// Time between greetings: a view is met within four seconds, at a kilobyte a second.
 const GREET_EVERY: Duration = Duration::from_millis(40);
 /// How often a member is greeted that does not challenge: it knows this process already, or the greeting was lost.
 const GREETINGS: u8 = 3;

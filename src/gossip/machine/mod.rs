@@ -6,6 +6,7 @@
 //! The clock whose moments are handed in shows at least [`LOOK_BACK`](crate::base::time::LOOK_BACK) when the machine
 //! is made: what was spent of a lease before is told by a moment on it.
 
+mod asking;
 mod asking_heads;
 mod checking;
 mod comparing;

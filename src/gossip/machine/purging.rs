@@ -12,6 +12,7 @@
 //! [`purge`](crate::gossip::replication::cluster::purge).
 
 use super::Gossip;
+use super::asking::Turns;
 use crate::base::time::Moment;
 use crate::gossip::codec::{Malformed, decode_all, encode};
 use crate::gossip::frame::{Kind, split, write};
@@ -31,10 +32,6 @@ const PURGE_SOON: Duration = Duration::from_secs(60);
 const TOMBSTONES_MANY: usize = 4_096;
 /// After so long a round is given up: copies that never agree for so long will do so later.
 const ROUND_MAX: Duration = Duration::from_secs(30);
-/// Members asked at once: answers come spread over time.
-const ASKED_AT_ONCE: usize = 64;
-/// Between two such rounds.
-const ASK_EVERY: Duration = Duration::from_millis(5);
 /// A member that has not answered is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -43,7 +40,7 @@ struct Asking {
     deadline: Moment,
     held: BTreeSet<NodeId>,
     voters: u32,
-    cursor: Option<NodeId>,
+    turns: Turns,
 }
 
 pub(super) struct Purging {
@@ -87,7 +84,7 @@ impl Gossip {
                     deadline: now + ROUND_MAX,
                     held: BTreeSet::new(),
                     voters: 0,
-                    cursor: None,
+                    turns: Turns::default(),
                 }
             }
         };
@@ -117,10 +114,8 @@ impl Gossip {
             self.purging.next = now + PURGE_SOON;
             return;
         }
-        let start = asking.cursor.map_or(NodeId(0), |id| NodeId(id.0.saturating_add(1)));
-        let asked: Vec<NodeId> = missing.range(start..).take(ASKED_AT_ONCE).copied().collect();
-        asking.cursor = asked.last().copied().filter(|_| asked.len() == ASKED_AT_ONCE);
-        self.purging.next = now + if asking.cursor.is_some() { ASK_EVERY } else { ASK_AGAIN };
+        let (asked, wait) = asking.turns.next(&missing, ASK_AGAIN);
+        self.purging.next = now + wait;
         let ask = AskWire { round: asking.round, hash: self.replication.cluster().hash() };
         self.purging.asking = Some(asking);
         let mut body = Vec::new();

@@ -1,6 +1,7 @@
 //! Going away: taking back what this node said, and knowing that everybody has heard it.
 
 use super::Gossip;
+use super::asking::Turns;
 use crate::base::time::Moment;
 use crate::gossip::codec::{Malformed, decode_all, encode};
 use crate::gossip::frame::{Kind, write};
@@ -12,10 +13,6 @@ use crate::gossip::replication::wire::HeadWire;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Members asked at once: answers come spread over time.
-const ASKED_AT_ONCE: usize = 64;
-/// Between two such rounds.
-const ASK_EVERY: Duration = Duration::from_millis(5);
 /// A member that has not answered is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -24,7 +21,7 @@ pub(super) struct Withdrawing {
     deadline: Moment,
     reach: Reach,
     missing: BTreeSet<NodeId>,
-    cursor: Option<NodeId>,
+    turns: Turns,
 }
 
 impl Gossip {
@@ -44,7 +41,7 @@ impl Gossip {
             deadline: now + timeout,
             reach: self.replication.owners().have(self.me.id),
             missing: alive.map(|told| told.id()).collect(),
-            cursor: None,
+            turns: Turns::default(),
         });
         self.withdraw_if_due(now);
         self.settle(now);
@@ -81,10 +78,7 @@ impl Gossip {
             let missing = withdrawing.missing.into_iter().collect();
             return self.tell(Event::Drained { missing });
         }
-        let start = withdrawing.cursor.map_or(NodeId(0), |id| NodeId(id.0.saturating_add(1)));
-        let asked: Vec<NodeId> = withdrawing.missing.range(start..).take(ASKED_AT_ONCE).copied().collect();
-        withdrawing.cursor = asked.last().copied().filter(|_| asked.len() == ASKED_AT_ONCE);
-        let wait = if withdrawing.cursor.is_some() { ASK_EVERY } else { ASK_AGAIN };
+        let (asked, wait) = withdrawing.turns.next(&withdrawing.missing, ASK_AGAIN);
         withdrawing.next = (now + wait).min(withdrawing.deadline);
         let head = HeadWire::new(self.me.id, withdrawing.reach);
         self.withdrawing = Some(withdrawing);

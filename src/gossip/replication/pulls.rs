@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_millis(10);
 /// After this an answer is no longer expected; doubled with each try after the first [`TRIES_QUICK`].
 const RETRY: Duration = Duration::from_millis(40);
-/// Of two nodes that meet in this way one pull in two is lost where one datagram in five is: waiting longer would help
+/// Where one datagram in five is lost, so is more than every third pull with its answer: waiting longer would help
 /// nobody.
 const TRIES_QUICK: u8 = 4;
 /// The longest time between tries.

@@ -97,6 +97,7 @@ pub(super) fn run(args: &AuthoritativeArgs) -> Result<(), String> {
     let peers: Vec<Peer> = PEERS.into_iter().filter(|peer| args.only.contains(peer)).collect();
     let dnsperf = !args.no_dnsperf && has("dnsperf");
     let mut head = machine::head(&repository(), &peers);
+    head.extend(machine::dnsperf().filter(|_| dnsperf));
     head.push(("Command".into(), command_line()));
     let mut results = Results { head, sizes: Vec::new() };
     if apart {

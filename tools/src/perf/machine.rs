@@ -22,10 +22,12 @@ pub(super) fn head(repository: &Path, peers: &[Peer]) -> Vec<(String, String)> {
             .filter(|&&peer| peer != Peer::Echo)
             .map(|peer| (peer.title().to_owned(), peer.version(repository))),
     );
-    if let Some(version) = first_line_with(Command::new("dnsperf").arg("-h"), "Version") {
-        head.push(("dnsperf".to_owned(), version));
-    }
     head
+}
+
+/// Which dnsperf there is, if there is one.
+pub(super) fn dnsperf() -> Option<(String, String)> {
+    Some(("dnsperf".to_owned(), first_line_with(Command::new("dnsperf").arg("-h"), "Version")?))
 }
 
 fn cpu() -> String {

@@ -54,7 +54,7 @@ const RECORDS: &str = "100";
 /// Rows of the goals that no simulation measures, each with the command that does.
 const ELSEWHERE: [(&str, &str); 2] = [
     ("memory of a replicated record", "cargo test --test replicated_record -- --nocapture"),
-    ("real time to apply and publish 1M records", "cargo bench --bench live"),
+    ("real time to apply and publish 1M records", "cargo run --release -p tools -- perf publish"),
 ];
 
 /// One run.
