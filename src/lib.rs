@@ -32,6 +32,7 @@
 //!         gossip                                       pure: membership and replication
 //!         discovery                                    pure: what is replicated, and the records it stands for
 //!         disk                                         what outlives the process
+//!         resolve                                      pure: asking others, and remembering their answers
 //! 2       catalog, zone                                data: what is answered from
 //! 1       wire                                         octets: names, messages, sealed sets
 //! 0       base                                         bounds, configuration, counters, integers
@@ -70,6 +71,7 @@
 //! - [`gossip`] does not know that what it carries are names: keys and values are octets. It has no socket, no clock
 //!   and no randomness of its own.
 //! - [`discovery`] does not know how anything is replicated, nor who said it.
+//! - [`resolve`] does not know which socket a datagram goes through or which zones are ours.
 //! - [`services`] changes nothing: what does is the control thread's to do. [`verbs`] knows the server by its
 //!   documents alone.
 //! - [`worker`] does not know where a snapshot came from or what was before it. It takes no lock, waits only in
@@ -91,6 +93,7 @@ pub mod keeper;
 pub mod loader;
 pub mod log;
 pub mod os;
+pub mod resolve;
 pub mod serve;
 pub mod services;
 pub mod simulate;

@@ -40,10 +40,11 @@ const HOUSE: &[Room] = &[
     room(Floor::Answers, "gossip", &["base"]),
     room(Floor::Answers, "disk", &["base"]),
     room(Floor::Answers, "discovery", &["base", "wire", "zone", "catalog"]),
+    room(Floor::Answers, "resolve", &["base", "wire"]),
     // The production machines in a made-up world.
     room(Floor::Threads, "testing", &["base", "gossip"]),
     room(Floor::Threads, "keeper", &["base", "os", "disk"]),
-    room(Floor::Threads, "worker", &["base", "os", "wire", "zone", "catalog", "answer"]),
+    room(Floor::Threads, "worker", &["base", "os", "wire", "zone", "catalog", "answer", "resolve"]),
     room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog"]),
     room(
         Floor::Threads,
@@ -59,12 +60,13 @@ const HOUSE: &[Room] = &[
             "gossip",
             "disk",
             "discovery",
+            "resolve",
             "keeper",
             "loader",
             "worker",
         ],
     ),
-    room(Floor::Threads, "services", &["base", "os", "wire", "zone", "catalog", "control"]),
+    room(Floor::Threads, "services", &["base", "os", "wire", "zone", "catalog", "resolve", "control"]),
     room(Floor::Roof, "log", &["base"]),
     // What is asked of a running server, and its documents, are types of `control`; what is asked of the simulator is
     // one of `testing`.
@@ -80,6 +82,7 @@ const HOUSE: &[Room] = &[
             "zone",
             "catalog",
             "answer",
+            "resolve",
             "disk",
             "keeper",
             "worker",
