@@ -2,4 +2,9 @@
 //! those; machines without sockets, clocks or randomness of their own.
 
 pub mod body;
+pub mod exchange;
+pub mod harvest;
 pub mod question;
+#[cfg(test)]
+pub(crate) mod script;
+pub mod writer;

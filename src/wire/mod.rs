@@ -7,6 +7,7 @@ pub mod message;
 pub mod name;
 pub mod query;
 pub mod reply;
+pub mod response;
 pub mod rtype;
 pub mod sealed;
 pub mod section;
