@@ -271,7 +271,7 @@ mod tests {
         // A question for the alias itself ends there.
         assert_eq!(
             reap("a.example. CNAME", false, 0, &answer, &[]),
-            "NOERROR 60; a.example. 60 CNAME B.example."
+            "NOERROR 60; a.example. 60 CNAME b.example."
         );
     }
 
