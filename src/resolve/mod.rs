@@ -2,4 +2,5 @@
 //! those; machines without sockets, clocks or randomness of their own.
 
 pub mod body;
+pub mod cache;
 pub mod question;
