@@ -5,11 +5,14 @@ use crate::resolve::body::ExtendedError;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
+/// Octets, and where the TTLs stand in them.
+type Records = (Vec<u8>, Vec<u16>);
+
 /// What is known of a question.
 #[derive(Debug, Clone)]
 struct Known {
     /// The answer: when it was kept, for how long, and with what.
-    answer: Option<(Moment, Life, (Vec<u8>, Vec<u16>))>,
+    answer: Option<(Moment, Life, Records)>,
     failing: Option<Failing>,
     asked: bool,
     told: bool,
@@ -23,13 +26,7 @@ fn key(question: &Question<'_>) -> (Vec<u8>, u16, u8) {
 }
 
 impl Twin {
-    fn put_answer(
-        &mut self,
-        question: &Question<'_>,
-        now: Moment,
-        life: Life,
-        records: &(Vec<u8>, Vec<u16>),
-    ) {
+    fn put_answer(&mut self, question: &Question<'_>, now: Moment, life: Life, records: &Records) {
         let answer = Some((now, life, records.clone()));
         self.0.insert(key(question), Known { answer, failing: None, asked: false, told: false });
     }
