@@ -2,6 +2,7 @@
 //! those; machines without sockets, clocks or randomness of their own.
 
 pub mod body;
+pub mod cache;
 pub mod exchange;
 pub mod harvest;
 pub mod question;

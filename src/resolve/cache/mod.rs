@@ -1,0 +1,130 @@
+//! The answers that were found elsewhere, remembered for all workers in one place of fixed size.
+//!
+//! ```text
+//! Question ─hash─► shard ─► slots ─► entry: question, life, records as they will be sent
+//!                    │
+//!                 sequence: a reader that met a writer looks again
+//! ```
+//!
+//! Reading is for the path of a packet: it copies the records behind the question, counts their TTLs down, and takes no
+//! lock, allocates nothing, waits for nobody. Writing is for whoever got an answer: it takes a microsecond, and where
+//! another writer is in the way it is left undone, since what is not kept is only asked for again.
+//!
+//! What a look finds was put for just this question: names, types and wants are compared in full.
+//!
+//! Knows octets and times; knows no upstream, no client, and not what a record means.
+
+mod count;
+mod entry;
+mod ghosts;
+mod index;
+mod kept;
+mod life;
+mod looked;
+mod pen;
+mod ring;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+pub use count::Stats;
+pub use entry::BODY_OCTETS_MAX;
+pub use kept::{Answer, Cursor, Kept};
+pub use life::Life;
+pub use looked::{Failing, Found, Looked};
+
+use crate::base::time::Moment;
+use crate::resolve::body::Body;
+use crate::resolve::question::Question;
+use shard::Shard;
+
+/// Octets of the smallest cache: in a smaller one a few large answers would push out all else.
+pub const CACHE_OCTETS_MIN: usize = 256 << 10;
+/// Octets of a shard, at least, where there are several: the room that a shard wastes so that no entry is cut in two,
+/// 40 KiB, is then not worth mentioning.
+const SHARD_OCTETS_MIN: usize = 2 << 20;
+/// Shards at most: writers meet rarely enough.
+const SHARDS_MAX: usize = 1_024;
+/// Slots that a slice of a dump looks at: writers of that shard give up for so long, some tens of microseconds.
+const SLICE_SLOTS: usize = 512;
+
+/// The cache. It is shared as it is: all calls take `&self`.
+pub struct Cache {
+    /// A power of two.
+    shards: Box<[Shard]>,
+}
+
+impl Cache {
+    /// A cache that takes so many octets, but no less than [`CACHE_OCTETS_MIN`], all of them at once.
+    pub fn new(octets: usize) -> Cache {
+        let octets = octets.max(CACHE_OCTETS_MIN);
+        // Rounded down to a power of two.
+        let shards = 1 << (octets / SHARD_OCTETS_MIN).clamp(1, SHARDS_MAX).ilog2();
+        Cache { shards: (0..shards).map(|_| Shard::new(octets / shards)).collect() }
+    }
+
+    /// Octets that the cache takes, whatever it holds.
+    pub fn octets(&self) -> usize {
+        self.shards.iter().map(Shard::octets).sum()
+    }
+
+    /// What is known at `now`. Records are copied to the start of `room`, the caller's reply behind the question; what
+    /// else the room holds afterwards means nothing.
+    #[inline]
+    pub fn look(&self, question: &Question<'_>, now: Moment, room: &mut [u8]) -> Looked {
+        match self.shard(question) {
+            Some(shard) => shard.look(question, now, room),
+            None => Looked::Miss,
+        }
+    }
+
+    /// Keeps what was found at `now`; false if it is not kept: it lives for no time, is larger than
+    /// [`BODY_OCTETS_MAX`], has not as many TTLs as records, or others are writing.
+    ///
+    /// An answer replaces what was known. A failure is noted beside it, and told once there is no answer left to tell;
+    /// of its body nothing but code and error is kept.
+    pub fn put(&self, question: &Question<'_>, now: Moment, life: Life, body: &Body<'_>) -> bool {
+        if life.fresh_seconds == 0 {
+            return false;
+        }
+        let pen = self.shard(question).and_then(Shard::try_pen);
+        pen.is_some_and(|mut pen| pen.put(question, now, life, body))
+    }
+
+    /// Forgets all at and below a name in uncompressed wire form; how many entries that were. For a thread that may
+    /// wait: it walks through everything.
+    pub fn flush(&self, name: &[u8]) -> usize {
+        self.shards.iter().map(|shard| shard.pen().flush(name)).sum()
+    }
+
+    /// Forgets all; how many entries that were. For a thread that may wait.
+    pub fn flush_all(&self) -> usize {
+        self.shards.iter().map(|shard| shard.pen().flush_all()).sum()
+    }
+
+    /// Some of what may be told at `now`, and where to go on; `None` at the end. Begin with the default cursor. A slice
+    /// may be empty before the end. For a thread that may wait; readers do not notice it.
+    pub fn dump(&self, cursor: Cursor, now: Moment) -> (Vec<Kept>, Option<Cursor>) {
+        let Some(shard) = self.shards.get(cursor.shard) else { return (Vec::new(), None) };
+        let end = cursor.slot.saturating_add(SLICE_SLOTS).min(shard.index.len());
+        let kept = shard.pen().entries(cursor.slot..end).filter_map(|entry| Kept::of(&entry, now)).collect();
+        let next = match end < shard.index.len() {
+            true => Cursor { slot: end, ..cursor },
+            false => Cursor { shard: cursor.shard + 1, slot: 0 },
+        };
+        (kept, (next.shard < self.shards.len()).then_some(next))
+    }
+
+    /// What it holds and what it did.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        self.shards.iter().for_each(|shard| shard.count().add_to(&mut stats));
+        stats
+    }
+
+    /// By bits of the hash that the index does not use.
+    #[inline(always)]
+    fn shard(&self, question: &Question<'_>) -> Option<&Shard> {
+        self.shards.get((question.hash >> 32) as usize & (self.shards.len() - 1))
+    }
+}
