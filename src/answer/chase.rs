@@ -1,4 +1,5 @@
-//! From where a name leads to what is said about it, along aliases, within one zone.
+//! From where a name leads to what is said about it, along aliases, within one zone; and, for those who may have it
+//! resolved, the name with which the chain leaves the zone.
 
 use crate::answer::Scratch;
 use crate::answer::additional::{self, Added, Kind};
@@ -15,8 +16,10 @@ use crate::zone::{Place, Zone};
 #[derive(Default)]
 pub(super) struct Trail {
     /// By which node each step led, and where in the reply its name stands.
-    steps: [Option<(usize, Owner)>; CHAIN_STEPS_MAX],
+    steps: [Option<((u32, usize), Owner)>; CHAIN_STEPS_MAX],
     count: usize,
+    /// How many zones were left: nodes of different zones are different nodes.
+    zone: u32,
 }
 
 /// How the trail takes a step.
@@ -31,13 +34,25 @@ enum Pass {
 }
 
 impl Trail {
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
+        (self.count, self.zone) = (0, 0);
+    }
+
+    /// Goes on in another zone.
+    pub(super) fn leave(&mut self) {
+        self.zone += 1;
+    }
+
     fn has_passed(&self, node: Node<'_>) -> bool {
-        self.steps.iter().take(self.count).flatten().any(|(passed, _)| *passed == node.id())
+        let id = (self.zone, node.id());
+        self.steps.iter().take(self.count).flatten().any(|(passed, _)| *passed == id)
     }
 
     fn pass(&mut self, node: Node<'_>, owner: Owner, reply: &Reply<'_>) -> Pass {
+        let id = (self.zone, node.id());
         let passed = || self.steps.iter().take(self.count).flatten();
-        let times = passed().filter(|(passed, _)| *passed == node.id()).count();
+        let times = passed().filter(|(passed, _)| *passed == id).count();
         let pass = if times == 0 { Pass::First } else { Pass::Again };
         // Only the same name closes the loop, but it may have been passed by another node meanwhile. A wildcard
         // that leads a name to itself is told twice, as NSD and Knot do.
@@ -48,7 +63,7 @@ impl Trail {
         }
         match self.steps.get_mut(self.count) {
             Some(free) => {
-                *free = Some((node.id(), owner));
+                *free = Some((id, owner));
                 self.count += 1;
                 pass
             }
@@ -65,32 +80,47 @@ pub(super) struct Chase<'a, 'b> {
     trail: &'a mut Trail,
     added: &'a mut Added,
     reply: &'a mut Reply<'b>,
+    /// Names outside the zone and below its cuts are somebody else's to answer, and the asker may have them resolved.
+    resolves: bool,
+}
+
+/// Where a chain ends.
+pub(super) enum End {
+    /// Here, with this code.
+    Here(Rcode),
+    /// With an alias for a name outside the zone, which stands there in the reply.
+    Outside(Owner),
+    /// At or below a zone cut, with this name.
+    Below(Owner),
 }
 
 /// What one step of the chain comes to.
 enum Step<'z> {
     Done(Rcode),
+    /// The chain leaves what the zone can answer.
+    Leave(End),
     /// An alias leads on to a name of the zone, which stands there in the reply.
     Onward(Place<'z>, Owner),
 }
 
 impl<'a, 'b> Chase<'a, 'b> {
+    /// `scratch` holds the trail so far.
     #[inline]
     pub(super) fn new(
         zone: &'a Zone,
         qtype: RecordType,
         scratch: &'a mut Scratch,
         reply: &'a mut Reply<'b>,
+        resolves: bool,
     ) -> Chase<'a, 'b> {
-        scratch.chase.count = 0;
-        let Scratch { key, chase, additional } = scratch;
-        Chase { zone, qtype, key, trail: chase, added: additional, reply }
+        let Scratch { key, chase, additional, .. } = scratch;
+        Chase { zone, qtype, key, trail: chase, added: additional, reply, resolves }
     }
 
     /// Follows a name to its end. The code is that of the last name (RFC 6604 §3), the AA bit that of the first
     /// (RFC 1035 §4.1.1).
     #[inline(never)]
-    pub(super) fn follow(mut self, mut place: Place<'a>, mut owner: Owner) -> Rcode {
+    pub(super) fn follow(mut self, mut place: Place<'a>, mut owner: Owner) -> End {
         loop {
             let step = match place {
                 Place::Node(node) if node.has(node_flags::CUT) && self.qtype != RecordType::DS => {
@@ -102,7 +132,8 @@ impl<'a, 'b> Chase<'a, 'b> {
                 Place::Absent => self.answer_absent(Rcode::NxDomain),
             };
             match step {
-                Step::Done(rcode) => return rcode,
+                Step::Done(rcode) => return End::Here(rcode),
+                Step::Leave(end) => return end,
                 Step::Onward(next, target) => (place, owner) = (next, target),
             }
         }
@@ -161,7 +192,7 @@ impl<'a, 'b> Chase<'a, 'b> {
             self.reply.set_truncated();
             return Step::Done(Rcode::NoError);
         };
-        let Some(target) = cname.targets().next() else { return Step::Done(Rcode::NoError) };
+        let Some(target) = cname.targets().next() else { return self.leave(start + RECORD_HEAD_OCTETS) };
         let owner = Owner { at: start + target.at, len: target.key.len() + self.zone.origin_len() };
         let place = match self.zone.plain_target(&target) {
             Some(node) => Place::Node(node),
@@ -207,13 +238,24 @@ impl<'a, 'b> Chase<'a, 'b> {
         let name = self.reply.written().get(at..at + len).unwrap_or_default();
         match self.zone.locate_name(name, self.key) {
             Some(place) => Step::Onward(place, Owner { at, len }),
-            None => Step::Done(Rcode::NoError),
+            None => self.leave(at),
+        }
+    }
+
+    /// An alias leads out of the zone, to the name that begins there in the reply.
+    fn leave(&self, at: usize) -> Step<'a> {
+        match self.reply.owner_at(at) {
+            Some(owner) if self.resolves => Step::Leave(End::Outside(owner)),
+            _ => Step::Done(Rcode::NoError),
         }
     }
 
     /// At or below a zone cut: the name servers beyond it, and their glue. Not authoritative, unless an alias
     /// came before.
     fn refer(&mut self, cut: Node<'a>, owner: Owner) -> Step<'a> {
+        if self.resolves {
+            return Step::Leave(End::Below(owner));
+        }
         let Some(ns) = cut.rrset(RecordType::NS) else { return Step::Done(Rcode::ServFail) };
         let Some(owner) = self.reply.suffix_of(owner, cut.name_len()) else {
             return Step::Done(Rcode::ServFail);

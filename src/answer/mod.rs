@@ -10,30 +10,36 @@
 //!                                  └──── an alias leads on
 //! ```
 //!
-//! Ordinary queries take the same steps with less ado, in [`answer_short`].
+//! Ordinary queries take the same steps with less ado, in [`answer_short`]. For those who may have names resolved
+//! [`resolve`] goes on where the zones of this server end: in another one of them, or [`Elsewhere`].
 
 mod additional;
 mod chaos;
 mod chase;
+mod resolve;
 mod short;
 
+use crate::answer::chase::{Chase, End};
 use crate::base::time::Moment;
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::{Query, Shape};
-use crate::wire::reply::{Reply, Section};
+use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
 use crate::zone::store::{Hint, Shelf};
 
-pub use short::answer_short;
+pub use resolve::resolve;
+pub use short::{Offers, answer_short};
 
 /// What a worker keeps from answer to answer, so that answering allocates nothing.
 #[derive(Default)]
 pub struct Scratch {
     /// A name on the way: an alias's target.
     key: NameKey,
+    /// The name with which a chain left a zone.
+    outside: NameKey,
     chase: chase::Trail,
     additional: additional::Added,
 }
@@ -67,6 +73,22 @@ pub enum Verdict {
     Reply(usize),
     /// Send nothing.
     Drop,
+    /// Send nothing yet: what is missing was asked of [`Elsewhere`], and the query is to be answered again when that
+    /// has come.
+    Forward,
+}
+
+/// What is known of names that no zone of this server answers.
+pub trait Elsewhere {
+    /// Puts what is known of the name into the reply, where it stands at `owner`; the code. `None` if nothing is known
+    /// yet: then the reply comes to nothing. `key` is hashed with the snapshot's seed.
+    fn find(
+        &mut self,
+        key: &NameKey,
+        query: &Query<'_>,
+        owner: Owner,
+        reply: &mut Reply<'_>,
+    ) -> Option<Rcode>;
 }
 
 /// Which part of the server a query is for. Valid with the snapshot it was found in.
@@ -226,8 +248,13 @@ pub fn answer(
             match entry.and_then(ZoneEntry::zone) {
                 Some(zone) => {
                     let question = reply.question();
-                    let chase = chase::Chase::new(zone, query.qtype(), scratch, &mut reply);
-                    chase.follow(zone.locate_from(hint, key), question)
+                    scratch.chase.clear();
+                    let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, false);
+                    match chase.follow(zone.locate_from(hint, key), question) {
+                        End::Here(rcode) => rcode,
+                        // A chain leaves its zone only where that was asked for.
+                        End::Outside(_) | End::Below(_) => Rcode::NoError,
+                    }
                 }
                 None => match entry.and_then(ZoneEntry::part) {
                     Some(part) => {
@@ -262,8 +289,12 @@ fn answer_part(
     };
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     let question = reply.question();
-    let chase = chase::Chase::new(part, query.qtype(), scratch, &mut reply);
-    let rcode = chase.follow(part.locate(key), question);
+    scratch.chase.clear();
+    let chase = Chase::new(part, query.qtype(), scratch, &mut reply, false);
+    let rcode = match chase.follow(part.locate(key), question) {
+        End::Here(rcode) => rcode,
+        End::Outside(_) | End::Below(_) => Rcode::NoError,
+    };
     // An SOA in the authority section is absence, be it of the target of an alias.
     let is_present = reply.count(Section::Answer) > 0 && reply.count(Section::Authority) == 0;
     // A set that is too large for the datagram is there, too; over TCP it is told.

@@ -15,7 +15,7 @@
 
 use crate::answer::{Outcome, Verdict, Way};
 use crate::wire::key::NameKey;
-use crate::wire::message::{AA, Rcode};
+use crate::wire::message::{AA, CD, RA, Rcode};
 use crate::wire::query::Shape;
 use crate::wire::reply::{Owner, Section};
 use crate::wire::rtype::RecordType;
@@ -27,6 +27,26 @@ use crate::zone::{Place, Zone};
 const ALIASES_MAX: usize = 4;
 /// Hosts whose addresses the short way adds: nearly all sets name no more.
 const HOSTS_MAX: usize = 4;
+
+/// What the asker is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offers {
+    /// What this server's zones say.
+    Zones,
+    /// To have names resolved, too.
+    Recursion,
+}
+
+impl Offers {
+    /// The flags that say so; whether the asker wanted checking is repeated (RFC 4035 §3.2.2).
+    #[inline(always)]
+    fn flags(self, shape: &Shape) -> u16 {
+        match self {
+            Offers::Zones => 0,
+            Offers::Recursion => RA | shape.flags() & CD,
+        }
+    }
+}
 
 /// What was written: the AA bit or 0, and the code.
 type Told = (u16, Rcode);
@@ -40,6 +60,7 @@ pub fn answer_short(
     key: &NameKey,
     buffer: &mut [u8],
     udp_payload_max: u16,
+    offers: Offers,
 ) -> Option<Outcome> {
     let Way { entry, zone, .. } = *way;
     // Where a name leads is not told by its node alone.
@@ -51,9 +72,9 @@ pub fn answer_short(
         Some(rrset) => {
             let mut sheet = Sheet::begin(buffer, shape);
             put(&mut sheet, Section::Answer, &rrset)?;
-            (sheet.finish(shape, AA, Rcode::NoError, udp_payload_max)?, Rcode::NoError)
+            (sheet.finish(shape, AA | offers.flags(shape), Rcode::NoError, udp_payload_max)?, Rcode::NoError)
         }
-        None => other(way, key, shape, buffer, udp_payload_max)?,
+        None => other(way, key, shape, buffer, udp_payload_max, offers)?,
     };
     Some(Outcome { verdict: Verdict::Reply(len), rcode, zone: Some(entry.metrics()) })
 }
@@ -83,19 +104,34 @@ fn other(
     shape: &Shape,
     buffer: &mut [u8],
     udp_payload_max: u16,
+    offers: Offers,
 ) -> Option<(usize, Rcode)> {
     let mut sheet = Sheet::begin(buffer, shape);
-    let (aa, rcode) = tell(way.zone, way.hint, key, shape.qtype(), &mut sheet)?;
-    Some((sheet.finish(shape, aa, rcode, udp_payload_max)?, rcode))
+    let (aa, rcode) = tell(way.zone, way.hint, key, shape.qtype(), &mut sheet, offers)?;
+    Some((sheet.finish(shape, aa | offers.flags(shape), rcode, udp_payload_max)?, rcode))
 }
 
 #[inline(always)]
-fn tell(zone: &Zone, hint: Hint, key: &NameKey, qtype: RecordType, sheet: &mut Sheet<'_>) -> Option<Told> {
+fn tell(
+    zone: &Zone,
+    hint: Hint,
+    key: &NameKey,
+    qtype: RecordType,
+    sheet: &mut Sheet<'_>,
+    offers: Offers,
+) -> Option<Told> {
     let node = match zone.locate_from(hint, key) {
+        // Who may have names resolved gets no referral.
         Place::Node(node) if node.has(node_flags::CUT) => {
-            return if qtype == RecordType::DS { None } else { refer(zone, node, sheet) };
+            return if qtype == RecordType::DS || offers == Offers::Recursion {
+                None
+            } else {
+                refer(zone, node, sheet)
+            };
         }
-        Place::BelowCut(cut) => return refer(zone, cut, sheet),
+        Place::BelowCut(cut) => {
+            return if offers == Offers::Recursion { None } else { refer(zone, cut, sheet) };
+        }
         Place::BelowDname(_) => return None,
         Place::Absent => return absent(zone, Rcode::NxDomain, sheet),
         Place::Node(node) | Place::Wildcard(node) => node,
@@ -112,7 +148,7 @@ fn tell(zone: &Zone, hint: Hint, key: &NameKey, qtype: RecordType, sheet: &mut S
         return Some((AA, Rcode::NoError));
     }
     if node.has(node_flags::CNAME) {
-        return aliases(zone, node, qtype, sheet);
+        return aliases(zone, node, qtype, sheet, offers);
     }
     absent(zone, Rcode::NoError, sheet)
 }
@@ -140,7 +176,13 @@ fn refer(zone: &Zone, cut: Node<'_>, sheet: &mut Sheet<'_>) -> Option<Told> {
 
 /// Aliases from name to name of this zone, and the set that the last one leads to.
 #[inline]
-fn aliases<'z>(zone: &'z Zone, mut node: Node<'z>, qtype: RecordType, sheet: &mut Sheet<'_>) -> Option<Told> {
+fn aliases<'z>(
+    zone: &'z Zone,
+    mut node: Node<'z>,
+    qtype: RecordType,
+    sheet: &mut Sheet<'_>,
+    offers: Offers,
+) -> Option<Told> {
     let mut passed = [usize::MAX; ALIASES_MAX];
     let mut owner = None;
     for step in 0..ALIASES_MAX {
@@ -155,7 +197,9 @@ fn aliases<'z>(zone: &'z Zone, mut node: Node<'z>, qtype: RecordType, sheet: &mu
             None => sheet.shift_behind_question(cname.pointers(), cname.owner_len())?,
             Some(owner) => sheet.shift(&cname.sealed(), owner, start)?,
         }
-        let Some(target) = cname.targets().next() else { return Some((AA, Rcode::NoError)) };
+        let Some(target) = cname.targets().next() else {
+            return if offers == Offers::Recursion { None } else { Some((AA, Rcode::NoError)) };
+        };
         let at = start + target.at;
         node = zone.find(target.hash, target.key)?;
         if node.has(node_flags::OCCLUDED | node_flags::CUT) {

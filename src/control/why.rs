@@ -110,7 +110,7 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, now: Moment) -> Give
     };
     let reply = match outcome.verdict {
         Verdict::Reply(len) => buffer.get(..len).unwrap_or_default(),
-        Verdict::Drop => &[],
+        Verdict::Drop | Verdict::Forward => &[],
     };
     Given { rcode: outcome.rcode, answer: section::answers(reply).unwrap_or_default(), zone }
 }

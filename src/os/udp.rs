@@ -4,6 +4,14 @@
 //! datagram, whence it came, to which local address, and room for the reply, which goes back the same way.
 #![allow(unsafe_code)]
 
+mod late;
+mod option;
+
+pub use late::{Asker, Late};
+pub use option::{
+    TOO_LARGE, forbid_fragments, ignore_path_mtu, receive_drops, set_receive_buffer, want_local_addresses,
+};
+
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -171,16 +179,7 @@ impl Batch {
 
     /// Whence the datagram in slot `i` came.
     pub fn source(&self, i: usize) -> SocketAddr {
-        let address = &self.addresses[i];
-        if i32::from(address.sin6_family) == libc::AF_INET {
-            // SAFETY: the family says that the kernel wrote a `sockaddr_in`, which is smaller and no more
-            // strictly aligned than the `sockaddr_in6` it stands in.
-            let v4 = unsafe { &*ptr::from_ref(address).cast::<libc::sockaddr_in>() };
-            let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
-            return SocketAddr::new(IpAddr::V4(ip), u16::from_be(v4.sin_port));
-        }
-        let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
-        SocketAddr::new(IpAddr::V6(ip), u16::from_be(address.sin6_port))
+        address_of(&self.addresses[i])
     }
 
     /// Sends the replies noted since the last receive. One that the kernel refuses is dropped and the rest go
@@ -218,6 +217,19 @@ impl Batch {
         self.pending = 0;
         done
     }
+}
+
+/// The address that the kernel wrote there.
+fn address_of(address: &libc::sockaddr_in6) -> SocketAddr {
+    if i32::from(address.sin6_family) == libc::AF_INET {
+        // SAFETY: the family says that the kernel wrote a `sockaddr_in`, which is smaller and no more strictly aligned
+        // than the `sockaddr_in6` it stands in.
+        let v4 = unsafe { &*ptr::from_ref(address).cast::<libc::sockaddr_in>() };
+        let ip = Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr));
+        return SocketAddr::new(IpAddr::V4(ip), u16::from_be(v4.sin_port));
+    }
+    let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
+    SocketAddr::new(IpAddr::V6(ip), u16::from_be(address.sin6_port))
 }
 
 fn slots() -> Box<[[u8; SLOT_OCTETS]; BATCH]> {
@@ -328,80 +340,9 @@ fn i32_at(octets: &[u8], at: usize) -> i32 {
     octets.get(at..).and_then(|rest| rest.first_chunk::<4>()).map_or(0, |c| i32::from_ne_bytes(*c))
 }
 
-fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
-    // SAFETY: `value` outlives the call and its size is stated.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            size_of::<i32>() as libc::socklen_t,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Has the kernel tell to which local address each datagram came: needed where a socket is bound to all.
-pub fn want_local_addresses(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
-    if ipv6 {
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
-    } else {
-        set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
-    }
-}
-
-/// Asks for a receive buffer of `octets`, beyond the system's bound where this process may.
-pub fn set_receive_buffer(socket: BorrowedFd<'_>, octets: usize) -> io::Result<()> {
-    let octets = i32::try_from(octets).unwrap_or(i32::MAX);
-    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, octets)
-        .or_else(|_| set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, octets))
-}
-
-/// Datagrams that the kernel dropped because this socket's buffer was full.
-pub fn receive_drops(socket: BorrowedFd<'_>) -> u32 {
-    // `SK_MEMINFO_DROPS` is the ninth of the counters that `SO_MEMINFO` yields (linux/sock_diag.h).
-    const DROPS: usize = 8;
-    let mut values = [0u32; 9];
-    let mut len = size_of_val(&values) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` octets into `values`.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MEMINFO,
-            values.as_mut_ptr().cast(),
-            &raw mut len,
-        )
-    };
-    if result == 0 { values[DROPS] } else { 0 }
-}
-
-/// Does not fragment and does not learn path MTUs from forged ICMP: the payload bound keeps replies small
-/// enough (`IP_PMTUDISC_OMIT`, as NSD, Knot and BIND set it).
-pub fn ignore_path_mtu(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
-    if ipv6 {
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT)
-    } else {
-        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)
-    }
-}
-
-/// The error number of a datagram that a path does not take whole (EMSGSIZE).
-pub const TOO_LARGE: i32 = libc::EMSGSIZE;
-
-/// Never fragments: a datagram that a path does not take is told by [`TOO_LARGE`], and on the way it is dropped
-/// (`IP_PMTUDISC_DO`).
-pub fn forbid_fragments(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
-    if ipv6 {
-        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO)
-    } else {
-        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::option::set_option;
     use super::*;
     use std::net::UdpSocket;
     use std::os::fd::AsFd;

@@ -5,7 +5,7 @@
 
 use crate::base::octets::{put_u16, u16_at};
 use crate::base::time::Moment;
-use crate::wire::message::{AA, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode, TC};
+use crate::wire::message::{AA, AD, CD, HEADER_OCTETS, OPCODE_MASK, QR, RA, RD, Rcode, TC};
 use crate::wire::query::{Edns, Query};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::{RECORD_HEAD_OCTETS, SealedRrset};
@@ -35,6 +35,13 @@ pub struct Owner {
     pub len: usize,
 }
 
+/// A reply as it was at some moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    len: usize,
+    counts: [u16; 3],
+}
+
 /// It does not fit; the reply is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
@@ -60,6 +67,8 @@ pub struct Reply<'b> {
     counts: [u16; 3],
     flags: u16,
     now: Moment,
+    /// Why the answer is no better (RFC 8914); told to those who have EDNS, if there is room.
+    extended_error: Option<u16>,
 }
 
 impl<'b> Reply<'b> {
@@ -93,6 +102,7 @@ impl<'b> Reply<'b> {
             counts: [0; 3],
             flags: query.flags() & (OPCODE_MASK | RD) | QR,
             now: Moment::START,
+            extended_error: None,
         }
     }
 
@@ -198,6 +208,87 @@ impl<'b> Reply<'b> {
         self.flags |= TC;
     }
 
+    /// Tells the asker that this server resolves for it; whether it wanted checking is repeated (RFC 4035 §3.2.2).
+    pub fn set_recursion_available(&mut self, query: &Query<'_>) {
+        self.flags |= RA | query.flags() & CD;
+    }
+
+    /// Marks all of the answer as validated (RFC 4035 §3.2.3).
+    pub fn set_authentic(&mut self) {
+        self.flags |= AD;
+    }
+
+    /// Tells why the answer is no better (RFC 8914).
+    pub fn set_extended_error(&mut self, code: u16) {
+        self.extended_error = Some(code);
+    }
+
+    /// Room for records behind those that are there.
+    pub fn room_mut(&mut self) -> &mut [u8] {
+        self.octets.get_mut(self.len..self.room).unwrap_or_default()
+    }
+
+    /// Takes over the `len` octets that were written to the [room](Reply::room_mut): so many records of each section.
+    pub fn take(&mut self, len: usize, counts: [u16; 3]) {
+        self.len = self.room.min(self.len + len);
+        self.counts.iter_mut().zip(counts).for_each(|(own, more)| *own += more);
+    }
+
+    /// The name in the message that begins at `at`.
+    pub fn owner_at(&self, at: usize) -> Option<Owner> {
+        let (mut from, mut len) = (at, 1);
+        loop {
+            let (start, label) = self.label_at(from)?;
+            if label == [0] {
+                return Some(Owner { at, len });
+            }
+            len += label.len();
+            from = start + label.len();
+        }
+    }
+
+    /// Writes a name of the message out; its octets. `None` where it is longer than `name`.
+    pub fn copy_name<'n>(&self, owner: Owner, name: &'n mut [u8]) -> Option<&'n [u8]> {
+        let (mut from, mut len) = (owner.at, 0);
+        loop {
+            let (start, label) = self.label_at(from)?;
+            name.get_mut(len..len + label.len())?.copy_from_slice(label);
+            len += label.len();
+            if label == [0] {
+                return name.get(..len);
+            }
+            from = start + label.len();
+        }
+    }
+
+    /// Puts one record of the Internet class at the end of `section`, nothing of it compressed.
+    pub fn append_plain(
+        &mut self,
+        section: Section,
+        owner: &[u8],
+        (rtype, ttl): (RecordType, u32),
+        rdata: &[u8],
+    ) -> Result<(), Full> {
+        let parts: [&[u8]; 6] = [
+            owner,
+            &rtype.0.to_be_bytes(),
+            &Class::IN.0.to_be_bytes(),
+            &ttl.to_be_bytes(),
+            &(rdata.len() as u16).to_be_bytes(),
+            rdata,
+        ];
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let place = self.room_mut().get_mut(..len).ok_or(Full)?;
+        let mut at = 0;
+        for part in parts {
+            place[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        self.take(len, [0; 3]);
+        self.counts[section as usize] += 1;
+        Ok(())
+    }
+
     /// True if the answer was marked as truncated.
     pub fn is_truncated(&self) -> bool {
         self.flags & TC != 0
@@ -259,6 +350,16 @@ impl<'b> Reply<'b> {
         Ok(start + RECORD_HEAD_OCTETS)
     }
 
+    /// What stands there now, to come back to.
+    pub fn mark(&self) -> Mark {
+        Mark { len: self.len, counts: self.counts }
+    }
+
+    /// Takes back all that was added since the mark.
+    pub fn return_to(&mut self, mark: Mark) {
+        (self.len, self.counts) = (mark.len, mark.counts);
+    }
+
     /// Records in a section so far.
     pub fn count(&self, section: Section) -> u16 {
         self.counts[section as usize]
@@ -287,22 +388,33 @@ impl<'b> Reply<'b> {
         *place = opt(edns, rcode, udp_payload_max);
         self.len += OPT_OCTETS;
         self.counts[Section::Additional as usize] += 1;
-        if edns.nsid {
-            self.append_nsid(nsid);
+        if edns.nsid || self.extended_error.is_some() {
+            self.append_options(edns, nsid);
         }
     }
 
     #[cold]
-    fn append_nsid(&mut self, nsid: &[u8]) {
-        let len = nsid.len();
+    fn append_options(&mut self, edns: Edns, nsid: &[u8]) {
+        let start = self.len;
+        if edns.nsid {
+            self.append_option(3, nsid);
+        }
+        if let Some(error) = self.extended_error {
+            self.append_option(15, &error.to_be_bytes());
+        }
+        put_u16(self.octets, start - 2, (self.len - start) as u16);
+    }
+
+    /// Adds an option to the OPT at the message's end, if it fits.
+    fn append_option(&mut self, code: u16, value: &[u8]) {
+        let len = value.len();
         if self.len + 4 + len > self.limit {
             return;
         }
         let Some(option) = self.octets.get_mut(self.len..self.len + 4 + len) else { return };
-        option[0..2].copy_from_slice(&3u16.to_be_bytes());
+        option[0..2].copy_from_slice(&code.to_be_bytes());
         option[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-        option[4..].copy_from_slice(nsid);
-        put_u16(self.octets, self.len - 2, 4 + len as u16);
+        option[4..].copy_from_slice(value);
         self.len += 4 + len;
     }
 

@@ -1,0 +1,146 @@
+//! Replies that leave later than the batch in which they were asked for.
+
+use super::{BATCH, Batch, CONTROL_OCTETS, Control, DATAGRAM_OCTETS_MAX, Replies, Sent};
+use super::{address_of, forget_interface};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::ptr;
+
+/// Who asked: where the reply goes, and from which local address.
+#[derive(Clone, Copy)]
+pub struct Asker {
+    address: libc::sockaddr_in6,
+    address_len: libc::socklen_t,
+    control: Control,
+    /// 0: the socket has one address.
+    control_len: usize,
+}
+
+impl Asker {
+    /// Whence the question came.
+    pub fn source(&self) -> SocketAddr {
+        address_of(&self.address)
+    }
+}
+
+impl Replies<'_> {
+    /// Whence the datagram in slot `i` came, counted modulo [`BATCH`].
+    pub fn source(&self, i: usize) -> IpAddr {
+        address_of(&self.addresses[i % BATCH]).ip()
+    }
+
+    /// Who sent the datagram in slot `i`, counted modulo [`BATCH`].
+    pub fn asker(&self, i: usize) -> Asker {
+        let i = i % BATCH;
+        let (header, mut control) = (&self.received[i].msg_hdr, self.controls[i]);
+        #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
+        let control_len = if self.local_addresses { header.msg_controllen as usize } else { 0 };
+        forget_interface(&mut control, control_len);
+        Asker { address: self.addresses[i], address_len: header.msg_namelen, control, control_len }
+    }
+}
+
+/// Replies of one socket that wait to be sent together.
+pub struct Late(Batch);
+
+impl Late {
+    /// Allocates room for [`BATCH`] replies.
+    pub fn new() -> Late {
+        Late(Batch::new(false))
+    }
+
+    /// True if no reply waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.pending == 0
+    }
+
+    /// True if there is no room for another reply.
+    pub fn is_full(&self) -> bool {
+        self.0.pending == BATCH
+    }
+
+    /// Adds a reply of at most [`DATAGRAM_OCTETS_MAX`]; what is longer, or one too many, is left out, and false.
+    pub fn push(&mut self, asker: &Asker, reply: &[u8]) -> bool {
+        let Batch { replies, addresses, controls, send_parts, send_headers, pending, .. } = &mut self.0;
+        let i = *pending;
+        if i >= BATCH || reply.len() > DATAGRAM_OCTETS_MAX {
+            return false;
+        }
+        replies[i][..reply.len()].copy_from_slice(reply);
+        addresses[i] = asker.address;
+        controls[i] = asker.control;
+        send_parts[i].iov_len = reply.len();
+        let header = &mut send_headers[i].msg_hdr;
+        header.msg_namelen = asker.address_len;
+        let len = asker.control_len.min(CONTROL_OCTETS);
+        header.msg_controllen = len as _;
+        header.msg_control = if len == 0 { ptr::null_mut() } else { controls[i].0.as_mut_ptr().cast() };
+        *pending += 1;
+        true
+    }
+
+    /// Sends what waits; see [`Batch::send`].
+    pub fn send(&mut self, socket: BorrowedFd<'_>) -> Sent {
+        self.0.send(socket)
+    }
+}
+
+impl Default for Late {
+    fn default() -> Late {
+        Late::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::udp::want_local_addresses;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    #[test]
+    fn late_replies_find_their_askers_and_leave_from_the_address_asked() {
+        let server = UdpSocket::bind("0.0.0.0:0").unwrap();
+        want_local_addresses(server.as_fd(), false).unwrap();
+        let port = server.local_addr().unwrap().port();
+        let clients: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        let (mut batch, mut late) = (Batch::new(true), Late::new());
+        for (i, client) in clients.iter().enumerate() {
+            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            client.send_to(&[i as u8], (format!("127.0.0.{}", i + 1).as_str(), port)).unwrap();
+        }
+        assert_eq!(batch.receive(server.as_fd()).unwrap(), clients.len());
+        let (_, replies) = batch.split();
+        let askers: Vec<Asker> = (0..clients.len()).map(|i| replies.asker(i)).collect();
+        // What the batch receives meanwhile changes nothing.
+        clients[0].send_to(b"x", ("127.0.0.9", port)).unwrap();
+        assert_eq!(batch.receive(server.as_fd()).unwrap(), 1);
+        for (i, asker) in askers.iter().enumerate().rev() {
+            assert_eq!(asker.source(), clients[i].local_addr().unwrap());
+            assert!(late.push(asker, &[7, i as u8]));
+        }
+        assert!(!late.push(&askers[0], &[0; DATAGRAM_OCTETS_MAX + 1]));
+        assert_eq!(late.send(server.as_fd()), Sent { sent: 3, dropped: 0 });
+        assert!(late.is_empty());
+        for (i, client) in clients.iter().enumerate() {
+            let mut octets = [0; 16];
+            let (len, source) = client.recv_from(&mut octets).unwrap();
+            assert_eq!(
+                (&octets[..len], source.to_string()),
+                (&[7, i as u8][..], format!("127.0.0.{}:{port}", i + 1))
+            );
+        }
+    }
+
+    #[test]
+    fn no_more_replies_wait_than_there_is_room_for() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (mut batch, mut late) = (Batch::new(false), Late::new());
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"q", server.local_addr().unwrap()).unwrap();
+        batch.receive(server.as_fd()).unwrap();
+        let asker = batch.split().1.asker(0);
+        assert!((0..BATCH).all(|_| late.push(&asker, b"r")));
+        assert!(late.is_full() && !late.push(&asker, b"r"));
+    }
+}
