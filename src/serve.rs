@@ -1,5 +1,7 @@
 //! Putting the server together: sockets, privileges, threads, in the order in which each may fail.
 
+mod resolving;
+
 use crate::base::config::{Config, Inputs};
 use crate::base::control_socket;
 use crate::base::limits;
@@ -16,9 +18,10 @@ use crate::loader::Loader;
 use crate::os::listen::{self, Pair};
 use crate::os::unix::{self, Listening};
 use crate::os::{affinity, clock, entropy, privileges};
-use crate::services::{Insight, Services};
+use crate::serve::resolving::Prepared;
+use crate::services::{self, Insight, Services};
 use crate::wire::key::HashSeed;
-use crate::worker::{Settings, Sockets, Worker};
+use crate::worker::{Settings, Setup, Sockets, Worker};
 use arc_swap::ArcSwap;
 use crossbeam::channel::unbounded;
 use mio::{Poll, Token, Waker};
@@ -161,11 +164,17 @@ impl Server {
         })
         .map_err(|error| failed("start the loader", error))?;
 
-        let workers = start_workers(self.sockets, &publisher, settings(&self.config))
+        let (errands, todo) = services::errands();
+        let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), errands);
+        let Prepared { resolving, setups, deliveries, upstreams } =
+            prepared.map_err(StartError::Configuration)?;
+        let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
+        let work = (todo, resolving::ways_back(&workers, deliveries));
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
-        let insight = Insight { status: Arc::clone(&status), counters, udp };
+        let cache = Arc::clone(&resolving.cache);
+        let insight = Insight { status: Arc::clone(&status), counters, udp, cache, upstreams };
         let control = Control::new(
             (inputs, self.config, keys),
             (state, publisher),
@@ -173,11 +182,12 @@ impl Server {
             workers,
             status,
             (cluster, poll),
+            resolving,
         );
         let (users, listening) = self.control.unzip();
         // When nobody takes it any more, the answer is dropped with it, and that is an answer too.
         let ask = Box::new(move |request, answer| _ = mailbox.send(Event::Request { request, answer }));
-        let services = Services::start(self.http, users, insight, ask)
+        let services = Services::start(self.http, users, insight, ask, work)
             .map_err(|error| failed("start the services thread", error))?;
         control.run(&events);
         // What is still asked finds nobody: those who wait are told.
@@ -301,13 +311,14 @@ fn start_workers(
     sockets: Vec<Sockets>,
     publisher: &Publisher,
     settings: Settings,
+    setups: Vec<Setup>,
 ) -> io::Result<Vec<Worker>> {
     let cores = affinity::cores();
-    let numbered = sockets.into_iter().enumerate();
+    let numbered = sockets.into_iter().zip(setups).enumerate();
     numbered
-        .map(|(number, sockets)| {
+        .map(|(number, (sockets, setup))| {
             let core = cores.get(number % cores.len().max(1)).copied();
-            Worker::start(number, core, sockets, publisher.published(), settings)
+            Worker::start(number, core, sockets, publisher.published(), settings, Some(setup))
         })
         .collect()
 }

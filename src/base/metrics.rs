@@ -70,16 +70,25 @@ impl DropReason {
     ];
 }
 
+/// A count or a level that one thread writes and anyone reads.
 #[derive(Default)]
-struct Counter(AtomicU64);
+pub struct Counter(AtomicU64);
 
 impl Counter {
+    /// Counts `n` more.
     #[inline(always)]
-    fn add(&self, n: u64) {
+    pub fn add(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// Makes it a level of that height.
+    #[inline(always)]
+    pub fn set(&self, level: u64) {
+        self.0.store(level, Ordering::Relaxed);
+    }
+
+    /// What it is now.
+    pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -103,6 +112,9 @@ pub struct WorkerCounters {
     duration_sum_ns: Counter,
     drops: [Counter; DropReason::ALL.len()],
     tcp_connections: Counter,
+    cache_hits: Counter,
+    cache_misses: Counter,
+    cache_served_stale: Counter,
 }
 
 impl Default for WorkerCounters {
@@ -114,6 +126,9 @@ impl Default for WorkerCounters {
             duration_sum_ns: Counter::default(),
             drops: Default::default(),
             tcp_connections: Counter::default(),
+            cache_hits: Counter::default(),
+            cache_misses: Counter::default(),
+            cache_served_stale: Counter::default(),
         }
     }
 }
@@ -153,6 +168,27 @@ impl WorkerCounters {
     #[inline]
     pub fn dropped(&self, reason: DropReason, n: u64) {
         self.drops[reason as usize].add(n);
+    }
+
+    /// Counts an answer that was found in the cache.
+    #[inline(always)]
+    pub fn cache_hit(&self) {
+        self.cache_hits.add(1);
+    }
+
+    /// Counts a question that the cache could not answer.
+    pub fn cache_miss(&self) {
+        self.cache_misses.add(1);
+    }
+
+    /// Counts an answer from the cache whose time was over.
+    pub fn cache_served_stale(&self) {
+        self.cache_served_stale.add(1);
+    }
+
+    /// Answers found in the cache, questions that it could not answer, and answers whose time was over.
+    pub fn cache(&self) -> [u64; 3] {
+        [&self.cache_hits, &self.cache_misses, &self.cache_served_stale].map(Counter::get)
     }
 
     /// Notes how many TCP connections are open.

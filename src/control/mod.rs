@@ -19,7 +19,9 @@ mod members;
 mod records;
 mod reload;
 pub mod request;
+pub mod resolving;
 pub mod status;
+pub mod ways;
 mod why;
 
 pub use mailbox::Mailbox;
@@ -35,6 +37,7 @@ use crate::control::document::NodeDocument;
 use crate::control::due::Due;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
+use crate::control::resolving::Resolving;
 use crate::control::status::{Health, Status, ZoneStatus};
 use crate::gossip::secrecy::keyring::Ring;
 use crate::loader::{Loaded, Loader, Source, ZoneSpec};
@@ -127,6 +130,7 @@ pub struct Control {
     leaving: bool,
     /// The reload that is under way.
     reloading: Option<Round>,
+    resolving: Resolving,
 }
 
 impl Control {
@@ -139,6 +143,7 @@ impl Control {
         workers: Vec<Worker>,
         status: Arc<ArcSwap<Status>>,
         (cluster, poll): (Cluster, Poll),
+        resolving: Resolving,
     ) -> Control {
         let mut control = Control {
             inputs,
@@ -161,6 +166,7 @@ impl Control {
             diffing: Vec::new(),
             leaving: false,
             reloading: None,
+            resolving,
         };
         control.load_zones();
         control.tell_status();

@@ -2,11 +2,11 @@
 //! faulty keeps its former content. Zones and the server's identity change; all else waits for the next start, and a
 //! warning says so.
 
-use crate::base::config::{Config, ConfigError, Source};
+use crate::base::config::{Cache, Config, ConfigError, Source};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::control::document::{ReloadDocument, ZoneDocument};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
-use crate::control::{Control, cluster, zone_specs};
+use crate::control::{Control, cluster, resolving, zone_specs};
 use crate::gossip::secrecy::keyring::Ring;
 use crate::os::clock;
 use crate::wire::name::Name;
@@ -26,8 +26,11 @@ pub(super) struct Round {
 impl Control {
     /// Reads the configuration anew; a faulty one keeps the whole old state.
     pub(super) fn reload(&mut self) -> Result<(), Vec<ConfigError>> {
-        let config = match Config::load(&self.inputs).and_then(|config| self.check_keys(config)) {
-            Ok(config) => config,
+        let loaded = Config::load(&self.inputs).and_then(|config| self.check_keys(config));
+        let loaded =
+            loaded.and_then(|config| Ok((resolving::policy(&config, &self.resolving.listening)?, config)));
+        let (policy, config) = match loaded {
+            Ok(loaded) => loaded,
             Err(errors) => {
                 for error in &errors {
                     tracing::error!("{error}");
@@ -39,6 +42,7 @@ impl Control {
         self.tell_what_waits(&config);
         tracing::info!("reloading");
         self.take_over(config);
+        self.resolving.take_over(policy);
         self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
         self.load_zones();
         let answers = self.reloading.take().map(|overtaken| overtaken.answers).unwrap_or_default();
@@ -90,6 +94,8 @@ impl Control {
             self.config.server.identity.clone_from(&self.config.server.node);
         }
         self.config.zones = new.zones;
+        (self.config.forward, self.config.limits) = (new.forward, new.limits);
+        self.config.cache = Cache { size: self.config.cache.size, ..new.cache };
         self.config.embedded_examples = new.embedded_examples;
     }
 
@@ -127,6 +133,8 @@ impl Control {
             ("server.tcp_connections_max", new.server.tcp_connections_max != old.server.tcp_connections_max),
             ("services", new.services != old.services),
             ("gossip", new.gossip != old.gossip),
+            ("resolve", new.resolve != old.resolve),
+            ("cache.size", new.cache.size != old.cache.size),
             ("http.listen", new.http.listen != old.http.listen),
             ("log", new.log != old.log),
         ] {

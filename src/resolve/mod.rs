@@ -3,8 +3,14 @@
 
 pub mod body;
 pub mod cache;
+pub mod errand;
 pub mod exchange;
+pub mod forward;
 pub mod harvest;
+pub mod hints;
+pub mod lots;
+pub mod pending;
+pub mod policy;
 pub mod question;
 #[cfg(test)]
 pub(crate) mod script;

@@ -5,9 +5,12 @@ use crate::base::metrics::{
 };
 use crate::control::status::Status;
 use crate::os::udp::receive_drops;
+use crate::resolve::cache::Cache;
+use crate::resolve::forward::UpstreamCounters;
 use crate::wire::message::Rcode;
 use arc_swap::ArcSwap;
-use std::net::UdpSocket;
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +29,10 @@ pub struct Insight {
     pub counters: Vec<Arc<WorkerCounters>>,
     /// Duplicates of the workers' UDP sockets: only to ask the kernel what it dropped.
     pub udp: Vec<UdpSocket>,
+    /// What was found elsewhere.
+    pub cache: Arc<Cache>,
+    /// What each worker shows of its upstream servers.
+    pub upstreams: Vec<Arc<ArcSwap<Vec<Arc<UpstreamCounters>>>>>,
 }
 
 impl Insight {
@@ -63,6 +70,28 @@ pub(super) struct Responses<'l> {
 }
 
 impl Look<'_> {
+    /// Answers found in the cache, questions that it could not answer, and answers whose time was over.
+    pub(super) fn cache(&self) -> [u64; 3] {
+        let workers = self.insight.counters.iter().map(|counters| counters.cache());
+        workers.fold([0; 3], |sum, own| std::array::from_fn(|i| sum[i] + own[i]))
+    }
+
+    /// Questions for which something is kept.
+    pub(super) fn cache_entries(&self) -> u64 {
+        self.insight.cache.stats().entries
+    }
+
+    /// A count of each upstream server, over all workers, by address.
+    pub(super) fn upstreams(&self, count: impl Fn(&UpstreamCounters) -> u64) -> BTreeMap<SocketAddr, u64> {
+        let mut sums = BTreeMap::new();
+        for worker in &self.insight.upstreams {
+            for upstream in worker.load().iter() {
+                *sums.entry(upstream.address).or_default() += count(upstream);
+            }
+        }
+        sums
+    }
+
     /// Workers.
     pub(super) fn workers(&self) -> usize {
         self.insight.counters.len()

@@ -110,6 +110,49 @@ static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "hivedns_cache_hits_total",
+        kind: Kind::Counter,
+        help: "Answers found in the cache.",
+        collect: |look, samples| samples.put(&[], look.cache()[0]),
+    },
+    Metric {
+        name: "hivedns_cache_misses_total",
+        kind: Kind::Counter,
+        help: "Questions that the cache could not answer.",
+        collect: |look, samples| samples.put(&[], look.cache()[1]),
+    },
+    Metric {
+        name: "hivedns_cache_served_stale_total",
+        kind: Kind::Counter,
+        help: "Answers from the cache whose time was over.",
+        collect: |look, samples| samples.put(&[], look.cache()[2]),
+    },
+    Metric {
+        name: "hivedns_cache_entries",
+        kind: Kind::Gauge,
+        help: "Questions for which something is kept, also if its time is over.",
+        collect: |look, samples| samples.put(&[], look.cache_entries()),
+    },
+    Metric {
+        name: "hivedns_forward_requests_total",
+        kind: Kind::Counter,
+        help: "Queries sent to an upstream server, probes among them.",
+        collect: |look, samples| {
+            for (to, requests) in look.upstreams(|upstream| upstream.requests.get()) {
+                samples.put(&[("to", &to.to_string())], requests);
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_forward_healthcheck_broken_total",
+        kind: Kind::Counter,
+        help: "Times an upstream server was found dead.",
+        collect: |look, samples| {
+            let deaths = look.upstreams(|upstream| upstream.deaths.get());
+            samples.put(&[], deaths.values().sum::<u64>());
+        },
+    },
+    Metric {
         name: "hivedns_tcp_connections",
         kind: Kind::Gauge,
         help: "Open TCP connections of DNS clients.",

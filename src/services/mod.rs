@@ -17,9 +17,11 @@ mod exposition;
 mod http;
 mod look;
 mod metrics;
+mod resolving;
 
 pub use desk::Ask;
 pub use look::Insight;
+pub use resolving::{Deliver, Errands, Todo, errands};
 
 use crate::services::connections::Listener;
 use crate::services::desk::Desk;
@@ -40,11 +42,13 @@ pub struct Services {
 
 impl Services {
     /// Starts it. Neither socket may block. `ask` hands a request to the control thread; it must not block either.
+    /// `work`: what workers have done, and the way back to each.
     pub fn start(
         http: TcpListener,
         control: Option<UnixListener>,
         insight: Insight,
         ask: Ask,
+        work: (Todo, Vec<Deliver>),
     ) -> io::Result<Services> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (http, control) = {
@@ -54,6 +58,7 @@ impl Services {
         };
         let desk = Arc::new(Desk::new(insight, ask));
         let (running, stop) = watch::channel(());
+        let stop_work = stop.clone();
         let all = async move {
             let (age_max, router) = (http::CONNECTION_AGE_MAX, http::router(Arc::clone(&desk)));
             let public = connections::serve(Listener::Tcp(http), router, age_max, stop.clone());
@@ -62,7 +67,8 @@ impl Services {
                 let (age_max, router) = (control_socket::CONNECTION_AGE_MAX, control_socket::router(desk));
                 connections::serve(Listener::Unix(control), router, age_max, stop).await;
             };
-            tokio::join!(public, own);
+            let (todo, workers) = work;
+            tokio::join!(public, own, resolving::run(todo, workers, stop_work));
         };
         let thread =
             std::thread::Builder::new().name("services".into()).spawn(move || runtime.block_on(all))?;

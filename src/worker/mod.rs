@@ -8,10 +8,14 @@
 //!
 //! A worker waits only in `poll`. It takes no lock, logs nothing, and allocates nothing for a datagram.
 
+mod ends;
+mod resolver;
 mod tcp;
 mod udp;
 
-use crate::answer::{self, Bounds, Outcome, Scratch};
+pub use resolver::{Setup, Upstreams};
+
+use crate::answer::{self, Bounds, Elsewhere, Outcome, Scratch, Verdict};
 use crate::base::metrics::{NO_ZONE, Transport, WorkerCounters};
 use crate::base::time::Moment;
 use crate::catalog::published::{Published, Reader};
@@ -19,7 +23,10 @@ use crate::catalog::snapshot::ZoneNumber;
 use crate::os::affinity::{self, Core};
 use crate::os::clock;
 use crate::wire::key::NameKey;
-use crate::wire::query::{Accepted, accept};
+use crate::wire::message::Rcode;
+use crate::wire::query::{Accepted, Shape, accept};
+use crate::worker::ends::Ends;
+use crate::worker::resolver::Resolver;
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
@@ -76,6 +83,7 @@ impl Worker {
         sockets: Sockets,
         published: &Published,
         settings: Settings,
+        resolver: Option<Setup>,
     ) -> io::Result<Worker> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
@@ -88,7 +96,9 @@ impl Worker {
             settings,
             guess: ZoneNumber::default(),
             now: Moment::START,
+            asked: 0,
         };
+        let mut resolver = resolver.map(|setup| Box::new(Resolver::new(setup)));
         let udp = udp::Listeners::new(sockets.udp, poll.registry())?;
         let tcp = tcp::Connections::new(sockets.tcp, poll.registry(), settings, udp.count())?;
         let stopped = Arc::clone(&stop);
@@ -97,7 +107,7 @@ impl Worker {
             if let Some(core) = core {
                 affinity::pin(core);
             }
-            run(poll, udp, tcp, &mut desk, &stopped);
+            run(poll, udp, tcp, &mut desk, &mut resolver, &stopped);
             drop(running);
         })?;
         Ok(Worker { counters, waker, stop, ended, thread })
@@ -106,6 +116,11 @@ impl Worker {
     /// Its counters.
     pub fn counters(&self) -> &Arc<WorkerCounters> {
         &self.counters
+    }
+
+    /// What wakes it.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
     }
 
     /// Wakes it, so that an idle worker lets go of a snapshot that was replaced.
@@ -140,33 +155,75 @@ pub(crate) struct Desk {
     guess: ZoneNumber,
     /// When what is being answered was taken.
     now: Moment,
+    /// The type that was asked for last, for who counts; 0 where nothing was.
+    asked: u16,
+}
+
+/// A worker's resolver, if it has one.
+type Resolving = Option<Box<Resolver>>;
+
+/// What becomes of a message.
+enum Said {
+    /// So many octets are its answer.
+    Reply(usize),
+    /// It gets none.
+    Nothing,
+    /// It gets one later.
+    Later,
 }
 
 impl Desk {
-    /// Answers one message on its own (TCP); the octets of the answer, none if there is to be none.
-    fn answer_message(&mut self, message: &[u8], buffer: &mut [u8], transport: Transport) -> Option<usize> {
+    /// Answers one message on its own; `None` if there is to be no answer. With a finder names are resolved for who
+    /// wants that.
+    fn answer_anew(
+        &mut self,
+        message: &[u8],
+        (limit, transport): (Option<usize>, Transport),
+        buffer: &mut [u8],
+        finder: Option<&mut dyn Elsewhere>,
+    ) -> Option<Outcome> {
         let snapshot = self.reader.current();
         let udp_payload_max = self.settings.udp_payload_max;
-        let bounds = Bounds { limit: buffer.len(), udp_payload_max, now: self.now };
         let (key, scratch) = &mut *self.scratch;
-        let (outcome, qtype) = match accept(message, key) {
+        let accepted = accept(message, key);
+        let limit_of = |shape: &Shape| limit.unwrap_or_else(|| shape.udp_limit(udp_payload_max.into()));
+        let outcome = match accepted {
             Accepted::Query(shape) => {
+                self.asked = shape.qtype().0;
+                let bounds = Bounds { limit: limit_of(&shape), udp_payload_max, now: self.now };
                 key.hash(snapshot.seed());
                 let route = answer::route(snapshot, &shape, key, self.guess);
                 let way = (route, route.hint(snapshot, key));
-                let outcome = answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds);
-                (outcome, shape.qtype().0)
+                let query = shape.of(message);
+                match finder.filter(|_| query.recursion_desired()) {
+                    Some(finder) => {
+                        answer::resolve(snapshot, way, (&query, key), scratch, buffer, bounds, finder)
+                    }
+                    None => answer::answer(snapshot, way, &query, key, scratch, buffer, bounds),
+                }
             }
             Accepted::Refuse(shape, rcode) => {
-                (answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds), 0)
+                self.asked = 0;
+                let bounds = Bounds { limit: limit_of(&shape), udp_payload_max, now: self.now };
+                answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds)
             }
             Accepted::Ignore => return None,
         };
-        count(&self.counters, &outcome, transport, qtype);
-        match outcome.verdict {
-            answer::Verdict::Reply(len) => Some(len),
-            answer::Verdict::Drop => None,
+        if outcome.verdict != Verdict::Forward {
+            count(&self.counters, &outcome, transport, self.asked);
         }
+        Some(outcome)
+    }
+
+    /// Answers a message with a failure of this server.
+    fn fail(&mut self, message: &[u8], transport: Transport, buffer: &mut [u8]) -> Option<Outcome> {
+        let snapshot = self.reader.current();
+        let udp_payload_max = self.settings.udp_payload_max;
+        let Accepted::Query(shape) = accept(message, &mut self.scratch.0) else { return None };
+        let bounds = Bounds { limit: buffer.len(), udp_payload_max, now: self.now };
+        let outcome = answer::refuse(snapshot, &shape.of(message), Rcode::ServFail, buffer, bounds);
+        count(&self.counters, &outcome, transport, shape.qtype().0);
+        Some(outcome)
     }
 }
 
@@ -181,37 +238,58 @@ fn run(
     mut udp: udp::Listeners,
     mut tcp: tcp::Connections,
     desk: &mut Desk,
+    resolver: &mut Resolving,
     stop: &AtomicBool,
 ) {
     let mut events = Events::with_capacity(EVENTS_MAX);
     let mut stop_at = None;
     loop {
-        let timeout = match stop_at {
+        let mut timeout = match stop_at {
             _ if udp.is_ready() => Some(Duration::ZERO),
             // Slow peers are waited for, but looked after often.
             Some(_) => Some(STOP_TICK),
             None => tcp.next_sweep(clock::now()),
         };
+        if let Some(resolver) = resolver {
+            let wake = resolver.next_wake();
+            if wake != Moment::NEVER {
+                let left = wake.since(clock::moment(clock::now()));
+                timeout = Some(timeout.map_or(left, |timeout| timeout.min(left)));
+            }
+        }
         // EINTR and the like: the next round sees what this one missed.
         let _ = poll.poll(&mut events, timeout);
         let now = clock::now();
         desk.now = clock::moment(now);
         for event in &events {
+            let registry = poll.registry();
             match event.token() {
                 WAKE => {}
                 Token(n) if n < udp.count() => udp.set_ready(n),
+                token if Resolver::is_own(token) => {
+                    if let Some(resolver) = resolver {
+                        let ends = &mut Ends { udp: &mut udp, tcp: &mut tcp, registry, now };
+                        resolver.hear(token, desk, ends);
+                    }
+                }
                 token => {
-                    tcp.handle(token, event.is_readable(), event.is_writable(), poll.registry(), desk, now)
+                    let (readable, writable) = (event.is_readable(), event.is_writable());
+                    tcp.handle(token, readable, writable, registry, desk, now);
                 }
             }
         }
         // An idle worker holds no old snapshot.
         desk.reader.current();
-        udp.answer(desk, now);
-        tcp.turn(poll.registry(), desk, now);
+        udp.answer(desk, resolver, now);
+        tcp.turn(poll.registry(), desk, resolver, now);
+        if let Some(resolver) = resolver {
+            resolver.turn(desk, &mut Ends { udp: &mut udp, tcp: &mut tcp, registry: poll.registry(), now });
+            udp.send_late(desk);
+        }
         if stop.load(Ordering::Acquire) {
             let deadline = *stop_at.get_or_insert(now + STOP_MAX);
-            if now >= deadline || (!udp.is_ready() && tcp.is_quiet()) {
+            let is_quiet = resolver.as_ref().is_none_or(|resolver| resolver.is_quiet());
+            if now >= deadline || (!udp.is_ready() && tcp.is_quiet() && is_quiet) {
                 return;
             }
         }

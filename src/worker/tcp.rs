@@ -10,14 +10,18 @@
 //! What the poll tells of connections only puts them into a queue; in each turn of the worker's loop, after UDP,
 //! the first of them are served, some messages each.
 
+use crate::answer::{Elsewhere, Verdict};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::{DropReason, Transport};
 use crate::os::listen;
-use crate::worker::{Desk, Settings};
+use crate::worker::resolver::Back;
+use crate::worker::{Desk, Resolving, Said, Settings};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Octets read at once. A connection holds so many and the part of a message before them.
@@ -37,8 +41,19 @@ const MESSAGES_AT_ONCE: usize = 16;
 /// How often connections are looked over for those that are idle.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
+/// A connection, and no later one in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ConnectionId {
+    number: usize,
+    turn: u64,
+}
+
 struct Connection {
     stream: TcpStream,
+    peer: IpAddr,
+    turn: u64,
+    /// Answers that it gets later.
+    waiting: usize,
     /// Received: what is answered already, at most one part of a message, and what was read behind it.
     input: Vec<u8>,
     /// Octets of it that are answered.
@@ -68,6 +83,8 @@ pub(super) struct Connections {
     /// Connections on which something may be done, in the order of their turns. A place that was given to another
     /// connection meanwhile may stand in it twice.
     queue: VecDeque<usize>,
+    /// Connections accepted so far.
+    turns: u64,
     read: Box<[u8]>,
     reply: Box<[u8]>,
 }
@@ -94,6 +111,7 @@ impl Connections {
             first_token,
             next_sweep: None,
             queue: VecDeque::new(),
+            turns: 0,
             read: vec![0; READ_OCTETS].into(),
             reply: vec![0; MESSAGE_OCTETS_MAX].into(),
         })
@@ -140,11 +158,17 @@ impl Connections {
     }
 
     /// Serves connections in turn, as many as one turn of the loop has time for, and closes idle ones when it is time.
-    pub(super) fn turn(&mut self, registry: &Registry, desk: &mut Desk, now: Instant) {
+    pub(super) fn turn(
+        &mut self,
+        registry: &Registry,
+        desk: &mut Desk,
+        resolver: &mut Resolving,
+        now: Instant,
+    ) {
         let mut left = MESSAGES_PER_TURN;
         while left > 0 {
             let Some(number) = self.queue.pop_front() else { break };
-            left = left.saturating_sub(self.serve(number, registry, desk, now).max(1));
+            left = left.saturating_sub(self.serve(number, registry, desk, resolver, now).max(1));
         }
         if self.next_sweep.is_none_or(|at| now < at) {
             return;
@@ -161,6 +185,30 @@ impl Connections {
         self.next_sweep = (self.open() > 0).then(|| now + SWEEP_EVERY);
     }
 
+    /// Gives a connection an answer that it had to wait for.
+    pub(super) fn reply_late(&mut self, id: ConnectionId, reply: &[u8], now: Instant) {
+        let Some(connection) = self.waiting(id) else { return };
+        connection.waiting -= 1;
+        connection.append(reply);
+        connection.active = now;
+        // Written in its turn.
+        self.enqueue(id.number);
+    }
+
+    /// There will be no answer to one of a connection's queries.
+    pub(super) fn forget(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.waiting(id) {
+            connection.waiting -= 1;
+            self.enqueue(id.number);
+        }
+    }
+
+    /// The connection, if it is still there and waits.
+    fn waiting(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(id.number)?.as_mut()?;
+        (connection.turn == id.turn && connection.waiting > 0).then_some(connection)
+    }
+
     /// True if no answer waits to be taken or to be made.
     pub(super) fn is_quiet(&self) -> bool {
         self.queue.is_empty() && self.connections.iter().flatten().all(|connection| connection.out.is_empty())
@@ -174,8 +222,8 @@ impl Connections {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some((socket, ipv6)) = self.listeners.get(listener) else { return };
             let ipv6 = *ipv6;
-            let mut stream = match socket.accept() {
-                Ok((stream, _)) => stream,
+            let (mut stream, peer) = match socket.accept() {
+                Ok((stream, peer)) => (stream, peer.ip()),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => return,
                     _ if listen::is_out_of_descriptors(&error) => {
@@ -203,8 +251,12 @@ impl Connections {
                 self.free.push(number);
                 continue;
             }
+            self.turns += 1;
             self.connections[number] = Some(Connection {
                 stream,
+                peer,
+                turn: self.turns,
+                waiting: 0,
                 input: Vec::new(),
                 taken: 0,
                 out: Vec::new(),
@@ -246,7 +298,14 @@ impl Connections {
     }
 
     /// Reads, answers and writes as far as the peer lets it, for one turn; how many messages were answered.
-    fn serve(&mut self, number: usize, registry: &Registry, desk: &mut Desk, now: Instant) -> usize {
+    fn serve(
+        &mut self,
+        number: usize,
+        registry: &Registry,
+        desk: &mut Desk,
+        resolver: &mut Resolving,
+        now: Instant,
+    ) -> usize {
         let Some(Some(connection)) = self.connections.get_mut(number) else { return 0 };
         connection.queued = false;
         let transport = Transport { tcp: true, ipv6: connection.ipv6 };
@@ -261,13 +320,15 @@ impl Connections {
             while answered < MESSAGES_AT_ONCE && connection.out.len() < WRITE_OCTETS_MAX {
                 let Some(message) = connection.next_message() else { break };
                 let octets = message.len();
-                match desk.answer_message(message, &mut self.reply, transport) {
-                    Some(len) => {
-                        connection.out.extend_from_slice(&(len as u16).to_be_bytes());
-                        connection.out.extend_from_slice(self.reply.get(..len).unwrap_or_default());
-                    }
+                let back = Back::Tcp {
+                    connection: ConnectionId { number, turn: connection.turn },
+                    peer: connection.peer,
+                };
+                match answer(message, back, &mut self.reply, transport, desk, resolver) {
+                    Said::Reply(len) => connection.append(self.reply.get(..len).unwrap_or_default()),
+                    Said::Later => connection.waiting += 1,
                     // Not a query: whoever sends such things is not worth a connection, nor what it says next.
-                    None => {
+                    Said::Nothing => {
                         alive = false;
                         break;
                     }
@@ -287,7 +348,7 @@ impl Connections {
                 Filled::Some => {}
                 Filled::Dry => break,
                 Filled::Ended => {
-                    alive = !connection.out.is_empty();
+                    alive = !connection.out.is_empty() || connection.waiting > 0;
                     break;
                 }
             }
@@ -298,6 +359,38 @@ impl Connections {
             self.close(number, registry, desk);
         }
         answered
+    }
+}
+
+/// Answers one message; names are resolved for who may have that.
+fn answer(
+    message: &[u8],
+    back: Back,
+    buffer: &mut [u8],
+    transport: Transport,
+    desk: &mut Desk,
+    resolver: &mut Resolving,
+) -> Said {
+    let bounds = (Some(buffer.len()), transport);
+    let counters = Arc::clone(&desk.counters);
+    let mut resolver = resolver.as_mut().filter(|resolver| resolver.is_client(back.client()));
+    let mut finder = resolver.as_mut().map(|resolver| resolver.finder(&counters, desk.now));
+    let outcome =
+        desk.answer_anew(message, bounds, buffer, finder.as_mut().map(|finder| finder as &mut dyn Elsewhere));
+    let refresh = finder.is_some_and(|finder| finder.refresh);
+    let verdict = outcome.map(|outcome| outcome.verdict);
+    match (verdict, resolver) {
+        (Some(Verdict::Reply(len)), resolver) => {
+            if let Some(resolver) = resolver.filter(|_| refresh) {
+                resolver.refresh();
+            }
+            Said::Reply(len)
+        }
+        (Some(Verdict::Forward), Some(resolver)) => {
+            resolver.wait(desk.now, message, back);
+            Said::Later
+        }
+        (Some(Verdict::Forward | Verdict::Drop) | None, _) => Said::Nothing,
     }
 }
 
@@ -316,6 +409,12 @@ impl Connection {
         let rest = self.input.get(self.taken..)?;
         let len = usize::from(u16::from_be_bytes(*rest.first_chunk::<2>()?));
         rest.get(2..2 + len)
+    }
+
+    /// Adds an answer to what is to be written (RFC 1035 §4.2.2).
+    fn append(&mut self, reply: &[u8]) {
+        self.out.extend_from_slice(&(reply.len() as u16).to_be_bytes());
+        self.out.extend_from_slice(reply);
     }
 
     /// Gives back memory that is more than an idle connection keeps.
@@ -424,6 +523,7 @@ mod tests {
             settings,
             guess: ZoneNumber::default(),
             now: Moment::START,
+            asked: 0,
         };
         let mut peers: Vec<std::net::TcpStream> = Vec::new();
         for _ in 0..PEERS {
@@ -441,7 +541,7 @@ mod tests {
                 tcp.handle(event.token(), readable, writable, poll.registry(), &mut desk, clock::now());
             }
             let before = counters.queries();
-            tcp.turn(poll.registry(), &mut desk, clock::now());
+            tcp.turn(poll.registry(), &mut desk, &mut None, clock::now());
             let answered = (counters.queries() - before) as usize;
             assert!(answered < MESSAGES_PER_TURN + MESSAGES_AT_ONCE, "{answered} in one turn");
             turns += 1;
@@ -455,7 +555,7 @@ mod tests {
             peer.read_exact(&mut answers).unwrap();
             assert!(answers.chunks(QUERY.len()).all(|answer| answer[..4] == [0, 0x13, 0, 1]));
         }
-        tcp.turn(poll.registry(), &mut desk, clock::now());
+        tcp.turn(poll.registry(), &mut desk, &mut None, clock::now());
         assert!(tcp.connections.iter().flatten().all(|peer| peer.input.capacity() <= KEPT_OCTETS));
     }
 }

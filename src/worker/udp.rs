@@ -3,18 +3,19 @@
 //! A batch is answered in stripes. Within a stripe every query is first parsed and hashed and its place in
 //! memory requested, then all are answered: the waits for memory overlap.
 
-use crate::answer::{self, Bounds, Guess, Outcome, Route, Scratch, Verdict, Way};
+use crate::answer::{self, Bounds, Guess, Offers, Outcome, Route, Scratch, Verdict, Way};
 use crate::base::metrics::{DropReason, Transport, WorkerCounters};
 use crate::base::time::Moment;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
-use crate::os::udp::{BATCH, Batch, Datagrams, Replies};
+use crate::os::udp::{Asker, BATCH, Batch, Datagrams, Late, Replies};
 use crate::wire::key::NameKey;
-use crate::wire::message::Rcode;
+use crate::wire::message::{RD, Rcode};
 use crate::wire::query::{Accepted, Shape, accept};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::short;
-use crate::worker::{BATCHES_PER_TURN, Desk, count};
+use crate::worker::resolver::{Back, Resolver};
+use crate::worker::{BATCHES_PER_TURN, Desk, Resolving, count};
 use crate::zone::store::Hint;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -35,6 +36,8 @@ struct Listener {
     transport: Transport,
     /// May hold datagrams: readiness is told once, on the edge.
     ready: bool,
+    /// Answers to those who had to wait.
+    late: Late,
 }
 
 /// All UDP sockets of a worker.
@@ -51,7 +54,7 @@ impl Listeners {
             let local = socket.local_addr()?;
             let batch = Batch::new(local.ip().is_unspecified());
             let transport = Transport { tcp: false, ipv6: local.is_ipv6() };
-            listeners.push(Listener { socket, batch, transport, ready: true });
+            listeners.push(Listener { socket, batch, transport, ready: true, late: Late::new() });
         }
         Ok(Listeners { listeners, slots: Box::new(std::array::from_fn(|_| Slot::default())) })
     }
@@ -71,9 +74,35 @@ impl Listeners {
         self.listeners.iter().any(|listener| listener.ready)
     }
 
+    /// By what way the queries of a socket come.
+    pub(super) fn transport(&self, number: usize) -> Transport {
+        let way = self.listeners.get(number).map(|listener| listener.transport);
+        way.unwrap_or(Transport { tcp: false, ipv6: false })
+    }
+
+    /// Has an answer sent to who had to wait for it.
+    pub(super) fn reply_late(&mut self, number: usize, asker: &Asker, reply: &[u8], desk: &Desk) {
+        if let Some(listener) = self.listeners.get_mut(number) {
+            if listener.late.is_full() {
+                listener.send_late(desk);
+            }
+            if !listener.late.push(asker, reply) {
+                desk.counters.dropped(DropReason::Send, 1);
+            }
+        }
+    }
+
+    /// Sends what waits to be sent.
+    pub(super) fn send_late(&mut self, desk: &Desk) {
+        for listener in self.listeners.iter_mut().filter(|listener| !listener.late.is_empty()) {
+            listener.send_late(desk);
+        }
+    }
+
     /// Answers what has arrived, some batches from each socket.
-    pub(super) fn answer(&mut self, desk: &mut Desk, mut now: Instant) {
-        for listener in self.listeners.iter_mut().filter(|listener| listener.ready) {
+    pub(super) fn answer(&mut self, desk: &mut Desk, resolver: &mut Resolving, mut now: Instant) {
+        for (number, listener) in self.listeners.iter_mut().enumerate().filter(|(_, listener)| listener.ready)
+        {
             for _ in 0..BATCHES_PER_TURN {
                 desk.now = clock::moment(now);
                 let Ok(received) = listener.batch.receive(listener.socket.as_fd()) else {
@@ -85,7 +114,8 @@ impl Listeners {
                 let mut start = 0;
                 while start < received {
                     let end = (start + STRIPE).min(received);
-                    stripe(desk, &mut self.slots, listener.transport, datagrams, &mut replies, start..end);
+                    let way = (number, listener.transport);
+                    stripe(desk, resolver, &mut self.slots, way, (datagrams, &mut replies), start..end);
                     start = end;
                 }
                 let sent = listener.batch.send(listener.socket.as_fd());
@@ -101,6 +131,15 @@ impl Listeners {
                     break;
                 }
             }
+        }
+    }
+}
+
+impl Listener {
+    fn send_late(&mut self, desk: &Desk) {
+        let sent = self.late.send(self.socket.as_fd());
+        if sent.dropped > 0 {
+            desk.counters.dropped(DropReason::Send, sent.dropped as u64);
         }
     }
 }
@@ -139,10 +178,10 @@ type Ways<'s> = [Option<Way<'s>>; STRIPE];
 
 fn stripe(
     desk: &mut Desk,
+    resolver: &mut Resolving,
     slots: &mut [Slot; STRIPE],
-    transport: Transport,
-    datagrams: Datagrams<'_>,
-    replies: &mut Replies<'_>,
+    (listener, transport): (usize, Transport),
+    (datagrams, replies): (Datagrams<'_>, &mut Replies<'_>),
     range: Range<usize>,
 ) {
     let snapshot = desk.reader.current();
@@ -152,11 +191,12 @@ fn stripe(
     let bench = Bench {
         counters: &desk.counters,
         snapshot,
+        listener,
         transport,
         udp_payload_max: desk.settings.udp_payload_max,
         now: desk.now,
     };
-    bench.answer(slots, &ways, &mut desk.scratch.1, datagrams, replies, range);
+    bench.answer(slots, &ways, (&mut desk.scratch.1, resolver), datagrams, replies, range);
 }
 
 // The stages are functions of their own: in one body the compiler would keep half of each stage's values on the
@@ -217,6 +257,7 @@ fn seek(slots: &[Slot; STRIPE], ways: &mut Ways<'_>) {
 struct Bench<'d> {
     counters: &'d WorkerCounters,
     snapshot: &'d Snapshot,
+    listener: usize,
     transport: Transport,
     udp_payload_max: u16,
     now: Moment,
@@ -228,24 +269,67 @@ impl Bench<'_> {
         &self,
         slots: &[Slot; STRIPE],
         ways: &Ways<'_>,
-        scratch: &mut Scratch,
+        (scratch, resolver): (&mut Scratch, &mut Resolving),
         datagrams: Datagrams<'_>,
         replies: &mut Replies<'_>,
         range: Range<usize>,
     ) {
         for ((i, slot), way) in range.zip(slots).zip(ways) {
+            let offers = match resolver {
+                Some(resolver) if slot.shape.flags() & RD != 0 && resolver.is_client(replies.source(i)) => {
+                    Offers::Recursion
+                }
+                _ => Offers::Zones,
+            };
             if let (Some(way), Kind::Short) = (way, slot.kind) {
                 let (window, _) = datagrams.window(i);
                 let query = (window, &slot.shape);
                 let buffer = replies.buffer(i);
-                let outcome = answer::answer_short(way, query, &slot.key, buffer, self.udp_payload_max);
+                let udp_payload_max = self.udp_payload_max;
+                let outcome = answer::answer_short(way, query, &slot.key, buffer, udp_payload_max, offers);
                 if let Some(outcome) = outcome {
                     self.note(i, &outcome, slot.shape.qtype().0, replies);
                     continue;
                 }
             }
-            self.answer_long(slot, way.as_ref(), scratch, datagrams.get(i), i, replies);
+            let message = datagrams.get(i);
+            if let (Offers::Recursion, Kind::Short | Kind::Long, Some(resolver)) =
+                (offers, slot.kind, &mut *resolver)
+            {
+                self.resolve(slot, way.as_ref(), (scratch, resolver), message, i, replies);
+                continue;
+            }
+            self.answer_long(slot, way.as_ref(), scratch, message, i, replies);
         }
+    }
+
+    /// The general way of those who may have names resolved.
+    #[inline(never)]
+    fn resolve(
+        &self,
+        slot: &Slot,
+        way: Option<&Way<'_>>,
+        (scratch, resolver): (&mut Scratch, &mut Resolver),
+        message: &[u8],
+        i: usize,
+        replies: &mut Replies<'_>,
+    ) {
+        let (query, udp_payload_max, now) = (slot.shape.of(message), self.udp_payload_max, self.now);
+        let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max, now };
+        let way = (slot.route, way.map_or(Hint::ABSENT, Way::hint));
+        let mut finder = resolver.finder(self.counters, now);
+        let query = (&query, &slot.key);
+        let outcome =
+            answer::resolve(self.snapshot, way, query, scratch, replies.buffer(i), bounds, &mut finder);
+        let refresh = finder.refresh;
+        if outcome.verdict == Verdict::Forward {
+            let back = Back::Udp { listener: self.listener, asker: replies.asker(i) };
+            return resolver.wait(now, message, back);
+        }
+        if refresh {
+            resolver.refresh();
+        }
+        self.note(i, &outcome, slot.shape.qtype().0, replies);
     }
 
     /// The general way.
@@ -281,7 +365,7 @@ impl Bench<'_> {
         count(self.counters, outcome, self.transport, qtype);
         match outcome.verdict {
             Verdict::Reply(len) => replies.reply(i, len),
-            Verdict::Drop => {}
+            Verdict::Drop | Verdict::Forward => {}
         }
     }
 }

@@ -1,0 +1,131 @@
+//! Who may have names resolved, and where each suffix's names are asked for. Read by the workers, exchanged whole.
+
+use crate::base::network::Networks;
+use crate::resolve::harvest::Caps;
+use crate::wire::name::{Name, is_at_or_below};
+use std::net::SocketAddr;
+
+/// Where names of a suffix are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// Of these servers, which resolve.
+    Forward(Vec<SocketAddr>),
+    /// From the root on.
+    Iterate,
+    /// Nowhere: whoever asks is refused.
+    Refuse,
+}
+
+/// The same for the machines: servers by the number of their group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// A group of [`Policy::groups`].
+    Forward(usize),
+    /// From the root on.
+    Iterate,
+    /// Nowhere.
+    Refuse,
+}
+
+/// What is asked for where, for whom, and how long it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Who may have names resolved.
+    pub clients: Networks,
+    /// Bounds on what is kept.
+    pub caps: Caps,
+    /// Seconds for which an answer whose time is over may help out (RFC 8767).
+    pub stale_seconds: u32,
+    /// Answers in demand are asked for anew before their time is over.
+    pub prefetch: bool,
+    /// The servers of each group.
+    groups: Vec<Vec<SocketAddr>>,
+    /// By suffix in lower-cased wire form, the longest first.
+    suffixes: Vec<(Box<[u8]>, Route)>,
+}
+
+impl Policy {
+    /// `ways`: no suffix twice. Names below none of them are refused.
+    pub fn new(
+        clients: Networks,
+        caps: Caps,
+        stale_seconds: u32,
+        prefetch: bool,
+        ways: impl IntoIterator<Item = (Name, Way)>,
+    ) -> Policy {
+        let (mut groups, mut suffixes) = (Vec::new(), Vec::new());
+        for (suffix, way) in ways {
+            let route = match way {
+                Way::Iterate => Route::Iterate,
+                Way::Refuse => Route::Refuse,
+                Way::Forward(servers) => {
+                    let known = groups.iter().position(|group| *group == servers);
+                    Route::Forward(known.unwrap_or_else(|| {
+                        groups.push(servers);
+                        groups.len() - 1
+                    }))
+                }
+            };
+            suffixes.push((suffix.to_lowercase().as_wire().into(), route));
+        }
+        suffixes.sort_by_key(|(suffix, _): &(Box<[u8]>, Route)| std::cmp::Reverse(suffix.len()));
+        Policy { clients, caps, stale_seconds, prefetch, groups, suffixes }
+    }
+
+    /// The servers of each group.
+    pub fn groups(&self) -> &[Vec<SocketAddr>] {
+        &self.groups
+    }
+
+    /// True if some names are resolved from the root on.
+    pub fn iterates(&self) -> bool {
+        self.suffixes.iter().any(|(_, route)| *route == Route::Iterate)
+    }
+
+    /// Where a name is asked for, in lower-cased wire form: by the longest suffix.
+    pub fn route(&self, name: &[u8]) -> Route {
+        let mut suffixes = self.suffixes.iter();
+        suffixes.find(|(suffix, _)| is_at_or_below(name, suffix)).map_or(Route::Refuse, |(_, route)| *route)
+    }
+
+    /// True if what one policy has found would be found by the other, too: nothing that is kept is wrong.
+    pub fn asks_as(&self, other: &Policy) -> bool {
+        (&self.groups, &self.suffixes) == (&other.groups, &other.suffixes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_suffix_decides() {
+        let name = |text: &str| Name::parse(text).unwrap();
+        let (near, far) = (vec!["192.0.2.1:53".parse().unwrap()], vec!["192.0.2.2:53".parse().unwrap()]);
+        let ways = [
+            ("Example.", Way::Forward(near.clone())),
+            (".", Way::Iterate),
+            ("b.example.", Way::Refuse),
+            ("test.", Way::Forward(near.clone())),
+            ("c.test.", Way::Forward(far.clone())),
+        ];
+        let ways = ways.map(|(suffix, way)| (name(suffix), way));
+        let caps = Caps { ttl_max: 1, negative_ttl_max: 1 };
+        let policy = Policy::new(Networks::default(), caps, 0, false, ways.clone());
+        assert_eq!(policy.groups(), [near, far]);
+        for (asked, route) in [
+            ("example.", Route::Forward(0)),
+            ("a.example.", Route::Forward(0)),
+            ("aexample.", Route::Iterate),
+            ("a.b.example.", Route::Refuse),
+            ("c.test.", Route::Forward(1)),
+            (".", Route::Iterate),
+        ] {
+            assert_eq!(policy.route(name(asked).as_wire()), route, "{asked}");
+        }
+        assert!(policy.iterates());
+        let fewer = Policy::new(Networks::default(), caps, 0, false, ways[..1].to_vec());
+        assert_eq!(fewer.route(name("test.").as_wire()), Route::Refuse);
+        assert!(!fewer.iterates() && !policy.asks_as(&fewer) && policy.asks_as(&policy.clone()));
+    }
+}

@@ -1,0 +1,398 @@
+//! A worker's share in resolving: who of its askers waits for what, and asking for it.
+//!
+//! ```text
+//! a query that no zone of ours answers ─► Finder: cache ─► Reply
+//!                                                  └─► missing ─► Pending ─┬─► forward ─► Ports ─► upstream servers
+//!                                                                          └─► errands ─► the services thread
+//!       ◄─ answered anew, with what has come, which the cache keeps ◄──────────┴─ replies and deliveries
+//! ```
+
+mod finder;
+mod ports;
+mod waiter;
+
+pub(super) use waiter::{Back, Waiter};
+
+use crate::answer::{Outcome, Verdict};
+use crate::base::limits::MESSAGE_OCTETS_MAX;
+use crate::base::metrics::WorkerCounters;
+use crate::base::time::Moment;
+use crate::os::entropy;
+use crate::resolve::body::Body;
+use crate::resolve::cache::{Cache, Life, Looked};
+use crate::resolve::errand::{Delivery, Errand};
+use crate::resolve::forward::{Forward, Output, UpstreamCounters};
+use crate::resolve::lots::Lots;
+use crate::resolve::pending::{Joined, Pending, Ticket};
+use crate::resolve::policy::{Policy, Route};
+use crate::resolve::question::Question;
+use crate::worker::Desk;
+use crate::worker::ends::Ends;
+use arc_swap::ArcSwap;
+use crossbeam::channel::Receiver;
+use finder::{Finder, Missing};
+use mio::Token;
+use ports::Ports;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least).
+const FAILURE_SECONDS: u32 = 5;
+/// How often one query may wait for something else: each time for a name that an alias led to.
+const HOPS_MAX: u8 = 8;
+/// Messages taken from one upstream socket in a turn: it has one query on its way most of the time.
+const MESSAGES_PER_TURN: usize = 64;
+/// Deliveries taken in one turn, so that a flood of them does not keep askers waiting.
+const DELIVERIES_PER_TURN: usize = 256;
+/// Queries whose buffers are kept for others.
+const SPARE_MAX: usize = 4_096;
+
+/// What one worker counts of its upstream servers; the list changes with the policy.
+pub type Upstreams = Arc<ArcSwap<Vec<Arc<UpstreamCounters>>>>;
+
+/// What a worker needs to resolve.
+pub struct Setup {
+    /// Who may have what resolved where; exchanged by a reload.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// What was found, shared by all workers.
+    pub cache: Arc<Cache>,
+    /// Where the worker shows what it counts of each upstream.
+    pub upstreams: Upstreams,
+    /// Slots for upstream sockets, each at most two of them.
+    pub ports: u16,
+    /// Takes what others are to do; false if nobody takes it any more.
+    pub errands: Box<dyn Fn(Errand) -> bool + Send>,
+    /// What they have done; whoever sends wakes the worker.
+    pub deliveries: Receiver<Delivery>,
+}
+
+/// The resolver of one worker.
+pub(super) struct Resolver {
+    forward: Forward,
+    ports: Ports,
+    front: Front,
+    deliveries: Receiver<Delivery>,
+    upstreams: Upstreams,
+    buffer: Box<[u8]>,
+}
+
+/// What meets the askers: all but the machine that asks others, so that it can be used while that holds an answer out.
+struct Front {
+    policy: arc_swap::cache::Cache<Arc<ArcSwap<Policy>>, Arc<Policy>>,
+    /// The policy that the machine knows.
+    current: Arc<Policy>,
+    /// Since when names are asked for where they are now.
+    changed: Moment,
+    cache: Arc<Cache>,
+    errands: Box<dyn Fn(Errand) -> bool + Send>,
+    pending: Pending<Waiter>,
+    missing: Missing,
+    room: Box<[u8]>,
+    rdata: Vec<u8>,
+    reply: Box<[u8]>,
+    /// Who is being answered anew.
+    waiters: Vec<Waiter>,
+    /// What is to be asked for, and who waits for it; nobody, where an answer is only to be refreshed.
+    arrivals: Vec<(Option<Waiter>, Missing)>,
+    /// Buffers for others.
+    spare: Vec<Vec<u8>>,
+    spare_missing: Vec<Missing>,
+}
+
+/// How a query that waits is answered anew.
+#[derive(Clone, Copy)]
+struct Anew<'a> {
+    now: Moment,
+    /// The answer that has come, and to which question.
+    given: Option<(Question<'a>, Body<'a>)>,
+    /// An answer whose time is over will do.
+    impatient: bool,
+}
+
+impl Resolver {
+    pub(super) fn new(setup: Setup) -> Resolver {
+        let Setup { policy, cache, upstreams, ports, errands, deliveries } = setup;
+        let current = policy.load_full();
+        let lots = Lots::new(|| entropy::random().ok());
+        let resolver = Resolver {
+            forward: Forward::new(current.groups(), ports, current.caps, lots),
+            ports: Ports::new(ports),
+            front: Front {
+                policy: arc_swap::cache::Cache::new(policy),
+                current,
+                changed: Moment::START,
+                cache,
+                errands,
+                pending: Pending::default(),
+                missing: Missing::default(),
+                room: vec![0; MESSAGE_OCTETS_MAX].into(),
+                rdata: Vec::with_capacity(MESSAGE_OCTETS_MAX),
+                reply: vec![0; MESSAGE_OCTETS_MAX].into(),
+                waiters: Vec::new(),
+                arrivals: Vec::new(),
+                spare: Vec::new(),
+                spare_missing: Vec::new(),
+            },
+            deliveries,
+            upstreams,
+            buffer: vec![0; MESSAGE_OCTETS_MAX].into(),
+        };
+        resolver.tell_upstreams();
+        resolver
+    }
+
+    /// Shows which upstreams there are.
+    fn tell_upstreams(&self) {
+        self.upstreams.store(Arc::new(self.forward.counters().cloned().collect()));
+    }
+
+    /// True if the asker may have names resolved.
+    #[inline]
+    pub(super) fn is_client(&self, address: IpAddr) -> bool {
+        self.front.current.clients.contains(address)
+    }
+
+    /// What is known at `now`.
+    pub(super) fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, now: Moment) -> Finder<'r> {
+        self.front.finder(counters, Anew { now, given: None, impatient: false })
+    }
+
+    /// Has a query wait for what the finder has just missed.
+    pub(super) fn wait(&mut self, now: Moment, message: &[u8], back: Back) {
+        let mut copy = self.front.spare.pop().unwrap_or_default();
+        copy.clear();
+        copy.extend_from_slice(message);
+        self.front.arrive(Some(Waiter { message: copy, back, since: now, hops: 0 }));
+    }
+
+    /// Asks anew for what the finder has just found near its end.
+    pub(super) fn refresh(&mut self) {
+        self.front.arrive(None);
+    }
+
+    /// Asks what is to be asked.
+    fn ask_arrivals(&mut self, desk: &mut Desk, ends: &mut Ends<'_>) {
+        while let Some((waiter, missing)) = self.front.arrivals.pop() {
+            let question = missing.question();
+            match waiter {
+                Some(waiter) => self.join(waiter, &question, desk, ends),
+                None => {
+                    if let Some(ticket) = self.front.pending.begin(&question, desk.now) {
+                        self.ask(ticket, &question, desk, ends);
+                    }
+                }
+            }
+            if self.front.spare_missing.len() < SPARE_MAX {
+                self.front.spare_missing.push(missing);
+            }
+            self.drain(desk, ends);
+        }
+    }
+
+    /// Has a query wait for the answer to a question; where there is no room for it, it fails.
+    fn join(&mut self, waiter: Waiter, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
+        let now = desk.now;
+        let client = waiter.back.client();
+        match self.front.pending.join(question, client, waiter, now) {
+            Joined::Asked(ticket) => self.ask(ticket, question, desk, ends),
+            Joined::Waits(_) => {}
+            Joined::Full(waiter) => {
+                let given = Some((*question, Body::failure(None)));
+                self.front.answer(waiter, Anew { now, given, impatient: true }, desk, ends);
+            }
+        }
+    }
+
+    fn ask(&mut self, ticket: Ticket, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
+        let is_asked = match self.front.current.route(question.name) {
+            Route::Forward(group) => self.forward.ask(desk.now, ticket.number(), group, question).is_ok(),
+            Route::Iterate => (self.front.errands)(Errand::Resolve {
+                ticket: ticket.number(),
+                name: question.name.into(),
+                rtype: question.rtype,
+                wants: question.wants,
+            }),
+            // The finder has said so already; but a reload may have come between.
+            Route::Refuse => false,
+        };
+        if !is_asked {
+            self.front.complete(ticket, &Body::failure(None), 0, desk, ends);
+        }
+    }
+
+    /// True if the event is of an upstream socket.
+    pub(super) fn is_own(token: Token) -> bool {
+        Ports::is_own(token)
+    }
+
+    /// Hears what has come to an upstream socket.
+    pub(super) fn hear(&mut self, token: Token, desk: &mut Desk, ends: &mut Ends<'_>) {
+        for _ in 0..MESSAGES_PER_TURN {
+            let Some((port, from, message)) = self.ports.receive(token, &mut self.buffer) else { break };
+            self.forward.handle_datagram(desk.now, port, from, message);
+            self.drain(desk, ends);
+        }
+    }
+
+    /// Does what is due: what others have done, what was waited for in vain, another policy.
+    pub(super) fn turn(&mut self, desk: &mut Desk, ends: &mut Ends<'_>) {
+        let now = desk.now;
+        let newest = self.front.policy.load();
+        if !Arc::ptr_eq(newest, &self.front.current) {
+            if !newest.asks_as(&self.front.current) {
+                self.front.changed = now;
+            }
+            self.front.current = Arc::clone(newest);
+            self.forward.set_groups(now, self.front.current.groups());
+            self.tell_upstreams();
+        }
+        for _ in 0..DELIVERIES_PER_TURN {
+            match self.deliveries.try_recv() {
+                Ok(Delivery::Resolved { ticket, found }) => {
+                    let ticket = Ticket::new(ticket);
+                    match &found {
+                        Ok(owned) => self.front.complete(ticket, &owned.body(), owned.ttl, desk, ends),
+                        Err(error) => self.front.complete(ticket, &Body::failure(*error), 0, desk, ends),
+                    }
+                }
+                Ok(Delivery::Exchanged { stream, response }) => {
+                    self.forward.handle_stream(now, stream, response.as_deref().ok_or(()));
+                    self.drain(desk, ends);
+                }
+                Err(_) => break,
+            }
+        }
+        self.forward.handle_timeout(now);
+        self.drain(desk, ends);
+        while let Some(ticket) = self.front.pending.next_impatient(now) {
+            self.front.appease(ticket, desk, ends);
+        }
+        self.ask_arrivals(desk, ends);
+    }
+
+    /// Does what the machine wants done.
+    fn drain(&mut self, desk: &mut Desk, ends: &mut Ends<'_>) {
+        loop {
+            match self.forward.poll() {
+                Output::Send { port, to, octets } => {
+                    // One that cannot be sent is one that is lost: the machine asks again.
+                    let _ = self.ports.send(port, to, octets, ends.registry);
+                }
+                Output::Renew { port } => self.ports.renew(port),
+                Output::Stream { stream, to, octets } => {
+                    let errand = Errand::Exchange { stream, to, query: octets.into() };
+                    if !(self.front.errands)(errand) {
+                        self.forward.handle_stream(desk.now, stream, Err(()));
+                    }
+                }
+                Output::Answered { ticket, body, ttl, .. } => {
+                    self.front.complete(Ticket::new(ticket), &body, ttl, desk, ends);
+                }
+                Output::Failed { ticket, error } => {
+                    self.front.complete(Ticket::new(ticket), &Body::failure(error), 0, desk, ends);
+                }
+                Output::Wake(_) | Output::Idle => break,
+            }
+        }
+    }
+
+    /// When [`Resolver::turn`] has something to do, if nothing comes before.
+    pub(super) fn next_wake(&mut self) -> Moment {
+        if !self.deliveries.is_empty() {
+            return Moment::START;
+        }
+        let machine = match self.forward.poll() {
+            Output::Wake(at) => at,
+            // The last drain has left nothing else.
+            _ => Moment::NEVER,
+        };
+        machine.min(self.front.pending.next_wake())
+    }
+
+    /// True if nobody waits.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.front.pending.is_empty()
+    }
+}
+
+impl Front {
+    fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, anew: Anew<'r>) -> Finder<'r> {
+        Finder {
+            cache: &self.cache,
+            policy: &self.current,
+            counters,
+            now: anew.now,
+            given: anew.given,
+            impatient: anew.impatient,
+            missing: &mut self.missing,
+            refresh: false,
+            room: &mut self.room,
+            rdata: &mut self.rdata,
+        }
+    }
+
+    /// Has what the finder has just missed asked for.
+    fn arrive(&mut self, waiter: Option<Waiter>) {
+        let spare = self.spare_missing.pop().unwrap_or_default();
+        self.arrivals.push((waiter, std::mem::replace(&mut self.missing, spare)));
+    }
+
+    /// Keeps what came of a question, for `ttl` seconds, and answers those who waited for it.
+    fn complete(&mut self, ticket: Ticket, body: &Body<'_>, ttl: u32, desk: &mut Desk, ends: &mut Ends<'_>) {
+        let mut waiters = std::mem::take(&mut self.waiters);
+        if let Some(asked) = self.pending.take(ticket, &mut waiters) {
+            let question = asked.question();
+            let life = match body.is_failure() {
+                true => Life { fresh_seconds: FAILURE_SECONDS, stale_seconds: 0 },
+                false => Life { fresh_seconds: ttl, stale_seconds: self.current.stale_seconds },
+            };
+            // What was asked for elsewhere than it would be now is told and forgotten.
+            if asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current) {
+                self.cache.put(&question, desk.now, life, body);
+            }
+            let anew = Anew { now: desk.now, given: Some((question, *body)), impatient: false };
+            waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
+            self.pending.give_back(asked);
+        }
+        self.waiters = waiters;
+    }
+
+    /// Answers those whose patience is over with what there is, if there is something.
+    fn appease(&mut self, ticket: Ticket, desk: &mut Desk, ends: &mut Ends<'_>) {
+        let Some(question) = self.pending.question(ticket) else { return };
+        if !matches!(self.cache.look(&question, desk.now, &mut self.room), Looked::Stale(..)) {
+            return;
+        }
+        let mut waiters = std::mem::take(&mut self.waiters);
+        self.pending.take_waiters(ticket, &mut waiters);
+        let anew = Anew { now: desk.now, given: None, impatient: true };
+        waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
+        self.waiters = waiters;
+    }
+
+    /// Answers a query that waited. If something else is missing now, it waits for that.
+    fn answer(&mut self, mut waiter: Waiter, anew: Anew<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
+        let mut reply = std::mem::take(&mut self.reply);
+        let (counters, bounds) = (Arc::clone(&desk.counters), ends.bounds(&waiter.back));
+        let mut finder = self.finder(&counters, anew);
+        let outcome = desk.answer_anew(&waiter.message, bounds, &mut reply, Some(&mut finder));
+        let is_missing = matches!(outcome, Some(Outcome { verdict: Verdict::Forward, .. }));
+        if is_missing && waiter.hops < HOPS_MAX {
+            self.reply = reply;
+            waiter.hops += 1;
+            return self.arrive(Some(waiter));
+        }
+        let outcome = if is_missing { desk.fail(&waiter.message, bounds.1, &mut reply) } else { outcome };
+        match outcome.map(|outcome| outcome.verdict) {
+            Some(Verdict::Reply(len)) => {
+                ends.send(&waiter.back, reply.get(..len).unwrap_or_default(), desk);
+            }
+            Some(Verdict::Drop | Verdict::Forward) | None => ends.drop(&waiter.back),
+        }
+        counters.took(1, desk.now.since(waiter.since));
+        self.reply = reply;
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(waiter.message);
+        }
+    }
+}
