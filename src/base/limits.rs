@@ -48,6 +48,27 @@ pub const JOIN_MAX: usize = 64;
 /// Octets of a file of keys: a rotation has three of 44, comments beside them.
 pub const KEYS_FILE_OCTETS_MAX: u64 = 64 << 10;
 
+/// Suffixes of `[forward]`: a site has a handful, and each name that is not ours is held against all of them.
+pub const FORWARD_SUFFIXES_MAX: usize = 256;
+/// Upstreams of one suffix: a question has no time for more, and each is kept an eye on.
+pub const UPSTREAMS_MAX: usize = 16;
+/// Name servers taken from `resolv.conf`: the C library asks the first three, and nobody sets up many more.
+pub const RESOLV_CONF_SERVERS_MAX: usize = 8;
+/// Octets of `resolv.conf`: real ones have some hundred; stops a link to what has no end.
+pub const RESOLV_CONF_OCTETS_MAX: u64 = 64 << 10;
+/// Networks of one access list: those of a site; a list of the whole world's belongs into a firewall.
+pub const NETWORKS_MAX: usize = 1_024;
+/// Octets of the smallest cache that is one: in less nothing stays long enough to be asked for again, and the unit was
+/// more likely mistaken.
+pub const CACHE_SIZE_OCTETS_MIN: u64 = 1 << 20;
+/// Name servers of the root that hints may name: the root has 13 (RFC 9609 §2.1), a root of one's own has fewer.
+pub const ROOT_SERVERS_MAX: usize = 32;
+/// Addresses of one of them: today each has one of IPv4 and one of IPv6.
+pub const ROOT_SERVER_ADDRESSES_MAX: usize = 8;
+/// Trust anchors: a key and its successor for the root, and for some islands of security.
+pub const TRUST_ANCHORS_MAX: usize = 64;
+
+const _: () = assert!(RESOLV_CONF_SERVERS_MAX <= UPSTREAMS_MAX);
 const _: () = assert!(LABELS_MAX * 2 < NAME_OCTETS_MAX);
 const _: () = assert!(LINE_OCTETS_MAX > RDATA_OCTETS_MAX * 4 + RDATA_OCTETS_MAX / 64);
 const _: () = assert!(LINE_OCTETS_MAX.is_multiple_of(READ_OCTETS));
