@@ -13,7 +13,7 @@ use hivedns::simulate;
 use hivedns::verbs::{self, Terminal};
 use hivedns::wire::key::HashSeed;
 use hivedns::wire::name::Name;
-use hivedns::zone::fault::Severity;
+use hivedns::zone::fault::{Faults, Severity};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -134,6 +134,22 @@ impl Checked {
         self.told += 1;
     }
 
+    /// Tells the faults of a file, or of some; `what` names them where some are only counted.
+    fn faults(&mut self, what: &dyn Display, faults: &Faults) {
+        let before = self.errors;
+        for fault in faults.iter() {
+            let place = (&*fault.place.file, fault.place.line, fault.place.column);
+            let is_error = fault.severity == Severity::Error;
+            self.tell(&fault.to_string(), Some(place), is_error, &fault.message);
+        }
+        if faults.dropped() > 0 {
+            let message = format!("{what}: and {} more faults", faults.dropped());
+            self.tell(&message, None, false, &message);
+        }
+        // Those that were not kept count too.
+        self.errors = before + faults.errors();
+    }
+
     /// Reads each zone and tells its faults.
     fn zones(&mut self, zones: &[(Origin, PathBuf)]) {
         let seed = HashSeed::new([0; 16]);
@@ -142,19 +158,7 @@ impl Checked {
             Some(ZoneSpec { origin, source: ZoneSource::File(file.clone()) })
         });
         for spec in specs {
-            let faults = loader::load(&spec, seed).faults;
-            let before = self.errors;
-            for fault in faults.iter() {
-                let place = (&*fault.place.file, fault.place.line, fault.place.column);
-                let is_error = fault.severity == Severity::Error;
-                self.tell(&fault.to_string(), Some(place), is_error, &fault.message);
-            }
-            if faults.dropped() > 0 {
-                let message = format!("{}: and {} more faults", spec.origin, faults.dropped());
-                self.tell(&message, None, false, &message);
-            }
-            // Those that were not kept count too.
-            self.errors = before + faults.errors();
+            self.faults(&spec.origin, &loader::load(&spec, seed).faults);
         }
     }
 
@@ -195,6 +199,7 @@ fn check(inputs: &Inputs, format: Format) -> ExitCode {
     }
     complain(&usage);
     checked.keys(&config);
+    checked.faults(&"resolve", &loader::hints::roots(&config.resolve).1);
     // As they were named, not as they were found: relative to where the user stands.
     let named = |file: PathBuf| file.strip_prefix(&inputs.directory).map(PathBuf::from).unwrap_or(file);
     let zones: Vec<_> = config.zones.into_iter().map(|zone| (zone.origin, named(zone.file))).collect();

@@ -28,7 +28,8 @@ impl ResolvConf {
         let mut found = ResolvConf::default();
         for (number, line) in (1..).zip(text.lines()) {
             // A keyword stands at the start of its line, a comment too.
-            let Some(rest) = line.strip_prefix("nameserver").filter(|rest| rest.starts_with([' ', '\t'])) else {
+            let Some(rest) = line.strip_prefix("nameserver").filter(|rest| rest.starts_with([' ', '\t']))
+            else {
                 continue;
             };
             let Some(said) = rest.split_whitespace().next() else { continue };
@@ -72,7 +73,10 @@ fn server(said: &str) -> Result<SocketAddr, &'static str> {
     // `%` and a number is the index of an interface; names of interfaces are the system's to know.
     let address = match said.contains('%') {
         true => format!("[{said}]:{PORT}").parse().map_err(|_| "a scope is understood as a number only"),
-        false => said.parse().map(|ip: IpAddr| SocketAddr::new(ip.to_canonical(), PORT)).map_err(|_| "it is no address"),
+        false => said
+            .parse()
+            .map(|ip: IpAddr| SocketAddr::new(ip.to_canonical(), PORT))
+            .map_err(|_| "it is no address"),
     }?;
     if address.ip().is_unspecified() || address.ip().is_multicast() {
         return Err("nobody can be asked there");
@@ -88,7 +92,11 @@ mod tests {
     fn told(text: &str) -> String {
         let ResolvConf { servers, notes } = ResolvConf::parse(text);
         let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
-        if notes.is_empty() { servers.join(" ") } else { format!("{} | {}", servers.join(" "), notes.join(" | ")) }
+        if notes.is_empty() {
+            servers.join(" ")
+        } else {
+            format!("{} | {}", servers.join(" "), notes.join(" | "))
+        }
     }
 
     const NONE: &str = "it names no name server that can be asked";
@@ -115,9 +123,15 @@ mod tests {
             ("", format!(" | {NONE}")),
             ("search a\n", format!(" | {NONE}")),
             ("nameserver\nnameserver ", format!(" | {NONE}")),
-            ("nameserver 0.0.0.0", format!(" | line 1: 0.0.0.0 is left out: nobody can be asked there | {NONE}")),
+            (
+                "nameserver 0.0.0.0",
+                format!(" | line 1: 0.0.0.0 is left out: nobody can be asked there | {NONE}"),
+            ),
             ("\nnameserver dns1", format!(" | line 2: dns1 is left out: it is no address | {NONE}")),
-            ("nameserver 1.1.1.1:53", format!(" | line 1: 1.1.1.1:53 is left out: it is no address | {NONE}")),
+            (
+                "nameserver 1.1.1.1:53",
+                format!(" | line 1: 1.1.1.1:53 is left out: it is no address | {NONE}"),
+            ),
         ] {
             assert_eq!(told(text), expected, "{text:?}");
         }
@@ -128,7 +142,10 @@ mod tests {
         let many: String = (1..=20).map(|i| format!("nameserver 192.0.2.{i}\n")).collect();
         let found = ResolvConf::parse(&many);
         assert_eq!(found.servers.len(), RESOLV_CONF_SERVERS_MAX);
-        assert_eq!(found.notes, ["line 9: 192.0.2.9 and all behind it are left out: 8 name servers are enough"]);
+        assert_eq!(
+            found.notes,
+            ["line 9: 192.0.2.9 and all behind it are left out: 8 name servers are enough"]
+        );
     }
 
     #[test]

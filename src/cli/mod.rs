@@ -2,7 +2,7 @@
 //!
 //! Arguments, environment, directory and host name come in as values; out comes a [`Request`]. Nothing is read
 //! and nothing is started here: reading the configuration is [`Config::load`](crate::base::config::Config::load).
-//! Verbs and flags that are promised but not there yet are part of the grammar, hidden, and refused.
+//! Verbs that are promised but not there yet are part of the grammar, hidden, and refused.
 
 mod simulate;
 #[cfg(test)]
@@ -15,7 +15,7 @@ pub use verbs::{Asked, Call, Format};
 use crate::base::config::{ConfigFile, DEFAULT_FILE, Given, Inputs};
 use crate::cli::verbs::{Common, RunningVerb};
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,9 +29,6 @@ pub const EXIT_USAGE: u8 = 2;
 
 /// Verbs that are promised but not there yet.
 const VERBS_LATER: &[&str] = &["flush", "cache", "zone"];
-
-/// Flags of `serve` that are promised but not there yet, and whether each takes a value.
-const SERVE_FLAGS_LATER: &[(&str, bool)] = &[("forward", true), ("recurse", false), ("root-hints", true)];
 
 /// What the system says of itself: all of the world that the command line needs.
 #[derive(Debug, Clone, Default)]
@@ -127,6 +124,15 @@ struct ServeArgs {
     /// The control socket [default: /run/hivedns/hivedns.sock, else in $XDG_RUNTIME_DIR].
     #[arg(long, value_name = "SOCKET")]
     control: Option<PathBuf>,
+    /// Server that names which are not ours are asked of; repeatable, replaces those of forward.".".
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    forward: Vec<String>,
+    /// Look for names that are not ours from the root, instead of asking a server that does.
+    #[arg(long, conflicts_with = "forward")]
+    recurse: bool,
+    /// The name servers of the root, a master file [default: IANA's].
+    #[arg(long, value_name = "FILE")]
+    root_hints: Option<String>,
     /// Directory of what outlives the process [default: /var/lib/hivedns, else $XDG_STATE_HOME/hivedns].
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
@@ -193,6 +199,9 @@ impl ServeArgs {
         give("--join", self.join);
         give("--http", self.http.into_iter().collect());
         give("--state-dir", self.state_dir.into_iter().collect());
+        give("--forward", self.forward);
+        give("--recurse", self.recurse.then(|| "root".to_owned()).into_iter().collect());
+        give("--root-hints", self.root_hints.into_iter().collect());
         let file = match self.config {
             Some(path) => ConfigFile::Required(path),
             None => ConfigFile::IfPresent(PathBuf::from(DEFAULT_FILE)),
@@ -223,36 +232,21 @@ fn given(flag: &'static str, texts: Vec<String>) -> Vec<Given> {
     texts.into_iter().map(|text| Given { flag, text }).collect()
 }
 
-/// What works, and hidden beside it what does not yet.
+/// What works, and hidden beside it the verbs that do not yet.
 fn grammar() -> Command {
     let verb = |name: &&'static str| {
         let anything = Arg::new("arguments").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true);
         Command::new(*name).hide(true).disable_help_flag(true).about("Not available yet.").arg(anything)
     };
-    Line::command()
-        .args(SERVE_FLAGS_LATER.iter().map(flag_later))
-        .mut_subcommand("serve", |serve| serve.args(SERVE_FLAGS_LATER.iter().map(flag_later)))
-        .subcommands(VERBS_LATER.iter().map(verb))
-}
-
-fn flag_later((name, takes_value): &(&'static str, bool)) -> Arg {
-    let flag = Arg::new(*name).long(*name).hide(true);
-    // Without its value it is refused all the same, and not asked to have one.
-    if *takes_value { flag.num_args(0..=1).action(ArgAction::Append) } else { flag.action(ArgAction::Count) }
+    Line::command().subcommands(VERBS_LATER.iter().map(verb))
 }
 
 fn refuse_what_is_later(matches: &ArgMatches) -> Result<(), Refusal> {
-    let not_available_yet = |what: &str| Refusal::Wrong(vec![format!("{what} is not available yet")]);
-    let (flags, matches) = match matches.subcommand() {
-        Some((verb, _)) if VERBS_LATER.contains(&verb) => return Err(not_available_yet(verb)),
-        Some(("serve", matches)) => (SERVE_FLAGS_LATER, matches),
-        Some(_) => return Ok(()),
-        None => (SERVE_FLAGS_LATER, matches),
-    };
-    let given = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
-    match flags.iter().find(|(name, _)| given(name)) {
-        Some((name, _)) => Err(not_available_yet(&format!("--{name}"))),
-        None => Ok(()),
+    match matches.subcommand() {
+        Some((verb, _)) if VERBS_LATER.contains(&verb) => {
+            Err(Refusal::Wrong(vec![format!("{verb} is not available yet")]))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -20,6 +20,7 @@ mod records;
 mod reload;
 pub mod request;
 pub mod status;
+pub mod ways;
 mod why;
 
 pub use mailbox::Mailbox;

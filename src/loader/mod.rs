@@ -1,6 +1,9 @@
 //! Floor 4: the threads that turn zone files into sealed zones, and free what nobody reads any more.
 //!
-//! Both take long for large zones; neither may hold up the control thread, a worker or the other.
+//! Both take long for large zones; neither may hold up the control thread, a worker or the other. Beside them
+//! [`hints`]: the small files that a walk from the root begins with.
+
+pub mod hints;
 
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;

@@ -1,6 +1,7 @@
 //! `HIVEDNS_SECTION__KEY` in the environment, and the flags: both give one text to one key.
 
 use super::error::{ConfigError, Source};
+use super::forward;
 use super::keys::{Key, Reach, Section, Setting, Shape, key_of_flag, sections};
 use super::nearest::nearest;
 use super::value::{Form, Raw};
@@ -10,7 +11,7 @@ const PREFIX: &str = "HIVEDNS_";
 
 /// Puts what the environment says over what `config` holds.
 pub(super) fn read(inputs: &Inputs, config: &mut Config) -> Vec<ConfigError> {
-    let mut errors = Vec::new();
+    let (mut errors, mut suffixes) = (Vec::new(), forward::Layer::default());
     for (variable, value) in &inputs.environment {
         // Without a double underscore it is none of ours: container engines give every service the variables
         // of its neighbours, and one named `hivedns` makes HIVEDNS_PORT, HIVEDNS_SERVICE_HOST and the like.
@@ -20,31 +21,46 @@ pub(super) fn read(inputs: &Inputs, config: &mut Config) -> Vec<ConfigError> {
             errors.push(unknown(at, name));
             continue;
         };
-        let path = key.map_or(section.name.to_owned(), |key| format!("{}.{}", section.name, key.name));
-        let Some(Key { reach: Reach::Setting(setting), .. }) = key else {
-            errors.push(ConfigError::not_available_yet(at, &path));
+        let path = format!("{}.{}", section.name, key.name());
+        let Some(text) = value.to_str() else {
+            errors.push(ConfigError::about(at, &path, "the value is not UTF-8"));
             continue;
         };
-        match value.to_str() {
-            Some(text) => put(config, setting, &path, at, text, &mut errors),
-            None => errors.push(ConfigError::about(at, &path, "the value is not UTF-8")),
+        match key {
+            Found::Free(suffix) => {
+                let raw = Raw { key: path, at: at.clone(), form: Form::Text(text.to_owned()) };
+                suffixes.put(suffix, &at, &raw, &mut errors);
+            }
+            Found::Known(Key { reach: Reach::Setting(setting), .. }) => {
+                put(config, setting, &path, at, text, &mut errors);
+            }
+            Found::Known(Key { reach: Reach::Later | Reach::OfZone(_), .. }) => {
+                errors.push(ConfigError::not_available_yet(at, &path));
+            }
         }
     }
+    suffixes.finish(&mut config.forward, &mut config.said, &mut errors);
     errors
 }
 
 /// Puts what the flags say over what `config` holds.
 pub(super) fn read_flags(inputs: &Inputs, config: &mut Config) -> Vec<ConfigError> {
-    let mut errors = Vec::new();
+    let (mut errors, mut suffixes) = (Vec::new(), forward::Layer::default());
     for said in &inputs.flags {
         let at = Source::Flag(said.flag);
         match key_of_flag(said.flag) {
             Some((section, key, setting)) => {
                 put(config, setting, &format!("{}.{}", section.name, key.name), at, &said.text, &mut errors);
             }
+            None if forward::FLAGS.contains(&said.flag) => {
+                let form = Form::Text(said.text.clone());
+                let raw = Raw { key: forward::SECTION.to_owned(), at: at.clone(), form };
+                suffixes.put(".", &at, &raw, &mut errors);
+            }
             None => errors.push(ConfigError { at, message: "no key has this flag".to_owned() }),
         }
     }
+    suffixes.finish(&mut config.forward, &mut config.said, &mut errors);
     errors
 }
 
@@ -63,15 +79,32 @@ fn put(
     }
 }
 
-/// The section and key of `SECTION__KEY`; no key where the section's keys are free.
-fn find(name: &str) -> Option<(&'static Section, Option<&'static Key>)> {
+/// The key that a variable means.
+enum Found<'n> {
+    Known(&'static Key),
+    /// Of a section whose keys are the user's.
+    Free(&'n str),
+}
+
+impl<'n> Found<'n> {
+    fn name(&self) -> &'n str {
+        match self {
+            Found::Known(key) => key.name,
+            Found::Free(name) => name,
+        }
+    }
+}
+
+/// The section and key of `SECTION__KEY`.
+fn find(name: &str) -> Option<(&'static Section, Found<'_>)> {
     let (section_name, key_name) = name.split_once("__")?;
     let upper = |known: &str, given: &str| known.to_ascii_uppercase() == given;
     let section = sections().find(|section| upper(section.name, section_name))?;
     match section.shape {
-        Shape::FreeTable => Some((section, None)),
+        Shape::FreeTable => Some((section, Found::Free(key_name))),
         Shape::Table => {
-            section.keys.iter().find(|key| upper(key.name, key_name)).map(|key| (section, Some(key)))
+            let key = section.keys.iter().find(|key| upper(key.name, key_name));
+            key.map(|key| (section, Found::Known(key)))
         }
         Shape::Tables => None,
     }

@@ -2,6 +2,7 @@
 
 use super::error::{ConfigError, Lines, Source};
 use super::expand::expand;
+use super::forward;
 use super::keys::{Key, Reach, Section, Shape, section, sections};
 use super::nearest::{distance, nearest};
 use super::value::{Form, Raw};
@@ -68,8 +69,11 @@ impl Reader<'_> {
                         .iter()
                         .for_each(|(table, span)| self.repeated(section, *table, span.clone(), &at));
                 }
-                (Shape::Table | Shape::FreeTable, Some(found)) if !found.repeated => {
+                (Shape::Table, Some(found)) if !found.repeated => {
                     found.tables.iter().for_each(|(table, _)| self.single(section, *table, &at, config));
+                }
+                (Shape::FreeTable, Some(found)) if !found.repeated => {
+                    found.tables.iter().for_each(|(table, _)| self.free(section, *table, config));
                 }
                 (Shape::Tables, _) => {
                     self.wrong(at, name, format!("expected [[{name}]], once for each {name}"))
@@ -89,10 +93,6 @@ impl Reader<'_> {
         for (name, item) in table.iter() {
             let at = self.place_of_key(table, name, item);
             let path = format!("{}.{name}", section.name);
-            if section.shape == Shape::FreeTable {
-                self.errors.push(ConfigError::not_available_yet(at, &path));
-                continue;
-            }
             match section.key(name) {
                 None => self.errors.push(unknown_key(at, section, name)),
                 Some(Key { reach: Reach::Setting(setting), .. }) => {
@@ -107,6 +107,17 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    /// A `[section]` whose keys are the user's: suffixes.
+    fn free(&mut self, section: &Section, table: &dyn TableLike, config: &mut Config) {
+        let mut suffixes = forward::Layer::default();
+        for (name, item) in table.iter() {
+            let at = self.place_of_key(table, name, item);
+            let Some(raw) = self.raw(&format!("{}.{name:?}", section.name), item, &at) else { continue };
+            suffixes.put(name, &at, &raw, &mut self.errors);
+        }
+        suffixes.finish(&mut config.forward, &mut config.said, &mut self.errors);
     }
 
     /// One of the `[[section]]`s.

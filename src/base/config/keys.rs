@@ -7,12 +7,14 @@
 //! first working key, the name of its struct, which becomes a field of `Config`).
 
 use super::Config;
+use super::client::{Client, near_at_hand};
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::peer::{Advertise, GOSSIP_PORT, Peer};
-use super::value::{Bounded, LogFormat, LogLevel, Raw, Share, Value};
+use super::value::{Bounded, LogFormat, LogLevel, Raw, Share, Size, Value};
 use super::zone::{ZONE_KEYS, ZoneDraft, ZoneFile};
 use crate::base::limits::{TCP_CONNECTIONS_MAX, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN, WORKERS_MAX};
+use crate::base::network::Network;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ pub(super) enum Shape {
     Table,
     /// `[[section]]`, any number of times.
     Tables,
-    /// `[section]` whose keys are the user's to name.
+    /// `[section]` whose keys are the user's to name: `forward` reads and shows them.
     FreeTable,
 }
 
@@ -204,22 +206,33 @@ settings! {
             "File of the cluster's keys, one a line; the first seals, all open; empty = plaintext.";
     }
     [forward] FreeTable "Which suffix is asked of whom." {}
-    [resolve] Table "Iteration and validation." {
-        root_hints => "File of the root hints; empty = IANA's.";
-        trust_anchor => "File of the trust anchor; empty = IANA's.";
-        validate => "Whether iterated answers are validated.";
-        validate_forwarded => "Whether forwarded answers are validated too.";
-        deny => "Networks never asked as learned name servers.";
+    [resolve Resolve] Table "Iteration and validation." {
+        root_hints: String = String::new(), "--root-hints" =>
+            "File of the root hints; empty = IANA's.";
+        trust_anchor: String = String::new() =>
+            "File of the trust anchors; empty = IANA's, or with root hints of one's own none: nothing is validated.";
+        validate: bool = true =>
+            "Whether iterated answers are validated.";
+        validate_forwarded: bool = false =>
+            "Whether forwarded answers are validated too.";
+        deny: Vec<Network> = near_at_hand() =>
+            "Networks never asked as learned name servers.";
     }
-    [cache] Table "Answers kept." {
-        size => "Size of the whole process's cache.";
-        ttl_max => "Longest time an answer is kept.";
-        negative_ttl_max => "Longest time a negative answer is kept.";
-        serve_stale => "How long an expired answer may still help out.";
-        prefetch => "Whether answers in demand are refreshed before they expire.";
+    [cache Cache] Table "Answers kept." {
+        size: Size = Size(64 << 20) =>
+            "Size of the whole process's cache; 0B = nothing is kept.";
+        ttl_max: Duration = Duration::from_secs(86_400) =>
+            "Longest time an answer is kept, in whole seconds.";
+        negative_ttl_max: Duration = Duration::from_secs(3_600) =>
+            "Longest time a negative answer is kept, in whole seconds.";
+        serve_stale: Duration = Duration::from_secs(86_400) =>
+            "How long an expired answer may still help out, in whole seconds; 0s = never.";
+        prefetch: bool = true =>
+            "Whether answers in demand are refreshed before they expire.";
     }
-    [limits] Table "Who may ask for what, and how much." {
-        clients => "Who may recurse; authoritative answers go to all.";
+    [limits Limits] Table "Who may ask for what, and how much." {
+        clients: Vec<Client> = Client::nearby() =>
+            "Networks that may recurse, and the word private; authoritative answers go to all.";
         rrl_responses_per_second => "Equal responses to one network per second; 0 = unlimited.";
     }
     [shadow] Table "Comparing with the engine's own resolver." {

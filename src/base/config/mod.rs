@@ -6,25 +6,31 @@
 //! the file of keys can be read) and nothing else: the environment, the directory and the host name come with [`Inputs`], so that the same inputs can be
 //! loaded again on a reload. A key that nothing needs yet is known and refused, never accepted and ignored.
 
+mod client;
 #[cfg(test)]
 mod cluster_tests;
 mod environment;
 mod error;
 mod expand;
 mod file;
+mod forward;
 mod keys;
 mod nearest;
 mod origin;
 mod peer;
 mod print;
+#[cfg(test)]
+mod resolver_tests;
 mod settle;
 #[cfg(test)]
 mod tests;
 mod value;
 mod zone;
 
+pub use client::Client;
 pub use error::{ConfigError, Said, Source};
-pub use keys::{Gossip, Http, Log, Server, Services};
+pub use forward::{Forward, Suffix, To, Upstream};
+pub use keys::{Cache, Gossip, Http, Limits, Log, Resolve, Server, Services};
 pub use origin::Origin;
 pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
@@ -51,6 +57,14 @@ pub struct Config {
     pub services: Services,
     /// `[gossip]`; `keys_file` is absolute if the directory it was relative to was, and could be read.
     pub gossip: Gossip,
+    /// `[forward]`; the root's suffix is always there.
+    pub forward: Forward,
+    /// `[resolve]`; paths are absolute if the directory they were relative to was. Nobody has read them yet.
+    pub resolve: Resolve,
+    /// `[cache]`; its times are whole seconds.
+    pub cache: Cache,
+    /// `[limits]`.
+    pub limits: Limits,
     /// `[http]`.
     pub http: Http,
     /// `[log]`.
@@ -80,7 +94,7 @@ pub struct Inputs {
     pub host_name: String,
     /// The environment: `HIVEDNS_SECTION__KEY`, and what `${VAR}` stands for.
     pub environment: BTreeMap<String, OsString>,
-    /// The flags that set a key.
+    /// The flags that set a key; `--recurse`, which has no value of its own, with the text `root`.
     pub flags: Vec<Given>,
     /// The zones of the command line, each text a comma list of `ORIGIN=FILE`.
     pub zones: Vec<Given>,
@@ -184,7 +198,9 @@ impl Config {
         zone::add(&mut config.zones, zones, &mut errors);
         config.no_gossip = inputs.no_gossip;
         config.control = inputs.control.as_ref().map(|path| inputs.directory.join(path));
-        config.embedded_examples = file.is_none() && inputs.zones.is_empty();
+        let of_upstreams = |given: &Given| forward::FLAGS.contains(&given.flag);
+        config.embedded_examples =
+            file.is_none() && inputs.zones.is_empty() && !inputs.flags.iter().any(of_upstreams);
         config.settle(inputs, &mut errors);
         (config, errors)
     }

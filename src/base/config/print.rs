@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::error::{Source, one_line};
+use super::forward;
 use super::keys::{Reach, Section, Shape, sections};
 use std::fmt::Write;
 
@@ -12,7 +13,7 @@ use std::fmt::Write;
 pub fn print(config: &Config) -> String {
     let mut text = String::from("# The configuration in force.\n");
     if config.embedded_examples {
-        text.push_str("# The example zones are served too: no file and no zone was given.\n");
+        text.push_str("# The example zones are served too: no file, zone or upstream was given.\n");
     }
     if config.no_gossip {
         text.push_str("# Gossip is off: --no-gossip.\n");
@@ -23,7 +24,8 @@ pub fn print(config: &Config) -> String {
     }
     for section in sections() {
         match section.shape {
-            Shape::Table | Shape::FreeTable => single(&mut text, section, config),
+            Shape::Table => single(&mut text, section, config),
+            Shape::FreeTable => free(&mut text, section, config),
             Shape::Tables => repeated(&mut text, section, config),
         }
     }
@@ -40,6 +42,15 @@ fn single(text: &mut String, section: &Section, config: &Config) {
         }
         let source = config.said.source(&format!("{}.{}", section.name, key.name));
         line(text, key.doc, key.name, &(setting.show)(config), &source);
+    }
+}
+
+/// Its keys are the user's; each stands in quotes, for each has a dot.
+fn free(text: &mut String, section: &Section, config: &Config) {
+    let _ = write!(text, "\n# {}\n[{}]\n", section.about, section.name);
+    for suffix in config.forward.suffixes() {
+        let key = toml_edit::Key::new(suffix.name.as_str()).to_string();
+        line(text, forward::DOC, key.trim(), &suffix.to.emit(), &config.said.source(&suffix.key()));
     }
 }
 

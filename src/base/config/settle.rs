@@ -1,12 +1,13 @@
 //! What no single value can tell: values that depend on each other or on the system, filled in and checked.
 
 use super::error::{ConfigError, Said, Source};
-use super::keys::{Gossip, Server, Services};
+use super::keys::{Cache, Gossip, Limits, Resolve, Server, Services};
 use super::origin::is_label;
 use super::peer::{Advertise, ENGINE_PORTS};
 use super::{Config, Inputs};
 use crate::base::limits::{
-    CLUSTER_NAME_OCTETS_MAX, IDENTITY_OCTETS_MAX, JOIN_MAX, KEYS_FILE_OCTETS_MAX, TTL_SECONDS_MAX,
+    CACHE_SIZE_OCTETS_MIN, CLUSTER_NAME_OCTETS_MAX, IDENTITY_OCTETS_MAX, JOIN_MAX, KEYS_FILE_OCTETS_MAX,
+    NETWORKS_MAX, TTL_SECONDS_MAX,
 };
 use std::fmt::Display;
 use std::fs::File;
@@ -21,6 +22,9 @@ impl Config {
         settle_server(&mut self.server, inputs, &mut faults);
         settle_services(&self.services, &mut faults);
         settle_gossip(&mut self.gossip, inputs, &mut faults);
+        settle_resolve(&mut self.resolve, inputs, &faults);
+        settle_cache(&self.cache, &mut faults);
+        settle_lists(&self.resolve, &self.limits, &mut faults);
     }
 }
 
@@ -69,11 +73,53 @@ fn settle_server(server: &mut Server, inputs: &Inputs, faults: &mut Faults<'_>) 
     }
 }
 
-/// TTLs are counted in whole seconds (RFC 1035 §3.2.1).
 fn settle_services(services: &Services, faults: &mut Faults<'_>) {
-    for (key, ttl) in [("services.ttl", services.ttl), ("services.negative_ttl", services.negative_ttl)] {
+    whole_seconds(
+        &[("services.ttl", services.ttl), ("services.negative_ttl", services.negative_ttl)],
+        faults,
+    );
+}
+
+/// TTLs are counted in whole seconds (RFC 1035 §3.2.1).
+fn whole_seconds(keys: &[(&str, Duration)], faults: &mut Faults<'_>) {
+    for &(key, ttl) in keys {
         if ttl.subsec_nanos() != 0 || ttl.as_secs() > u64::from(TTL_SECONDS_MAX) {
             faults.wrong(key, "expected whole seconds");
+        }
+    }
+}
+
+/// Only where the files lie: who reads them tells what is wrong with them.
+fn settle_resolve(resolve: &mut Resolve, inputs: &Inputs, faults: &Faults<'_>) {
+    for (key, file) in
+        [("resolve.root_hints", &mut resolve.root_hints), ("resolve.trust_anchor", &mut resolve.trust_anchor)]
+    {
+        if !file.is_empty() {
+            let near = directory_of(&faults.said.source(key), inputs);
+            *file = near.join(&file).to_string_lossy().into_owned();
+        }
+    }
+}
+
+fn settle_cache(cache: &Cache, faults: &mut Faults<'_>) {
+    whole_seconds(
+        &[
+            ("cache.ttl_max", cache.ttl_max),
+            ("cache.negative_ttl_max", cache.negative_ttl_max),
+            ("cache.serve_stale", cache.serve_stale),
+        ],
+        faults,
+    );
+    if (1..CACHE_SIZE_OCTETS_MIN).contains(&cache.size.0) {
+        let least = CACHE_SIZE_OCTETS_MIN >> 20;
+        faults.wrong("cache.size", format!("expected at least {least}MiB, or 0B for no cache"));
+    }
+}
+
+fn settle_lists(resolve: &Resolve, limits: &Limits, faults: &mut Faults<'_>) {
+    for (key, entries) in [("resolve.deny", resolve.deny.len()), ("limits.clients", limits.clients.len())] {
+        if entries > NETWORKS_MAX {
+            faults.wrong(key, format!("expected at most {NETWORKS_MAX} networks, found {entries}"));
         }
     }
 }

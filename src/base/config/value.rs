@@ -30,7 +30,7 @@ pub(super) enum Form {
 }
 
 impl Raw {
-    fn wrong(&self, expected: impl fmt::Display) -> Vec<ConfigError> {
+    pub(super) fn wrong(&self, expected: impl fmt::Display) -> Vec<ConfigError> {
         let found = match &self.form {
             Form::Text(text) => format!("{text:?}"),
             Form::Integer(value) => value.to_string(),

@@ -50,7 +50,7 @@ impl Advertised {
 
 /// The address that the kernel would send from. Nothing is sent: connecting a datagram socket only asks the routing
 /// table.
-fn source(toward: IpAddr) -> io::Result<IpAddr> {
+pub(in crate::control) fn source(toward: IpAddr) -> io::Result<IpAddr> {
     let any: IpAddr = if toward.is_ipv4() { [0, 0, 0, 0].into() } else { [0u16; 8].into() };
     let socket = UdpSocket::bind((any, 0))?;
     // Any port will do, for none is reached.

@@ -17,6 +17,7 @@ mod peers;
 mod resolver;
 mod transport;
 
+pub(super) use advertise::source as source_toward;
 pub use keys::read_keys;
 pub use resolver::Resolver;
 pub use transport::Ports;
