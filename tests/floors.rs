@@ -45,7 +45,7 @@ const HOUSE: &[Room] = &[
     room(Floor::Threads, "testing", &["base", "gossip"]),
     room(Floor::Threads, "keeper", &["base", "os", "disk"]),
     room(Floor::Threads, "worker", &["base", "os", "wire", "zone", "catalog", "answer", "resolve"]),
-    room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog"]),
+    room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog", "resolve"]),
     room(
         Floor::Threads,
         "control",

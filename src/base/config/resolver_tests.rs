@@ -11,8 +11,8 @@ fn forward(file: &str, given: &[&str]) -> String {
 
 fn suffixes(config: &Config) -> String {
     let shown = config.forward.suffixes().iter().map(|suffix| {
-        let list = suffix.to.emit().to_string();
-        format!("{}={}", suffix.name, list.trim().replace(['[', ']', '"', ' '], ""))
+        let list = suffix.to.emit().to_string().replace(['"', ' '], "");
+        format!("{}={}", suffix.name, &list[1..list.len() - 1])
     });
     shown.collect::<Vec<_>>().join(" ")
 }
