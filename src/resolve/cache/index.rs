@@ -110,6 +110,12 @@ impl Index {
         None
     }
 
+    /// What stands in the home slot; to be thrown away, for nobody waits for it.
+    #[inline(always)]
+    pub(super) fn fetch(&self, tag: u32) -> u64 {
+        self.slots.get(self.home(tag)).map_or(0, |slot| slot.load(Relaxed))
+    }
+
     /// Sets marks of a slot that is still as it was seen; whether it was.
     #[inline(always)]
     pub(super) fn mark(&self, seen: Seen, marks: u64) -> bool {

@@ -36,14 +36,20 @@ pub use looked::{Failing, Found, Looked};
 use crate::base::time::Moment;
 use crate::resolve::body::Body;
 use crate::resolve::question::Question;
+use entry::tag;
 use shard::Shard;
+use std::hint::black_box;
 
 /// Octets of the smallest cache: in a smaller one a few large answers would push out all else.
 pub const CACHE_OCTETS_MIN: usize = 256 << 10;
-/// Octets of a shard, at least, where there are several: the room that a shard wastes so that no entry is cut in two,
-/// 40 KiB, is then not worth mentioning.
-const SHARD_OCTETS_MIN: usize = 2 << 20;
-/// Shards at most: writers meet rarely enough.
+/// Shards, unless the cache is very small or very large: of two workers that write at once one in so many meets the other,
+/// and one that the system stops with the pen in its hand is in the way of as few.
+const SHARDS: usize = 64;
+/// Octets of a shard, at least: 40 KiB of each are wasted so that no entry is cut in two.
+const SHARD_OCTETS_MIN: usize = 512 << 10;
+/// Octets of a shard beyond which there are more than [`SHARDS`].
+const SHARD_OCTETS_MAX: usize = 4 << 20;
+/// Shards at most: more serve no number of workers.
 const SHARDS_MAX: usize = 1_024;
 /// Slots that a slice of a dump looks at: writers of that shard give up for so long, some tens of microseconds.
 const SLICE_SLOTS: usize = 512;
@@ -59,7 +65,8 @@ impl Cache {
     pub fn new(octets: usize) -> Cache {
         let octets = octets.max(CACHE_OCTETS_MIN);
         // Rounded down to a power of two.
-        let shards = 1 << (octets / SHARD_OCTETS_MIN).clamp(1, SHARDS_MAX).ilog2();
+        let shards = (octets / SHARD_OCTETS_MIN).min(SHARDS).max(octets / SHARD_OCTETS_MAX);
+        let shards = 1 << shards.clamp(1, SHARDS_MAX).ilog2();
         Cache { shards: (0..shards).map(|_| Shard::new(octets / shards)).collect() }
     }
 
@@ -76,6 +83,19 @@ impl Cache {
             Some(shard) => shard.look(question, now, room),
             None => Looked::Miss,
         }
+    }
+
+    /// Begins to fetch the slot that a look will need, without waiting for it. Where many questions are at hand, this for
+    /// each of them, then [`Cache::fetch_entry`] for each, then the looks: so the waits for memory overlap.
+    #[inline]
+    pub fn fetch_slot(&self, question: &Question<'_>) {
+        black_box(self.shard(question).map(|shard| shard.index.fetch(tag(question))));
+    }
+
+    /// Begins to fetch the entry, once its slot is there.
+    #[inline]
+    pub fn fetch_entry(&self, question: &Question<'_>) {
+        black_box(self.shard(question).map(|shard| shard.fetch_entry(tag(question))));
     }
 
     /// Keeps what was found at `now`; false if it is not kept: it lives for no time, is larger than

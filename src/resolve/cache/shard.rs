@@ -106,6 +106,16 @@ impl Shard {
         Looked::Miss
     }
 
+    /// What stands at the beginning of the first entry with this tag, and a line further on; to be thrown away, for nobody
+    /// waits for it.
+    #[inline(always)]
+    pub(super) fn fetch_entry(&self, tag: u32) -> u64 {
+        const LINE_WORDS: usize = 64 / WORD;
+        let Some((seen, ())) = self.index.find(tag, |_| Some(())) else { return 0 };
+        let word = |at: usize| self.words.get(at).map_or(0, |word| word.load(Relaxed));
+        word(seen.place()) ^ word(seen.place() + LINE_WORDS)
+    }
+
     #[inline(always)]
     fn glance(&self, question: &Question<'_>, now: Moment, room: &mut [u8]) -> Glance {
         let found = self.index.find(tag(question), |seen| Entry::of(&self.words, seen.place(), question));

@@ -107,6 +107,9 @@ fn a_room_of_just_the_size_is_enough_and_one_octet_less_tells_the_size() {
         assert!(cache.put(&ask_a(&name), at(0), life(60, 0), &body(&kept)));
         let len = kept.0.len();
         let mut room = vec![1; len];
+        // Fetching changes nothing.
+        cache.fetch_slot(&ask_a(&name));
+        cache.fetch_entry(&ask_a(&name));
         assert_eq!(cache.look(&ask_a(&name), at(0), &mut room[1..]), Looked::TooLarge(len));
         assert_eq!(room, vec![1; len], "nothing was written");
         assert!(matches!(cache.look(&ask_a(&name), at(0), &mut room), Looked::Fresh(f) if f.octets == len));
