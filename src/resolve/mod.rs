@@ -3,7 +3,9 @@
 
 pub mod body;
 pub mod exchange;
+pub mod forward;
 pub mod harvest;
+pub mod lots;
 pub mod question;
 #[cfg(test)]
 pub(crate) mod script;
