@@ -88,6 +88,7 @@ impl Peer {
                 let zone = format!("{}={}", site.origin, site.zone.display());
                 let http = SocketAddr::new(site.listen.ip(), site.listen.port() + 1).to_string();
                 let mut command = Command::new(hivedns(&site.repository));
+                command.env("HIVEDNS_FORWARD__.", "refuse");
                 command.args(["serve", "--listen", &site.listen.to_string(), "--zone", &zone]);
                 command.args(["--workers", "1", "--http", &http]);
                 command.arg("--state-dir").arg(site.directory.join("state"));
