@@ -217,8 +217,6 @@ fn server() -> impl Strategy<Value = Server> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     #[test]
     fn every_question_ends_in_time_within_its_packets_and_with_what_somebody_said(
         servers in prop::collection::vec(server(), 1..5),
