@@ -142,3 +142,53 @@ fn beyond_the_bound_no_question_is_taken_until_one_ends() {
     assert_eq!(forward.ask(Moment::START, 9_999, 0, &question()), Ok(()));
     assert_eq!(forward.ask(Moment::START, 9_999, 0, &question()), Err(Full));
 }
+
+/// Does what is due until `end`; what was sent.
+fn pass(forward: &mut Forward, end: Moment) -> Vec<Sent> {
+    let mut sent = Vec::new();
+    loop {
+        match forward.poll() {
+            Output::Send { port, to, octets } => sent.push((port, to, octets.to_vec())),
+            Output::Wake(wake) if wake <= end => forward.handle_timeout(wake),
+            Output::Wake(_) | Output::Idle => return sent,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn if_all_are_dead_two_are_asked_nevertheless_and_an_answer_brings_its_sender_back() {
+    let mut forward = Forward::new(&[vec![address(1), address(2), address(3)]], 64, CAPS, lots(4));
+    forward.ask(Moment::START, 1, 0, &question()).unwrap();
+    let mut now = Moment::START + Duration::from_secs(20);
+    let sent = pass(&mut forward, now);
+    assert!(forward.counters().all(|counters| counters.dead.get() == 1 && counters.deaths.get() == 1));
+    // Probed about once a second each, from the first moment on.
+    let probes = sent.iter().filter(|(.., octets)| octets[12] == 0).count();
+    assert!((45..70).contains(&probes), "{probes}");
+    forward.ask(now, 2, 0, &question()).unwrap();
+    let asked: Vec<Sent> = pass(&mut forward, now + Duration::from_secs(2))
+        .into_iter()
+        .filter(|(.., octets)| octets[12] != 0)
+        .collect();
+    let distinct: HashSet<SocketAddr> = asked.iter().map(|(_, to, _)| *to).collect();
+    assert_eq!(distinct.len(), 2);
+    let (port, to, octets) = &asked[0];
+    now += Duration::from_secs(2);
+    forward.handle_datagram(now, *port, *to, &respond(octets, 0, &["www.example. 60 A 192.0.2.1"], &[]));
+    assert_eq!(drain(&mut forward).1, [1, 0]);
+    let dead = forward.counters().filter(|counters| counters.dead.get() == 1).count();
+    assert_eq!(dead, 2);
+}
+
+#[test]
+fn no_two_queries_with_one_id_are_on_their_way_from_one_port_to_one_address() {
+    // Whatever is drawn is the same: one port, one id.
+    let lots = crate::resolve::lots::Lots::new(|| Some([0; crate::resolve::lots::LOTS_OCTETS]));
+    let mut forward = Forward::new(&[vec![address(1)], vec![address(2)]], 1, CAPS, lots);
+    let mut sends = |group| {
+        forward.ask(Moment::START, 1, group, &question()).unwrap();
+        drain(&mut forward).0.len()
+    };
+    assert_eq!([sends(0), sends(0), sends(1)], [1, 0, 1]);
+}
