@@ -172,25 +172,26 @@ impl Asked {
     }
 
     /// Whose turn it is: who is to be asked in another manner; then who was asked least often, the living before the
-    /// dead, the nearest first.
+    /// dead, who has waited longest, the nearest first.
     pub(super) fn turn(&self, now: Moment, upstreams: &[Upstream]) -> Turn {
         let of = |candidate: &Candidate| upstreams.get(usize::from(candidate.upstream));
         let is_answered = self.candidates().iter().any(|candidate| candidate.has_failed);
         let may = |candidate: &Candidate, upstream: &Upstream| {
             let needs_stream = candidate.by_stream || upstream.wants_streams(now);
-            !candidate.has_failed
-                && candidate.packets < PACKETS_EACH_MAX
-                && !upstream.is_retired()
-                && !(is_answered && upstream.is_dead && candidate.packets > 0)
-                && !(needs_stream && self.stream.is_some())
+            let is_held = needs_stream && self.stream.is_some();
+            // A dead one is asked once if anybody has answered at all.
+            let is_spent = candidate.packets >= PACKETS_EACH_MAX
+                || candidate.packets > 0 && is_answered && upstream.is_dead;
+            !(candidate.has_failed || upstream.is_retired() || is_held || is_spent)
         };
         let mut best = None;
         for (place, candidate) in self.candidates().iter().enumerate() {
             let Some(upstream) = of(candidate) else { continue };
-            let merit = (!candidate.is_urgent, candidate.packets, upstream.is_dead, upstream.rank());
+            let due = candidate.is_due();
+            let merit = (!candidate.is_urgent, candidate.packets, upstream.is_dead, due, upstream.rank());
             let is_better = best.is_none_or(|(_, best, _)| merit < best);
             if self.packets < PACKETS_MAX && may(candidate, upstream) && is_better {
-                best = Some((place, merit, candidate.is_due()));
+                best = Some((place, merit, due));
             }
         }
         if let Some((place, _, due)) = best {

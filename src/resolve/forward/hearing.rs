@@ -162,3 +162,26 @@ fn extended_error(response: &Response<'_>) -> Option<ExtendedError> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::question::{Question, Wants};
+    use crate::resolve::script::message;
+
+    #[test]
+    fn an_extended_error_is_found_among_the_options_and_none_where_they_are_cut_short() {
+        let question = Question::new(b"\x01a\0", 0, RecordType::A, Wants::default());
+        let error = |options: &[u8]| {
+            let mut message = message(&question, 2, &[], &[]);
+            message[11] = 1;
+            message.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, options.len() as u8]);
+            message.extend_from_slice(options);
+            extended_error(&Response::read(&message).unwrap())
+        };
+        assert_eq!(error(b"\0\x03\0\x01x\0\x0f\0\x03\0\x06!"), Some(ExtendedError::DNSSEC_BOGUS));
+        assert_eq!(error(b""), None);
+        assert_eq!(error(b"\0\x03\0\x09x"), None);
+        assert_eq!(error(b"\0\x0f\0\x02"), None);
+    }
+}

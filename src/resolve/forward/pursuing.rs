@@ -74,9 +74,9 @@ impl Forward {
             Turn::Wait(until) => until,
             Turn::Over => return self.fail(key),
         };
-        let wake = wake.max(earliest).min(asked.deadline);
-        let wake = asked.stream.map_or(wake, |begun| wake.min(begun + STREAM_PATIENCE));
-        self.agenda.set(key.index(), wake.max(now + STEP_MIN));
+        let wake =
+            asked.stream.map_or(wake.max(earliest), |begun| wake.max(earliest).min(begun + STREAM_PATIENCE));
+        self.agenda.set(key.index(), wake.max(now + STEP_MIN).min(asked.deadline));
     }
 
     /// Puts the question to that candidate; how long to wait before the next is asked.

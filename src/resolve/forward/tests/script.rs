@@ -10,6 +10,8 @@
 //! forge q1 from=b id port name case      somebody else does, with these wrong
 //! break s1                               the stream comes to nothing
 //! advance 150                            milliseconds
+//! await 1500                             the same, or until there is something
+//! ignore probes                          from now on
 //! answered 1 a www.example. 60 A ...     what the caller is told
 //! failed 1 22                            with that extended error, or -
 //! cancel 1
@@ -23,6 +25,8 @@ use crate::resolve::exchange::QUERY_OCTETS_MAX;
 use crate::resolve::forward::{Forward, Output, StreamId};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::script;
+use crate::wire::name::Name;
+use crate::wire::rtype::RecordType;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,6 +51,7 @@ pub(super) struct Stage {
     asked: BTreeMap<u32, String>,
     queries: BTreeMap<String, Seen>,
     seen: VecDeque<Seen>,
+    ignores_probes: bool,
     line: String,
 }
 
@@ -64,6 +69,7 @@ pub(super) fn play(text: &str) -> Stage {
         asked: BTreeMap::new(),
         queries: BTreeMap::new(),
         seen: VecDeque::new(),
+        ignores_probes: false,
         line: String::new(),
     };
     lines.for_each(|line| stage.play(line));
@@ -77,7 +83,7 @@ impl Stage {
         self.line = line.to_owned();
         let (verb, rest) = line.split_once(' ').expect("a verb and more");
         match verb {
-            "ask" | "reply" | "forge" | "break" | "advance" | "cancel" => {
+            "ask" | "reply" | "forge" | "break" | "advance" | "await" | "cancel" => {
                 assert!(self.seen.is_empty(), "before `{line}` there is: {:?}", self.seen);
                 self.act(verb, rest);
             }
@@ -86,6 +92,7 @@ impl Stage {
                 let told = self.seen.pop_front();
                 assert_eq!(told, Some(Seen::Told(line.to_owned())), "at {:?}", self.now);
             }
+            "ignore" => self.ignores_probes = true,
             "count" | "mismatched" => self.expect_count(verb, rest),
             _ => panic!("no verb: {line}"),
         }
@@ -116,6 +123,9 @@ impl Stage {
                     self.forward.handle_timeout(self.now);
                     self.drain();
                     assert!(self.wake.is_none_or(|next| next > wake), "it does not come on: {}", self.line);
+                    if verb == "await" && !self.seen.is_empty() {
+                        return;
+                    }
                 }
                 self.now = end;
             }
@@ -127,6 +137,7 @@ impl Stage {
     fn drain(&mut self) {
         loop {
             let told = match self.forward.poll() {
+                Output::Send { octets, .. } if self.ignores_probes && octets[12] == 0 => continue,
                 Output::Send { port, to, octets } => {
                     assert!(octets.len() <= QUERY_OCTETS_MAX);
                     Seen::Query { port: Some((port, to)), stream: None, to, octets: octets.to_vec() }
@@ -136,7 +147,7 @@ impl Stage {
                 }
                 Output::Renew { .. } => continue,
                 Output::Answered { ticket, body, upstream, .. } => {
-                    let name = crate::wire::name::Name::parse(&self.asked[&ticket]).expect("a name");
+                    let name = Name::parse(&self.asked[&ticket]).expect("a name");
                     let records = script::show(name.as_wire(), &body).join("; ");
                     let upstream = usize::from(upstream.to_string().as_bytes()[8] - b'1');
                     Seen::Told(format!("answered {ticket} {} {} {records}", self.names[upstream], body.rcode))
@@ -247,12 +258,22 @@ impl Stage {
 
 /// The response to a query, its question repeated as it was.
 pub(super) fn respond(query: &[u8], rcode: u8, answer: &[&str], authority: &[&str]) -> Vec<u8> {
-    let end = 12 + query[12..].iter().position(|octet| *octet == 0).expect("a name ends") + 1;
+    let end = name_end(query);
     let name = query[12..end].to_ascii_lowercase();
-    let rtype = crate::wire::rtype::RecordType(u16::from_be_bytes([query[end], query[end + 1]]));
+    let rtype = RecordType(u16::from_be_bytes([query[end], query[end + 1]]));
     let question = Question::new(&name, 0, rtype, Wants::default());
     let mut message = script::message(&question, rcode, answer, authority);
     message[..2].copy_from_slice(&query[..2]);
     message[12..end].copy_from_slice(&query[12..end]);
     message
+}
+
+/// The name that a query asks for, lower-cased.
+pub(super) fn text_of_name(query: &[u8]) -> String {
+    let end = name_end(query);
+    Name::from_wire(&query[12..end]).expect("a name").to_lowercase().to_string()
+}
+
+fn name_end(query: &[u8]) -> usize {
+    12 + query[12..].iter().position(|octet| *octet == 0).expect("a name ends") + 1
 }
