@@ -4,6 +4,7 @@
 pub mod body;
 pub mod exchange;
 pub mod harvest;
+pub mod iterate;
 pub mod question;
 #[cfg(test)]
 pub(crate) mod script;
