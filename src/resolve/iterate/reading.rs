@@ -173,7 +173,7 @@ impl<'m> Reader<'_, 'm> {
             }
             has_any |= is_asked;
             self.piece.ttl = self.piece.ttl.min(record.ttl);
-            self.piece.answer.push(record.into());
+            self.piece.answer.push(lower(record));
         }
         has_any
     }
@@ -224,7 +224,7 @@ impl<'m> Reader<'_, 'm> {
         let minimum = soa.rdata().last_chunk::<4>().map_or(0, |octets| u32::from_be_bytes(*octets));
         self.piece.ttl = self.piece.ttl.min(minimum).min(soa.ttl);
         let ttl = soa.ttl.min(minimum);
-        self.piece.authority.push(soa.with_ttl(ttl).into());
+        self.piece.authority.push(lower(soa.with_ttl(ttl)));
         true
     }
 
@@ -242,10 +242,16 @@ impl<'m> Reader<'_, 'm> {
             };
             if is_proof && is_at_or_below(&wire(&record.owner()), &self.asked.zone) {
                 self.piece.ttl = self.piece.ttl.min(record.ttl);
-                self.piece.authority.push(record.into());
+                self.piece.authority.push(lower(record));
             }
         }
     }
+}
+
+/// The record with its owner's name in one case: it came in that of the query, which is drawn by lot.
+fn lower(record: RecordAt<'_>) -> Record {
+    let record = Record::from(record);
+    Record { name: record.name.to_lowercase(), ..record }
 }
 
 #[cfg(test)]

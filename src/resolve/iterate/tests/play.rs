@@ -11,8 +11,10 @@
 //!   says text               a part of why it failed, or of the trace
 //! start 400 a$.example. A   asks so many and goes on at once
 //! wait 60                   seconds pass
-//! deny 127.0.0.0/8          before the first question
-//! own 192.0.2.5
+//! mark                      from here on packets are summed up
+//! sum <=15                  so many since
+//! deny 127.0.0.0/8          before the first question; and this process listens on 192.0.2.5 then
+//! ipv6                      before the first question: servers are asked over IPv6 alone
 //! ```
 
 use crate::base::time::Moment;
@@ -23,6 +25,9 @@ use crate::resolve::script::{question, text};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+/// The server of the root that all worlds begin with.
+pub(super) const ROOT: (&str, &str) = ("a.root.", "198.51.100.1");
 
 enum Event {
     Datagram(u64, SocketAddr, Vec<u8>),
@@ -171,9 +176,9 @@ pub(super) fn settings(roots: &[(&str, &str)]) -> Settings {
 
 /// Plays a scenario.
 pub(super) fn play(scenario: &str, text: &str) {
-    let mut play = Play::new(settings(&[("a.root.", "198.51.100.1")]), World::default(), 7);
+    let mut play = Play::new(settings(&[ROOT]), World::default(), 7);
     let (mut at, mut asked, mut done, mut wrong) = (Vec::new(), String::new(), None, Vec::new());
-    let (mut before, mut began) = (BTreeMap::new(), play.now);
+    let (mut before, mut began, mut mark) = (BTreeMap::new(), play.now, 0);
     for line in text.lines().map(|line| line.split(" ; ").next().unwrap_or_default().trim()) {
         if line.is_empty() || line.starts_with(';') || play.world.take(&mut at, line) {
             continue;
@@ -195,8 +200,20 @@ pub(super) fn play(scenario: &str, text: &str) {
             }
             "start" => {
                 let (count, name) = rest.split_once(' ').unwrap();
-                (1..=count.parse::<u32>().unwrap())
-                    .for_each(|number| drop(play.start(&name.replace('$', &number.to_string()))));
+                for number in 1..=count.parse::<u32>().unwrap() {
+                    play.start(&name.replace('$', &number.to_string()));
+                }
+                continue;
+            }
+            "mark" => {
+                mark = play.total();
+                continue;
+            }
+            "sum" => {
+                println!("{scenario}: {} packets in all", play.total() - mark);
+                if !count(rest, play.total() - mark) {
+                    wrong.push(line.to_owned());
+                }
                 continue;
             }
             "wait" => {
@@ -205,9 +222,15 @@ pub(super) fn play(scenario: &str, text: &str) {
             }
             "deny" => {
                 let (network, bits) = rest.split_once('/').unwrap();
-                let mut settings = settings(&[("a.root.", "198.51.100.1")]);
+                let mut settings = settings(&[ROOT]);
                 settings.deny.push((network.parse().unwrap(), bits.parse().unwrap()));
                 settings.own.push("192.0.2.5:53".parse().unwrap());
+                play = Play::new(settings, std::mem::take(&mut play.world), 7);
+                continue;
+            }
+            "ipv6" => {
+                let root = ("a.root.", "2001:db8::1");
+                let settings = Settings { ipv4: false, ipv6: true, ..settings(&[root]) };
                 play = Play::new(settings, std::mem::take(&mut play.world), 7);
                 continue;
             }

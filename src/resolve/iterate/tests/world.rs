@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! @ 192.0.2.1 192.0.2.2 silent      two servers that hold what follows, and how they behave
-//! zone example.                     a zone of theirs; an SOA and 60 s for absence if the lines tell none
+//! zone example.                     a zone of theirs; an SOA of 60 s if the lines tell none
 //! example. 60 NS ns.example.        its records
 //! repeat 1-9 a$. 60 CNAME a$+.      nine records: `$` is the number, `$+` the next
 //! file maths.groucho.edu.           a zone of examples/zones
+//! without b.example.                takes what is at and below the name out of the zone
+//! with base                         the world of scenarios/base.txt
 //! ```
 
 use crate::resolve::iterate::cut::{is_below, wire};
+use crate::resolve::iterate::minimise::suffix;
 use crate::resolve::script;
 use crate::resolve::writer::{Writer, Written};
 use crate::wire::message::{AA, Rcode, TC};
@@ -83,7 +86,17 @@ impl World {
                 let line = line.replace("$+", &(number + 1).to_string()).replace('$', &number.to_string());
                 self.add_record(at, &line);
             }
-        } else if line.split(' ').nth(1).is_some_and(|word| word.parse::<u32>().is_ok()) {
+        } else if line == "with base" {
+            for line in include_str!("scenarios/base.txt").lines().filter(|line| !line.is_empty()) {
+                assert!(line.starts_with(';') || self.take(at, line), "{line}");
+            }
+        } else if let Some(name) = line.strip_prefix("without ") {
+            let name = wire(&Name::parse(name).unwrap());
+            for address in at.iter() {
+                let zone = self.servers.get_mut(address).and_then(|server| server.zones.last_mut()).unwrap();
+                zone.records.retain(|owner, _| owner[..] != name[..] && !is_below(owner, &name));
+            }
+        } else if line.split(' ').count() > 3 && line.split(' ').nth(1).is_some_and(|word| word.parse::<u32>().is_ok()) {
             self.add_record(at, line);
         } else {
             return false;
@@ -94,8 +107,14 @@ impl World {
     fn add_zone(&mut self, at: &[IpAddr], zone: Zone) {
         for address in at {
             let zones = &mut self.servers.entry(*address).or_default().zones;
-            zones.retain(|other| other.apex != zone.apex);
-            zones.push(zone.clone());
+            match zones.iter().position(|other| other.apex == zone.apex) {
+                // It goes on.
+                Some(known) => {
+                    let known = zones.remove(known);
+                    zones.push(known);
+                }
+                None => zones.push(zone.clone()),
+            }
         }
     }
 
@@ -234,8 +253,8 @@ impl Zone {
                 return found;
             }
             // From the apex down: a cut, or a DNAME.
-            for count in 1..=name.iter().filter(|_| true).count() {
-                let above = crate::resolve::iterate::minimise::suffix(&name, count);
+            for count in 1..=name.len() {
+                let above = suffix(&name, count);
                 if !is_below(above, &self.apex) && above != self.apex {
                     continue;
                 }
