@@ -205,7 +205,7 @@ impl<'m> Reaper<'_, 'm> {
 }
 
 /// The type that a signature covers.
-fn covers(record: &RecordAt<'_>) -> Option<RecordType> {
+pub(crate) fn covers(record: &RecordAt<'_>) -> Option<RecordType> {
     let octets = record.rdata().first_chunk::<TYPE_COVERED_OCTETS>()?;
     (record.rtype == RecordType::RRSIG).then(|| RecordType(u16::from_be_bytes(*octets)))
 }

@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod forward;
 pub mod harvest;
 pub mod hints;
+pub mod iterate;
 pub mod lots;
 pub mod pending;
 pub mod policy;

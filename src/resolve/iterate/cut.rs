@@ -1,0 +1,122 @@
+//! A zone cut: which servers the zone above names, and for how long that is to be believed.
+
+use crate::base::time::Moment;
+use crate::resolve::iterate::bounds::{DELEGATION_SPAN_MAX, GLUE_MAX, NAMES_MAX};
+use crate::resolve::iterate::store::Weight;
+use crate::wire::name::{Name, is_at_or_below};
+use crate::wire::reply::Section;
+use crate::wire::response::Response;
+use crate::wire::rtype::{Class, RecordType};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// A name in uncompressed wire form, lower-cased.
+pub(super) type Wire = Box<[u8]>;
+
+pub(super) fn wire(name: &Name) -> Wire {
+    name.as_wire().to_ascii_lowercase().into()
+}
+
+/// The name for people, and for records.
+pub(super) fn name(wire: &[u8]) -> Name {
+    Name::from_wire(wire).unwrap_or(Name::ROOT)
+}
+
+/// True if `name` lies below `ancestor`.
+pub(super) fn is_below(name: &[u8], ancestor: &[u8]) -> bool {
+    name.len() > ancestor.len() && is_at_or_below(name, ancestor)
+}
+
+/// The servers of a zone, as the zone above names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The zone's apex.
+    pub(super) zone: Wire,
+    /// Its name servers.
+    pub(super) names: Vec<Wire>,
+    /// Addresses that came with the delegation: which of `names`, and where.
+    pub(super) glue: Vec<(usize, IpAddr)>,
+    /// From when on the delegation must be asked for again.
+    pub(super) expires: Moment,
+}
+
+impl Weight for Wire {
+    fn octets(&self) -> usize {
+        size_of::<Wire>() + self.len()
+    }
+}
+
+impl Cut {
+    pub(super) fn octets(&self) -> usize {
+        let names: usize = self.names.iter().map(Weight::octets).sum();
+        size_of::<Cut>() + self.zone.len() + names + self.glue.len() * size_of::<(usize, IpAddr)>()
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.zone.len() == 1
+    }
+}
+
+/// What a referral says; the moment of its end is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Referral {
+    pub(super) zone: Wire,
+    pub(super) names: Vec<Wire>,
+    pub(super) glue: Vec<(usize, IpAddr)>,
+    /// Seconds.
+    pub(super) ttl: u32,
+}
+
+impl Referral {
+    /// The servers of `zone` that a section names, and their addresses from the additional section, as far as these
+    /// are at or below the zone that was asked (RFC 2181 §5.4.1, and none of its business otherwise).
+    pub(super) fn read(
+        response: &Response<'_>,
+        section: Section,
+        zone: &[u8],
+        asked: &[u8],
+    ) -> Option<Referral> {
+        let mut referral = Referral { zone: zone.into(), names: Vec::new(), glue: Vec::new(), ttl: u32::MAX };
+        for record in response.records(section) {
+            if record.rtype != RecordType::NS || record.class != Class::IN || !record.is_of(zone) {
+                continue;
+            }
+            let Some(target) = record.rdata_name().map(|target| wire(&target)) else { continue };
+            referral.ttl = referral.ttl.min(record.ttl);
+            if referral.names.len() < NAMES_MAX && !referral.names.contains(&target) {
+                referral.names.push(target);
+            }
+        }
+        if referral.names.is_empty() {
+            return None;
+        }
+        for record in response.records(Section::Additional) {
+            if record.class != Class::IN || referral.glue.len() >= GLUE_MAX {
+                continue;
+            }
+            let Some(address) = address(record.rtype, record.rdata()) else { continue };
+            let Some(at) = referral.names.iter().position(|name| record.is_of(name)) else { continue };
+            let is_within = referral.names.get(at).is_some_and(|name| is_at_or_below(name, asked));
+            if is_within && !referral.glue.contains(&(at, address)) {
+                referral.glue.push((at, address));
+            }
+        }
+        Some(referral)
+    }
+
+    /// The cut that it makes. It ends no later than the delegation of the zone that told of it: what a zone that was
+    /// taken away says of zones below it goes with it (ghost domains, CVE-2012-1033).
+    pub(super) fn cut(self, now: Moment, above: Moment) -> Cut {
+        let span = Duration::from_secs(self.ttl.into()).min(DELEGATION_SPAN_MAX);
+        Cut { zone: self.zone, names: self.names, glue: self.glue, expires: above.min(now + span) }
+    }
+}
+
+/// The address in the RDATA of an A or AAAA record.
+pub(super) fn address(rtype: RecordType, rdata: &[u8]) -> Option<IpAddr> {
+    match rtype {
+        RecordType::A => <[u8; 4]>::try_from(rdata).ok().map(|octets| Ipv4Addr::from(octets).into()),
+        RecordType::AAAA => <[u8; 16]>::try_from(rdata).ok().map(|octets| Ipv6Addr::from(octets).into()),
+        _ => None,
+    }
+}

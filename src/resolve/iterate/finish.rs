@@ -1,0 +1,163 @@
+//! The end of a job: who waited for it goes on, and what it used is given back.
+
+use crate::base::time::Moment;
+use crate::resolve::body::ExtendedError;
+use crate::resolve::iterate::bounds::FAILURE_SPAN_MIN;
+use crate::resolve::iterate::cut::{Wire, address, name};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Waiter};
+use crate::resolve::iterate::reading::Piece;
+use crate::resolve::iterate::{Iterate, Outcome, Output, Timer};
+use crate::wire::message::Rcode;
+use crate::wire::rtype::RecordType;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// For how long an address is known at least: who asked for it must see it.
+const ADDRESS_SECONDS_MIN: u32 = 1;
+
+impl Iterate {
+    /// The job has its answer.
+    pub(super) fn succeed(&mut self, now: Moment, id: JobId, mut job: Job, rcode: Rcode) {
+        let Piece { answer, authority, ttl, .. } = std::mem::take(&mut job.found);
+        self.memory.forget_failure(&job.key);
+        match job.key.aim {
+            Aim::Client => {
+                let zones = job.zones.iter().map(|zone| name(zone)).collect();
+                self.tell(&mut job, Outcome::Found { rcode, answer, authority, ttl, zones });
+            }
+            Aim::Address => {
+                let of_type = |rtype: RecordType| answer.iter().filter(move |record| record.rtype == rtype);
+                let rtype = job.key.rtype;
+                let found = of_type(rtype).filter_map(|record| address(record.rtype, &record.rdata)).collect();
+                let ttl = Duration::from_secs(ttl.max(ADDRESS_SECONDS_MIN).into());
+                self.memory.put_addresses(now, &job.key.name, rtype, found, ttl);
+                if rcode == Rcode::NxDomain {
+                    // A name that does not exist has no address of the other family either.
+                    for rtype in [RecordType::A, RecordType::AAAA] {
+                        self.memory.put_addresses(now, &job.key.name, rtype, Vec::new(), ttl);
+                    }
+                }
+            }
+            Aim::Priming => {}
+        }
+        self.leave(id, job, Kind::Final);
+    }
+
+    /// The job has none.
+    pub(super) fn fail(&mut self, now: Moment, id: JobId, mut job: Job, failed: Failed) {
+        let Failed { kind, error, text } = failed;
+        match job.key.aim {
+            Aim::Client => {
+                if kind != Kind::Busy {
+                    self.memory.put_failure(now, job.key.clone(), error, &text);
+                }
+                self.tell(&mut job, Outcome::Failed { error, text });
+            }
+            Aim::Address if kind == Kind::Final => {
+                let (name, rtype) = (&job.key.name, job.key.rtype);
+                self.memory.put_addresses(now, name, rtype, Vec::new(), FAILURE_SPAN_MIN);
+            }
+            Aim::Address | Aim::Priming => {}
+        }
+        self.leave(id, job, kind);
+    }
+
+    /// The job's time is over.
+    pub(super) fn expire(&mut self, now: Moment, id: JobId) {
+        let Some(job) = self.jobs.remove(&id) else { return };
+        let text = match &job.visit {
+            Some(visit) => format!("not done in time, at {}: {}", name(&visit.cut.zone), visit.fault),
+            None => "not done in time".to_owned(),
+        };
+        let failed = Failed { kind: Kind::Spent, error: ExtendedError::NO_REACHABLE_AUTHORITY, text };
+        self.fail(now, id, job, failed);
+    }
+
+    fn tell(&mut self, job: &mut Job, outcome: Outcome) {
+        let trace = job.trace.take().unwrap_or_default();
+        for waiter in &job.waiters {
+            if let Waiter::Ticket(ticket) = waiter {
+                let (outcome, trace) = (outcome.clone(), trace.clone());
+                self.outputs.push_back(Output::Done { ticket: *ticket, outcome, trace });
+            }
+        }
+    }
+
+    /// Gives back what the job held; the jobs that waited for it go on.
+    fn leave(&mut self, id: JobId, job: Job, kind: Kind) {
+        for waiter in &job.waiters {
+            let Waiter::Job(waiting) = waiter else { continue };
+            let Some(other) = self.jobs.get_mut(waiting).filter(|other| other.needs == Some(id)) else { continue };
+            other.needs = None;
+            // What was at an end may have been this one's means only.
+            if kind != Kind::Final && other.purse != job.purse {
+                other.visit.as_mut().and_then(|visit| visit.sought.pop());
+            }
+            self.ready.push_back(*waiting);
+        }
+        self.release(id, job);
+    }
+
+    /// Gives back what the job held, and ends what only it waited for.
+    fn release(&mut self, id: JobId, job: Job) {
+        let mut leaving = Some((id, job));
+        // Each round removes a job.
+        while let Some((id, job)) = leaving.take() {
+            self.by_key.remove(&job.key);
+            self.timers.remove(&(job.deadline, Timer::Job(id)));
+            if let Some(purse) = self.purses.get_mut(&job.purse) {
+                purse.jobs -= 1;
+                if purse.jobs == 0 {
+                    self.purses.remove(&job.purse);
+                }
+            }
+            if let Some(flight) = job.flight {
+                self.land(flight);
+            }
+            if let Some(needed) = job.needs
+                && let Some(other) = self.jobs.get_mut(&needed)
+            {
+                other.waiters.retain(|waiter| *waiter != Waiter::Job(id));
+                if other.waiters.is_empty() {
+                    leaving = self.jobs.remove(&needed).map(|other| (needed, other));
+                }
+            }
+        }
+    }
+
+    /// Ends an exchange; the next in turn at its zone, and the next of all, can go.
+    pub(super) fn land(&mut self, id: u64) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        self.timers.remove(&(flight.until, Timer::Flight(id)));
+        self.outputs.push_back(Output::Close { exchange: id });
+        if let Some(load) = self.loads.get_mut(&flight.asked.zone) {
+            load.out = load.out.saturating_sub(1);
+        }
+        self.pass_turn(Some(&flight.asked.zone));
+        Some(flight)
+    }
+
+    /// Lets the next go that waits for that zone, and the next of those that wait for any exchange to end. Whoever had
+    /// a turn and sent nothing passes it on.
+    pub(super) fn pass_turn(&mut self, zone: Option<&Wire>) {
+        let jobs = &self.jobs;
+        let mut next_of = |waiting: &mut VecDeque<JobId>| {
+            while let Some(next) = waiting.pop_front() {
+                // Some have ended since.
+                if jobs.get(&next).is_some_and(|job| job.queued) {
+                    self.ready.push_back(next);
+                    break;
+                }
+            }
+        };
+        if let Some(zone) = zone
+            && let Some(load) = self.loads.get_mut(zone)
+        {
+            next_of(&mut load.waiting);
+            if load.out == 0 && load.waiting.is_empty() {
+                self.loads.remove(zone);
+            }
+        }
+        next_of(&mut self.waiting);
+    }
+}

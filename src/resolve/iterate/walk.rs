@@ -1,0 +1,317 @@
+//! The next step of a job: at which zone it stands, how much of the name it shows, and to whom.
+
+use crate::base::time::Moment;
+use crate::resolve::body::ExtendedError;
+use crate::resolve::exchange::{Exchange, Manner};
+use crate::resolve::iterate::bounds::{
+    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, FAILURES_MAX, JOBS_MAX, NAMES_RESOLVED_MAX, STREAM_WAIT, TRIES_MAX,
+    ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX,
+};
+use crate::resolve::iterate::cut::{Cut, Wire, name};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Visit, Waiter};
+use crate::resolve::iterate::minimise::{label_count, next, suffix};
+use crate::resolve::iterate::reading::Asked;
+use crate::resolve::iterate::{Iterate, Output, Timer};
+use crate::resolve::question::{Question, Wants};
+use crate::wire::name::is_at_or_below;
+use crate::wire::rtype::RecordType;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// One of so many choices is made by lot, so that a server that became faster is noticed.
+const EXPLORE_ONE_OF: usize = 20;
+/// A server that nobody asked yet counts as one with a round trip drawn below so many milliseconds.
+const UNKNOWN_TRIP_MILLIS: usize = 200;
+
+/// What a job does next at a zone.
+enum Choice {
+    /// Asks a server: where, and which of the zone's.
+    Ask(IpAddr, usize),
+    /// Looks for the address of one of the zone's servers.
+    Seek(usize, RecordType),
+    /// Gives up.
+    Nobody(Failed),
+}
+
+impl Iterate {
+    /// Takes all steps that can be taken.
+    pub(super) fn run(&mut self, now: Moment) {
+        // Each step sends, waits, or ends its job: the queue becomes empty.
+        while let Some(id) = self.ready.pop_front() {
+            let Some(mut job) = self.jobs.remove(&id) else { continue };
+            if job.flight.is_some() || job.needs.is_some() {
+                self.jobs.insert(id, job);
+                continue;
+            }
+            let had_turn = std::mem::take(&mut job.queued);
+            let step = self.step(now, id, &mut job);
+            if had_turn && job.flight.is_none() && !job.queued {
+                self.pass_turn(job.visit.as_ref().map(|visit| &visit.cut.zone));
+            }
+            match step {
+                Ok(()) => drop(self.jobs.insert(id, job)),
+                Err(failed) => self.fail(now, id, job, failed),
+            }
+        }
+    }
+
+    /// One step; `Ok`: the job waits for something.
+    fn step(&mut self, now: Moment, id: JobId, job: &mut Job) -> Result<(), Failed> {
+        let mut visit = job.visit.take().unwrap_or_else(|| {
+            let (cut, passed) = self.memory.nearest(now, &job.name, job.key.rtype);
+            for zone in passed {
+                if !job.zones.contains(&zone) {
+                    job.zones.push(zone);
+                }
+            }
+            Visit::new(cut)
+        });
+        let step = self.step_at(now, id, job, &mut visit);
+        job.visit = Some(visit);
+        step
+    }
+
+    fn step_at(&mut self, now: Moment, id: JobId, job: &mut Job, visit: &mut Visit) -> Result<(), Failed> {
+        loop {
+            match self.choose(now, job, visit) {
+                Choice::Ask(address, server) => return self.send(now, id, job, visit, address, server),
+                Choice::Seek(server, rtype) => {
+                    visit.sought.push((server, rtype));
+                    if self.seek(now, id, job, &visit.cut, server, rtype) {
+                        return Ok(());
+                    }
+                }
+                Choice::Nobody(failed) => return Err(failed),
+            }
+        }
+    }
+
+    fn choose(&mut self, now: Moment, job: &Job, visit: &Visit) -> Choice {
+        let cut = &visit.cut;
+        let aside = job.key.aim == Aim::Address;
+        if !self.purses.get(&job.purse).is_some_and(|purse| purse.has_packet_for(&cut.zone, aside)) {
+            return Choice::Nobody(Failed {
+                kind: Kind::Spent,
+                error: ExtendedError::NO_REACHABLE_AUTHORITY,
+                text: "it would take too many packets".to_owned(),
+            });
+        }
+        if visit.failures < FAILURES_MAX {
+            if let Some((address, server)) = self.choose_server(now, job, visit) {
+                return Choice::Ask(address, server);
+            }
+            if let Some((server, rtype)) = self.choose_name(now, visit) {
+                return Choice::Seek(server, rtype);
+            }
+        }
+        let text = format!("no server of {} answers: {}", name(&cut.zone), visit.fault);
+        Choice::Nobody(Failed { kind: Kind::Final, error: ExtendedError::NO_REACHABLE_AUTHORITY, text })
+    }
+
+    /// The server to ask: of those that were tried least here the nearest, or now and then any.
+    fn choose_server(&mut self, now: Moment, job: &Job, visit: &Visit) -> Option<(IpAddr, usize)> {
+        let cut = &visit.cut;
+        let mut candidates: Vec<(u8, u128, IpAddr, usize)> = Vec::new();
+        for (at, server) in cut.names.iter().enumerate() {
+            for address in self.addresses(now, cut, at, server) {
+                let tries = visit.tries.get(&address).copied().unwrap_or_default();
+                let known = self.memory.server(address);
+                let may = tries < TRIES_MAX
+                    && known.is_up(now)
+                    && self.settings.allows(address, cut.is_root())
+                    && !self.memory.is_lame(now, &cut.zone, address)
+                    && self.purses.get(&job.purse).is_some_and(|purse| purse.may_ask(address))
+                    && !candidates.iter().any(|candidate| candidate.2 == address);
+                if may {
+                    let unknown = || self.draw.below(UNKNOWN_TRIP_MILLIS) as u128 * 1_000;
+                    let trip = known.trip().map_or_else(unknown, |trip| trip.as_micros());
+                    candidates.push((tries, trip, address, at));
+                }
+            }
+        }
+        let tries = candidates.iter().map(|candidate| candidate.0).min()?;
+        candidates.retain(|candidate| candidate.0 == tries);
+        let any = self.draw.below(candidates.len() * EXPLORE_ONE_OF);
+        let nearest = || candidates.iter().min_by_key(|candidate| candidate.1);
+        candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (*address, *at))
+    }
+
+    /// Where a server is: as its owner says, or else as the zone above says (RFC 2181 §5.4.1).
+    fn addresses(&mut self, now: Moment, cut: &Cut, at: usize, server: &Wire) -> Vec<IpAddr> {
+        let mut addresses = Vec::new();
+        for rtype in [RecordType::A, RecordType::AAAA] {
+            addresses.extend_from_slice(self.memory.addresses(now, server, rtype).unwrap_or_default());
+        }
+        if addresses.is_empty() {
+            addresses.extend(cut.glue.iter().filter(|glue| glue.0 == at).map(|glue| glue.1));
+        }
+        addresses
+    }
+
+    /// A server of which no address is known, and the family to look for. What lies within the zone itself could only
+    /// be learned from its servers.
+    fn choose_name(&mut self, now: Moment, visit: &Visit) -> Option<(usize, RecordType)> {
+        let families = [(self.settings.ipv4, RecordType::A), (self.settings.ipv6, RecordType::AAAA)];
+        let mut sought: Vec<usize> = visit.sought.iter().map(|(at, _)| *at).collect();
+        sought.dedup();
+        for (at, server) in visit.cut.names.iter().enumerate() {
+            let has_glue = visit.cut.glue.iter().any(|glue| glue.0 == at);
+            let is_new = !sought.contains(&at);
+            if has_glue || is_at_or_below(server, &visit.cut.zone) || is_new && sought.len() >= NAMES_RESOLVED_MAX {
+                continue;
+            }
+            for (_, rtype) in families.iter().filter(|family| family.0) {
+                match self.memory.addresses(now, server, *rtype) {
+                    // What is known and did not do will not do again.
+                    Some([_, ..]) => break,
+                    Some([]) => {}
+                    None if visit.sought.contains(&(at, *rtype)) => {}
+                    None => return Some((at, *rtype)),
+                }
+            }
+        }
+        None
+    }
+
+    /// Lets the job wait for an address; false if that cannot help.
+    fn seek(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        job: &mut Job,
+        cut: &Cut,
+        server: usize,
+        rtype: RecordType,
+    ) -> bool {
+        let Some(server) = cut.names.get(server) else { return false };
+        let key = Key { name: server.clone(), rtype, dnssec_ok: false, aim: Aim::Address };
+        if key == job.key {
+            return false;
+        }
+        let needed = match self.by_key.get(&key) {
+            // Two that wait for each other would wait in vain (TsuNAME).
+            Some(other) if self.needs(*other, id) => return false,
+            Some(other) => *other,
+            None => {
+                let may = job.depth < DEPTH_MAX
+                    && self.jobs.len() < JOBS_MAX
+                    && self.purses.get_mut(&job.purse).is_some_and(|purse| purse.take_subquestion());
+                if !may {
+                    return false;
+                }
+                let new = self.next_id();
+                let deadline = job.deadline.min(now + ADDRESS_SPAN);
+                self.start(new, job.purse, job.depth + 1, deadline, key, Waiter::Job(id));
+                job.needs = Some(new);
+                job.note(|| format!("looks for {} {rtype}", name(server)));
+                return true;
+            }
+        };
+        let Some(other) = self.jobs.get_mut(&needed) else { return false };
+        other.waiters.push(Waiter::Job(id));
+        job.needs = Some(needed);
+        job.note(|| format!("waits for {} {rtype}, which others look for", name(server)));
+        true
+    }
+
+    /// True if `job` waits for `other`, be it through others.
+    fn needs(&self, job: JobId, other: JobId) -> bool {
+        let mut at = job;
+        // Each waits for one other, and none for itself: a path visits each job once.
+        for _ in 0..=self.jobs.len() {
+            if at == other {
+                return true;
+            }
+            match self.jobs.get(&at).and_then(|job| job.needs) {
+                Some(next) => at = next,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn send(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        job: &mut Job,
+        visit: &Visit,
+        address: IpAddr,
+        server: usize,
+    ) -> Result<(), Failed> {
+        let zone = &visit.cut.zone;
+        if self.flights.len() >= EXCHANGES_MAX {
+            self.waiting.push_back(id);
+            job.queued = true;
+            return Ok(());
+        }
+        if let Some(load) = self.loads.get_mut(zone).filter(|load| load.out >= ZONE_EXCHANGES_MAX) {
+            if load.waiting.len() >= ZONE_WAITING_MAX {
+                let text = format!("too many questions wait for {}", name(zone));
+                return Err(Failed { kind: Kind::Busy, error: ExtendedError::NOT_READY, text });
+            }
+            load.waiting.push_back(id);
+            job.queued = true;
+            return Ok(());
+        }
+        let fruitless = self.purses.get(&job.purse).map_or(u8::MAX, |purse| purse.minimised);
+        let total = label_count(&job.name);
+        let shown = if visit.whole { total } else { next(&job.name, visit.known, fruitless) };
+        let asked = Asked {
+            zone: zone.clone(),
+            name: suffix(&job.name, shown).into(),
+            // A type that says nothing of what is wanted (RFC 9156 §2.1).
+            rtype: if shown == total { job.key.rtype } else { RecordType::A },
+            dnssec_ok: job.key.dnssec_ok,
+        };
+        let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
+        self.fly(now, id, job, asked, address, server, false);
+        Ok(())
+    }
+
+    /// Sends a query, as a datagram or on a stream.
+    #[expect(clippy::too_many_arguments, reason = "each says another thing of the one query")]
+    pub(super) fn fly(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        job: &mut Job,
+        asked: Asked,
+        address: IpAddr,
+        server: Wire,
+        stream: bool,
+    ) {
+        let known = self.memory.server(address);
+        let edns = known.takes_edns(now);
+        let wants = Wants { dnssec_ok: asked.dnssec_ok && edns, checking_disabled: false };
+        let to = SocketAddr::new(address, self.settings.port);
+        let lot = self.draw.lot(known.repeats_case(now));
+        let question = Question::new(&asked.name, 0, asked.rtype, wants);
+        let exchange = Exchange::new(to, &question, Manner { recursive: false, edns }, &lot);
+        if let Some(purse) = self.purses.get_mut(&job.purse) {
+            purse.send(&asked.zone, job.key.aim == Aim::Address, address);
+        }
+        self.memory.change_server(address, |server| server.asked(now));
+        self.loads.entry(asked.zone.clone()).or_default().out += 1;
+        let until = now + if stream { STREAM_WAIT } else { known.wait() };
+        let flight_id = self.next_id();
+        self.timers.insert((until, Timer::Flight(flight_id)));
+        let (exchange_id, octets) = (flight_id, exchange.query().to_vec());
+        self.outputs.push_back(match stream {
+            true => Output::Stream { exchange: exchange_id, to, octets },
+            false => Output::Send { exchange: exchange_id, to, octets },
+        });
+        job.flight = Some(flight_id);
+        let flight = Flight { job: id, exchange, asked, server, sent: now, until, edns, stream };
+        self.flights.insert(flight_id, flight);
+    }
+
+    /// Goes on at the cut that a referral made.
+    pub(super) fn go_down(&mut self, job: &mut Job, cut: Arc<Cut>) {
+        self.memory.put_cut(&cut);
+        if !job.zones.contains(&cut.zone) {
+            job.zones.push(cut.zone.clone());
+        }
+        job.visit = Some(Visit::new(cut));
+    }
+}
