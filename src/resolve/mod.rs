@@ -3,3 +3,4 @@
 
 pub mod body;
 pub mod question;
+pub mod validate;
