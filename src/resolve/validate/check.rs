@@ -76,6 +76,10 @@ impl Key {
         })
     }
 
+    fn is_named_by(&self, signature: &Signature) -> bool {
+        self.tag == signature.key_tag && self.algorithm == signature.algorithm
+    }
+
     fn made(&self, signature: &Signature, signed: &[u8]) -> bool {
         let key = dnskey(&self.rdata).and_then(|key| PublicKey::from_dnskey(&key).ok());
         key.is_some_and(|key| key.verify(signed, &signature.octets).is_ok())
@@ -144,18 +148,22 @@ pub(super) fn verify(set: &Set, keys: &Keys, wall: WallSeconds, work: &mut Work)
             cause = verdict::NOT_YET_VALID;
             continue;
         }
+        let mut keys: Vec<&Key> = keys.keys.iter().filter(|key| key.is_named_by(signature)).collect();
+        if keys.is_empty() {
+            cause = if cause == verdict::NO_SIGNATURE { verdict::NO_KEY } else { cause };
+            continue;
+        }
+        keys.retain(|key| key.signs);
+        if keys.is_empty() {
+            cause = verdict::NO_ZONE_KEY;
+            continue;
+        }
+        // Made only now: the data of a large set is put together for no signature that nobody can have made.
         let Some(signed) = set.signed(signature, &rdatas) else {
             cause = verdict::BAD_SIGNATURE;
             continue;
         };
-        let mut tried = false;
-        let tagged = |key: &&Key| key.tag == signature.key_tag && key.algorithm == signature.algorithm;
-        for key in keys.keys.iter().filter(tagged) {
-            if !key.signs {
-                cause = verdict::NO_ZONE_KEY;
-                continue;
-            }
-            tried = true;
+        for key in keys {
             work.check()?;
             if key.made(signature, &signed) {
                 let left = u32::try_from(wall.until(signature.expiration)).unwrap_or(0);
@@ -168,9 +176,6 @@ pub(super) fn verify(set: &Set, keys: &Keys, wall: WallSeconds, work: &mut Work)
             if failed > FAILED_CHECKS_OF_SET_MAX {
                 return Err(verdict::TOO_MANY_FAILURES);
             }
-        }
-        if !tried && cause == verdict::NO_SIGNATURE {
-            cause = verdict::NO_KEY;
         }
     }
     Err(cause)

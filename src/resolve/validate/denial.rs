@@ -128,7 +128,9 @@ impl Types<'_> {
 
 /// What the types at the name itself prove.
 pub(super) fn at_name(types: &Types<'_>, rtype: RecordType, root: bool) -> Proven {
-    if types.has(rtype) || types.has(RecordType::CNAME) {
+    // Whoever asks for all types is not told that there are none while there are some.
+    let has_any = rtype == RecordType::ANY && !types.0.is_empty();
+    if has_any || types.has(rtype) || types.has(RecordType::CNAME) {
         return Proven::Nothing;
     }
     match rtype {
@@ -142,7 +144,8 @@ pub(super) fn at_name(types: &Types<'_>, rtype: RecordType, root: bool) -> Prove
 
 /// What the types at the wildcard prove.
 pub(super) fn at_wildcard(types: &Types<'_>, rtype: RecordType) -> Proven {
-    if types.has(rtype) || types.has(RecordType::CNAME) || types.is_cut() {
+    let has_any = rtype == RecordType::ANY && !types.0.is_empty();
+    if has_any || types.has(rtype) || types.has(RecordType::CNAME) || types.is_cut() {
         return Proven::Nothing;
     }
     Proven::NoData { cut: false }

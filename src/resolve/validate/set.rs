@@ -62,7 +62,7 @@ pub(super) struct Set {
     pub rtype: RecordType,
     /// The least TTL among the records.
     pub ttl: u32,
-    /// As they came.
+    /// In the case in which they came; sorted, each once.
     pub rdatas: Vec<Vec<u8>>,
     /// At most [`SIGNATURES_OF_SET_MAX`].
     pub signatures: Vec<Signature>,
@@ -93,6 +93,11 @@ pub(super) fn sets(records: &[Record]) -> Result<Vec<Set>, Cause> {
                 signatures: Vec::new(),
             }),
         }
+    }
+    // A record that came twice is one (RFC 2181 §5).
+    for set in &mut sets {
+        set.rdatas.sort();
+        set.rdatas.dedup();
     }
     for record in records.iter().filter(is_signature) {
         let Some((covered, signature)) = Signature::read(record) else { continue };

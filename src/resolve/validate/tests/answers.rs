@@ -219,5 +219,8 @@ fn signatures_and_questions_of_all_kinds_are_no_trap() {
     response
         .answer
         .extend(world.resolve(&Asked { name: name("groucho.edu."), rtype: RecordType::NS }).answer);
-    assert_eq!(world.judge_response(asked, &response).text(), "secure");
+    assert_eq!(world.judge_response(asked.clone(), &response).text(), "secure");
+    // That there is nothing at all cannot be proven of a name that has something.
+    let nothing = world.resolve(&Asked { name: name("groucho.edu."), rtype: RecordType::TXT });
+    assert_eq!(world.judge_response(asked, &nothing).text(), "bogus 6");
 }

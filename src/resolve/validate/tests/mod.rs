@@ -4,6 +4,7 @@ mod answers;
 mod costs;
 mod signer;
 mod trust;
+mod vectors;
 mod world;
 mod zone;
 

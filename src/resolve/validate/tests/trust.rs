@@ -111,7 +111,7 @@ fn unknown_algorithms_and_digests_make_a_zone_insecure() {
     assert_eq!(world.text(NAME, A), "secure");
     world.zones[1].signers.pop();
     world.later(20_000);
-    assert_eq!(world.text(NAME, A), "bogus 9");
+    assert_eq!(world.text(NAME, A), "bogus 10");
 }
 
 #[test]

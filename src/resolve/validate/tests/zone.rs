@@ -191,9 +191,12 @@ impl Zone {
 
     fn negative(&self, rcode: Rcode, proofs: &[&Name]) -> Response {
         let mut authority = self.signed(self.get(&self.apex, RecordType::SOA).unwrap());
-        for proof in proofs.iter().flat_map(|node| self.proof(node)) {
-            if !authority.contains(&proof) {
-                authority.push(proof);
+        for proof in proofs.iter().map(|node| self.proof(node)) {
+            let is_new = |first: &Record| {
+                !authority.iter().any(|known| known.name == first.name && known.rtype == first.rtype)
+            };
+            if proof.first().is_some_and(is_new) {
+                authority.extend(proof);
             }
         }
         Response { rcode, answer: Vec::new(), authority }
