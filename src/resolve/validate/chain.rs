@@ -12,6 +12,7 @@
 //! in memory.
 
 use crate::base::time::Moment;
+use crate::resolve::validate::Asked;
 use crate::resolve::validate::anchors::Anchors;
 use crate::resolve::validate::check::{Digest, Keys, WallSeconds, Work, believe, read_ds, verify};
 use crate::resolve::validate::denial::{Denial, Proven};
@@ -24,11 +25,7 @@ use crate::wire::rtype::RecordType;
 use std::sync::Arc;
 
 /// A set without which nothing more can be said.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Need {
-    pub name: Name,
-    pub rtype: RecordType,
-}
+pub(super) type Need = Arc<Asked>;
 
 /// What was asked for on behalf of an answer: the sets of the answer and of the authority section, or why there are
 /// none.
@@ -73,7 +70,7 @@ pub(super) struct Asker<'a> {
 impl Asker<'_> {
     fn reply(&self, name: &Name, rtype: RecordType) -> Result<Option<Arc<Reply>>, Need> {
         let found = self.replies.iter().find(|(need, _)| need.rtype == rtype && need.name == *name);
-        found.map(|(_, reply)| reply.clone()).ok_or_else(|| Need { name: name.clone(), rtype })
+        found.map(|(_, reply)| reply.clone()).ok_or_else(|| Arc::new(Asked { name: name.clone(), rtype }))
     }
 }
 

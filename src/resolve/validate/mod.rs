@@ -57,7 +57,7 @@ pub struct Ticket(pub u64);
 pub struct FetchId(pub u64);
 
 /// A question of class IN.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Asked {
     /// The name.
     pub name: Name,
@@ -96,7 +96,7 @@ pub enum Output {
         /// The answer that needs it first; others may wait for it, too.
         ticket: Ticket,
         /// DS or DNSKEY, and whose.
-        asked: Asked,
+        asked: Arc<Asked>,
     },
     /// The verdict on an answer. The ticket is known no more.
     Done {
@@ -221,7 +221,7 @@ impl Validator {
         }
         self.fetches_made += 1;
         let id = FetchId(self.fetches_made);
-        let asked = Asked { name: need.name.clone(), rtype: need.rtype };
+        let asked = need.clone();
         self.ids.insert(need.clone(), id);
         self.fetches.insert(id, (need, vec![ticket]));
         self.outputs.push_back(Output::Fetch { id, ticket, asked });

@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const WALL: u32 = 1_800_000_000;
 const DAY: u32 = 86_400;
 
+/// A name behind its hash.
+type Hashed = (Vec<u8>, Name);
+
 /// How the zone proves what does not exist.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Denies {
@@ -145,10 +148,10 @@ impl Zone {
             Denies::Nsec3 { iterations, opt_out } => {
                 let unsigned = |node: &Name| self.is_cut(node) && self.get(node, RecordType::DS).is_none();
                 let nodes = self.nodes().into_iter().filter(|node| !(opt_out && unsigned(node)));
-                let mut hashed: Vec<(Vec<u8>, Name)> = nodes.map(|node| (self.hash(&node), node)).collect();
+                let mut hashed: Vec<Hashed> = nodes.map(|node| (self.hash(&node), node)).collect();
                 hashed.sort();
                 let next = hashed.iter().cycle().skip(1);
-                let make = |((hash, node), (next, _)): (&(Vec<u8>, Name), &(Vec<u8>, Name))| {
+                let make = |((hash, node), (next, _)): (&Hashed, &Hashed)| {
                     let signs = !self.bitmap(node, &[]).is_empty() && !unsigned(node);
                     let types = self.bitmap(node, if signs { &[RecordType::RRSIG] } else { &[] });
                     let owner = [BASE32_DNSSEC.encode(hash), self.apex.to_string()].join(".");
@@ -180,10 +183,10 @@ impl Zone {
         }
         let chain = self.chain();
         let before = match self.denies {
-            Denies::Nsec => chain.iter().filter(|nsec| nsec.name <= *node).next_back(),
+            Denies::Nsec => chain.iter().rfind(|nsec| nsec.name <= *node),
             Denies::Nsec3 { .. } => {
                 let hash = BASE32_DNSSEC.encode(&self.hash(node)).into_bytes();
-                chain.iter().filter(|nsec3| nsec3.name.labels().next().unwrap() <= &hash[..]).next_back()
+                chain.iter().rfind(|nsec3| nsec3.name.labels().next().unwrap() <= &hash[..])
             }
         };
         self.signed(std::slice::from_ref(before.or(chain.last()).unwrap()))
