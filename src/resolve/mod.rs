@@ -16,3 +16,4 @@ pub mod question;
 #[cfg(test)]
 pub(crate) mod script;
 pub mod writer;
+pub mod validate;
