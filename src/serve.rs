@@ -19,7 +19,7 @@ use crate::os::listen::{self, Pair};
 use crate::os::unix::{self, Listening};
 use crate::os::{affinity, clock, entropy, privileges};
 use crate::serve::resolving::Prepared;
-use crate::services::{self, Insight, Services};
+use crate::services::{self, Insight, Services, Work};
 use crate::wire::key::HashSeed;
 use crate::worker::{Settings, Setup, Sockets, Worker};
 use arc_swap::ArcSwap;
@@ -166,11 +166,11 @@ impl Server {
 
         let (errands, todo) = services::errands();
         let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), errands);
-        let Prepared { resolving, setups, deliveries, upstreams } =
+        let Prepared { resolving, setups, deliveries, upstreams, roots } =
             prepared.map_err(StartError::Configuration)?;
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
-        let work = (todo, resolving::ways_back(&workers, deliveries));
+        let work = Work { todo, workers: resolving::ways_back(&workers, deliveries), roots };
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let cache = Arc::clone(&resolving.cache);

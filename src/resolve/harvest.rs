@@ -79,7 +79,7 @@ enum End {
     /// At the set asked for.
     Set,
     /// At this name, which has no such set.
-    Nothing(Name),
+    Nothing(Box<Name>),
     /// Nowhere.
     Loop,
 }
@@ -109,9 +109,9 @@ impl<'m> Reaper<'_, 'm> {
             let Some(alias) = self.answers().find(|record| {
                 record.rtype == RecordType::CNAME && record.class == Class::IN && record.is_of(name.as_wire())
             }) else {
-                return Ok(End::Nothing(name));
+                return Ok(End::Nothing(Box::new(name)));
             };
-            let Some(target) = alias.rdata_name() else { return Ok(End::Nothing(name)) };
+            let Some(target) = alias.rdata_name() else { return Ok(End::Nothing(Box::new(name))) };
             self.put_set(&name, RecordType::CNAME)?;
             name = target;
         }
@@ -228,7 +228,7 @@ pub(crate) fn substitute(name: &Name, owner: &Name, target: &Name) -> Option<Nam
 mod tests {
     use super::*;
     use crate::resolve::question::Wants;
-    use crate::resolve::script::{message, question, show};
+    use crate::resolve::script_tests::{message, question, show};
 
     const CAPS: Caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
     const SOA: &str = "example. 900 SOA ns.example. admin.example. 1 2 3 4 300";

@@ -14,6 +14,6 @@ pub mod pending;
 pub mod policy;
 pub mod question;
 #[cfg(test)]
-pub(crate) mod script;
-pub mod writer;
+pub(crate) mod script_tests;
 pub mod validate;
+pub mod writer;

@@ -82,6 +82,11 @@ impl Policy {
         self.suffixes.iter().any(|(_, route)| *route == Route::Iterate)
     }
 
+    /// True if any names are asked for at all.
+    pub fn asks(&self) -> bool {
+        self.suffixes.iter().any(|(_, route)| *route != Route::Refuse)
+    }
+
     /// Where a name is asked for, in lower-cased wire form: by the longest suffix.
     pub fn route(&self, name: &[u8]) -> Route {
         let mut suffixes = self.suffixes.iter();

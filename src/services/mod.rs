@@ -21,7 +21,7 @@ mod resolving;
 
 pub use desk::Ask;
 pub use look::Insight;
-pub use resolving::{Deliver, Errands, Todo, errands};
+pub use resolving::{Deliver, Errands, Roots, Work, errands};
 
 use crate::services::connections::Listener;
 use crate::services::desk::Desk;
@@ -42,13 +42,13 @@ pub struct Services {
 
 impl Services {
     /// Starts it. Neither socket may block. `ask` hands a request to the control thread; it must not block either.
-    /// `work`: what workers have done, and the way back to each.
+    /// `work`: what workers have done.
     pub fn start(
         http: TcpListener,
         control: Option<UnixListener>,
         insight: Insight,
         ask: Ask,
-        work: (Todo, Vec<Deliver>),
+        work: Work,
     ) -> io::Result<Services> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (http, control) = {
@@ -67,8 +67,7 @@ impl Services {
                 let (age_max, router) = (control_socket::CONNECTION_AGE_MAX, control_socket::router(desk));
                 connections::serve(Listener::Unix(control), router, age_max, stop).await;
             };
-            let (todo, workers) = work;
-            tokio::join!(public, own, resolving::run(todo, workers, stop_work));
+            tokio::join!(public, own, resolving::run(work, stop_work));
         };
         let thread =
             std::thread::Builder::new().name("services".into()).spawn(move || runtime.block_on(all))?;

@@ -167,7 +167,7 @@ fn extended_error(response: &Response<'_>) -> Option<ExtendedError> {
 mod tests {
     use super::*;
     use crate::resolve::question::{Question, Wants};
-    use crate::resolve::script::message;
+    use crate::resolve::script_tests::message;
 
     #[test]
     fn an_extended_error_is_found_among_the_options_and_none_where_they_are_cut_short() {

@@ -195,7 +195,11 @@ impl Iterate {
             return;
         }
         if self.jobs.len() >= JOBS_MAX {
-            return self.refuse(ticket, ExtendedError::NOT_READY, "too many questions are in work".to_owned());
+            return self.refuse(
+                ticket,
+                ExtendedError::NOT_READY,
+                "too many questions are in work".to_owned(),
+            );
         }
         let id = self.next_id();
         self.start(id, id, 0, now + QUESTION_SPAN, key, Waiter::Ticket(ticket));
@@ -212,12 +216,7 @@ impl Iterate {
             return;
         }
         self.primes_at = now + PRIMING_SPAN;
-        let key = Key {
-            name: Wire::from([0]),
-            rtype: RecordType::NS,
-            dnssec_ok: false,
-            aim: Aim::Priming,
-        };
+        let key = Key { name: Wire::from([0]), rtype: RecordType::NS, dnssec_ok: false, aim: Aim::Priming };
         if self.jobs.len() < JOBS_MAX && !self.by_key.contains_key(&key) {
             let id = self.next_id();
             self.start(id, id, 0, now + QUESTION_SPAN, key, Waiter::Nobody);

@@ -4,8 +4,8 @@ use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::{Exchange, Manner};
 use crate::resolve::iterate::bounds::{
-    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, FAILURES_MAX, JOBS_MAX, NAMES_RESOLVED_MAX, STREAM_WAIT, TRIES_MAX,
-    ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX,
+    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, FAILURES_MAX, JOBS_MAX, NAMES_RESOLVED_MAX, STREAM_WAIT,
+    TRIES_MAX, ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX,
 };
 use crate::resolve::iterate::cut::{Cut, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Visit, Waiter};
@@ -157,7 +157,10 @@ impl Iterate {
         for (at, server) in visit.cut.names.iter().enumerate() {
             let has_glue = visit.cut.glue.iter().any(|glue| glue.0 == at);
             let is_new = !sought.contains(&at);
-            if has_glue || is_at_or_below(server, &visit.cut.zone) || is_new && sought.len() >= NAMES_RESOLVED_MAX {
+            if has_glue
+                || is_at_or_below(server, &visit.cut.zone)
+                || is_new && sought.len() >= NAMES_RESOLVED_MAX
+            {
                 continue;
             }
             for (_, rtype) in families.iter().filter(|family| family.0) {

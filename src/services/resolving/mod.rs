@@ -1,12 +1,18 @@
-//! What workers have done for them: asking servers over TCP.
+//! What workers have done for them: asking servers over TCP, and resolving from the root on.
 //!
 //! ```text
-//! worker ─ Errand ─► Todo ─► a task for each ─ Delivery ─► the worker that asked, which is woken
+//! worker ─ Errand ─► Todo ─┬─► a stream for each ─┬─ Delivery ─► the worker that asked, which is woken
+//!                          └─► Walk ──────────────┘
 //! ```
 
+mod datagram;
 mod stream;
+mod walk;
+
+pub use walk::Roots;
 
 use crate::resolve::errand::{Delivery, Errand};
+use crate::services::resolving::walk::Walk;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -24,6 +30,16 @@ pub struct Todo(mpsc::UnboundedReceiver<(usize, Errand)>);
 /// Gives a worker what was done for it, and wakes it.
 pub type Deliver = Box<dyn Fn(Delivery) + Send + Sync>;
 
+/// All that is needed to do errands.
+pub struct Work {
+    /// What is to be done.
+    pub todo: Todo,
+    /// The way back to each worker.
+    pub workers: Vec<Deliver>,
+    /// Where a walk begins.
+    pub roots: Roots,
+}
+
 /// Both ends.
 pub fn errands() -> (Errands, Todo) {
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -37,18 +53,25 @@ impl Errands {
     }
 }
 
-/// Does errands until it is told to stop. `workers`: the way back to each.
-pub(super) async fn run(todo: Todo, workers: Vec<Deliver>, mut stop: watch::Receiver<()>) {
-    let Todo(mut todo) = todo;
+/// Does errands until it is told to stop.
+pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
+    let Work { todo: Todo(mut todo), workers, roots } = work;
     let workers: Arc<[Deliver]> = workers.into();
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+    let mut walk = Walk::new(roots, Arc::clone(&streams));
     let mut tasks = JoinSet::new();
     loop {
+        for (worker, ticket, found) in walk.take_found() {
+            if let Some(deliver) = workers.get(worker) {
+                deliver(Delivery::Resolved { ticket, found });
+            }
+        }
         let (worker, errand) = tokio::select! {
             errand = todo.recv() => match errand {
                 Some(errand) => errand,
                 None => return,
             },
+            () = walk.turn() => continue,
             // Those that have ended are let go of.
             Some(_) = tasks.join_next() => continue,
             // Nothing is ever sent: the sender is dropped.
@@ -64,11 +87,7 @@ pub(super) async fn run(todo: Todo, workers: Vec<Deliver>, mut stop: watch::Rece
                     }
                 });
             }
-            Errand::Resolve { ticket, .. } => {
-                if let Some(deliver) = workers.get(worker) {
-                    deliver(Delivery::Resolved { ticket, found: Err(None) });
-                }
-            }
+            Errand::Resolve { ticket, name, rtype, wants } => walk.ask(worker, ticket, &name, rtype, wants),
         }
     }
 }

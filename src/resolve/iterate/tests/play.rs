@@ -21,7 +21,7 @@ use crate::base::time::Moment;
 use crate::resolve::iterate::tests::world::World;
 use crate::resolve::iterate::{Iterate, Outcome, Output, Settings};
 use crate::resolve::question::{Question, Wants};
-use crate::resolve::script::{question, text};
+use crate::resolve::script_tests::{question, text};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
