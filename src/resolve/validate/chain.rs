@@ -16,7 +16,7 @@ use crate::resolve::validate::Asked;
 use crate::resolve::validate::anchors::Anchors;
 use crate::resolve::validate::check::{Digest, Keys, WallSeconds, Work, believe, read_ds, verify};
 use crate::resolve::validate::denial::{Denial, Proven};
-use crate::resolve::validate::limits::BOGUS_REMEMBERED_FOR;
+use crate::resolve::validate::limits::{ABSENCE_SECONDS_MAX, BOGUS_REMEMBERED_FOR};
 use crate::resolve::validate::memory::{Known, Memory};
 use crate::resolve::validate::set::{Set, ancestor};
 use crate::resolve::validate::verdict::{self, Cause, Verdict};
@@ -205,6 +205,8 @@ impl Trust {
         };
         match judged {
             Ok((known, ttl)) => {
+                let is_zone = matches!(known, Known::Delegated(_));
+                let ttl = if is_zone { ttl } else { ttl.min(ABSENCE_SECONDS_MAX) };
                 self.memory.keep(asker.now, cut, known.clone(), ttl);
                 known
             }

@@ -41,6 +41,9 @@ pub const JOBS_MAX: usize = 1_024;
 pub const REMEMBERED_MAX: usize = 20_000;
 /// The longest that anything is remembered, whatever its TTL: a key that was withdrawn in an emergency is gone by then.
 pub const REMEMBERED_FOR_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// The longest, in seconds, that it is remembered that no signed zone begins somewhere: one may be signed at any time, and
+/// until it is known all its answers are bogus. As long as a negative answer is kept unless said otherwise.
+pub const ABSENCE_SECONDS_MAX: u32 = 3_600;
 /// The shortest: what was found for an answer must last until that answer is done.
 pub const REMEMBERED_FOR_MIN: Duration = Duration::from_secs(10);
 /// How long a zone that is bogus, or whose keys did not come, stays so: it may be mended at any moment, and each try

@@ -194,6 +194,19 @@ fn keys_are_remembered_for_their_ttl_and_a_new_one_is_found_then() {
 }
 
 #[test]
+fn a_zone_that_is_signed_anew_is_secure_within_the_ttl_of_the_proof_that_it_was_not() {
+    let mut world = World::new(two(vec![Signer::rsa()], vec![]));
+    assert_eq!(world.text(NAME, A), "insecure");
+    let root = world.zones.remove(0);
+    let mut zones = two(root.signers, vec![Signer::p256()]);
+    zones.swap(0, 1);
+    world.zones = zones;
+    assert_eq!(world.text(NAME, A), "insecure");
+    world.later(300);
+    assert_eq!(world.text(NAME, A), "secure");
+}
+
+#[test]
 fn a_new_ds_set_counts_even_if_the_keys_were_bogus_before() {
     let mut world = usual();
     world.zones[1].expiration = WALL - 5;
