@@ -28,7 +28,8 @@ impl Iterate {
             Aim::Address => {
                 let of_type = |rtype: RecordType| answer.iter().filter(move |record| record.rtype == rtype);
                 let rtype = job.key.rtype;
-                let found = of_type(rtype).filter_map(|record| address(record.rtype, &record.rdata)).collect();
+                let found =
+                    of_type(rtype).filter_map(|record| address(record.rtype, &record.rdata)).collect();
                 let ttl = Duration::from_secs(ttl.max(ADDRESS_SECONDS_MIN).into());
                 self.memory.put_addresses(now, &job.key.name, rtype, found, ttl);
                 if rcode == Rcode::NxDomain {
@@ -87,7 +88,9 @@ impl Iterate {
     fn leave(&mut self, id: JobId, job: Job, kind: Kind) {
         for waiter in &job.waiters {
             let Waiter::Job(waiting) = waiter else { continue };
-            let Some(other) = self.jobs.get_mut(waiting).filter(|other| other.needs == Some(id)) else { continue };
+            let Some(other) = self.jobs.get_mut(waiting).filter(|other| other.needs == Some(id)) else {
+                continue;
+            };
             other.needs = None;
             // What was at an end may have been this one's means only.
             if kind != Kind::Final && other.purse != job.purse {
@@ -134,6 +137,7 @@ impl Iterate {
             load.out = load.out.saturating_sub(1);
         }
         self.pass_turn(Some(&flight.asked.zone));
+        self.ready.extend(self.followers.remove(&flight.asked).unwrap_or_default());
         Some(flight)
     }
 

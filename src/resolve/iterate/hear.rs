@@ -3,12 +3,14 @@
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::Heard;
-use crate::resolve::iterate::{Iterate, Timer};
-use crate::resolve::iterate::bounds::{ALIASES_MAX, DELEGATION_SPAN_MAX, PRIMING_SPAN, RECORDS_MAX, TRIES_MAX};
+use crate::resolve::iterate::bounds::{
+    ALIASES_MAX, DELEGATION_SPAN_MAX, PRIMING_SPAN, RECORDS_MAX, TRIES_MAX,
+};
 use crate::resolve::iterate::cut::{Referral, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Visit};
 use crate::resolve::iterate::minimise::label_count;
 use crate::resolve::iterate::reading::{Asked, Piece, Reading, read};
+use crate::resolve::iterate::{Iterate, Timer};
 use crate::wire::message::Rcode;
 use crate::wire::reply::Section;
 use crate::wire::response::Response;
@@ -30,7 +32,9 @@ impl Iterate {
         let Some(flight) = self.flights.get(&exchange).filter(|flight| !flight.stream) else { return };
         match flight.exchange.hear(from, octets) {
             Heard::Nothing => {}
-            Heard::Answer(response) if response.is_truncated() => self.repeat_on_stream(now, exchange, "truncated"),
+            Heard::Answer(response) if response.is_truncated() => {
+                self.repeat_on_stream(now, exchange, "truncated")
+            }
             Heard::Answer(response) => self.hear(now, exchange, &response),
             // A guess, or a server that does not repeat the case: a stream tells, for nobody can guess into one.
             Heard::OtherCase => self.repeat_on_stream(now, exchange, "the name came back in another case"),
@@ -193,7 +197,9 @@ impl Iterate {
         match reading {
             // Below a name that the root does not have is nothing (RFC 8020): its servers are known to keep to that, and
             // need not see the rest of the name.
-            Reading::Nothing(piece, code @ Rcode::NxDomain) if visit.cut.is_root() && !piece.authority.is_empty() => {
+            Reading::Nothing(piece, code @ Rcode::NxDomain)
+                if visit.cut.is_root() && !piece.authority.is_empty() =>
+            {
                 add(job, piece).map_or(Next::Done(code), Next::Failed)
             }
             Reading::Answer(_) | Reading::Alias(..) | Reading::Nothing(..) if !is_whole => {

@@ -109,6 +109,8 @@ pub(super) struct Visit {
     pub(super) failures: u8,
     /// Name servers whose addresses were looked for: which, and of which family.
     pub(super) sought: Vec<(usize, RecordType)>,
+    /// It waited for a query of another job that would have been equal to its own.
+    pub(super) followed: bool,
     /// The last thing that went wrong.
     pub(super) fault: &'static str,
 }
@@ -123,6 +125,7 @@ impl Visit {
             tries: BTreeMap::new(),
             failures: 0,
             sought: Vec::new(),
+            followed: false,
             fault: "it has no server that may be asked",
         }
     }

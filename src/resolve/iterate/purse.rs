@@ -1,8 +1,8 @@
 //! What a question has spent, with all that was asked on its behalf.
 
 use crate::resolve::iterate::bounds::{
-    ADDRESS_PACKETS_MAX, PACKETS_BESIDE_REFERRALS_MAX, PACKETS_DEEP_MAX, PACKETS_MAX,
-    SUBQUESTIONS_MAX, ZONE_PACKETS_MAX,
+    ADDRESS_PACKETS_MAX, PACKETS_BESIDE_REFERRALS_MAX, PACKETS_DEEP_MAX, PACKETS_MAX, SUBQUESTIONS_MAX,
+    ZONE_PACKETS_MAX,
 };
 use crate::resolve::iterate::cut::Wire;
 use std::collections::BTreeMap;

@@ -21,7 +21,7 @@ use crate::wire::sealed::compressible_names;
 use crate::wire::section::Record;
 
 /// What was asked, and of which zone's server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Asked {
     pub(super) zone: Wire,
     pub(super) name: Wire,
@@ -188,9 +188,9 @@ impl<'m> Reader<'_, 'm> {
         }
         let servers = || self.authorities().filter(|record| record.rtype == RecordType::NS);
         let soa = self.authorities().find(|record| record.rtype == RecordType::SOA).map(|soa| soa.owner());
-        let cut = servers().map(|record| wire(&record.owner())).find(|cut| {
-            is_below(cut, zone) && is_at_or_below(at, cut)
-        });
+        let cut = servers()
+            .map(|record| wire(&record.owner()))
+            .find(|cut| is_below(cut, zone) && is_at_or_below(at, cut));
         if let (Some(cut), None, Rcode::NoError) = (cut, &soa, code) {
             // The zone above a cut owns its DS (RFC 4035 §3.1.4.1): who refers a question for it to below knows no DS.
             if self.asked.rtype == RecordType::DS && *cut == *at {
@@ -205,7 +205,11 @@ impl<'m> Reader<'_, 'm> {
         }
         if !self.response.is_authoritative() {
             let refers = servers().next().is_some();
-            return Reading::Lame(if refers { "a referral upwards or sideways" } else { "not authoritative" });
+            return Reading::Lame(if refers {
+                "a referral upwards or sideways"
+            } else {
+                "not authoritative"
+            });
         }
         // An owner who tells no SOA lets nobody keep it (RFC 2308 §5).
         self.piece.ttl = 0;
@@ -256,7 +260,8 @@ fn lower(record: RecordAt<'_>) -> Record {
     let (skip, count) = compressible_names(record.rtype).unwrap_or_default();
     let mut at = skip;
     for _ in 0..count {
-        let len = Name::from_wire(record.rdata.get(at..).unwrap_or_default()).map_or(0, |name| name.as_wire().len());
+        let len = Name::from_wire(record.rdata.get(at..).unwrap_or_default())
+            .map_or(0, |name| name.as_wire().len());
         if let Some(octets) = record.rdata.get_mut(at..at + len) {
             octets.make_ascii_lowercase();
         }
@@ -303,10 +308,7 @@ mod tests {
             say("example.", "a.example. A", 0, true, &answer, &[]),
             "a.example. 60 A 192.0.2.1 for 60"
         );
-        assert_eq!(
-            say("example.", "a.example. A", 0, false, &answer, &[]),
-            "Lame(\"not authoritative\")"
-        );
+        assert_eq!(say("example.", "a.example. A", 0, false, &answer, &[]), "Lame(\"not authoritative\")");
     }
 
     #[test]
@@ -341,7 +343,8 @@ mod tests {
 
     #[test]
     fn a_referral_leads_down_and_towards_the_name() {
-        let refer = |ns: &str| say("example.", "x.a.example. A", 0, false, &[], &[&format!("{ns} 60 NS ns.test.")]);
+        let refer =
+            |ns: &str| say("example.", "x.a.example. A", 0, false, &[], &[&format!("{ns} 60 NS ns.test.")]);
         assert_eq!(refer("a.example."), "referral to a.example. of 1");
         assert_eq!(refer("x.a.example."), "referral to x.a.example. of 1");
         for wrong in ["example.", ".", "b.example.", "y.x.a.example."] {

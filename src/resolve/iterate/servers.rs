@@ -86,7 +86,8 @@ impl Server {
             return;
         }
         self.silent_at = now;
-        self.silences = if hard { self.silences.max(SILENCES_MAX - 1) } else { self.silences }.saturating_add(1);
+        self.silences =
+            if hard { self.silences.max(SILENCES_MAX - 1) } else { self.silences }.saturating_add(1);
         if let Some(more) = self.silences.checked_sub(SILENCES_MAX) {
             self.rests_until = now + (REST_MIN * (1 << more.min(8))).min(REST_MAX);
         }

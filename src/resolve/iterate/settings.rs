@@ -82,7 +82,8 @@ mod tests {
             ipv6: true,
             cache_octets_max: 0,
         };
-        let denied = ["127.1.2.3", "fe80::1", "febf::1", "::ffff:127.0.0.1", "192.0.2.1", "0.0.0.0", "224.0.0.1"];
+        let denied =
+            ["127.1.2.3", "fe80::1", "febf::1", "::ffff:127.0.0.1", "192.0.2.1", "0.0.0.0", "224.0.0.1"];
         assert!(denied.iter().all(|text| !settings.allows(ip(text), false)));
         assert!(["192.0.2.2", "fec0::1", "128.0.0.1"].iter().all(|text| settings.allows(ip(text), false)));
         // The operator may have reasons; others may not use them.

@@ -4,8 +4,8 @@ use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::{Exchange, Manner};
 use crate::resolve::iterate::bounds::{
-    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, FAILURES_MAX, JOBS_MAX, NAMES_RESOLVED_MAX, STREAM_WAIT, TRIES_MAX,
-    ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX,
+    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, FAILURES_MAX, JOBS_MAX, NAMES_RESOLVED_MAX, STREAM_WAIT,
+    TRIES_MAX, ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX,
 };
 use crate::resolve::iterate::cut::{Cut, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Visit, Waiter};
@@ -57,18 +57,29 @@ impl Iterate {
 
     /// One step; `Ok`: the job waits for something.
     fn step(&mut self, now: Moment, id: JobId, job: &mut Job) -> Result<(), Failed> {
-        let mut visit = job.visit.take().unwrap_or_else(|| {
-            let (cut, passed) = self.memory.nearest(now, &job.name, job.key.rtype);
-            for zone in passed {
-                if !job.zones.contains(&zone) {
-                    job.zones.push(zone);
-                }
-            }
-            Visit::new(cut)
-        });
+        let mut visit = match job.visit.take() {
+            // What it waited for may have brought a nearer cut.
+            Some(visit) if visit.followed => match self.enter(now, job) {
+                nearer if nearer.known > visit.known => nearer,
+                _ => visit,
+            },
+            Some(visit) => visit,
+            None => self.enter(now, job),
+        };
         let step = self.step_at(now, id, job, &mut visit);
         job.visit = Some(visit);
         step
+    }
+
+    /// Goes to the nearest known cut.
+    fn enter(&mut self, now: Moment, job: &mut Job) -> Visit {
+        let (cut, passed) = self.memory.nearest(now, &job.name, job.key.rtype);
+        for zone in passed {
+            if !job.zones.contains(&zone) {
+                job.zones.push(zone);
+            }
+        }
+        Visit::new(cut)
     }
 
     fn step_at(&mut self, now: Moment, id: JobId, job: &mut Job, visit: &mut Visit) -> Result<(), Failed> {
@@ -157,7 +168,10 @@ impl Iterate {
         for (at, server) in visit.cut.names.iter().enumerate() {
             let has_glue = visit.cut.glue.iter().any(|glue| glue.0 == at);
             let is_new = !sought.contains(&at);
-            if has_glue || is_at_or_below(server, &visit.cut.zone) || is_new && sought.len() >= NAMES_RESOLVED_MAX {
+            if has_glue
+                || is_at_or_below(server, &visit.cut.zone)
+                || is_new && sought.len() >= NAMES_RESOLVED_MAX
+            {
                 continue;
             }
             for (_, rtype) in families.iter().filter(|family| family.0) {
@@ -235,11 +249,29 @@ impl Iterate {
         now: Moment,
         id: JobId,
         job: &mut Job,
-        visit: &Visit,
+        visit: &mut Visit,
         address: IpAddr,
         server: usize,
     ) -> Result<(), Failed> {
         let zone = &visit.cut.zone;
+        let fruitless = self.purses.get(&job.purse).map_or(u8::MAX, |purse| purse.minimised);
+        let total = label_count(&job.name);
+        let shown = if visit.whole { total } else { next(&job.name, visit.known, fruitless) };
+        let asked = Asked {
+            zone: zone.clone(),
+            name: suffix(&job.name, shown).into(),
+            // A type that says nothing of what is wanted (RFC 9156 §2.1).
+            rtype: if shown == total { job.key.rtype } else { RecordType::A },
+            dnssec_ok: job.key.dnssec_ok,
+        };
+        // Many names below one cut need one referral. Who waited in vain asks for itself: else all would wait for each.
+        if shown < total && !visit.followed {
+            if let Some(followers) = self.followers.get_mut(&asked) {
+                visit.followed = true;
+                followers.push(id);
+                return Ok(());
+            }
+        }
         if self.flights.len() >= EXCHANGES_MAX {
             self.waiting.push_back(id);
             job.queued = true;
@@ -254,16 +286,9 @@ impl Iterate {
             job.queued = true;
             return Ok(());
         }
-        let fruitless = self.purses.get(&job.purse).map_or(u8::MAX, |purse| purse.minimised);
-        let total = label_count(&job.name);
-        let shown = if visit.whole { total } else { next(&job.name, visit.known, fruitless) };
-        let asked = Asked {
-            zone: zone.clone(),
-            name: suffix(&job.name, shown).into(),
-            // A type that says nothing of what is wanted (RFC 9156 §2.1).
-            rtype: if shown == total { job.key.rtype } else { RecordType::A },
-            dnssec_ok: job.key.dnssec_ok,
-        };
+        if shown < total {
+            self.followers.entry(asked.clone()).or_default();
+        }
         let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
         self.fly(now, id, job, asked, address, server, false);
         Ok(())

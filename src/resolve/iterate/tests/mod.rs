@@ -62,12 +62,18 @@ fn a_chain_of_120_delegations_takes_a_packet_for_each() {
     let mut text = "@ 198.51.100.1\nzone .\n. 60 NS a.root.\na.root. 60 A 198.51.100.1\n".to_owned();
     for depth in 1..=120 {
         let zone = zone(depth);
-        writeln!(text, "{zone} 60 NS ns.{zone}\nns.{zone} 60 A 10.0.{depth}.1\n@ 10.0.{depth}.1\nzone {zone}").unwrap();
+        writeln!(
+            text,
+            "{zone} 60 NS ns.{zone}\nns.{zone} 60 A 10.0.{depth}.1\n@ 10.0.{depth}.1\nzone {zone}"
+        )
+        .unwrap();
     }
     writeln!(text, "{} 60 A 192.0.2.1", zone(120)).unwrap();
     let mut play = Play::new(settings(&[ROOT]), world(&text), 1);
     let done = play.ask(&format!("{} A", zone(120)));
-    assert!(matches!(&done.outcome, Outcome::Found { answer, zones, .. } if answer.len() == 1 && zones.len() == 121));
+    assert!(
+        matches!(&done.outcome, Outcome::Found { answer, zones, .. } if answer.len() == 1 && zones.len() == 121)
+    );
     // Priming, the root, and each zone once.
     assert_eq!(play.total(), 122);
     play.ask(&format!("x.{} A", zone(119)));
@@ -91,7 +97,8 @@ fn exchanges_with_a_dead_zone_are_bounded_and_so_is_the_time_of_those_who_wait()
     (0..400).for_each(|number| assert!(play.start(&format!("w{number}.dead.test. A")) > 0));
     play.wait(Duration::from_secs(11));
     println!("{} packets, {} exchanges at once", play.total() - 4, play.out_max);
-    assert!(play.out_max <= 64, "{}", play.out_max);
+    // One referral for all, and three tries.
+    assert!(play.out_max <= 64 && play.total() - 4 <= 1 + 3 * 64, "{}", play.total());
     assert_eq!(play.done.len(), 400);
     assert!(play.done.values().all(|done| done.at - began <= Duration::from_secs(10)));
 }
@@ -101,7 +108,8 @@ fn what_is_remembered_stays_within_its_octets() {
     let mut text = "with base\n@ 192.0.2.10\nzone good.test.".to_owned();
     for number in 0..300 {
         let zone = format!("z{number}.good.test.");
-        write!(text, "\n{zone} 600 NS ns.{zone}\nns.{zone} 600 A 10.1.{}.{}", number / 200, number % 200).unwrap();
+        write!(text, "\n{zone} 600 NS ns.{zone}\nns.{zone} 600 A 10.1.{}.{}", number / 200, number % 200)
+            .unwrap();
     }
     let small = super::Settings { cache_octets_max: 20_000, ..settings(&[ROOT]) };
     let mut play = Play::new(small, world(&text), 1);
@@ -119,8 +127,25 @@ fn what_is_remembered_stays_within_its_octets() {
 /// Zones with servers, aliases and manners drawn by lot.
 fn any_world(rng: &mut fastrand::Rng) -> String {
     let manners = [
-        "", "", "", "silent", "servfail", "refused", "always-tc", "tc", "upward", "not-owner", "no-edns",
-        "wrong-case", "one-step", "extra", "mismatched", "ent-nxdomain", "ent-servfail", "no-stream", "delay=700",
+        "",
+        "",
+        "",
+        "silent",
+        "servfail",
+        "refused",
+        "always-tc",
+        "tc",
+        "upward",
+        "not-owner",
+        "no-edns",
+        "wrong-case",
+        "one-step",
+        "extra",
+        "mismatched",
+        "ent-nxdomain",
+        "ent-servfail",
+        "no-stream",
+        "delay=700",
     ];
     let mut text = "with base\n@ 198.51.100.10\nzone test.".to_owned();
     let zones = 6;

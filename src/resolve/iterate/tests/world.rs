@@ -145,7 +145,14 @@ fn example(apex: &str) -> Zone {
     let origin = Name::parse(apex).unwrap();
     let mut sink = Sink(Zone { apex: wire(&origin).to_vec(), ..Zone::default() });
     let options = Options { origin: &origin, ttl: None };
-    read(Box::new(text.as_bytes()), Arc::from(Path::new(file)), options, &Disk, &mut sink, &mut Faults::default());
+    read(
+        Box::new(text.as_bytes()),
+        Arc::from(Path::new(file)),
+        options,
+        &Disk,
+        &mut sink,
+        &mut Faults::default(),
+    );
     sink.0
 }
 
@@ -178,7 +185,8 @@ impl Server {
             self.find(&name, rtype)
         };
         let is_cut_short = self.is("always-tc") || self.is("tc") && !on_stream;
-        let mut octets = write(&query[..end + 4], &found, is_cut_short, if on_stream { 65_535 } else { 1_232 });
+        let mut octets =
+            write(&query[..end + 4], &found, is_cut_short, if on_stream { 65_535 } else { 1_232 });
         if self.is("wrong-case") {
             octets[12..end].make_ascii_lowercase();
         }
@@ -198,9 +206,10 @@ impl Server {
 
     fn find(&self, name: &[u8], rtype: RecordType) -> Found {
         let refers_up = self.is("upward");
-        let zones = self.zones.iter().filter(|zone| {
-            name == zone.apex && rtype != RecordType::DS || is_below(name, &zone.apex)
-        });
+        let zones = self
+            .zones
+            .iter()
+            .filter(|zone| name == zone.apex && rtype != RecordType::DS || is_below(name, &zone.apex));
         let Some(zone) = zones.max_by_key(|zone| zone.apex.len()).filter(|_| !refers_up) else {
             if refers_up {
                 let ns = script::record(". 3600 NS a.root.");
@@ -276,9 +285,11 @@ impl Zone {
                     break;
                 }
             }
-            let dname = self.records.values().flatten().find(|record| {
-                record.rtype == RecordType::DNAME && is_below(&name, &wire(&record.name))
-            });
+            let dname = self
+                .records
+                .values()
+                .flatten()
+                .find(|record| record.rtype == RecordType::DNAME && is_below(&name, &wire(&record.name)));
             if let Some(dname) = dname {
                 let owner = dname.name.as_wire().len();
                 let target = [&name[..name.len() - owner], &dname.rdata].concat();
