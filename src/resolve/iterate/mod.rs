@@ -249,6 +249,7 @@ impl Iterate {
             visit: None,
             flight: None,
             needs: None,
+            refreshed: false,
             queued: false,
             trace: None,
         };

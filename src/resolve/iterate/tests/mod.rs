@@ -26,8 +26,10 @@ scenarios! {
     a_server_that_comes_back_is_noticed
     a_server_that_does_not_repeat_the_case_is_asked_on_a_stream_once
     a_server_without_edns_is_asked_without
+    a_server_that_cannot_be_reached_costs_no_time
     a_truncated_answer_is_asked_for_on_a_stream
     aliases_lead_across_zones
+    a_zone_that_moved_is_found_again
     always_tc
     camp
     ds_is_asked_of_the_zone_above
@@ -149,7 +151,7 @@ fn any_world(rng: &mut fastrand::Rng) -> String {
     ];
     let mut text = "with base\n@ 198.51.100.10\nzone test.".to_owned();
     let zones = 6;
-    let mut servers = |rng: &mut fastrand::Rng, zone: &str, text: &mut String| {
+    let servers = |rng: &mut fastrand::Rng, zone: &str, text: &mut String| {
         for _ in 0..rng.usize(1..6) {
             let other = rng.usize(0..zones);
             match rng.u8(0..4) {
