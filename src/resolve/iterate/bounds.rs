@@ -70,6 +70,9 @@ pub const FAILURE_SPAN_MAX: Duration = Duration::from_secs(300);
 /// For how long a delegation, or the address of a server, is believed: a zone that was taken away is gone after this,
 /// whatever its TTL.
 pub const DELEGATION_SPAN_MAX: Duration = Duration::from_secs(86_400);
+/// How old a delegation is at least that is asked for again because no server of it is of use: a zone may have moved
+/// before the delegation ended, and a dead one costs the zone above no more than this.
+pub const REFRESH_SPAN: Duration = Duration::from_secs(60);
 /// After which time priming is tried again if it failed (RFC 9609 §3.1).
 pub const PRIMING_SPAN: Duration = Duration::from_secs(60);
 

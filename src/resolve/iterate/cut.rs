@@ -36,6 +36,8 @@ pub(super) struct Cut {
     pub(super) names: Vec<Wire>,
     /// Addresses that came with the delegation: which of `names`, and where.
     pub(super) glue: Vec<(usize, IpAddr)>,
+    /// When the zone above told of it.
+    pub(super) learned: Moment,
     /// From when on the delegation must be asked for again.
     pub(super) expires: Moment,
 }
@@ -108,7 +110,8 @@ impl Referral {
     /// taken away says of zones below it goes with it (ghost domains, CVE-2012-1033).
     pub(super) fn cut(self, now: Moment, above: Moment) -> Cut {
         let span = Duration::from_secs(self.ttl.into()).min(DELEGATION_SPAN_MAX);
-        Cut { zone: self.zone, names: self.names, glue: self.glue, expires: above.min(now + span) }
+        let Referral { zone, names, glue, .. } = self;
+        Cut { zone, names, glue, learned: now, expires: above.min(now + span) }
     }
 }
 

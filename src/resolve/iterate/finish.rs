@@ -93,8 +93,14 @@ impl Iterate {
             };
             other.needs = None;
             // What was at an end may have been this one's means only.
-            if kind != Kind::Final && other.purse != job.purse {
-                other.visit.as_mut().and_then(|visit| visit.sought.pop());
+            if let Some(visit) = other.visit.as_mut().filter(|_| kind != Kind::Final) {
+                match other.purse == job.purse {
+                    true => visit.is_bounded = true,
+                    false => drop(visit.sought.pop()),
+                }
+            }
+            for line in job.trace.iter().flatten() {
+                other.note(|| format!("  {line}"));
             }
             self.ready.push_back(*waiting);
         }
@@ -137,6 +143,7 @@ impl Iterate {
             load.out = load.out.saturating_sub(1);
         }
         self.pass_turn(Some(&flight.asked.zone));
+        self.ready.extend(self.followers.remove(&flight.asked).unwrap_or_default());
         Some(flight)
     }
 

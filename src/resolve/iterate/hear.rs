@@ -195,6 +195,13 @@ impl Iterate {
         let is_whole = flight.asked.name == job.name && flight.asked.rtype == job.key.rtype;
         let Some(visit) = &mut job.visit else { return Next::Step };
         match reading {
+            // Below a name that the root does not have is nothing (RFC 8020): its servers are known to keep to that, and
+            // need not see the rest of the name.
+            Reading::Nothing(piece, code @ Rcode::NxDomain)
+                if visit.cut.is_root() && !piece.authority.is_empty() =>
+            {
+                add(job, piece).map_or(Next::Done(code), Next::Failed)
+            }
             Reading::Answer(_) | Reading::Alias(..) | Reading::Nothing(..) if !is_whole => {
                 // No cut is there. Of a name that is said not to exist the whole may exist all the same: not every
                 // server knows empty non-terminals (RFC 9156 §2.3); nor does a shortened name bring a DNAME's alias.

@@ -83,6 +83,8 @@ pub(super) struct Job {
     pub(super) flight: Option<u64>,
     /// The job that it waits for.
     pub(super) needs: Option<JobId>,
+    /// It asked the zone above again, because no server of an old delegation was of use.
+    pub(super) refreshed: bool,
     /// True while it waits for its turn at a zone.
     pub(super) queued: bool,
     pub(super) trace: Option<Vec<String>>,
@@ -109,6 +111,10 @@ pub(super) struct Visit {
     pub(super) failures: u8,
     /// Name servers whose addresses were looked for: which, and of which family.
     pub(super) sought: Vec<(usize, RecordType)>,
+    /// It waited for a query of another job that would have been equal to its own.
+    pub(super) followed: bool,
+    /// A bound of the one question stood in the way: another's way may be free.
+    pub(super) is_bounded: bool,
     /// The last thing that went wrong.
     pub(super) fault: &'static str,
 }
@@ -123,6 +129,8 @@ impl Visit {
             tries: BTreeMap::new(),
             failures: 0,
             sought: Vec::new(),
+            followed: false,
+            is_bounded: false,
             fault: "it has no server that may be asked",
         }
     }

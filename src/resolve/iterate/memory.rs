@@ -141,6 +141,10 @@ impl Memory {
         self.cuts.put(cut.zone.clone(), Arc::clone(cut));
     }
 
+    pub(super) fn forget_cut(&mut self, zone: &Wire) {
+        self.cuts.remove(zone);
+    }
+
     /// What is known of the addresses of a server's name; `None`: nothing.
     pub(super) fn addresses(&mut self, now: Moment, name: &Wire, rtype: RecordType) -> Option<&[IpAddr]> {
         let known = self.addresses.get(&(name.clone(), rtype))?;

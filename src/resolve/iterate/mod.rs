@@ -44,7 +44,7 @@ use crate::resolve::iterate::draw::Draw;
 use crate::resolve::iterate::job::{Aim, Flight, Job, JobId, Key, Waiter};
 use crate::resolve::iterate::memory::Memory;
 use crate::resolve::iterate::purse::Purse;
-use crate::resolve::iterate::reading::Piece;
+use crate::resolve::iterate::reading::{Asked, Piece};
 use crate::resolve::question::Question;
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
@@ -143,6 +143,8 @@ pub struct Iterate {
     flights: BTreeMap<u64, Flight>,
     /// Of each zone that is asked now.
     loads: BTreeMap<Wire, Load>,
+    /// Shortened queries that are out, and who would ask the same.
+    followers: BTreeMap<Asked, Vec<JobId>>,
     /// Jobs that wait for any exchange to end.
     waiting: VecDeque<JobId>,
     /// Jobs that can take a step.
@@ -167,6 +169,7 @@ impl Iterate {
             purses: BTreeMap::new(),
             flights: BTreeMap::new(),
             loads: BTreeMap::new(),
+            followers: BTreeMap::new(),
             waiting: VecDeque::new(),
             ready: VecDeque::new(),
             timers: BTreeSet::new(),
@@ -246,6 +249,7 @@ impl Iterate {
             visit: None,
             flight: None,
             needs: None,
+            refreshed: false,
             queued: false,
             trace: None,
         };

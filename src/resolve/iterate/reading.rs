@@ -17,10 +17,11 @@ use crate::wire::name::{Name, is_at_or_below};
 use crate::wire::reply::Section;
 use crate::wire::response::{RecordAt, Response};
 use crate::wire::rtype::{Class, RecordType};
+use crate::wire::sealed::compressible_names;
 use crate::wire::section::Record;
 
 /// What was asked, and of which zone's server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Asked {
     pub(super) zone: Wire,
     pub(super) name: Wire,
@@ -252,9 +253,20 @@ impl<'m> Reader<'_, 'm> {
     }
 }
 
-/// The record with its owner's name in one case: it came in that of the query, which is drawn by lot.
+/// The record with its names in one case, as far as they may be compressed: then they came in the case of the query,
+/// which was drawn by lot. Signatures are made over lower-cased names anyway (RFC 4034 §6.2).
 fn lower(record: RecordAt<'_>) -> Record {
-    let record = Record::from(record);
+    let mut record = Record::from(record);
+    let (skip, count) = compressible_names(record.rtype).unwrap_or_default();
+    let mut at = skip;
+    for _ in 0..count {
+        let len = Name::from_wire(record.rdata.get(at..).unwrap_or_default())
+            .map_or(0, |name| name.as_wire().len());
+        if let Some(octets) = record.rdata.get_mut(at..at + len) {
+            octets.make_ascii_lowercase();
+        }
+        at += len;
+    }
     Record { name: record.name.to_lowercase(), ..record }
 }
 

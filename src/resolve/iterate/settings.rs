@@ -29,8 +29,13 @@ pub struct Settings {
 impl Settings {
     /// The root as the operator names it.
     pub(super) fn root(&self) -> Cut {
-        let mut cut =
-            Cut { zone: wire(&Name::ROOT), names: Vec::new(), glue: Vec::new(), expires: Moment::NEVER };
+        let mut cut = Cut {
+            zone: wire(&Name::ROOT),
+            names: Vec::new(),
+            glue: Vec::new(),
+            learned: Moment::START,
+            expires: Moment::NEVER,
+        };
         for (at, (name, addresses)) in self.roots.iter().enumerate().take(NAMES_MAX) {
             cut.names.push(wire(name));
             cut.glue.extend(addresses.iter().map(|address| (at, *address)));

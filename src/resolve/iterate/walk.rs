@@ -4,8 +4,8 @@ use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::{Exchange, Manner};
 use crate::resolve::iterate::bounds::{
-    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, FAILURES_MAX, JOBS_MAX, NAMES_RESOLVED_MAX, STREAM_WAIT,
-    TRIES_MAX, ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX,
+    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, FAILURES_MAX, JOBS_MAX, NAMES_RESOLVED_MAX, REFRESH_SPAN,
+    STREAM_WAIT, TRIES_MAX, ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX,
 };
 use crate::resolve::iterate::cut::{Cut, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Visit, Waiter};
@@ -57,18 +57,38 @@ impl Iterate {
 
     /// One step; `Ok`: the job waits for something.
     fn step(&mut self, now: Moment, id: JobId, job: &mut Job) -> Result<(), Failed> {
-        let mut visit = job.visit.take().unwrap_or_else(|| {
-            let (cut, passed) = self.memory.nearest(now, &job.name, job.key.rtype);
-            for zone in passed {
-                if !job.zones.contains(&zone) {
-                    job.zones.push(zone);
-                }
-            }
-            Visit::new(cut)
-        });
-        let step = self.step_at(now, id, job, &mut visit);
+        let mut visit = match job.visit.take() {
+            // What it waited for may have brought a nearer cut.
+            Some(visit) if visit.followed => match self.enter(now, job) {
+                nearer if nearer.known > visit.known => nearer,
+                _ => visit,
+            },
+            Some(visit) => visit,
+            None => self.enter(now, job),
+        };
+        let mut step = self.step_at(now, id, job, &mut visit);
+        let is_old = now - visit.cut.learned >= REFRESH_SPAN && !visit.cut.is_root();
+        if matches!(&step, Err(failed) if failed.kind == Kind::Final) && is_old && !job.refreshed {
+            // The zone may have moved: the one above knows.
+            job.refreshed = true;
+            self.memory.forget_cut(&visit.cut.zone);
+            job.note(|| format!("asks again who serves {}", name(&visit.cut.zone)));
+            visit = self.enter(now, job);
+            step = self.step_at(now, id, job, &mut visit);
+        }
         job.visit = Some(visit);
         step
+    }
+
+    /// Goes to the nearest known cut.
+    fn enter(&mut self, now: Moment, job: &mut Job) -> Visit {
+        let (cut, passed) = self.memory.nearest(now, &job.name, job.key.rtype);
+        for zone in passed {
+            if !job.zones.contains(&zone) {
+                job.zones.push(zone);
+            }
+        }
+        Visit::new(cut)
     }
 
     fn step_at(&mut self, now: Moment, id: JobId, job: &mut Job, visit: &mut Visit) -> Result<(), Failed> {
@@ -80,14 +100,15 @@ impl Iterate {
                     if self.seek(now, id, job, &visit.cut, server, rtype) {
                         return Ok(());
                     }
+                    visit.is_bounded = true;
                 }
                 Choice::Nobody(failed) => return Err(failed),
             }
         }
     }
 
-    fn choose(&mut self, now: Moment, job: &Job, visit: &Visit) -> Choice {
-        let cut = &visit.cut;
+    fn choose(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Choice {
+        let cut = Arc::clone(&visit.cut);
         let aside = job.key.aim == Aim::Address;
         if !self.purses.get(&job.purse).is_some_and(|purse| purse.has_packet_for(&cut.zone, aside)) {
             return Choice::Nobody(Failed {
@@ -104,25 +125,30 @@ impl Iterate {
                 return Choice::Seek(server, rtype);
             }
         }
-        let text = format!("no server of {} answers: {}", name(&cut.zone), visit.fault);
-        Choice::Nobody(Failed { kind: Kind::Final, error: ExtendedError::NO_REACHABLE_AUTHORITY, text })
+        let (kind, fault) = match visit.is_bounded {
+            true => (Kind::Spent, "more would be too many packets"),
+            false => (Kind::Final, visit.fault),
+        };
+        let text = format!("no server of {} answers: {fault}", name(&cut.zone));
+        Choice::Nobody(Failed { kind, error: ExtendedError::NO_REACHABLE_AUTHORITY, text })
     }
 
     /// The server to ask: of those that were tried least here the nearest, or now and then any.
-    fn choose_server(&mut self, now: Moment, job: &Job, visit: &Visit) -> Option<(IpAddr, usize)> {
-        let cut = &visit.cut;
+    fn choose_server(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Option<(IpAddr, usize)> {
+        let cut = Arc::clone(&visit.cut);
         let mut candidates: Vec<(u8, u128, IpAddr, usize)> = Vec::new();
         for (at, server) in cut.names.iter().enumerate() {
-            for address in self.addresses(now, cut, at, server) {
+            for address in self.addresses(now, &cut, at, server) {
                 let tries = visit.tries.get(&address).copied().unwrap_or_default();
                 let known = self.memory.server(address);
                 let may = tries < TRIES_MAX
                     && known.is_up(now)
                     && self.settings.allows(address, cut.is_root())
                     && !self.memory.is_lame(now, &cut.zone, address)
-                    && self.purses.get(&job.purse).is_some_and(|purse| purse.may_ask(address))
                     && !candidates.iter().any(|candidate| candidate.2 == address);
-                if may {
+                if may && !self.purses.get(&job.purse).is_some_and(|purse| purse.may_ask(address)) {
+                    visit.is_bounded = true;
+                } else if may {
                     let unknown = || self.draw.below(UNKNOWN_TRIP_MILLIS) as u128 * 1_000;
                     let trip = known.trip().map_or_else(unknown, |trip| trip.as_micros());
                     candidates.push((tries, trip, address, at));
@@ -150,18 +176,19 @@ impl Iterate {
 
     /// A server of which no address is known, and the family to look for. What lies within the zone itself could only
     /// be learned from its servers.
-    fn choose_name(&mut self, now: Moment, visit: &Visit) -> Option<(usize, RecordType)> {
+    fn choose_name(&mut self, now: Moment, visit: &mut Visit) -> Option<(usize, RecordType)> {
         let families = [(self.settings.ipv4, RecordType::A), (self.settings.ipv6, RecordType::AAAA)];
         let mut sought: Vec<usize> = visit.sought.iter().map(|(at, _)| *at).collect();
         sought.dedup();
-        for (at, server) in visit.cut.names.iter().enumerate() {
-            let has_glue = visit.cut.glue.iter().any(|glue| glue.0 == at);
-            let is_new = !sought.contains(&at);
-            if has_glue
-                || is_at_or_below(server, &visit.cut.zone)
-                || is_new && sought.len() >= NAMES_RESOLVED_MAX
-            {
+        let cut = Arc::clone(&visit.cut);
+        for (at, server) in cut.names.iter().enumerate() {
+            let has_glue = cut.glue.iter().any(|glue| glue.0 == at);
+            if has_glue || is_at_or_below(server, &cut.zone) {
                 continue;
+            }
+            if !sought.contains(&at) && sought.len() >= NAMES_RESOLVED_MAX {
+                visit.is_bounded = true;
+                break;
             }
             for (_, rtype) in families.iter().filter(|family| family.0) {
                 match self.memory.addresses(now, server, *rtype) {
@@ -206,6 +233,9 @@ impl Iterate {
                 let deadline = job.deadline.min(now + ADDRESS_SPAN);
                 self.start(new, job.purse, job.depth + 1, deadline, key, Waiter::Job(id));
                 job.needs = Some(new);
+                if let Some(sought) = self.jobs.get_mut(&new).filter(|_| job.trace.is_some()) {
+                    sought.trace = Some(Vec::new());
+                }
                 job.note(|| format!("looks for {} {rtype}", name(server)));
                 return true;
             }
@@ -238,11 +268,30 @@ impl Iterate {
         now: Moment,
         id: JobId,
         job: &mut Job,
-        visit: &Visit,
+        visit: &mut Visit,
         address: IpAddr,
         server: usize,
     ) -> Result<(), Failed> {
         let zone = &visit.cut.zone;
+        let fruitless = self.purses.get(&job.purse).map_or(u8::MAX, |purse| purse.minimised);
+        let total = label_count(&job.name);
+        let shown = if visit.whole { total } else { next(&job.name, visit.known, fruitless) };
+        let asked = Asked {
+            zone: zone.clone(),
+            name: suffix(&job.name, shown).into(),
+            // A type that says nothing of what is wanted (RFC 9156 §2.1).
+            rtype: if shown == total { job.key.rtype } else { RecordType::A },
+            dnssec_ok: job.key.dnssec_ok,
+        };
+        // Many names below one cut need one referral. Who waited in vain asks for itself: else all would wait for each.
+        if shown < total
+            && !visit.followed
+            && let Some(followers) = self.followers.get_mut(&asked)
+        {
+            visit.followed = true;
+            followers.push(id);
+            return Ok(());
+        }
         if self.flights.len() >= EXCHANGES_MAX {
             self.waiting.push_back(id);
             job.queued = true;
@@ -257,16 +306,9 @@ impl Iterate {
             job.queued = true;
             return Ok(());
         }
-        let fruitless = self.purses.get(&job.purse).map_or(u8::MAX, |purse| purse.minimised);
-        let total = label_count(&job.name);
-        let shown = if visit.whole { total } else { next(&job.name, visit.known, fruitless) };
-        let asked = Asked {
-            zone: zone.clone(),
-            name: suffix(&job.name, shown).into(),
-            // A type that says nothing of what is wanted (RFC 9156 §2.1).
-            rtype: if shown == total { job.key.rtype } else { RecordType::A },
-            dnssec_ok: job.key.dnssec_ok,
-        };
+        if shown < total {
+            self.followers.entry(asked.clone()).or_default();
+        }
         let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
         self.fly(now, id, job, asked, address, server, false);
         Ok(())

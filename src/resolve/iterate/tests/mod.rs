@@ -3,6 +3,14 @@
 mod play;
 mod world;
 
+use crate::base::time::Moment;
+use crate::resolve::iterate::Outcome;
+use play::{Play, ROOT, settings};
+use proptest::prelude::*;
+use std::fmt::Write;
+use std::time::Duration;
+use world::World;
+
 macro_rules! scenarios {
     ($($name:ident)*) => {$(
         #[test]
@@ -18,8 +26,10 @@ scenarios! {
     a_server_that_comes_back_is_noticed
     a_server_that_does_not_repeat_the_case_is_asked_on_a_stream_once
     a_server_without_edns_is_asked_without
+    a_server_that_cannot_be_reached_costs_no_time
     a_truncated_answer_is_asked_for_on_a_stream
     aliases_lead_across_zones
+    a_zone_that_moved_is_found_again
     always_tc
     camp
     ds_is_asked_of_the_zone_above
@@ -40,4 +50,176 @@ scenarios! {
     the_root_s_servers_are_learned
     tsuname
     what_nobody_asked_for_is_left
+}
+
+fn world(text: &str) -> World {
+    let (mut world, mut at) = (World::default(), Vec::new());
+    text.lines().for_each(|line| assert!(world.take(&mut at, line), "{line}"));
+    world
+}
+
+#[test]
+fn a_chain_of_120_delegations_takes_a_packet_for_each() {
+    let zone = |depth: usize| "a.".repeat(depth - 1) + "t.";
+    let mut text = "@ 198.51.100.1\nzone .\n. 60 NS a.root.\na.root. 60 A 198.51.100.1\n".to_owned();
+    for depth in 1..=120 {
+        let zone = zone(depth);
+        writeln!(
+            text,
+            "{zone} 60 NS ns.{zone}\nns.{zone} 60 A 10.0.{depth}.1\n@ 10.0.{depth}.1\nzone {zone}"
+        )
+        .unwrap();
+    }
+    writeln!(text, "{} 60 A 192.0.2.1", zone(120)).unwrap();
+    let mut play = Play::new(settings(&[ROOT]), world(&text), 1);
+    let done = play.ask(&format!("{} A", zone(120)));
+    assert!(
+        matches!(&done.outcome, Outcome::Found { answer, zones, .. } if answer.len() == 1 && zones.len() == 121)
+    );
+    // Priming, the root, and each zone once.
+    assert_eq!(play.total(), 122);
+    play.ask(&format!("x.{} A", zone(119)));
+    assert_eq!(play.total(), 123);
+}
+
+#[test]
+fn equal_questions_are_asked_once() {
+    let mut play = Play::new(settings(&[ROOT]), world("with base"), 1);
+    (0..100).for_each(|_| assert!(play.start("www.good.test. A") > 0));
+    play.wait(Duration::from_secs(1));
+    assert_eq!((play.done.len(), play.total()), (100, 4));
+}
+
+#[test]
+fn exchanges_with_a_dead_zone_are_bounded_and_so_is_the_time_of_those_who_wait() {
+    let text = "with base\n@ 198.51.100.10\nzone test.\ndead.test. 60 NS ns.dead.test.\nns.dead.test. 60 A 192.0.2.70";
+    let mut play = Play::new(settings(&[ROOT]), world(text), 1);
+    play.ask("www.good.test. A");
+    let began = play.now;
+    (0..400).for_each(|number| assert!(play.start(&format!("w{number}.dead.test. A")) > 0));
+    play.wait(Duration::from_secs(11));
+    println!("{} packets, {} exchanges at once", play.total() - 4, play.out_max);
+    // One referral for all, and three tries.
+    assert!(play.out_max <= 64 && play.total() - 4 <= 1 + 3 * 64, "{}", play.total());
+    assert_eq!(play.done.len(), 400);
+    assert!(play.done.values().all(|done| done.at - began <= Duration::from_secs(10)));
+}
+
+#[test]
+fn what_is_remembered_stays_within_its_octets() {
+    let mut text = "with base\n@ 192.0.2.10\nzone good.test.".to_owned();
+    for number in 0..300 {
+        let zone = format!("z{number}.good.test.");
+        write!(text, "\n{zone} 600 NS ns.{zone}\nns.{zone} 600 A 10.1.{}.{}", number / 200, number % 200)
+            .unwrap();
+    }
+    let small = super::Settings { cache_octets_max: 20_000, ..settings(&[ROOT]) };
+    let mut play = Play::new(small, world(&text), 1);
+    for number in 0..300 {
+        play.start(&format!("www.z{number}.good.test. A"));
+        play.wait(Duration::from_millis(50));
+        assert!(play.machine.cache_octets() <= 20_000);
+    }
+    play.wait(Duration::from_secs(11));
+    assert!(play.machine.cache_octets() > 5_000);
+    play.machine.flush();
+    assert_eq!(play.machine.cache_octets(), 0);
+}
+
+/// Zones with servers, aliases and manners drawn by lot.
+fn any_world(rng: &mut fastrand::Rng) -> String {
+    let manners = [
+        "",
+        "",
+        "",
+        "silent",
+        "servfail",
+        "refused",
+        "always-tc",
+        "tc",
+        "upward",
+        "not-owner",
+        "no-edns",
+        "wrong-case",
+        "one-step",
+        "extra",
+        "mismatched",
+        "ent-nxdomain",
+        "ent-servfail",
+        "no-stream",
+        "delay=700",
+    ];
+    let mut text = "with base\n@ 198.51.100.10\nzone test.".to_owned();
+    let zones = 6;
+    let servers = |rng: &mut fastrand::Rng, zone: &str, text: &mut String| {
+        for _ in 0..rng.usize(1..6) {
+            let other = rng.usize(0..zones);
+            match rng.u8(0..4) {
+                0 => write!(text, "\n{zone} 60 NS n{}.z{other}.test.", rng.u8(0..9)),
+                1 => write!(text, "\n{zone} 60 NS n{}.sub.z{other}.test.", rng.u8(0..9)),
+                _ => {
+                    let host = rng.u8(1..12);
+                    write!(text, "\n{zone} 60 NS h{host}.{zone}\nh{host}.{zone} 60 A 192.0.2.{}", 100 + host)
+                }
+            }
+            .unwrap();
+        }
+    };
+    (0..zones).for_each(|zone| servers(rng, &format!("z{zone}.test."), &mut text));
+    for host in 1..12 {
+        let two = [rng.choice(manners).unwrap(), rng.choice(manners).unwrap()].join(" ");
+        write!(text, "\n@ 192.0.2.{} {}", 100 + host, two.trim()).unwrap();
+        for zone in 0..zones {
+            write!(text, "\nzone z{zone}.test.").unwrap();
+            if rng.bool() {
+                servers(rng, &format!("sub.z{zone}.test."), &mut text);
+            }
+            for name in 0..9 {
+                let (to, other) = (rng.u8(0..9), rng.usize(0..zones));
+                match rng.u8(0..4) {
+                    0 => write!(text, "\nn{name}.z{zone}.test. 60 CNAME n{to}.z{other}.test."),
+                    1 => write!(text, "\nn{name}.z{zone}.test. 60 CNAME n{to}.a.b.c.sub.z{other}.test."),
+                    2 => write!(text, "\nn{name}.z{zone}.test. 60 A 192.0.2.{}", 101 + rng.u8(0..11)),
+                    _ => Ok(()),
+                }
+                .unwrap();
+            }
+        }
+    }
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_servers_do_a_question_ends_in_time_and_within_its_packets(seed in any::<u64>()) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut play = Play::new(settings(&[ROOT]), world(&any_world(&mut rng)), seed);
+        play.ask("www.good.test. A");
+        for _ in 0..8 {
+            let (before, began) = (play.packets.clone(), play.now);
+            let prefix = ["", "x.", "a.b.c.", "sub.", "n1.sub."][rng.usize(0..5)];
+            let name = format!("{prefix}n{}.z{}.test. A", rng.u8(0..9), rng.u8(0..6));
+            let done = play.ask(&name);
+            prop_assert!(done.at - began <= Duration::from_secs(10), "{name} took {:?}", done.at - began);
+            let mut sum = 0;
+            for (address, sent) in &play.packets {
+                let sent = sent - before.get(address).copied().unwrap_or_default();
+                // Beside the ten there are the referrals of the question's own walk.
+                prop_assert!(sent <= 14, "{sent} to {address} for {name}");
+                sum += sent;
+            }
+            prop_assert!(sum <= 50, "{sum} for {name}");
+            play.wait(Duration::from_millis(rng.u64(0..20_000)));
+        }
+        // Many at once.
+        for number in 0..200 {
+            play.start(&format!("n{}.z{}.test. {}", number % 9, number % 6, ["A", "AAAA", "MX", "DS"][number % 4]));
+        }
+        let out = play.now + Duration::from_secs(10);
+        play.wait(Duration::from_secs(10));
+        prop_assert!(play.done.values().all(|done| done.at <= out));
+        prop_assert_eq!((play.machine.jobs(), play.out), (0, 0));
+        prop_assert!(play.now > Moment::START && play.machine.cache_octets() <= 1 << 20);
+    }
 }

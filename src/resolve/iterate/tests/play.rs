@@ -32,6 +32,7 @@ pub(super) const ROOT: (&str, &str) = ("a.root.", "198.51.100.1");
 enum Event {
     Datagram(u64, SocketAddr, Vec<u8>),
     Stream(u64, Option<Vec<u8>>),
+    Unreachable(u64),
 }
 
 pub(super) struct Done {
@@ -114,6 +115,7 @@ impl Play {
                 Event::Datagram(exchange, from, octets) => {
                     self.machine.handle_datagram(self.now, exchange, from, &octets)
                 }
+                Event::Unreachable(exchange) => self.machine.handle_unreachable(self.now, exchange),
                 Event::Stream(exchange, octets) => {
                     self.machine.handle_stream(self.now, exchange, octets.as_deref().ok_or(()))
                 }
@@ -149,6 +151,17 @@ impl Play {
         *self.packets.entry(to.ip()).or_default() += 1;
         self.out += 1;
         self.out_max = self.out_max.max(self.out);
+        let server = self.world.servers.get(&to.ip());
+        let is = |manner: &str| server.is_some_and(|server| server.manners.iter().any(|own| own == manner));
+        let refusal = match on_stream {
+            true => is("refuses-streams").then_some(Event::Stream(exchange, None)),
+            false => is("unreachable").then_some(Event::Unreachable(exchange)),
+        };
+        if let Some(refusal) = refusal {
+            self.last += 1;
+            self.events.insert((self.now + Duration::from_millis(5), self.last), refusal);
+            return;
+        }
         for sent in self.world.answer(to.ip(), octets, on_stream) {
             self.last += 1;
             let at = (self.now + Duration::from_millis(sent.millis), self.last);

@@ -96,9 +96,7 @@ impl World {
                 let zone = self.servers.get_mut(address).and_then(|server| server.zones.last_mut()).unwrap();
                 zone.records.retain(|owner, _| owner[..] != name[..] && !is_below(owner, &name));
             }
-        } else if line.split(' ').count() > 3
-            && line.split(' ').nth(1).is_some_and(|word| word.parse::<u32>().is_ok())
-        {
+        } else if line.split(' ').next().is_some_and(|word| word.ends_with('.')) {
             self.add_record(at, line);
         } else {
             return false;
@@ -318,6 +316,10 @@ impl Zone {
             };
             let set = self.get(&at, rtype);
             if !set.is_empty() {
+                for server in set.iter().filter(|record| record.rtype == RecordType::NS) {
+                    let target = server.rdata.to_ascii_lowercase();
+                    found.sections[2].extend(self.get(&target, RecordType::A));
+                }
                 found.sections[0].extend(set.into_iter().map(own));
                 return found;
             }
