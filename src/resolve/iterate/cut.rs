@@ -106,6 +106,19 @@ impl Referral {
         Some(referral)
     }
 
+    /// Adds the addresses that the operator names, of servers that came without any: not each answer to a priming query
+    /// has room for all of them (RFC 9609 §4.2).
+    pub(super) fn add_hints(&mut self, hints: &Cut) {
+        let had: Vec<usize> = self.glue.iter().map(|glue| glue.0).collect();
+        for (hint, address) in &hints.glue {
+            let Some(server) = hints.names.get(*hint) else { continue };
+            let at = self.names.iter().position(|name| name == server).filter(|at| !had.contains(at));
+            if let Some(at) = at.filter(|_| self.glue.len() < GLUE_MAX) {
+                self.glue.push((at, *address));
+            }
+        }
+    }
+
     /// The cut that it makes. It ends no later than the delegation of the zone that told of it: what a zone that was
     /// taken away says of zones below it goes with it (ghost domains, CVE-2012-1033).
     pub(super) fn cut(self, now: Moment, above: Moment) -> Cut {

@@ -17,6 +17,7 @@
 //! **After each `ask` and each `handle_…` the owner calls [`Iterate::poll`] until it says `Wake` or `Idle`.**
 
 pub mod bounds;
+mod choose;
 mod cut;
 mod draw;
 mod finish;
