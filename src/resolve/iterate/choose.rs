@@ -54,10 +54,11 @@ impl Iterate {
         Choice::Nobody(Failed { kind, error: ExtendedError::NO_REACHABLE_AUTHORITY, text })
     }
 
-    /// The server to ask: of those that were tried least here the nearest, or now and then any.
+    /// The server to ask: of those that were tried least here the nearest that is not
+    /// known to be silent, or now and then any.
     fn choose_server(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Option<(IpAddr, usize)> {
         let cut = Arc::clone(&visit.cut);
-        let mut candidates: Vec<(u8, u128, IpAddr, usize)> = Vec::new();
+        let mut candidates: Vec<(u8, (bool, u128), IpAddr, usize)> = Vec::new();
         for (at, server) in cut.names.iter().enumerate() {
             for address in self.addresses(now, &cut, at, server) {
                 let tries = visit.tries.get(&address).copied().unwrap_or_default();
@@ -72,7 +73,7 @@ impl Iterate {
                 } else if may {
                     let unknown = || self.draw.below(UNKNOWN_TRIP_MILLIS) as u128 * 1_000;
                     let trip = known.trip().map_or_else(unknown, |trip| trip.as_micros());
-                    candidates.push((tries, trip, address, at));
+                    candidates.push((tries, (known.is_doubtful(), trip), address, at));
                 }
             }
         }

@@ -230,7 +230,8 @@ impl Iterate {
             Reading::Nothing(piece, code) => add(job, piece).map_or(Next::Done(code), Next::Failed),
             Reading::Alias(piece, target) => {
                 if job.key.aim == Aim::Address {
-                    // A name server's name is no alias (RFC 2181 §10.3).
+                    // A name server's name is no alias (RFC 2181 §10.3): that it has no address holds as long as that.
+                    job.found.ttl = piece.ttl;
                     return Next::Done(Rcode::NoError);
                 }
                 if let Some(failed) = add(job, piece) {
