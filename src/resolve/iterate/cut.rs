@@ -106,6 +106,19 @@ impl Referral {
         Some(referral)
     }
 
+    /// Adds the addresses that the operator names, of servers that came without any: not each answer to a priming query
+    /// has room for all of them (RFC 9609 §4.2).
+    pub(super) fn add_hints(&mut self, hints: &Cut) {
+        let had: Vec<usize> = self.glue.iter().map(|glue| glue.0).collect();
+        for (hint, address) in &hints.glue {
+            let Some(server) = hints.names.get(*hint) else { continue };
+            let at = self.names.iter().position(|name| name == server).filter(|at| !had.contains(at));
+            if let Some(at) = at.filter(|_| self.glue.len() < GLUE_MAX) {
+                self.glue.push((at, *address));
+            }
+        }
+    }
+
     /// The cut that it makes. It ends no later than the delegation of the zone that told of it: what a zone that was
     /// taken away says of zones below it goes with it (ghost domains, CVE-2012-1033).
     pub(super) fn cut(self, now: Moment, above: Moment) -> Cut {
@@ -121,5 +134,36 @@ pub(super) fn address(rtype: RecordType, rdata: &[u8]) -> Option<IpAddr> {
         RecordType::A => <[u8; 4]>::try_from(rdata).ok().map(|octets| Ipv4Addr::from(octets).into()),
         RecordType::AAAA => <[u8; 16]>::try_from(rdata).ok().map(|octets| Ipv6Addr::from(octets).into()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::question::{Question, Wants};
+    use crate::resolve::script::message;
+
+    #[test]
+    fn a_delegation_lasts_a_day_at_most_and_no_longer_than_the_one_above() {
+        let ends = |ttl: u32, above: Moment| {
+            let (zone, names, glue) = (Wire::from(*b"\x01a\0"), Vec::new(), Vec::new());
+            let now = Moment::from_micros(5_000_000);
+            (Referral { zone, names, glue, ttl }.cut(now, above).expires - now).as_secs()
+        };
+        assert_eq!(ends(60, Moment::NEVER), 60);
+        assert_eq!(ends(604_800, Moment::NEVER), 86_400);
+        assert_eq!(ends(604_800, Moment::from_micros(15_000_000)), 10);
+    }
+
+    #[test]
+    fn of_a_thousand_servers_a_few_are_kept() {
+        let lines: Vec<String> = (0..1_000).map(|number| format!("a.test. 60 NS n{number}.test.")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let name = wire(&Name::parse("a.test.").unwrap());
+        let question = Question::new(&name, 0, RecordType::A, Wants::default());
+        let message = message(&question, 0, &[], &lines);
+        let response = Response::read(&message).unwrap();
+        let referral = Referral::read(&response, Section::Authority, &name, &wire(&Name::ROOT)).unwrap();
+        assert_eq!(referral.names.len(), NAMES_MAX);
     }
 }

@@ -115,7 +115,7 @@ impl Iterate {
             self.by_key.remove(&job.key);
             self.timers.remove(&(job.deadline, Timer::Job(id)));
             if let Some(purse) = self.purses.get_mut(&job.purse) {
-                purse.jobs -= 1;
+                purse.jobs = purse.jobs.saturating_sub(1);
                 if purse.jobs == 0 {
                     self.purses.remove(&job.purse);
                 }

@@ -19,6 +19,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What the network says where nobody is.
+const UNREACHABLE: &str = "unreachable";
+
 /// What becomes of a job.
 enum Next {
     Step,
@@ -67,7 +70,7 @@ impl Iterate {
         let Some(flight) = self.flights.get(&exchange) else { return };
         let (to, sent) = (flight.exchange.to().ip(), flight.sent);
         self.memory.change_server(to, |server| server.was_silent(now, sent, true));
-        self.lose(now, exchange, "unreachable");
+        self.lose(now, exchange, UNREACHABLE);
         self.run(now);
     }
 
@@ -100,6 +103,8 @@ impl Iterate {
             // Who tells to use a stream and then has none will do so again.
             let tries = if flight.stream { TRIES_MAX } else { 1 };
             fail_try(visit, flight.exchange.to().ip(), tries, fault);
+            // Where a whole family of addresses leads nowhere, the other is to have its turn.
+            visit.failures -= u8::from(fault == UNREACHABLE && visit.failures > 0);
         }
         self.go_on(now, id, job, Next::Step);
     }
@@ -173,6 +178,10 @@ impl Iterate {
             Reading::Answer(_) => Referral::read(response, Section::Answer, &root, &root),
             _ => None,
         };
+        let told = told.map(|mut told| {
+            told.add_hints(&self.settings.root());
+            told
+        });
         match told.filter(|told| told.glue.iter().any(|(_, address)| self.settings.allows(*address, true))) {
             Some(told) => {
                 let span = Duration::from_secs(told.ttl.into()).min(DELEGATION_SPAN_MAX);
@@ -221,7 +230,8 @@ impl Iterate {
             Reading::Nothing(piece, code) => add(job, piece).map_or(Next::Done(code), Next::Failed),
             Reading::Alias(piece, target) => {
                 if job.key.aim == Aim::Address {
-                    // A name server's name is no alias (RFC 2181 §10.3).
+                    // A name server's name is no alias (RFC 2181 §10.3): that it has no address holds as long as that.
+                    job.found.ttl = piece.ttl;
                     return Next::Done(Rcode::NoError);
                 }
                 if let Some(failed) = add(job, piece) {

@@ -17,6 +17,7 @@
 //! **After each `ask` and each `handle_…` the owner calls [`Iterate::poll`] until it says `Wake` or `Idle`.**
 
 pub mod bounds;
+mod choose;
 mod cut;
 mod draw;
 mod finish;
@@ -66,7 +67,8 @@ pub enum Outcome {
         authority: Vec<Record>,
         /// Seconds for which it holds; 0: it is told and forgotten.
         ttl: u32,
-        /// The zones on the way, from the root: those of each alias one after another, each once.
+        /// The zones on the way, from the root: those of each alias one after another, each once. A zone that the
+        /// servers of the one above it hold too may be missing.
         zones: Vec<Name>,
     },
     /// There is no answer to be had.

@@ -43,6 +43,11 @@ impl Server {
         now >= self.rests_until
     }
 
+    /// True if the last query met silence.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.silences > 0
+    }
+
     /// The round trip to expect, if there was one.
     pub(super) fn trip(&self) -> Option<Duration> {
         self.trip.map(|(smoothed, _)| smoothed)

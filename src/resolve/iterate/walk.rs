@@ -1,37 +1,22 @@
-//! The next step of a job: at which zone it stands, how much of the name it shows, and to whom.
+//! The next step of a job: at which zone it stands, what it waits for, and how much of the name it shows.
 
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::{Exchange, Manner};
 use crate::resolve::iterate::bounds::{
-    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, FAILURES_MAX, JOBS_MAX, NAMES_RESOLVED_MAX, REFRESH_SPAN,
-    STREAM_WAIT, TRIES_MAX, ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX,
+    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, JOBS_MAX, REFRESH_SPAN, STREAM_WAIT, ZONE_EXCHANGES_MAX,
+    ZONE_WAITING_MAX,
 };
+use crate::resolve::iterate::choose::Choice;
 use crate::resolve::iterate::cut::{Cut, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Visit, Waiter};
 use crate::resolve::iterate::minimise::{label_count, next, suffix};
 use crate::resolve::iterate::reading::Asked;
 use crate::resolve::iterate::{Iterate, Output, Timer};
 use crate::resolve::question::{Question, Wants};
-use crate::wire::name::is_at_or_below;
 use crate::wire::rtype::RecordType;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-
-/// One of so many choices is made by lot, so that a server that became faster is noticed.
-const EXPLORE_ONE_OF: usize = 20;
-/// A server that nobody asked yet counts as one with a round trip drawn below so many milliseconds.
-const UNKNOWN_TRIP_MILLIS: usize = 200;
-
-/// What a job does next at a zone.
-enum Choice {
-    /// Asks a server: where, and which of the zone's.
-    Ask(IpAddr, usize),
-    /// Looks for the address of one of the zone's servers.
-    Seek(usize, RecordType),
-    /// Gives up.
-    Nobody(Failed),
-}
 
 impl Iterate {
     /// Takes all steps that can be taken.
@@ -107,102 +92,6 @@ impl Iterate {
         }
     }
 
-    fn choose(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Choice {
-        let cut = Arc::clone(&visit.cut);
-        let aside = job.key.aim == Aim::Address;
-        if !self.purses.get(&job.purse).is_some_and(|purse| purse.has_packet_for(&cut.zone, aside)) {
-            return Choice::Nobody(Failed {
-                kind: Kind::Spent,
-                error: ExtendedError::NO_REACHABLE_AUTHORITY,
-                text: "it would take too many packets".to_owned(),
-            });
-        }
-        if visit.failures < FAILURES_MAX {
-            if let Some((address, server)) = self.choose_server(now, job, visit) {
-                return Choice::Ask(address, server);
-            }
-            if let Some((server, rtype)) = self.choose_name(now, visit) {
-                return Choice::Seek(server, rtype);
-            }
-        }
-        let (kind, fault) = match visit.is_bounded {
-            true => (Kind::Spent, "more would be too many packets"),
-            false => (Kind::Final, visit.fault),
-        };
-        let text = format!("no server of {} answers: {fault}", name(&cut.zone));
-        Choice::Nobody(Failed { kind, error: ExtendedError::NO_REACHABLE_AUTHORITY, text })
-    }
-
-    /// The server to ask: of those that were tried least here the nearest, or now and then any.
-    fn choose_server(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Option<(IpAddr, usize)> {
-        let cut = Arc::clone(&visit.cut);
-        let mut candidates: Vec<(u8, u128, IpAddr, usize)> = Vec::new();
-        for (at, server) in cut.names.iter().enumerate() {
-            for address in self.addresses(now, &cut, at, server) {
-                let tries = visit.tries.get(&address).copied().unwrap_or_default();
-                let known = self.memory.server(address);
-                let may = tries < TRIES_MAX
-                    && known.is_up(now)
-                    && self.settings.allows(address, cut.is_root())
-                    && !self.memory.is_lame(now, &cut.zone, address)
-                    && !candidates.iter().any(|candidate| candidate.2 == address);
-                if may && !self.purses.get(&job.purse).is_some_and(|purse| purse.may_ask(address)) {
-                    visit.is_bounded = true;
-                } else if may {
-                    let unknown = || self.draw.below(UNKNOWN_TRIP_MILLIS) as u128 * 1_000;
-                    let trip = known.trip().map_or_else(unknown, |trip| trip.as_micros());
-                    candidates.push((tries, trip, address, at));
-                }
-            }
-        }
-        let tries = candidates.iter().map(|candidate| candidate.0).min()?;
-        candidates.retain(|candidate| candidate.0 == tries);
-        let any = self.draw.below(candidates.len() * EXPLORE_ONE_OF);
-        let nearest = || candidates.iter().min_by_key(|candidate| candidate.1);
-        candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (*address, *at))
-    }
-
-    /// Where a server is: as its owner says, or else as the zone above says (RFC 2181 §5.4.1).
-    fn addresses(&mut self, now: Moment, cut: &Cut, at: usize, server: &Wire) -> Vec<IpAddr> {
-        let mut addresses = Vec::new();
-        for rtype in [RecordType::A, RecordType::AAAA] {
-            addresses.extend_from_slice(self.memory.addresses(now, server, rtype).unwrap_or_default());
-        }
-        if addresses.is_empty() {
-            addresses.extend(cut.glue.iter().filter(|glue| glue.0 == at).map(|glue| glue.1));
-        }
-        addresses
-    }
-
-    /// A server of which no address is known, and the family to look for. What lies within the zone itself could only
-    /// be learned from its servers.
-    fn choose_name(&mut self, now: Moment, visit: &mut Visit) -> Option<(usize, RecordType)> {
-        let families = [(self.settings.ipv4, RecordType::A), (self.settings.ipv6, RecordType::AAAA)];
-        let mut sought: Vec<usize> = visit.sought.iter().map(|(at, _)| *at).collect();
-        sought.dedup();
-        let cut = Arc::clone(&visit.cut);
-        for (at, server) in cut.names.iter().enumerate() {
-            let has_glue = cut.glue.iter().any(|glue| glue.0 == at);
-            if has_glue || is_at_or_below(server, &cut.zone) {
-                continue;
-            }
-            if !sought.contains(&at) && sought.len() >= NAMES_RESOLVED_MAX {
-                visit.is_bounded = true;
-                break;
-            }
-            for (_, rtype) in families.iter().filter(|family| family.0) {
-                match self.memory.addresses(now, server, *rtype) {
-                    // What is known and did not do will not do again.
-                    Some([_, ..]) => break,
-                    Some([]) => {}
-                    None if visit.sought.contains(&(at, *rtype)) => {}
-                    None => return Some((at, *rtype)),
-                }
-            }
-        }
-        None
-    }
-
     /// Lets the job wait for an address; false if that cannot help.
     fn seek(
         &mut self,
@@ -240,7 +129,8 @@ impl Iterate {
                 return true;
             }
         };
-        let Some(other) = self.jobs.get_mut(&needed) else { return false };
+        let other = self.jobs.get_mut(&needed).filter(|other| other.waiters.len() < ZONE_WAITING_MAX);
+        let Some(other) = other else { return false };
         other.waiters.push(Waiter::Job(id));
         job.needs = Some(needed);
         job.note(|| format!("waits for {} {rtype}, which others look for", name(server)));
@@ -287,6 +177,7 @@ impl Iterate {
         if shown < total
             && !visit.followed
             && let Some(followers) = self.followers.get_mut(&asked)
+            && followers.len() < ZONE_WAITING_MAX
         {
             visit.followed = true;
             followers.push(id);

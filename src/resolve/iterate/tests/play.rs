@@ -14,6 +14,7 @@
 //! mark                      from here on packets are summed up
 //! sum <=15                  so many since
 //! deny 127.0.0.0/8          before the first question; and this process listens on 192.0.2.5 then
+//! both                      before the first question: servers are asked over IPv4 and IPv6
 //! ipv6                      before the first question: servers are asked over IPv6 alone
 //! ```
 
@@ -238,6 +239,11 @@ pub(super) fn play(scenario: &str, text: &str) {
                 let mut settings = settings(&[ROOT]);
                 settings.deny.push((network.parse().unwrap(), bits.parse().unwrap()));
                 settings.own.push("192.0.2.5:53".parse().unwrap());
+                play = Play::new(settings, std::mem::take(&mut play.world), 7);
+                continue;
+            }
+            "both" => {
+                let settings = Settings { ipv6: true, ..settings(&[ROOT]) };
                 play = Play::new(settings, std::mem::take(&mut play.world), 7);
                 continue;
             }

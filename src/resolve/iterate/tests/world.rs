@@ -190,6 +190,12 @@ impl Server {
         if self.is("wrong-case") {
             octets[12..end].make_ascii_lowercase();
         }
+        if self.is("garbled") {
+            // One octet behind the id, which is drawn by lot.
+            let seed = usize::from(octets[0]) << 8 | usize::from(octets[1]);
+            let place = 2 + seed % (octets.len() - 2);
+            octets[place] = octets[place].wrapping_add((seed >> 3) as u8 | 1);
+        }
         let mut all = Vec::new();
         if self.is("mismatched") && !on_stream {
             // Another id, another question, another name's answer, and octets that are no message.
@@ -217,6 +223,13 @@ impl Server {
             }
             return Found::code(Rcode::Refused);
         };
+        if self.is("labyrinth") && name != zone.apex {
+            // Each name is a zone of its own, served here.
+            let owner = Name::from_wire(name).unwrap();
+            let ns = script::record(&format!("{owner} 60 NS ns.{owner}"));
+            let glue = script::record(&format!("ns.{owner} 60 A 192.0.2.66"));
+            return Found { is_owner: false, sections: [vec![], vec![ns], vec![glue]], code: Rcode::NoError };
+        }
         let mut found = zone.find(name, rtype, if self.is("one-step") { 1 } else { SERVER_ALIASES_MAX });
         let has_answer = !found.sections[0].is_empty();
         if self.is("ent-nxdomain") && !has_answer && found.is_owner {
