@@ -36,7 +36,7 @@ fn a_worker_that_is_warm_allocates_nothing() {
     let sockets = Sockets { udp: vec![pair.udp], tcp: vec![pair.tcp] };
     let patience = Duration::from_secs(10);
     let settings = Settings { udp_payload_max: 1232, tcp_idle: patience * 6, tcp_connections_max: 4 };
-    let worker = Worker::start(0, None, sockets, publisher.published(), settings).expect("a thread");
+    let worker = Worker::start(0, None, sockets, publisher.published(), settings, None).expect("a thread");
 
     let asked = ["ns.z.", "x.w.z.", "a.z.", "q.c.z.", "x.d.z.", "none.z.", "elsewhere."];
     let queries: Vec<Vec<u8>> = (asked.iter().cycle().zip(0..WINDOW))

@@ -212,6 +212,7 @@ fn only_user_and_group_may_use_the_socket_and_it_goes_with_the_server() {
 fn refused_start(socket: &Path) -> Said {
     let (dns, http) = (free_port().expect("a port"), free_port().expect("a port"));
     let mut command = hivedns();
+    command.env("HIVEDNS_FORWARD__.", "refuse");
     command.args(["serve", "--listen", &dns.to_string(), "--http", &http.to_string(), "--no-gossip"]);
     command.arg("--control").arg(socket).output().expect("the program").into()
 }

@@ -65,6 +65,7 @@ impl Node {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
         command.env_clear().args(["serve", "--workers", "1", "--node", &self.name]);
+        command.env("HIVEDNS_FORWARD__.", "refuse");
         command.args(["--listen", &self.dns.to_string(), "--http", &self.http.to_string()]);
         command.args(["--gossip", &self.gossip.to_string()]);
         command.arg("--control").arg(self.control()).arg("--state-dir").arg(self.dir.join("state"));

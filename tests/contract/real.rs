@@ -54,6 +54,7 @@ impl Real {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path(node, "log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
         command.env_clear().args(["serve", "--workers", "1", "--node", &format!("n{node}")]);
+        command.env("HIVEDNS_FORWARD__.", "refuse");
         command.args(["--listen", &self.address(node, 5300).to_string()]);
         command.args(["--http", &self.address(node, 5380).to_string()]);
         command.args(["--gossip", &self.address(node, 7953).to_string()]);

@@ -1,7 +1,7 @@
 //! The server without its sockets: zones from text or files, messages in, messages out. Pure, in the test's
 //! own process.
 
-use hivedns::answer::{self, Bounds, Outcome, Scratch, Verdict};
+use hivedns::answer::{self, Bounds, Offers, Outcome, Scratch, Verdict};
 use hivedns::base::limits::MESSAGE_OCTETS_MAX;
 use hivedns::base::time::Moment;
 use hivedns::catalog::delta::{Delta, ZoneContent};
@@ -85,7 +85,7 @@ impl Library {
         };
         let reply = match verdict {
             Verdict::Reply(octets) => Some(self.buffer[..octets].to_vec()),
-            Verdict::Drop => None,
+            Verdict::Drop | Verdict::Forward => None,
         };
         if !tcp && let Some(by_short) = self.ask_shortly(message) {
             assert_eq!(Some(&by_short), reply.as_ref(), "the short way says otherwise: {message:?}");
@@ -103,9 +103,11 @@ impl Library {
         key.hash(snapshot.seed());
         let mut way = answer::route(snapshot, &shape, key, ZoneNumber::default()).way(snapshot, key)?;
         way.seek(key);
-        match answer::answer_short(&way, (&window, &shape), key, buffer, UDP_PAYLOAD_MAX)?.verdict {
+        match answer::answer_short(&way, (&window, &shape), key, buffer, UDP_PAYLOAD_MAX, Offers::Zones)?
+            .verdict
+        {
             Verdict::Reply(octets) => Some(buffer[..octets].to_vec()),
-            Verdict::Drop => None,
+            Verdict::Drop | Verdict::Forward => None,
         }
     }
 }

@@ -121,6 +121,8 @@ pub fn hivedns(dir: &Path, zones: &[(Vec<u8>, PathBuf)], more: &[&str]) -> Resul
     command.arg("serve").args(["--listen", &address.to_string(), "--http", &http.to_string()]);
     command.args(["--no-gossip", "--control"]).arg(dir.join(format!("control-{}", address.port())));
     command.args(["--workers", "1"]).args(more).current_dir(dir);
+    // Nobody outside of this machine is asked anything.
+    command.env("HIVEDNS_FORWARD__.", "refuse");
     // Not the machine's own, and not shared by servers in one directory.
     command.env("HIVEDNS_SERVER__STATE_DIR", dir.join(format!("state-{}", address.port())));
     for (origin, file) in zones {

@@ -1,7 +1,7 @@
 //! The whole pure path on one desk: records in, zones sealed, a snapshot made, messages answered. No
 //! socket, no thread.
 
-use hivedns::answer::{self, Bounds, Route, Scratch, Verdict};
+use hivedns::answer::{self, Bounds, Offers, Route, Scratch, Verdict};
 use hivedns::base::time::Moment;
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
@@ -142,10 +142,10 @@ impl Desk {
         }
         let mut way = route.way(snapshot, key)?;
         way.seek(key);
-        let outcome = answer::answer_short(&way, (window, &shape), key, buffer, UDP_PAYLOAD)?;
+        let outcome = answer::answer_short(&way, (window, &shape), key, buffer, UDP_PAYLOAD, Offers::Zones)?;
         match outcome.verdict {
             Verdict::Reply(len) => Some(len),
-            Verdict::Drop => None,
+            Verdict::Drop | Verdict::Forward => None,
         }
     }
 
@@ -170,7 +170,7 @@ impl Desk {
         };
         match outcome.verdict {
             Verdict::Reply(len) => self.buffer.get(..len),
-            Verdict::Drop => None,
+            Verdict::Drop | Verdict::Forward => None,
         }
     }
 }

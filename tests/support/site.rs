@@ -48,13 +48,28 @@ pub struct Plan<'a> {
     pub control: Option<&'a Path>,
     /// Lines of `[gossip]`; none: no gossip.
     pub gossip: Option<&'a str>,
+    /// Lines of `[forward]`.
+    pub forward: &'a str,
+    /// More sections.
+    pub more: &'a str,
     /// Origins and texts; one whose text is empty is not waited for.
     pub zones: &'a [(&'a str, String)],
 }
 
 impl Default for Plan<'_> {
     fn default() -> Self {
-        Plan { ip: "127.0.0.1", workers: 1, server: "", control: None, gossip: None, zones: &[] }
+        // Nobody outside of this machine is asked anything.
+        let forward = "\".\" = [\"refuse\"]";
+        Plan {
+            ip: "127.0.0.1",
+            workers: 1,
+            server: "",
+            control: None,
+            gossip: None,
+            forward,
+            more: "",
+            zones: &[],
+        }
     }
 }
 
@@ -135,12 +150,14 @@ impl Site {
             .iter()
             .map(|origin| format!("[[zone]]\norigin = \"{origin}\"\nfile = \"{origin}zone\"\n"));
         let text = format!(
-            "[server]\nlisten = [\"{}\"]\nworkers = {}\n{}\n[http]\nlisten = \"{}\"\n[gossip]\n{}\n{}",
+            "[server]\nlisten = [\"{}\"]\nworkers = {}\n{}\n[http]\nlisten = \"{}\"\n[gossip]\n{}\n[forward]\n{}\n{}\n{}",
             self.address,
             plan.workers,
             plan.server,
             self.http,
             plan.gossip.unwrap_or_default(),
+            plan.forward,
+            plan.more,
             zones.collect::<String>()
         );
         self.replace("hivedns.toml", &text);
