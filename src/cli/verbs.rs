@@ -116,6 +116,16 @@ pub(super) enum RunningVerb {
         #[command(flatten)]
         common: Common,
     },
+    /// Forget what was found elsewhere; returns how many entries that were.
+    Flush {
+        /// Only at and below this name, absolute.
+        name: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// What was found elsewhere and is kept.
+    #[command(subcommand)]
+    Cache(CacheVerb),
     /// Owners whose state differs between nodes, and by what.
     Diff(Common),
     /// Compare all with the others now, or with one node.
@@ -149,6 +159,13 @@ pub(super) enum RunningVerb {
     /// Rotate the cluster's keys: add one, use it, remove the old one.
     #[command(subcommand)]
     Key(KeyVerb),
+}
+
+/// What can be done with the cache.
+#[derive(Subcommand, Debug)]
+pub(super) enum CacheVerb {
+    /// Every answer that is kept, with what is left of it; what there is not, and what failed, too.
+    Dump(Common),
 }
 
 /// What can be done with the cluster's keys.
@@ -208,6 +225,8 @@ impl RunningVerb {
                 (Request::Unset { name, rtype, rdata }, common)
             }
             RunningVerb::Why { name, rtype, from, common } => (Request::Why { name, rtype, from }, common),
+            RunningVerb::Flush { name, common } => (Request::Flush { name }, common),
+            RunningVerb::Cache(CacheVerb::Dump(common)) => (Request::CacheDump { after: None }, common),
             RunningVerb::Diff(common) => (Request::Diff {}, common),
             RunningVerb::Resync { node, common } => (Request::Resync { node }, common),
             RunningVerb::Drain { timeout, common } => {

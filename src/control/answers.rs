@@ -35,6 +35,14 @@ impl Control {
                 self.tell_records((name, rtype, owner, after), answer);
                 return false;
             }
+            Request::Flush { name } => {
+                self.flush(name, answer);
+                return false;
+            }
+            Request::CacheDump { after } => {
+                self.dump(after, answer);
+                return false;
+            }
             Request::Drain { timeout_ms } => {
                 self.drain_for(Duration::from_millis(timeout_ms), false, answer);
                 return false;

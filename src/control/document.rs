@@ -40,6 +40,10 @@ documents! {
         zones: BTreeMap<String, usize>,
         /// The zones that are not served because of faults.
         faulty: Vec<ZoneDocument>,
+        /// What was found elsewhere and is kept.
+        cache: CacheStatsDocument,
+        /// How many upstream servers there are of each health: `alive`, `dead`.
+        upstreams: BTreeMap<String, usize>,
     }
 
     /// One node, as it names itself.
@@ -132,6 +136,48 @@ documents! {
         dropped: BTreeMap<String, u64>,
         /// Open TCP connections.
         tcp_connections: u64,
+        /// What was found elsewhere and is kept.
+        cache: CacheStatsDocument,
+        /// The servers that are asked for what is not found here, by address.
+        upstreams: Vec<UpstreamDocument>,
+    }
+
+    /// The cache: what it holds, and what it did since the start.
+    CacheStatsDocument {
+        /// Octets that it takes, whatever it holds.
+        octets: u64,
+        /// Octets of them that its entries take.
+        octets_used: u64,
+        /// Questions for which something is kept, also if its time is over.
+        entries: u64,
+        /// Answers found in it.
+        hits: u64,
+        /// Questions that it could not answer.
+        misses: u64,
+        /// Answers from it whose time was over.
+        stale: u64,
+        /// Entries that went out for others though they could still have been told.
+        evictions: u64,
+    }
+
+    /// One upstream server, all workers together.
+    UpstreamDocument {
+        /// Where.
+        address: String,
+        /// `dead` if one worker at least finds it so, else `alive`.
+        health: String,
+        /// Workers that find it dead.
+        workers_dead: usize,
+        /// Queries sent to it, probes among them.
+        requests: u64,
+        /// Replies that matched a query.
+        answers: u64,
+        /// Queries that it never answered.
+        timeouts: u64,
+        /// Of the answers those that said nothing to the question, and streams that failed.
+        failures: u64,
+        /// The smoothed round trip, on average over the workers that have measured it.
+        rtt_seconds: Option<f64>,
     }
 
     /// Queries of one kind.
@@ -212,6 +258,65 @@ documents! {
         lease_left_seconds: Option<f64>,
     }
 
+    /// What was found elsewhere and is kept.
+    CacheDocument {
+        /// In no order.
+        entries: Vec<CachedDocument>,
+        /// If there are more: what to give as `after`.
+        next: Option<String>,
+    }
+
+    /// What is kept of one question.
+    CachedDocument {
+        /// The name asked for.
+        name: String,
+        /// The type asked for.
+        #[serde(rename = "type")]
+        rtype: String,
+        /// The response code's mnemonic; `NODATA` (RFC 2308 §1) where the name has nothing of the type.
+        rcode: String,
+        /// `fresh`; `stale`, told where there is nothing better; or `failing`: there is no answer, and nobody is asked
+        /// for one.
+        state: String,
+        /// How long it stays so.
+        left_seconds: f64,
+        /// How long nobody is asked for a better answer, because that failed.
+        failing_seconds: Option<f64>,
+        /// Why it is no better (RFC 8914).
+        extended_error: Option<u16>,
+        /// Of those who ask for the records of DNSSEC.
+        dnssec_ok: bool,
+        /// Of those who want the answer even if it is bogus.
+        checking_disabled: bool,
+        /// It was validated.
+        authentic: bool,
+        /// The records of the answer.
+        answer: Vec<CachedRecordDocument>,
+        /// Those of the authority section: the SOA, where there is no answer.
+        authority: Vec<CachedRecordDocument>,
+    }
+
+    /// One record that is kept.
+    CachedRecordDocument {
+        /// Its owner name.
+        name: String,
+        /// The TTL that it would be told with now, in seconds.
+        ttl: u32,
+        /// Its type.
+        #[serde(rename = "type")]
+        rtype: String,
+        /// Its RDATA as in a master file.
+        rdata: String,
+    }
+
+    /// What was forgotten.
+    FlushDocument {
+        /// At and below this name.
+        name: String,
+        /// How many entries that were.
+        entries: usize,
+    }
+
     /// What stands at a name from now on.
     SetDocument {
         /// The name.
@@ -253,7 +358,7 @@ documents! {
         rtype: String,
         /// The asker.
         from: Option<String>,
-        /// The response code's mnemonic.
+        /// The response code's mnemonic; `unknown` if others have to be asked first.
         rcode: String,
         /// The answer section, each record as in a master file.
         answer: Vec<String>,

@@ -8,6 +8,7 @@
 //! ```
 
 mod answers;
+mod cached;
 mod clerk;
 pub mod cluster;
 mod diff;

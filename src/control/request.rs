@@ -11,9 +11,9 @@
 //! What was published anyway, a [`Look`] tells without asking the control thread.
 
 use crate::control::document::{
-    DiffDocument, DrainDocument, ForceLeaveDocument, KeysDocument, LeaveDocument, MembersDocument,
-    RecordsDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument, StatusDocument,
-    UnsetDocument, WhyDocument, ZonesDocument,
+    CacheDocument, DiffDocument, DrainDocument, FlushDocument, ForceLeaveDocument, KeysDocument,
+    LeaveDocument, MembersDocument, RecordsDocument, ReloadDocument, ResyncDocument, SetDocument,
+    StatsDocument, StatusDocument, UnsetDocument, WhyDocument, ZonesDocument,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -101,6 +101,18 @@ pub enum Request {
         #[serde(default)]
         from: Option<IpAddr>,
     },
+    /// Forgets what was found elsewhere.
+    Flush {
+        /// Absolute: only at and below this name.
+        #[serde(default)]
+        name: Option<String>,
+    },
+    /// What was found elsewhere and is kept, in no order, about [`RECORDS_MAX`] entries at once.
+    CacheDump {
+        /// Only those behind: `next` of the document before.
+        #[serde(default)]
+        after: Option<String>,
+    },
     /// Owners whose state differs between nodes.
     Diff {},
     /// A full comparison with others now.
@@ -157,6 +169,8 @@ impl Request {
             Request::Set { .. } => "set",
             Request::Unset { .. } => "unset",
             Request::Why { .. } => "why",
+            Request::Flush { .. } => "flush",
+            Request::CacheDump { .. } => "cache-dump",
             Request::Diff {} => "diff",
             Request::Resync { .. } => "resync",
             Request::Drain { .. } => "drain",
@@ -177,8 +191,10 @@ impl Request {
             Request::Members {} | Request::Records { .. } | Request::Why { .. } | Request::KeyList {} => {
                 Duration::from_secs(5)
             }
-            // It asks other nodes, or the disk.
+            // It asks other nodes, or the disk, or looks at very much memory.
             Request::Set { .. }
+            | Request::Flush { .. }
+            | Request::CacheDump { .. }
             | Request::Unset { .. }
             | Request::Diff {}
             | Request::Leave {}
@@ -215,6 +231,10 @@ pub enum Reply {
     Unset(UnsetDocument),
     /// To [`Request::Why`].
     Why(WhyDocument),
+    /// To [`Request::Flush`].
+    Flush(FlushDocument),
+    /// To [`Request::CacheDump`].
+    Cache(CacheDocument),
     /// To [`Request::Diff`].
     Diff(DiffDocument),
     /// To [`Request::Resync`].
@@ -328,6 +348,11 @@ mod tests {
             (Request::Drain { timeout_ms: 10 }, json!({ "verb": "drain", "timeout_ms": 10 })),
             (Request::ForceLeave { node: "n".into() }, json!({ "verb": "force-leave", "node": "n" })),
             (Request::KeyList {}, json!({ "verb": "key-list" })),
+            (Request::Flush { name: None }, json!({ "verb": "flush", "name": null })),
+            (
+                Request::CacheDump { after: Some("0.512".into()) },
+                json!({ "verb": "cache-dump", "after": "0.512" }),
+            ),
         ] {
             assert_eq!(to_value(&request).unwrap(), value);
             assert_eq!(value["verb"], request.verb());

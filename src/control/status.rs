@@ -1,7 +1,9 @@
 //! What the server says of its own state to people and probes.
 
 use crate::base::build;
-use crate::control::document::{ClusterDocument, NodeDocument, StatusDocument, ZoneDocument, ZonesDocument};
+use crate::control::document::{
+    CacheStatsDocument, ClusterDocument, NodeDocument, StatusDocument, ZoneDocument, ZonesDocument,
+};
 use crate::wire::name::Name;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -77,7 +79,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// How the server is, `workers` being how many answer.
+    /// How the server is, but for what its workers found elsewhere; `workers` are how many answer.
     pub fn document(&self, workers: usize, now: Instant) -> StatusDocument {
         let healths = [&Health::Loading, &Health::Serving, &Health::Faulty(Vec::new())];
         let mut zones: BTreeMap<String, usize> = healths.map(|health| (health.word().into(), 0)).into();
@@ -97,6 +99,9 @@ impl Status {
             snapshot_publish_seconds: self.publish_took.as_secs_f64(),
             zones,
             faulty: self.faulty(),
+            // The workers' to count: whoever has their counters adds it.
+            cache: CacheStatsDocument::default(),
+            upstreams: BTreeMap::new(),
         }
     }
 

@@ -3,7 +3,8 @@
 //! The answer is the real one, of the snapshot that the workers have. What is said of records that are *not* in it
 //! comes from the state behind it, which may be some milliseconds newer.
 
-use crate::answer::{self, Bounds, Route, Scratch, Verdict};
+use crate::answer::{self, Bounds, Elsewhere, Route, Scratch, Verdict};
+use crate::base::octets::put_u16;
 use crate::base::time::Moment;
 use crate::catalog::delta::ZoneContent;
 use crate::catalog::lease::{Lease, Source};
@@ -16,15 +17,19 @@ use crate::control::request::{Refused, RefusedKind, Reply};
 use crate::discovery::{cluster, node};
 use crate::gossip::identity::{NodeId, Version};
 use crate::os::clock;
+use crate::resolve::cache::Kept;
+use crate::resolve::policy::{self, Policy};
+use crate::resolve::question::{Question, Wants};
 use crate::wire::key::NameKey;
-use crate::wire::message::Rcode;
+use crate::wire::message::{RD, Rcode};
 use crate::wire::name::Name;
-use crate::wire::query::{Accepted, accept};
+use crate::wire::query::{Accepted, Query, accept};
+use crate::wire::reply::{Owner, Reply as Sheet, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::section::{self, Record};
 use crate::zone::store::{Node, node_flags};
 use crate::zone::{Place, Zone};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// Records told of one name: people read them.
@@ -32,12 +37,32 @@ const RECORDS_TOLD: usize = 32;
 /// Octets of the longest reply: any that TCP carries.
 const REPLY_OCTETS: usize = 65_535;
 
+/// Who asks, if nobody is named.
+const THIS_MACHINE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// What the workers would send.
 struct Given {
-    rcode: Rcode,
+    /// None if others have to be asked first.
+    rcode: Option<Rcode>,
     answer: Vec<Record>,
     /// The zone that was asked.
     zone: Option<ZoneNumber>,
+    /// The name with which the question leaves our zones, if it does.
+    outside: Outside,
+    /// True if the asker may have it resolved.
+    is_client: bool,
+}
+
+/// The name that would be looked for elsewhere, with its hash.
+#[derive(Default)]
+struct Outside(Option<(Vec<u8>, u64)>);
+
+impl Elsewhere for Outside {
+    /// Notes the name, and adds nothing.
+    fn find(&mut self, key: &NameKey, _: &Query<'_>, _: Owner, _: &mut Sheet<'_>) -> Option<Rcode> {
+        self.0 = Some((key.as_wire().to_vec(), key.full_hash()));
+        Some(Rcode::NoError)
+    }
 }
 
 impl Control {
@@ -54,19 +79,27 @@ impl Control {
         let rtype = rtype.map_err(|error| malformed(error.to_string()))?;
         let now = clock::moment(clock::now());
         let snapshot = self.publisher.published().load();
-        let given = ask(&snapshot, &name, rtype, now);
+        let policy = self.resolving.policy.load();
+        let asker = from.unwrap_or(THIS_MACHINE);
+        let mut given = ask(&snapshot, &name, rtype, policy.clients.contains(asker), now);
         let mut tale = Tale { control: self, snapshot: &snapshot, now, steps: Vec::new() };
         tale.of_zone(&given);
         tale.of_name(&given, &name, rtype);
         tale.of_aliases(&given, rtype);
         if from.is_some() {
-            tale.step("network", "every asker gets the same records");
+            tale.step("network", "every asker gets the same records of our zones");
+        }
+        if let Some((name, hash)) = given.outside.0.take() {
+            tale.of_asker(asker, given.is_client);
+            if given.is_client {
+                tale.of_elsewhere(&policy, (&name, hash, rtype), &mut given);
+            }
         }
         Ok(Reply::Why(WhyDocument {
             name: name.to_string(),
             rtype: rtype.to_string(),
             from: from.map(|from| from.to_string()),
-            rcode: given.rcode.to_string(),
+            rcode: given.rcode.map_or(UNKNOWN.to_owned(), |rcode| rcode.to_string()),
             answer: given.answer.iter().map(line).collect(),
             steps: tale.steps,
         }))
@@ -82,16 +115,20 @@ impl Control {
     }
 }
 
-/// Asks as a client over TCP does.
-fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, now: Moment) -> Given {
+/// The word for a code that nobody here knows yet.
+const UNKNOWN: &str = "unknown";
+
+/// Asks as a client over TCP does that wants recursion, and may have it or not.
+fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, is_client: bool, now: Moment) -> Given {
     let mut message = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    put_u16(&mut message, 2, RD);
     message.extend_from_slice(name.as_wire());
     message.extend_from_slice(&rtype.0.to_be_bytes());
     message.extend_from_slice(&Class::IN.0.to_be_bytes());
     let (mut key, mut scratch) = (Box::<NameKey>::default(), Box::<Scratch>::default());
     let mut buffer = vec![0; REPLY_OCTETS];
     let bounds = Bounds { limit: REPLY_OCTETS, udp_payload_max: 0, now };
-    let mut zone = None;
+    let (mut zone, mut outside) = (None, Outside::default());
     let outcome = match accept(&message, &mut key) {
         Accepted::Query(shape) => {
             key.hash(snapshot.seed());
@@ -100,19 +137,30 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, now: Moment) -> Give
                 zone = Some(number);
             }
             let way = (route, route.hint(snapshot, &key));
-            answer::answer(snapshot, way, &shape.of(&message), &key, &mut scratch, &mut buffer, bounds)
+            let (query, scratch, buffer) = (shape.of(&message), &mut scratch, &mut buffer);
+            // Where it would lead is of interest for others, too.
+            let resolved =
+                answer::resolve(snapshot, way, (&query, &key), scratch, buffer, bounds, &mut outside);
+            match is_client {
+                true => resolved,
+                false => answer::answer(snapshot, way, &query, &key, scratch, buffer, bounds),
+            }
         }
         Accepted::Refuse(shape, rcode) => {
             answer::refuse(snapshot, &shape.of(&message), rcode, &mut buffer, bounds)
         }
         // Only what is itself a reply is ignored.
-        Accepted::Ignore => return Given { rcode: Rcode::FormErr, answer: Vec::new(), zone },
+        Accepted::Ignore => {
+            let (rcode, answer) = (Some(Rcode::FormErr), Vec::new());
+            return Given { rcode, answer, zone, outside, is_client };
+        }
     };
     let reply = match outcome.verdict {
         Verdict::Reply(len) => buffer.get(..len).unwrap_or_default(),
         Verdict::Drop | Verdict::Forward => &[],
     };
-    Given { rcode: outcome.rcode, answer: section::answers(reply).unwrap_or_default(), zone }
+    let answer = section::answers(reply).unwrap_or_default();
+    Given { rcode: Some(outcome.rcode), answer, zone, outside, is_client }
 }
 
 /// A record as in a master file.
@@ -137,7 +185,11 @@ impl Tale<'_> {
     /// The nearest zone, and what stands in the way of an answer from it.
     fn of_zone(&mut self, given: &Given) {
         let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else {
-            return self.step("zone", format!("no zone of this server has the name: {}", given.rcode));
+            let code = match (given.rcode, given.is_client && given.outside.0.is_some()) {
+                (Some(rcode), false) => format!(": {rcode}"),
+                (Some(_) | None, _) => String::new(),
+            };
+            return self.step("zone", format!("no zone of this server has the name{code}"));
         };
         let origin = Name::from_wire(entry.origin_key()).unwrap_or(Name::ROOT);
         if self.is_services(&origin) {
@@ -178,14 +230,18 @@ impl Tale<'_> {
         if let Some(zone) = entry.zone().or(entry.part()) {
             let mut key = Box::<NameKey>::default();
             if let Some(place) = zone.locate_name(name.as_wire(), &mut key) {
-                let found = self.place(zone, place, rtype);
+                let found = self.place(zone, place, rtype, given.is_client);
                 self.step("name", found);
             }
         }
         self.of_records(name, rtype);
     }
 
-    fn place(&self, zone: &Zone, place: Place<'_>, rtype: RecordType) -> String {
+    fn place(&self, zone: &Zone, place: Place<'_>, rtype: RecordType, is_client: bool) -> String {
+        let then = match is_client {
+            true => "it is looked for elsewhere",
+            false => "a referral to its name servers",
+        };
         let name = |node: &Node<'_>| {
             let wire = [node.cased_key(), zone.origin().as_wire()].concat();
             Name::from_wire(&wire).unwrap_or(Name::ROOT)
@@ -193,11 +249,11 @@ impl Tale<'_> {
         match place {
             // The DS of a cut is the upper zone's to answer (RFC 4035 §3.1.4.1).
             Place::Node(node) if node.has(node_flags::CUT) && rtype != RecordType::DS => {
-                format!("a zone cut at {}: a referral to its name servers", name(&node))
+                format!("a zone cut at {}: {then}", name(&node))
             }
             Place::Node(node) => format!("exists; {}", sets(&node, rtype)),
             Place::BelowCut(node) => {
-                format!("lies below the zone cut at {}: a referral to its name servers", name(&node))
+                format!("lies below the zone cut at {}: {then}", name(&node))
             }
             Place::BelowDname(node) => {
                 format!("lies below {}, whose DNAME puts another name in its place", name(&node))
@@ -323,6 +379,87 @@ impl Tale<'_> {
             }
         }
     }
+}
+
+/// What is found elsewhere.
+impl Tale<'_> {
+    fn of_asker(&mut self, asker: IpAddr, is_client: bool) {
+        let found = match is_client {
+            true => "may have names resolved (limits.clients)",
+            false => "may not have names resolved (limits.clients): it gets what our zones say",
+        };
+        self.step("client", format!("{asker} {found}"));
+    }
+
+    /// Where the name is asked for, and what is known of it; adds that to what is given.
+    fn of_elsewhere(
+        &mut self,
+        policy: &Policy,
+        (name, hash, rtype): (&[u8], u64, RecordType),
+        given: &mut Given,
+    ) {
+        let asked = Name::from_wire(name).unwrap_or(Name::ROOT);
+        let Some((suffix, route)) = policy.rule(name) else {
+            given.rcode = Some(Rcode::Refused);
+            return self.step("forward", format!("{asked} lies below no suffix of [forward]: REFUSED"));
+        };
+        let suffix = Name::from_wire(suffix).unwrap_or(Name::ROOT);
+        let way = match route {
+            policy::Route::Forward(group) => {
+                let servers = policy.groups().get(group).into_iter().flatten();
+                format!("asked of {}", servers.map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
+            policy::Route::Iterate => "looked for from the root".to_owned(),
+            policy::Route::Refuse => "REFUSED".to_owned(),
+        };
+        self.step("forward", format!("{asked} by the suffix {suffix}: {way}"));
+        if route == policy::Route::Refuse {
+            given.rcode = Some(Rcode::Refused);
+            return;
+        }
+        given.rcode = None;
+        // Answers differ by what the asker wants of DNSSEC; here nobody wants anything of it.
+        for bits in 0..WANTS {
+            let wants = Wants::from_bits(bits);
+            let question = Question::new(name, hash, rtype, wants);
+            let kept = self.control.resolving.cache.kept(&question, self.now);
+            match (kept, wants == Wants::default()) {
+                (Some(kept), true) => {
+                    let code = kept.answer.as_ref().map(|answer| answer.body().rcode);
+                    given.rcode = code.or(kept.failing.map(|failing| failing.rcode));
+                    given.answer.extend(kept.records(Section::Answer, self.now));
+                    self.step("cache", worth(&kept, self.now));
+                }
+                (None, true) => self.step("cache", "nothing: others have to be asked first"),
+                (Some(kept), false) => {
+                    let flags = [("DO", wants.dnssec_ok), ("CD", wants.checking_disabled)];
+                    let flags = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag);
+                    let flags = flags.collect::<Vec<_>>().join(" and ");
+                    self.step("cache", format!("for askers that set {flags}: {}", worth(&kept, self.now)));
+                }
+                (None, false) => {}
+            }
+        }
+    }
+}
+
+/// Different [`Wants`].
+const WANTS: u8 = 4;
+
+/// What something kept is worth, and for how long.
+fn worth(kept: &Kept, now: Moment) -> String {
+    let left = |until: Moment| format!("{:.0} s left", until.since(now).as_secs_f64());
+    let answer = match &kept.answer {
+        Some(answer) if now < answer.fresh_until => format!("fresh, {}", left(answer.fresh_until)),
+        Some(answer) => {
+            format!("stale, {}: told if there is nothing better in time", left(answer.stale_until))
+        }
+        None => "no answer".to_owned(),
+    };
+    let failing = kept.failing.map_or(String::new(), |failing| {
+        format!("; asking failed ({}) and is not tried again yet, {}", failing.rcode, left(failing.until))
+    });
+    answer + &failing
 }
 
 /// Which types a node has, and whether that helps.

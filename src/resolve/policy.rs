@@ -91,8 +91,14 @@ impl Policy {
 
     /// Where a name is asked for, in lower-cased wire form: by the longest suffix.
     pub fn route(&self, name: &[u8]) -> Route {
+        self.rule(name).map_or(Route::Refuse, |(_, route)| route)
+    }
+
+    /// The suffix that decides where a name is asked for, and where that is; both names in lower-cased wire form. `None`
+    /// if the name lies below no suffix.
+    pub fn rule(&self, name: &[u8]) -> Option<(&[u8], Route)> {
         let mut suffixes = self.suffixes.iter();
-        suffixes.find(|(suffix, _)| is_at_or_below(name, suffix)).map_or(Route::Refuse, |(_, route)| *route)
+        suffixes.find(|(suffix, _)| is_at_or_below(name, suffix)).map(|(suffix, route)| (&**suffix, *route))
     }
 
     /// True if what one policy has found would be found by the other, too: nothing that is kept is wrong.
@@ -130,9 +136,12 @@ mod tests {
         ] {
             assert_eq!(policy.route(name(asked).as_wire()), route, "{asked}");
         }
+        let (suffix, _) = policy.rule(name("a.b.example.").as_wire()).unwrap();
+        assert_eq!(suffix, name("b.example.").as_wire());
         assert!(policy.iterates());
         let fewer = Policy::new(Networks::default(), caps, 0, (true, false), ways[..1].to_vec());
         assert_eq!(fewer.route(name("test.").as_wire()), Route::Refuse);
+        assert_eq!(fewer.rule(name("test.").as_wire()), None);
         assert!(!fewer.iterates() && !policy.asks_as(&fewer) && policy.asks_as(&policy.clone()));
     }
 }

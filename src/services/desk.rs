@@ -36,7 +36,7 @@ impl Desk {
         let now = clock::now();
         let look = self.insight.look(now);
         match asked {
-            Asked::Status => Reply::Status(Box::new(look.status.document(look.workers(), now))),
+            Asked::Status => Reply::Status(Box::new(documents::status(&look, now))),
             Asked::Zones => Reply::Zones(look.status.zones_document()),
             Asked::Stats => Reply::Stats(Box::new(documents::stats(&look))),
         }

@@ -1,10 +1,24 @@
-//! What the workers counted, as the document that tells it.
+//! What the workers counted, as the documents that tell it.
 
 use crate::base::metrics::DURATION_BUCKETS;
 use crate::control::document::{
-    BucketDocument, DurationDocument, RequestsDocument, ResponsesDocument, StatsDocument,
+    BucketDocument, CacheStatsDocument, DurationDocument, RequestsDocument, ResponsesDocument, StatsDocument,
+    StatusDocument, UpstreamDocument,
 };
 use crate::services::look::Look;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// How the server is.
+pub(super) fn status(look: &Look<'_>, now: Instant) -> StatusDocument {
+    let mut upstreams = BTreeMap::from([(ALIVE.to_owned(), 0), (DEAD.to_owned(), 0)]);
+    for upstream in self::upstreams(look) {
+        *upstreams.entry(upstream.health).or_default() += 1;
+    }
+    let document = look.status.document(look.workers(), now);
+    StatusDocument { cache: cache(look), upstreams, ..document }
+}
 
 /// What was counted.
 pub(super) fn stats(look: &Look<'_>) -> StatsDocument {
@@ -38,7 +52,50 @@ pub(super) fn stats(look: &Look<'_>) -> StatsDocument {
         },
         dropped: look.drops().map(|(reason, count)| (reason.to_owned(), count)).collect(),
         tcp_connections: look.tcp_connections(),
+        cache: cache(look),
+        upstreams: upstreams(look),
     }
+}
+
+/// The words for how an upstream server is.
+const ALIVE: &str = "alive";
+const DEAD: &str = "dead";
+
+fn cache(look: &Look<'_>) -> CacheStatsDocument {
+    let ((octets, stats), [hits, misses, stale]) = (look.cache_stats(), look.cache());
+    CacheStatsDocument {
+        octets: octets as u64,
+        octets_used: stats.octets,
+        entries: stats.entries,
+        hits,
+        misses,
+        stale,
+        evictions: stats.evictions,
+    }
+}
+
+/// What all workers together know of each upstream server.
+fn upstreams(look: &Look<'_>) -> Vec<UpstreamDocument> {
+    // With the sum of the round trips, and how many those are.
+    let mut known = BTreeMap::<SocketAddr, (UpstreamDocument, u64, u32)>::new();
+    look.for_each_upstream(|own| {
+        let (sum, rtts, measured) = known.entry(own.address).or_default();
+        sum.workers_dead += usize::from(own.dead.get() > 0);
+        sum.requests += own.requests.get();
+        sum.answers += own.answers.get();
+        sum.timeouts += own.timeouts.get();
+        sum.failures += own.failures.get();
+        let rtt = own.srtt_us.get();
+        *rtts += rtt;
+        *measured += u32::from(rtt > 0);
+    });
+    let each = known.into_iter().map(|(address, (sum, rtts, measured))| UpstreamDocument {
+        address: address.to_string(),
+        health: if sum.workers_dead > 0 { DEAD } else { ALIVE }.to_owned(),
+        rtt_seconds: (measured > 0).then(|| rtts as f64 / 1e6 / f64::from(measured)),
+        ..sum
+    });
+    each.collect()
 }
 
 #[cfg(test)]
@@ -60,9 +117,10 @@ mod tests {
         let now = clock::now();
         let look = insight.look(now);
         assert_eq!(to_value(look.status.zones_document()).unwrap(), json!({ "zones": [broken, served] }));
-        let status = to_value(look.status.document(look.workers(), now)).unwrap();
+        let status = to_value(status(&look, now)).unwrap();
         assert_eq!(status["zones"], json!({ "loading": 0, "serving": 1, "faulty": 1 }));
         assert_eq!(status["faulty"], json!([broken]));
+        assert_eq!(status["upstreams"], json!({ "alive": 0, "dead": 1 }));
         assert_eq!((&status["ready"], &status["reason"]), (&json!(true), &json!(null)));
         assert_eq!((&status["workers"], &status["cluster"]["members"]), (&json!(2), &json!({ "alive": 2 })));
     }
@@ -80,5 +138,13 @@ mod tests {
         assert_eq!(stats["duration"]["count"], 2);
         assert_eq!(stats["duration"]["buckets"][16], json!({ "seconds_max": null, "count": 0 }));
         assert_eq!(stats["dropped"]["not_a_query"], 4);
+        let cache = &stats["cache"];
+        assert_eq!((&cache["hits"], &cache["misses"], &cache["stale"]), (&json!(2), &json!(1), &json!(1)));
+        assert_eq!((&cache["entries"], &cache["evictions"]), (&json!(0), &json!(0)));
+        let upstream = json!({
+            "address": "192.0.2.53:53", "health": "dead", "workers_dead": 1, "requests": 7, "answers": 4,
+            "timeouts": 3, "failures": 1, "rtt_seconds": 0.0015,
+        });
+        assert_eq!(stats["upstreams"], json!([upstream]));
     }
 }

@@ -5,7 +5,7 @@ use crate::base::metrics::{
 };
 use crate::control::status::Status;
 use crate::os::udp::receive_drops;
-use crate::resolve::cache::Cache;
+use crate::resolve::cache::{Cache, Stats};
 use crate::resolve::forward::UpstreamCounters;
 use crate::wire::message::Rcode;
 use arc_swap::ArcSwap;
@@ -76,20 +76,23 @@ impl Look<'_> {
         workers.fold([0; 3], |sum, own| std::array::from_fn(|i| sum[i] + own[i]))
     }
 
-    /// Questions for which something is kept.
-    pub(super) fn cache_entries(&self) -> u64 {
-        self.insight.cache.stats().entries
+    /// Octets that the cache takes, and what it holds.
+    pub(super) fn cache_stats(&self) -> (usize, Stats) {
+        (self.insight.cache.octets(), self.insight.cache.stats())
     }
 
     /// A count of each upstream server, over all workers, by address.
     pub(super) fn upstreams(&self, count: impl Fn(&UpstreamCounters) -> u64) -> BTreeMap<SocketAddr, u64> {
         let mut sums = BTreeMap::new();
-        for worker in &self.insight.upstreams {
-            for upstream in worker.load().iter() {
-                *sums.entry(upstream.address).or_default() += count(upstream);
-            }
-        }
+        self.for_each_upstream(|upstream| *sums.entry(upstream.address).or_default() += count(upstream));
         sums
+    }
+
+    /// What each worker counts of each upstream server.
+    pub(super) fn for_each_upstream(&self, mut take: impl FnMut(&UpstreamCounters)) {
+        for worker in &self.insight.upstreams {
+            worker.load().iter().for_each(|upstream| take(upstream));
+        }
     }
 
     /// Workers.
@@ -183,9 +186,11 @@ impl Look<'_> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::base::metrics::Counter;
     use crate::control::document::ClusterDocument;
     use crate::control::status::{GossipNumbers, Health, ZoneStatus};
     use crate::os::clock;
+    use crate::resolve::cache::CACHE_OCTETS_MIN;
     use crate::wire::name::Name;
 
     /// A server of two workers that has answered a little.
@@ -233,8 +238,41 @@ pub(super) mod tests {
         counters[1].answered(NO_ZONE, udp4, 999, 5);
         counters[1].dropped(DropReason::NotAQuery, 4);
         counters[0].set_tcp_connections(6);
-        let (status, cache) = (Arc::new(ArcSwap::from_pointee(status)), Arc::new(Cache::new(0)));
-        Insight { status, counters, udp: Vec::new(), cache, upstreams: Vec::new() }
+        counters[0].cache_hit();
+        counters[1].cache_hit();
+        counters[1].cache_miss();
+        counters[1].cache_served_stale();
+        let upstreams = counters.iter().enumerate().map(|(worker, _)| {
+            let upstream = upstream("192.0.2.53:53", worker as u64);
+            Arc::new(ArcSwap::from_pointee(vec![Arc::new(upstream)]))
+        });
+        Insight {
+            status: Arc::new(ArcSwap::from_pointee(status)),
+            upstreams: upstreams.collect(),
+            counters,
+            udp: Vec::new(),
+            cache: Arc::new(Cache::new(CACHE_OCTETS_MIN)),
+        }
+    }
+
+    /// An upstream that the first worker, number 0, has not asked yet, and the second finds dead after a while.
+    fn upstream(address: &str, worker: u64) -> UpstreamCounters {
+        let counted = |count: u64| {
+            let counter = Counter::default();
+            counter.add(count);
+            counter
+        };
+        UpstreamCounters {
+            address: address.parse().unwrap(),
+            requests: counted(7 * worker),
+            answers: counted(4 * worker),
+            timeouts: counted(3 * worker),
+            failures: counted(worker),
+            other_cases: counted(0),
+            srtt_us: counted(1_500 * worker),
+            dead: counted(worker),
+            deaths: counted(worker),
+        }
     }
 
     #[test]

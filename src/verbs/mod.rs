@@ -7,6 +7,7 @@
 //!
 //! Exit codes: 0 well; 1 the operation failed, or, for `status`, the node is not ready; 2 the request made no sense.
 
+mod cached;
 mod client;
 mod show;
 mod table;
@@ -17,9 +18,9 @@ pub use client::Trouble;
 
 use crate::cli::{Asked, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format};
 use crate::control::document::{
-    DiffDocument, DrainDocument, ForceLeaveDocument, KeysDocument, LeaveDocument, MembersDocument,
-    RecordsDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument, StatusDocument,
-    UnsetDocument, WhyDocument, ZonesDocument,
+    CacheDocument, DiffDocument, DrainDocument, FlushDocument, ForceLeaveDocument, KeysDocument,
+    LeaveDocument, MembersDocument, RecordsDocument, ReloadDocument, ResyncDocument, SetDocument,
+    StatsDocument, StatusDocument, UnsetDocument, WhyDocument, ZonesDocument,
 };
 use crate::control::request::{Look, RefusedKind, Request};
 use crate::verbs::client::Client;
@@ -103,7 +104,22 @@ impl Page<'_, '_> {
         let is_well = |well: bool| if well { EXIT_OK } else { EXIT_FAILED };
         let asked = Asked::Request(request.clone());
         Ok(match request {
-            Request::Records { .. } => return self.records(client, request),
+            Request::Records { .. } => {
+                let mut listing = show::Listing::new(Style { colours: self.terminal.colours });
+                let parts = |page: RecordsDocument| (page.records, page.next);
+                let show = |records: &[_]| listing.records(records);
+                return self.pages(client, request, "records", parts, show);
+            }
+            Request::CacheDump { .. } => {
+                let mut listing = cached::Listing::new(Style { colours: self.terminal.colours });
+                let parts = |page: CacheDocument| (page.entries, page.next);
+                let show = |entries: &[_]| listing.entries(entries);
+                return self.pages(client, request, "entries", parts, show);
+            }
+            Request::Flush { .. } => {
+                self.one::<FlushDocument>(client, &asked, cached::flush)?;
+                EXIT_OK
+            }
             Request::Members {} => {
                 self.one::<MembersDocument>(client, &asked, show::members)?;
                 EXIT_OK
@@ -171,50 +187,54 @@ impl Page<'_, '_> {
         Ok(document)
     }
 
-    /// Asks until there are no more records, and shows them as they come. If a later page is not to be had, what
-    /// stands in the output is a whole document all the same: its `next` says where it ends.
-    fn records(&mut self, client: &Client<'_>, mut request: Request) -> Result<u8, Trouble> {
-        let mut listing = show::Listing::new(Style { colours: self.terminal.colours });
-        let ask = |request: &Request| -> Result<RecordsDocument, Trouble> {
-            read(&client.ask(&Asked::Request(request.clone()))?)
+    /// Asks until there are no more rows, and shows them as they come. If a later page is not to be had, what stands in the
+    /// output is a whole document all the same: its `next` says where it ends.
+    fn pages<D: DeserializeOwned, R: Serialize>(
+        &mut self,
+        client: &Client<'_>,
+        mut request: Request,
+        field: &str,
+        parts: fn(D) -> (Vec<R>, Option<String>),
+        mut show: impl FnMut(&[R]) -> String,
+    ) -> Result<u8, Trouble> {
+        let ask = |request: &Request| -> Result<(Vec<R>, Option<String>), Trouble> {
+            read(&client.ask(&Asked::Request(request.clone()))?).map(parts)
         };
         // Whoever is refused at once has nothing in the output.
-        let mut page = ask(&request)?;
-        let mut between = "{\n  \"records\": [";
+        let (mut rows, mut next) = ask(&request)?;
+        let begin = format!("{{\n  \"{field}\": [");
+        let mut between = begin.as_str();
         loop {
             match self.format {
                 Format::Json => {
-                    for record in &page.records {
-                        let record = serde_json::to_string(record).map_err(|error| broken(&error))?;
-                        self.say(&format!("{between}\n    {}", json(&record)))?;
+                    for row in &rows {
+                        let row = serde_json::to_string(row).map_err(|error| broken(&error))?;
+                        self.say(&format!("{between}\n    {}", json(&row)))?;
                         between = ",";
                     }
                 }
-                Format::Text => {
-                    let text = listing.records(&page.records);
-                    self.say(&text)?;
-                }
+                Format::Text => self.say(&show(&rows))?,
             }
-            let Request::Records { after, .. } = &mut request else { break };
-            match page.next.take() {
+            let (Request::Records { after, .. } | Request::CacheDump { after }) = &mut request else { break };
+            match next.take() {
                 // A server that does not go on must not keep us here.
                 Some(next) if after.as_ref() != Some(&next) && self.is_read => *after = Some(next),
                 _ => break,
             }
-            page = match ask(&request) {
+            let end = after.clone();
+            (rows, next) = match ask(&request) {
                 Ok(page) => page,
                 Err(trouble) => {
-                    let Request::Records { after, .. } = &request else { return Err(trouble) };
-                    self.end_records(between, after.as_deref())?;
+                    self.end_pages(between, end.as_deref())?;
                     return Err(trouble);
                 }
             };
         }
-        self.end_records(between, None)?;
+        self.end_pages(between, None)?;
         Ok(EXIT_OK)
     }
 
-    fn end_records(&mut self, between: &str, next: Option<&str>) -> Result<(), Trouble> {
+    fn end_pages(&mut self, between: &str, next: Option<&str>) -> Result<(), Trouble> {
         if self.format == Format::Text {
             return Ok(());
         }

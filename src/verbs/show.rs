@@ -5,9 +5,10 @@ use crate::control::document::{
     RecordDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument, StatusDocument,
     UnsetDocument, WhyDocument, ZoneDocument, ZonesDocument,
 };
+use crate::verbs::cached;
 use crate::verbs::table::{Mood, Style, Table, printable};
 
-const NOTHING: &str = "-";
+pub(super) const NOTHING: &str = "-";
 
 pub(super) fn status(status: &StatusDocument, style: Style) -> String {
     let mut table = Table::new(style, &[]);
@@ -52,6 +53,10 @@ pub(super) fn status(status: &StatusDocument, style: Style) -> String {
         format!("revision {}, published {age}, took {took}", status.snapshot_revision),
         Mood::Plain,
     );
+    say("cache", cached::summary(&status.cache), Mood::Plain);
+    let is_dead = status.upstreams.get("dead").is_some_and(|dead| *dead > 0);
+    let mood = if is_dead { Mood::Doubtful } else { Mood::Plain };
+    say("upstream", counts(status.upstreams.iter().filter(|(_, count)| **count > 0)), mood);
     say("workers", status.workers.to_string(), Mood::Plain);
     say("version", status.version.clone(), Mood::Plain);
     faults(&mut table, &status.faulty);
@@ -112,7 +117,12 @@ pub(super) fn stats(stats: &StatsDocument, style: Style) -> String {
     table.plain(["TCP connections".into(), stats.tcp_connections.to_string()]);
     let dropped = counts(stats.dropped.iter().filter(|(_, count)| **count > 0));
     table.plain(["dropped".into(), dropped]);
+    table.plain(["cache".into(), cached::summary(&stats.cache)]);
+    table.plain(["of the cache".into(), cached::counts(&stats.cache)]);
     let mut text = table.take();
+    if !stats.upstreams.is_empty() {
+        text += &format!("\n{}", cached::upstreams(&stats.upstreams, style));
+    }
     if !stats.requests.is_empty() {
         let mut table = Table::new(style, &["ZONE", "TYPE", "PROTO", "QUERIES"]);
         for requests in &stats.requests {
@@ -291,7 +301,7 @@ fn counts<'c, N: ToString + 'c>(counted: impl Iterator<Item = (&'c String, &'c N
 }
 
 /// Seconds in the unit in which people think of so many.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     match seconds {
         s if s < 0.001 => format!("{:.0} us", s * 1e6),
         s if s < 1.0 => format!("{:.1} ms", s * 1e3),

@@ -86,6 +86,51 @@ fn records_are_asked_for_until_there_are_no_more() {
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({ "records": [], "next": null }));
 }
 
+fn cached(rcode: &str, state: &str, answer: Value, authority: Value) -> Value {
+    json!({
+        "name": "a.test.", "type": "AAAA", "rcode": rcode, "state": state, "left_seconds": 3.0,
+        "failing_seconds": null, "extended_error": null, "dnssec_ok": state == "stale",
+        "checking_disabled": false, "authentic": false, "answer": answer, "authority": authority,
+    })
+}
+
+#[test]
+fn a_dump_of_the_cache_has_a_line_for_each_record_and_for_what_there_is_not() {
+    let alias = json!([{ "name": "a.test.", "ttl": 9, "type": "CNAME", "rdata": "b.test." }]);
+    let both = json!([alias[0], { "name": "b.test.", "ttl": 8, "type": "AAAA", "rdata": "::1" }]);
+    let soa = json!([{ "name": "test.", "ttl": 7, "type": "SOA", "rdata": "m. r. 1 2 3 4 5" }]);
+    let pages = [
+        (200, json!({ "entries": [cached("NOERROR", "fresh", both, json!([]))], "next": "0.512" })),
+        (200, json!({ "entries": [], "next": "1.0" })),
+        (
+            200,
+            json!({ "entries": [
+                cached("NODATA", "stale", alias, soa), cached("SERVFAIL", "failing", json!([]), json!([]))
+            ], "next": null }),
+        ),
+    ];
+    let dump = || Request::CacheDump { after: None };
+    let (code, text, _, asked) = ran(dump(), Format::Text, &pages);
+    assert_eq!(code, EXIT_OK);
+    assert_eq!(asked[2], r#"/v1/cache-dump {"after":"1.0"}"#);
+    let rows: Vec<String> =
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        rows,
+        [
+            "NAME TTL TYPE STATE DATA",
+            "a.test. 9 CNAME fresh b.test.",
+            "b.test. 8 AAAA fresh ::1",
+            "a.test. 9 CNAME stale, 3.0 s left, DO b.test.",
+            "a.test. 7 AAAA stale, 3.0 s left, DO NODATA test. SOA m. r. 1 2 3 4 5",
+            "a.test. - AAAA failing, 3.0 s left SERVFAIL",
+        ]
+    );
+    let (_, text, ..) = ran(dump(), Format::Json, &pages);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((document["entries"].as_array().map(Vec::len), &document["next"]), (Some(3), &json!(null)));
+}
+
 #[test]
 fn what_a_refusal_leaves_in_the_output_is_nothing_or_a_whole_document_that_says_where_it_ends() {
     let refused = || (503, json!({ "kind": "unavailable", "error": "others are listing\u{9b}2J" }));
@@ -228,6 +273,11 @@ fn each_document_has_a_text() {
             json!({ "name": "a.", "type": "A", "from": "::1", "rcode": "NXDOMAIN", "answer": [],
                     "steps": [{ "about": "zone", "found": "none" }] }),
             "question  a. A from ::1\nzone      none\nanswer    NXDOMAIN\n",
+        ),
+        (
+            Request::Flush { name: Some("a.".into()) },
+            json!({ "name": "a.", "entries": 3 }),
+            "3 entries at and below a. are forgotten\n",
         ),
         (
             Request::Diff {},

@@ -2,12 +2,18 @@
 
 use super::entry::Entry;
 use super::looked::Failing;
+use super::shard::STALE_TTL;
 use crate::base::limits::NAME_OCTETS_MAX;
+use crate::base::octets::put_u16;
 use crate::base::time::Moment;
 use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::question::Wants;
-use crate::wire::message::Rcode;
-use crate::wire::rtype::RecordType;
+use crate::wire::message::{HEADER_OCTETS, QR, Rcode};
+use crate::wire::reply::Section;
+use crate::wire::response::Response;
+use crate::wire::rtype::{Class, RecordType};
+use crate::wire::section::{self, Record};
+use std::fmt;
 use std::time::Duration;
 
 /// Where a dump goes on. Entries that move between two slices may be missed or told twice.
@@ -15,6 +21,21 @@ use std::time::Duration;
 pub struct Cursor {
     pub(super) shard: usize,
     pub(super) slot: usize,
+}
+
+impl Cursor {
+    /// The cursor of its text; `None` if the text is none.
+    pub fn parse(text: &str) -> Option<Cursor> {
+        let (shard, slot) = text.split_once('.')?;
+        Some(Cursor { shard: shard.parse().ok()?, slot: slot.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Cursor {
+    /// Two numbers and a dot between them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.shard, self.slot)
+    }
 }
 
 /// A question and what is known of it.
@@ -64,6 +85,32 @@ impl Answer {
 }
 
 impl Kept {
+    /// The records of a section as they would be told at `now`: TTLs counted down, or those of an answer whose time is
+    /// over. None if there is no answer.
+    pub fn records(&self, section: Section, now: Moment) -> Vec<Record> {
+        let Some(answer) = &self.answer else { return Vec::new() };
+        // A message as it would be sent, to be read again.
+        let mut message = vec![0; HEADER_OCTETS];
+        let counts = answer.counts;
+        for (at, value) in [(2, QR), (4, 1), (6, counts[0]), (8, counts[1]), (10, counts[2])] {
+            put_u16(&mut message, at, value);
+        }
+        message.extend_from_slice(&self.name);
+        message.extend_from_slice(&self.rtype.0.to_be_bytes());
+        message.extend_from_slice(&Class::IN.0.to_be_bytes());
+        message.extend_from_slice(&answer.octets);
+        let Some(response) = Response::read(&message) else { return Vec::new() };
+        let mut records = section::records(&response, section);
+        let age = u32::try_from(now.since(answer.kept).as_secs()).unwrap_or(u32::MAX);
+        for record in &mut records {
+            record.ttl = match now < answer.fresh_until {
+                true => record.ttl.saturating_sub(age).max(1),
+                false => STALE_TTL,
+            };
+        }
+        records
+    }
+
     /// A copy of an entry; `None` if there is nothing to tell of it any more.
     pub(super) fn of(entry: &Entry<'_>, now: Moment) -> Option<Kept> {
         let header = &entry.header;

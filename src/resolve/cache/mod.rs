@@ -135,6 +135,13 @@ impl Cache {
         (kept, (next.shard < self.shards.len()).then_some(next))
     }
 
+    /// What is known of one question at `now`, as [`Cache::dump`] would tell it: nobody has looked, nothing is fetched
+    /// anew for it. For a thread that may wait.
+    pub fn kept(&self, question: &Question<'_>, now: Moment) -> Option<Kept> {
+        let pen = self.shard(question)?.pen();
+        pen.entry(question).and_then(|entry| Kept::of(&entry, now))
+    }
+
     /// What it holds and what it did.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();

@@ -256,6 +256,14 @@ impl<'s> Pen<'s> {
         flushed
     }
 
+    /// The entry of a question.
+    pub(super) fn entry(&self, question: &Question<'_>) -> Option<Entry<'s>> {
+        let shard = self.shard;
+        let found =
+            shard.index.find(entry::tag(question), |seen| Entry::of(&shard.words, seen.place(), question));
+        found.map(|(_, entry)| entry)
+    }
+
     /// The entries of these slots.
     pub(super) fn entries(&self, slots: std::ops::Range<usize>) -> impl Iterator<Item = Entry<'s>> + use<'s> {
         let shard = self.shard;

@@ -28,7 +28,7 @@ const LOOKS_MAX: usize = 64;
 /// How often a writer tries to take the pen: as long as a few others take.
 const TRIES_MAX: usize = 256;
 /// What a stale record may still be kept for by whoever is told (RFC 8767 §4).
-const STALE_TTL: u32 = 30;
+pub(super) const STALE_TTL: u32 = 30;
 /// Octets for which there is one slot: somewhat less than an entry with two addresses takes.
 const OCTETS_PER_SLOT: usize = 96;
 /// Slots for which there is one ghost: about as many ghosts as half of the entries.

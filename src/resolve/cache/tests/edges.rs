@@ -200,6 +200,7 @@ fn everything_about_an_answer_comes_back() {
         };
         assert_eq!(cache.look(&ask_a(&name), at(0), &mut [0; 512]), Looked::Fresh(expected));
         let told = dump(&cache, at(0)).into_iter().find(|kept| *kept.name == name);
+        assert_eq!(cache.kept(&ask_a(&name), at(0)), told, "one question alone is told as all are");
         let answer = told.and_then(|kept| kept.answer);
         assert_eq!(answer.as_ref().map(Answer::body), Some(body));
         assert_eq!(answer.map(|answer| (answer.fresh_until, answer.stale_until)), Some((at(60), at(61))));
