@@ -8,13 +8,25 @@ mod counting;
 mod oracle;
 mod support;
 
+use arc_swap::ArcSwap;
 use counting::{counted, of_all_threads};
+use hivedns::base::network::{Network, Networks};
 use hivedns::catalog::published::Publisher;
-use hivedns::os::listen;
-use hivedns::worker::{Settings, Sockets, Worker};
+use hivedns::os::{clock, listen};
+use hivedns::resolve::cache::{Cache, Life};
+use hivedns::resolve::harvest::Caps;
+use hivedns::resolve::policy::{Policy, Way};
+use hivedns::resolve::question::{Question, Wants};
+use hivedns::resolve::writer::{Writer, Written};
+use hivedns::wire::key::HashSeed;
+use hivedns::wire::message::Rcode;
+use hivedns::wire::name::Name;
+use hivedns::wire::rtype::RecordType;
+use hivedns::worker::{Settings, Setup, Sockets, Upstreams, Worker};
 use oracle::{message, names};
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 use support::desk::{snapshot, zone_of_text};
 
@@ -24,11 +36,39 @@ const ROUNDS: usize = 50;
 const WINDOW: usize = 80;
 
 fn main() {
-    a_worker_that_is_warm_allocates_nothing();
+    a_worker_that_is_warm_allocates_nothing(false);
     println!("test a_worker_that_is_warm_allocates_nothing ... ok");
+    a_worker_that_is_warm_allocates_nothing(true);
+    println!("test a_worker_that_resolves_allocates_nothing_for_what_it_remembers ... ok");
 }
 
-fn a_worker_that_is_warm_allocates_nothing() {
+/// What a worker needs to answer from a cache that has an address of `elsewhere.`, and to resolve nothing.
+fn resolver(seed: &HashSeed) -> Setup {
+    let loopback = Network::parse("127.0.0.0/8").expect("a network");
+    let caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
+    let ways = [(Name::ROOT, Way::Refuse)];
+    let policy = Policy::new(Networks::new([loopback]), caps, 0, (true, false), ways);
+    let cache = Cache::new(0);
+    let name = names::from_text("elsewhere.").expect("a name");
+    let mut writer = Writer::default();
+    writer.begin(&name);
+    let record = Written { owner: &name, rtype: RecordType::MX, ttl: 3_600, rdata: &[0, 1, 1, b'm', 0] };
+    writer.put(&record).expect("room");
+    let question = Question::new(&name, seed.name(&name), RecordType::MX, Wants::default());
+    let now = clock::moment(clock::now());
+    let life = Life { fresh_seconds: 3_600, stale_seconds: 0 };
+    assert!(cache.put(&question, now, life, &writer.body(Rcode::NoError, false, None)));
+    Setup {
+        policy: Arc::new(ArcSwap::from_pointee(policy)),
+        cache: Arc::new(cache),
+        upstreams: Upstreams::default(),
+        ports: 1,
+        errands: Box::new(|_| false),
+        deliveries: crossbeam::channel::never(),
+    }
+}
+
+fn a_worker_that_is_warm_allocates_nothing(resolves: bool) {
     let served = || snapshot("worker", [zone_of_text("z.", ZONE).expect("a zone")]);
     let mut publisher = Publisher::new(served());
     let pair = listen::open("127.0.0.1:0".parse().expect("an address"), 1).expect("loopback").remove(0);
@@ -36,11 +76,15 @@ fn a_worker_that_is_warm_allocates_nothing() {
     let sockets = Sockets { udp: vec![pair.udp], tcp: vec![pair.tcp] };
     let patience = Duration::from_secs(10);
     let settings = Settings { udp_payload_max: 1232, tcp_idle: patience * 6, tcp_connections_max: 4 };
-    let worker = Worker::start(0, None, sockets, publisher.published(), settings, None).expect("a thread");
+    let setup = resolves.then(|| resolver(publisher.published().load().seed()));
+    let worker = Worker::start(0, None, sockets, publisher.published(), settings, setup).expect("a thread");
 
+    let flags = if resolves { message::RD } else { 0 };
     let asked = ["ns.z.", "x.w.z.", "a.z.", "q.c.z.", "x.d.z.", "none.z.", "elsewhere."];
     let queries: Vec<Vec<u8>> = (asked.iter().cycle().zip(0..WINDOW))
-        .map(|(name, id)| message::query(id as u16, 0, &names::from_text(name).expect("a name"), 15, 1, None))
+        .map(|(name, id)| {
+            message::query(id as u16, flags, &names::from_text(name).expect("a name"), 15, 1, None)
+        })
         .collect();
     let framed = |query: &Vec<u8>| [&(query.len() as u16).to_be_bytes()[..], query].concat();
     let messages: Vec<Vec<u8>> = queries.iter().map(framed).collect();
@@ -68,6 +112,16 @@ fn a_worker_that_is_warm_allocates_nothing() {
         }
         for _ in &queries {
             assert!(udp.recv(&mut buffer).expect("an answer") > 12);
+            // What is remembered is told.
+            let id = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
+            let is_elsewhere = asked[id % asked.len()] == "elsewhere.";
+            assert_eq!(
+                is_elsewhere.then_some((buffer[3] & 15, buffer[7])),
+                is_elsewhere.then_some(match resolves {
+                    true => (0, 1),
+                    false => (5, 0),
+                })
+            );
         }
         for message in &messages {
             tcp.write_all(message).expect("it reads");

@@ -17,6 +17,7 @@ const PACKET_PATH: &[&str] = &[
     "src/wire/",
     "src/answer/",
     "src/worker/",
+    "src/resolve/",
     "src/gossip/",
     "src/control/cluster/",
     "src/catalog/snapshot.rs",

@@ -141,7 +141,7 @@ pub(super) fn address(rtype: RecordType, rdata: &[u8]) -> Option<IpAddr> {
 mod tests {
     use super::*;
     use crate::resolve::question::{Question, Wants};
-    use crate::resolve::script::message;
+    use crate::resolve::script_tests::message;
 
     #[test]
     fn a_delegation_lasts_a_day_at_most_and_no_longer_than_the_one_above() {

@@ -30,7 +30,6 @@ mod tests;
 mod trail;
 mod verdict;
 
-pub use anchors::root_anchors;
 pub use check::WallSeconds;
 pub use verdict::{Cause, Spent, Verdict};
 

@@ -5,9 +5,8 @@ use super::world::World;
 use super::zone::{WALL, Zone, name, record};
 use super::{Denies, NSEC3, world};
 use crate::base::time::Moment;
-use crate::resolve::validate::{
-    Asked, FetchId, Output, Ticket, Validator, Verdict, WallSeconds, root_anchors,
-};
+use crate::resolve::hints::root_anchors;
+use crate::resolve::validate::{Asked, FetchId, Output, Ticket, Validator, Verdict, WallSeconds};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 
