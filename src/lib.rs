@@ -57,7 +57,7 @@
 //! 9. [`gossip`]: who is in the cluster, and every record on every node; [`control::cluster`] gives it sockets and
 //!    makes names of its news; [`testing`] lets thousands of it live in one process.
 //! 10. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
-//!    [`cli`] and [`verbs`] are the user's side.
+//!     [`cli`] and [`verbs`] are the user's side.
 //! 11. [`serve`]: how all of it is put together, and in which order it may fail.
 //!
 //! # What each module does not know

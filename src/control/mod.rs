@@ -410,8 +410,13 @@ pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
         })
     };
     let examples = embedded(EXAMPLES).filter(|_| config.embedded_examples);
+    // What somebody else answers for.
+    let forwarded: Vec<Name> = (config.forward.suffixes().iter())
+        .filter_map(|suffix| Name::parse(suffix.name.as_str()).ok())
+        .collect();
+    let builtin = embedded(BUILTIN).filter(move |spec| !forwarded.contains(&spec.origin));
     // The built-in ones first: they are small, and a large zone should not keep them waiting.
-    let mut specs: Vec<ZoneSpec> = embedded(BUILTIN).chain(configured).chain(examples).collect();
+    let mut specs: Vec<ZoneSpec> = builtin.chain(configured).chain(examples).collect();
     // Of each origin the last: the map's key is cheap to compare where a name is not.
     let mut last = HashMap::with_capacity(specs.len());
     for (at, spec) in specs.iter().enumerate() {

@@ -57,7 +57,7 @@ pub(super) enum Came {
 /// What a walk is for.
 enum Purpose {
     /// A worker's question.
-    Client(Client),
+    Client(Box<Client>),
     /// A set that the validator needs.
     Fetch(validate::FetchId),
 }
@@ -73,7 +73,7 @@ struct Client {
 
 /// An answer that is being validated.
 struct Judged {
-    client: Client,
+    client: Box<Client>,
     response: Response,
     ttl: u32,
 }
@@ -133,7 +133,7 @@ impl Walk {
             Ok(name) => {
                 // Who validates needs the signatures, whoever asked.
                 let dnssec_ok = wants.dnssec_ok || self.validator.is_some();
-                let client = Client { worker, ticket, name: name.clone(), rtype, wants };
+                let client = Box::new(Client { worker, ticket, name: name.clone(), rtype, wants });
                 self.begin(Purpose::Client(client), &name, rtype, dnssec_ok);
             }
             Err(_) => self.found.push((worker, ticket, Err(None))),
@@ -266,7 +266,7 @@ impl Walk {
                         Verdict::Secure => self.tell(judged, true, ttl_max),
                         Verdict::Insecure(_) | Verdict::Indeterminate(_) => self.tell(judged, false, ttl_max),
                         Verdict::Bogus(cause) => {
-                            let Client { worker, ticket, .. } = judged.client;
+                            let Client { worker, ticket, .. } = *judged.client;
                             self.found.push((worker, ticket, Err(Some(cause.error))));
                         }
                     }
