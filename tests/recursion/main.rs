@@ -7,6 +7,7 @@
 
 #[path = "../support/apart.rs"]
 mod apart;
+mod differential;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod world;

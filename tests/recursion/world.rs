@@ -188,7 +188,7 @@ impl World {
     pub fn start(with: impl FnOnce(&mut Command)) -> World {
         let dir = TempDir::new("recursion", false).expect("a directory");
         ip("link set lo up");
-        [RESOLVER, OTHER, CLIENT, STRANGER, SILENT].map(add_address);
+        [RESOLVER, OTHER, CLIENT, STRANGER, SILENT].into_iter().for_each(add_address);
         let mut servers: Vec<(&str, Process)> = Vec::new();
         for (name, address, zones) in SERVERS {
             add_address(*address);
