@@ -1,5 +1,5 @@
-//! hivedns: the distributed DNS for container swarms. What stands today is an authoritative name server
-//! and the cluster: nodes that replicate records to each other.
+//! hivedns: the distributed DNS for container swarms. What stands today is an authoritative name server, the cluster
+//! (nodes that replicate records to each other), and a resolver.
 //!
 //! This page is the map of the house; `docs/architecture.md` has the reasons.
 //!
@@ -52,11 +52,13 @@
 //! 5. [`answer`]: RFC 1034 §4.3.2, read off the names of its functions.
 //! 6. [`worker`]: the loop around it. [`loader`] and [`control`]: where snapshots come from.
 //! 7. [`disk`]: what outlives the process, and how it survives crashes. [`keeper`]: the thread in front of it.
-//! 8. [`gossip`]: who is in the cluster, and every record on every node; [`control::cluster`] gives it sockets and
+//! 8. [`resolve`]: what is asked of others: [`resolve::question`], [`resolve::body`], [`resolve::exchange`]; then its
+//!    machines, [`resolve::forward`], [`resolve::iterate`], [`resolve::validate`], and [`resolve::cache`].
+//! 9. [`gossip`]: who is in the cluster, and every record on every node; [`control::cluster`] gives it sockets and
 //!    makes names of its news; [`testing`] lets thousands of it live in one process.
-//! 9. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
+//! 10. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
 //!    [`cli`] and [`verbs`] are the user's side.
-//! 10. [`serve`]: how all of it is put together, and in which order it may fail.
+//! 11. [`serve`]: how all of it is put together, and in which order it may fail.
 //!
 //! # What each module does not know
 //!

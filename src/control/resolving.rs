@@ -49,7 +49,8 @@ pub fn policy(config: &Config, listening: &[SocketAddr]) -> Result<Policy, Vec<C
     };
     let clients = Client::networks(&config.limits.clients);
     let stale = seconds(config.cache.serve_stale);
-    Ok(Policy::new(clients, caps, stale, config.cache.prefetch, found.of_suffixes))
+    let (keeps, prefetch) = (config.cache.size.0 > 0, config.cache.prefetch);
+    Ok(Policy::new(clients, caps, stale, (keeps, prefetch), found.of_suffixes))
 }
 
 fn seconds(span: Duration) -> u32 {

@@ -38,6 +38,8 @@ pub struct Policy {
     pub stale_seconds: u32,
     /// Answers in demand are asked for anew before their time is over.
     pub prefetch: bool,
+    /// What was found is kept at all.
+    pub keeps: bool,
     /// The servers of each group.
     groups: Vec<Vec<SocketAddr>>,
     /// By suffix in lower-cased wire form, the longest first.
@@ -50,7 +52,7 @@ impl Policy {
         clients: Networks,
         caps: Caps,
         stale_seconds: u32,
-        prefetch: bool,
+        (keeps, prefetch): (bool, bool),
         ways: impl IntoIterator<Item = (Name, Way)>,
     ) -> Policy {
         let (mut groups, mut suffixes) = (Vec::new(), Vec::new());
@@ -69,7 +71,7 @@ impl Policy {
             suffixes.push((suffix.to_lowercase().as_wire().into(), route));
         }
         suffixes.sort_by_key(|(suffix, _): &(Box<[u8]>, Route)| std::cmp::Reverse(suffix.len()));
-        Policy { clients, caps, stale_seconds, prefetch, groups, suffixes }
+        Policy { clients, caps, stale_seconds, prefetch, keeps, groups, suffixes }
     }
 
     /// The servers of each group.
@@ -116,7 +118,7 @@ mod tests {
         ];
         let ways = ways.map(|(suffix, way)| (name(suffix), way));
         let caps = Caps { ttl_max: 1, negative_ttl_max: 1 };
-        let policy = Policy::new(Networks::default(), caps, 0, false, ways.clone());
+        let policy = Policy::new(Networks::default(), caps, 0, (true, false), ways.clone());
         assert_eq!(policy.groups(), [near, far]);
         for (asked, route) in [
             ("example.", Route::Forward(0)),
@@ -129,7 +131,7 @@ mod tests {
             assert_eq!(policy.route(name(asked).as_wire()), route, "{asked}");
         }
         assert!(policy.iterates());
-        let fewer = Policy::new(Networks::default(), caps, 0, false, ways[..1].to_vec());
+        let fewer = Policy::new(Networks::default(), caps, 0, (true, false), ways[..1].to_vec());
         assert_eq!(fewer.route(name("test.").as_wire()), Route::Refuse);
         assert!(!fewer.iterates() && !policy.asks_as(&fewer) && policy.asks_as(&policy.clone()));
     }

@@ -7,9 +7,8 @@ use crate::wire::message::{HEADER_OCTETS, Rcode};
 use crate::wire::reply::Section;
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::compressible_names;
+use crate::wire::shift::POINTER_MAX;
 
-/// The largest offset that a compression pointer can hold (RFC 1035 §4.1.4).
-const POINTER_MAX: usize = 0x3fff;
 /// Suffixes that are remembered as targets: more would make writing a large answer quadratic.
 const PLACES_MAX: usize = 64;
 

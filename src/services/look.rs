@@ -233,7 +233,8 @@ pub(super) mod tests {
         counters[1].answered(NO_ZONE, udp4, 999, 5);
         counters[1].dropped(DropReason::NotAQuery, 4);
         counters[0].set_tcp_connections(6);
-        Insight { status: Arc::new(ArcSwap::from_pointee(status)), counters, udp: Vec::new() }
+        let (status, cache) = (Arc::new(ArcSwap::from_pointee(status)), Arc::new(Cache::new(0)));
+        Insight { status, counters, udp: Vec::new(), cache, upstreams: Vec::new() }
     }
 
     #[test]

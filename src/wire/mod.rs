@@ -11,4 +11,5 @@ pub mod response;
 pub mod rtype;
 pub mod sealed;
 pub mod section;
+pub(crate) mod shift;
 pub mod short;

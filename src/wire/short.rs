@@ -12,9 +12,10 @@ use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::message::{HEADER_OCTETS, OPCODE_MASK, QR, RD};
 use crate::wire::query::{Edns, Shape};
-use crate::wire::reply::{OPT_OCTETS, Owner, Section, shift, shift_owner};
+use crate::wire::reply::{OPT_OCTETS, Owner, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::SealedRrset;
+use crate::wire::shift::{shift, shift_owner};
 
 /// Octets of the window. Header, name, type and class and OPT take 91; an offset of seven bits, behind the
 /// header and with OPT behind it, still lies within.

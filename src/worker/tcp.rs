@@ -10,17 +10,19 @@
 //! What the poll tells of connections only puts them into a queue; in each turn of the worker's loop, after UDP,
 //! the first of them are served, some messages each.
 
+mod connection;
+
 use crate::answer::{Elsewhere, Verdict};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::{DropReason, Transport};
 use crate::os::listen;
 use crate::worker::resolver::Back;
+use crate::worker::tcp::connection::{Connection, Filled};
 use crate::worker::{Desk, Resolving, Said, Settings};
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::net::IpAddr;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,8 +31,6 @@ const READ_OCTETS: usize = 16 << 10;
 /// Octets that wait to be taken beyond which a connection's queries are left unread: one answer of the largest. So it
 /// holds two at most.
 const WRITE_OCTETS_MAX: usize = MESSAGE_OCTETS_MAX + 2;
-/// Octets of memory that an idle connection keeps for each direction: what it takes beyond is given back.
-const KEPT_OCTETS: usize = 8 << 10;
 /// Connections accepted in one turn, so that a flood of them does not starve UDP.
 const ACCEPTS_PER_TURN: usize = 64;
 /// Messages answered in one turn of the loop, of all connections together, for the same reason: a millisecond's work. A
@@ -46,29 +46,6 @@ const SWEEP_EVERY: Duration = Duration::from_millis(250);
 pub(super) struct ConnectionId {
     number: usize,
     turn: u64,
-}
-
-struct Connection {
-    stream: TcpStream,
-    peer: IpAddr,
-    turn: u64,
-    /// Answers that it gets later.
-    waiting: usize,
-    /// Received: what is answered already, at most one part of a message, and what was read behind it.
-    input: Vec<u8>,
-    /// Octets of it that are answered.
-    taken: usize,
-    /// Answered, not yet taken.
-    out: Vec<u8>,
-    /// When the peer last asked a whole question or took octets of an answer.
-    active: Instant,
-    /// The peer will send no more.
-    ended: bool,
-    /// The socket may hold more to read.
-    readable: bool,
-    /// Stands in `queue`.
-    queued: bool,
-    ipv6: bool,
 }
 
 /// All TCP connections of a worker.
@@ -394,100 +371,9 @@ fn answer(
     }
 }
 
-enum Filled {
-    /// Octets were read.
-    Some,
-    /// Nothing now.
-    Dry,
-    /// Nothing ever again.
-    Ended,
-}
-
-impl Connection {
-    /// The next whole message, if it has arrived (RFC 1035 §4.2.2).
-    fn next_message(&self) -> Option<&[u8]> {
-        let rest = self.input.get(self.taken..)?;
-        let len = usize::from(u16::from_be_bytes(*rest.first_chunk::<2>()?));
-        rest.get(2..2 + len)
-    }
-
-    /// Adds an answer to what is to be written (RFC 1035 §4.2.2).
-    fn append(&mut self, reply: &[u8]) {
-        self.out.extend_from_slice(&(reply.len() as u16).to_be_bytes());
-        self.out.extend_from_slice(reply);
-    }
-
-    /// Gives back memory that is more than an idle connection keeps.
-    fn give_back(&mut self) {
-        if self.taken == self.input.len() {
-            self.input.clear();
-            self.taken = 0;
-        }
-        for buffer in [&mut self.input, &mut self.out] {
-            if buffer.is_empty() && buffer.capacity() > KEPT_OCTETS {
-                *buffer = Vec::new();
-            }
-        }
-    }
-
-    fn fill(&mut self, buffer: &mut [u8]) -> Filled {
-        if self.ended {
-            return Filled::Ended;
-        }
-        if !self.readable {
-            return Filled::Dry;
-        }
-        match self.stream.read(buffer) {
-            Ok(0) => {
-                self.ended = true;
-                Filled::Ended
-            }
-            Ok(len) => {
-                // Once for all that one read brought.
-                self.input.drain(..self.taken);
-                self.taken = 0;
-                self.input.extend_from_slice(buffer.get(..len).unwrap_or_default());
-                Filled::Some
-            }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    Filled::Dry
-                }
-                io::ErrorKind::Interrupted => Filled::Some,
-                _ => {
-                    self.ended = true;
-                    self.out.clear();
-                    Filled::Ended
-                }
-            },
-        }
-    }
-
-    /// Writes what the peer takes; false if it is gone.
-    fn flush(&mut self, now: Instant) -> bool {
-        let mut written = 0;
-        let alive = loop {
-            match self.stream.write(self.out.get(written..).unwrap_or_default()) {
-                Ok(0) => break true,
-                Ok(len) => {
-                    written += len;
-                    self.active = now;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break error.kind() == io::ErrorKind::WouldBlock,
-            }
-            if written == self.out.len() {
-                break true;
-            }
-        };
-        self.out.drain(..written);
-        alive
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::connection::KEPT_OCTETS;
     use super::*;
     use crate::answer::Scratch;
     use crate::base::metrics::WorkerCounters;
@@ -498,7 +384,7 @@ mod tests {
     use crate::os::clock;
     use crate::wire::key::{HashSeed, NameKey};
     use mio::{Events, Poll};
-    use std::sync::Arc;
+    use std::io::{Read, Write};
 
     /// `z. A`, which is refused: no zone is served.
     const QUERY: &[u8] = b"\0\x13\0\x01\0\0\0\x01\0\0\0\0\0\0\x01z\0\0\x01\0\x01";

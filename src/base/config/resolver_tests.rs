@@ -26,7 +26,7 @@ fn without_anything_the_resolver_has_its_documented_defaults() {
     let config = nothing_given(&[]);
     assert_eq!(suffixes(&config), ".=resolv.conf");
     assert_eq!((config.resolve.root_hints.as_str(), config.resolve.trust_anchor.as_str()), ("", ""));
-    assert_eq!((config.resolve.validate, config.resolve.validate_forwarded), (true, false));
+    assert!(config.resolve.validate);
     let deny: Vec<String> = config.resolve.deny.iter().map(ToString::to_string).collect();
     assert_eq!(deny, ["127.0.0.0/8", "::1/128", "0.0.0.0/8", "169.254.0.0/16", "fe80::/10"]);
     let Cache { size, ttl_max, negative_ttl_max, serve_stale, prefetch } = config.cache;
@@ -46,13 +46,13 @@ fn without_anything_the_resolver_has_its_documented_defaults() {
 #[test]
 fn every_key_of_the_resolver_is_read_from_file_environment_and_flags() {
     let file = "[resolve]\nroot_hints = 'hints'\ntrust_anchor = '/k/anchor'\nvalidate = false\n\
-        validate_forwarded = true\ndeny = ['192.0.2.0/24', '2001:db8::1']\n\
+        deny = ['192.0.2.0/24', '2001:db8::1']\n\
         [cache]\nsize = '0B'\nttl_max = '2d'\nnegative_ttl_max = '10m'\nserve_stale = '0s'\nprefetch = false\n\
         [limits]\nclients = ['private', '203.0.113.0/24']";
     let config = good(file, &[]);
     assert_eq!(config.resolve.root_hints, "/etc/h/hints", "relative to the file that says it");
     assert_eq!(config.resolve.trust_anchor, "/k/anchor");
-    assert_eq!((config.resolve.validate, config.resolve.validate_forwarded), (false, true));
+    assert!(!config.resolve.validate);
     assert_eq!(config.resolve.deny.len(), 2);
     assert_eq!((config.cache.size, config.cache.ttl_max.as_secs()), (Size(0), 172_800));
     let clients = Client::networks(&config.limits.clients);

@@ -347,7 +347,8 @@ impl Front {
                 false => Life { fresh_seconds: ttl, stale_seconds: self.current.stale_seconds },
             };
             // What was asked for elsewhere than it would be now is told and forgotten.
-            if asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current) {
+            let is_current = asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current);
+            if is_current && self.current.keeps {
                 self.cache.put(&question, desk.now, life, body);
             }
             let anew = Anew { now: desk.now, given: Some((question, *body)), impatient: false };

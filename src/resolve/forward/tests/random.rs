@@ -5,7 +5,7 @@ use super::{CAPS, address, lots};
 use crate::base::time::Moment;
 use crate::resolve::forward::{Forward, Output, PACKETS_EACH_MAX, PACKETS_MAX, QUESTION_LIFE, StreamId};
 use crate::resolve::question::{Question, Wants};
-use crate::resolve::script;
+use crate::resolve::script_tests as script;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use proptest::prelude::*;

@@ -24,7 +24,7 @@ use crate::base::time::Moment;
 use crate::resolve::exchange::QUERY_OCTETS_MAX;
 use crate::resolve::forward::{Forward, Output, StreamId};
 use crate::resolve::question::{Question, Wants};
-use crate::resolve::script;
+use crate::resolve::script_tests as script;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use std::collections::{BTreeMap, VecDeque};

@@ -12,7 +12,7 @@
 
 use crate::resolve::iterate::cut::{is_below, wire};
 use crate::resolve::iterate::minimise::suffix;
-use crate::resolve::script;
+use crate::resolve::script_tests as script;
 use crate::resolve::writer::{Writer, Written};
 use crate::wire::message::{AA, Rcode, TC};
 use crate::wire::name::Name;
