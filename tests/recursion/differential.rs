@@ -131,7 +131,7 @@ fn unbound(dir: &Path) -> Process {
 
 #[test]
 fn unbound_gives_the_same_answers() {
-    apart("unbound_gives_the_same_answers", || {
+    apart("differential::unbound_gives_the_same_answers", || {
         let world = World::start(|_| {});
         let mut unbound = unbound(world.dir());
         unbound.wait(&["localhost.", "edu."]);

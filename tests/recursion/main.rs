@@ -10,6 +10,7 @@ mod apart;
 mod differential;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod signed;
 mod world;
 
 use oracle::message::{AA, Message, RA};

@@ -39,10 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const PACE: Duration = Duration::from_millis(10);
 
 pub const A: u16 = 1;
-pub const NS: u16 = 2;
 pub const CNAME: u16 = 5;
 pub const SOA: u16 = 6;
-pub const TXT: u16 = 16;
 pub const AAAA: u16 = 28;
 pub const DNAME: u16 = 39;
 pub const NOERROR: u16 = 0;

@@ -14,7 +14,7 @@ const APART: &str = "HIVEDNS_NAMESPACES_APART";
 /// What Linux calls the place of the names of network namespaces.
 const NAMES: &str = "/run/netns";
 
-/// Runs the body of the test of that name in a copy of this process that has a network and a mount namespace of its
+/// Runs the body of the test of that name, its modules' before it, in a copy of this process that has a network and a mount namespace of its
 /// own, with the programs of a set of `tests/install-peers`; where that cannot be had, says so and does nothing.
 pub fn apart(test: &str, set: &str, body: impl FnOnce()) {
     if env::var_os(APART).is_some() {
@@ -34,7 +34,10 @@ pub fn apart(test: &str, set: &str, body: impl FnOnce()) {
     command.args(["--net", "--mount", "--"]).arg(program).args([test, "--exact", "--nocapture"]);
     let output = said(command.env(APART, "yes"));
     let text = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+    let text = String::from_utf8_lossy(&text);
+    assert!(output.status.success(), "{text}");
+    // A name that is none runs nothing, and that succeeds.
+    assert!(text.contains("1 passed"), "{test} is not the whole name: {text}");
 }
 
 /// What stands in the way, if anything does. With `CI=true` only what cannot be helped may.
