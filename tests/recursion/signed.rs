@@ -6,8 +6,8 @@ use crate::oracle::message::{AD, CD, Message};
 use crate::oracle::process::TempDir;
 use crate::owners;
 use crate::world::{
-    A, AAAA, ANSWER, CLIENT, NOERROR, NXDOMAIN, Process, RESOLVER, SERVFAIL, add_address, exchange, query,
-    resolver,
+    A, AAAA, ANSWER, CLIENT, CNAME, NOERROR, NXDOMAIN, Process, RESOLVER, SERVFAIL, add_address, exchange,
+    query, resolver,
 };
 use std::fs;
 use std::net::Ipv4Addr;
@@ -104,8 +104,7 @@ impl Signed {
         let mut served = Vec::new();
         for Zone { name, signed, other_key } in ZONES {
             let file = dir.join(format!("{name}zone"));
-            let text =
-                "@ SOA ns admin 1 2 3 4 300\n@ NS ns\nwww A 192.0.2.80\n*.wild A 192.0.2.81\nweb CNAME www\n";
+            let text = "@ SOA ns admin 1 2 3 4 300\n@ NS ns\nwww A 192.0.2.80\n*.wild A 192.0.2.81\nweb CNAME www\nold DNAME new\nwww.new A 192.0.2.82\n";
             fs::write(&file, format!("$ORIGIN {name}\n$TTL 3600\n{text}ns A {BELOW}\n")).expect("a file");
             root += &format!("{name} NS ns.{name}\nns.{name} A {BELOW}\n");
             let Some(options) = signed else {
@@ -159,6 +158,8 @@ fn what_is_proven_is_told_with_ad_and_what_nobody_vouches_for_without() {
                 ("www.", A, NOERROR),
                 ("web.", A, NOERROR),
                 ("x.wild.", A, NOERROR),
+                ("www.old.", A, NOERROR),
+                ("www.old.", CNAME, NOERROR),
                 ("www.", AAAA, NOERROR),
                 ("wild.", A, NOERROR),
                 ("nowhere.", A, NXDOMAIN),
