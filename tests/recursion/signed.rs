@@ -104,7 +104,8 @@ impl Signed {
         let mut served = Vec::new();
         for Zone { name, signed, other_key } in ZONES {
             let file = dir.join(format!("{name}zone"));
-            let text = "@ SOA ns admin 1 2 3 4 300\n@ NS ns\nwww A 192.0.2.80\n*.wild A 192.0.2.81\nweb CNAME www\nold DNAME new\nwww.new A 192.0.2.82\n";
+            let text = "@ SOA ns admin 1 2 3 4 300\n@ NS ns\nwww A 192.0.2.80\n*.wild A 192.0.2.81\n\
+                web CNAME www\nold DNAME new\nwww.new A 192.0.2.82\n";
             fs::write(&file, format!("$ORIGIN {name}\n$TTL 3600\n{text}ns A {BELOW}\n")).expect("a file");
             root += &format!("{name} NS ns.{name}\nns.{name} A {BELOW}\n");
             let Some(options) = signed else {
@@ -170,7 +171,7 @@ fn what_is_proven_is_told_with_ad_and_what_nobody_vouches_for_without() {
                     assert_eq!(
                         (reply.rcode(), reply.flags & AD),
                         (rcode, ad),
-                        "{name}{zone} {turn} {:?}",
+                        "{name}{zone} {rtype} {turn} {:?}",
                         errors(&reply)
                     );
                 }
