@@ -99,12 +99,16 @@ impl<'m> Reaper<'_, 'm> {
         let Ok(mut name) = Name::from_wire(self.question.name) else { return Ok(End::Loop) };
         for _ in 0..=CHAIN_STEPS_MAX {
             let rtype = self.question.rtype;
-            if self.put_set(&name, rtype)? > 0 {
-                return Ok(End::Set);
-            }
+            // Before the set: the alias that a DNAME means is told with it, also to who asks for aliases (RFC 6672 §3.1).
             if let Some(target) = self.dname(&name)? {
+                if rtype == RecordType::CNAME || rtype == RecordType::ANY {
+                    return Ok(End::Set);
+                }
                 name = target;
                 continue;
+            }
+            if self.put_set(&name, rtype)? > 0 {
+                return Ok(End::Set);
             }
             let Some(alias) = self.answers().find(|record| {
                 record.rtype == RecordType::CNAME && record.class == Class::IN && record.is_of(name.as_wire())
@@ -286,6 +290,9 @@ mod tests {
         let expected =
             "NOERROR 30; example. 60 DNAME test.; a.example. 60 CNAME a.test.; a.test. 30 A 192.0.2.1";
         assert_eq!(reap("a.example. A", false, 0, &answer, &[]), expected);
+        // Who asks for the alias gets what it was made of, too: that alone is signed.
+        let expected = "NOERROR 60; example. 60 DNAME test.; a.example. 60 CNAME a.test.";
+        assert_eq!(reap("a.example. CNAME", false, 0, &answer, &[]), expected);
     }
 
     #[test]

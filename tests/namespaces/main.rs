@@ -4,6 +4,8 @@
 //! Reading order: [`lan`] (the hosts and their links), [`node`] (a member on a host), then what is shown.
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+#[path = "../support/apart.rs"]
+mod apart;
 mod lan;
 mod node;
 #[path = "../oracle/mod.rs"]
@@ -11,7 +13,8 @@ mod oracle;
 #[path = "../support/verb.rs"]
 mod verb;
 
-use lan::{Half, Lan, apart};
+use apart::apart;
+use lan::{Half, Lan};
 use node::{Cluster, GONE, LEASE, Node, THERE, TXT, until};
 use oracle::now;
 use std::time::Duration;
@@ -50,7 +53,7 @@ fn all_sizes_cross(lan: &Lan, cluster: &Cluster, sizes: &[usize]) {
 
 #[test]
 fn what_one_host_is_told_all_answer_and_no_packet_is_fragmented() {
-    apart("what_one_host_is_told_all_answer_and_no_packet_is_fragmented", || {
+    apart("what_one_host_is_told_all_answer_and_no_packet_is_fragmented", "namespaces", || {
         let lan = Lan::new(5, MTU);
         let cluster = Cluster::start(5, LEASE);
         cluster.nodes[1].set("www.hive.internal.", "A", "192.0.2.1");
@@ -70,7 +73,7 @@ fn what_one_host_is_told_all_answer_and_no_packet_is_fragmented() {
 /// A datagram of 1,350 octets leaves no host here: the kernel says EMSGSIZE, and from then on none is larger than 1,200.
 #[test]
 fn where_the_largest_datagram_does_not_fit_smaller_ones_carry_all() {
-    apart("where_the_largest_datagram_does_not_fit_smaller_ones_carry_all", || {
+    apart("where_the_largest_datagram_does_not_fit_smaller_ones_carry_all", "namespaces", || {
         let lan = Lan::new(5, 1_300);
         let cluster = Cluster::start(5, LEASE);
         all_sizes_cross(&lan, &cluster, &[1_150, 1_200, 1_225, 1_250, 1_275, 1_300, 2_000]);
@@ -92,6 +95,7 @@ fn where_the_largest_datagram_does_not_fit_smaller_ones_carry_all() {
 fn a_host_whose_link_is_cut_is_answered_for_until_its_lease_is_over_and_again_after_the_heal() {
     apart(
         "a_host_whose_link_is_cut_is_answered_for_until_its_lease_is_over_and_again_after_the_heal",
+        "namespaces",
         || {
             let lan = Lan::new(5, MTU);
             let cluster = Cluster::start(5, LEASE);
@@ -123,7 +127,7 @@ fn a_host_whose_link_is_cut_is_answered_for_until_its_lease_is_over_and_again_af
 
 #[test]
 fn after_a_split_in_halves_all_agree_again() {
-    apart("after_a_split_in_halves_all_agree_again", || {
+    apart("after_a_split_in_halves_all_agree_again", "namespaces", || {
         let lan = Lan::new(5, MTU);
         let cluster = Cluster::start(5, SPLIT_LEASE);
         let (left, right) = cluster.nodes.split_at(3);
@@ -169,7 +173,7 @@ fn after_a_split_in_halves_all_agree_again() {
 
 #[test]
 fn neither_a_restart_nor_a_crash_that_is_soon_over_changes_an_answer() {
-    apart("neither_a_restart_nor_a_crash_that_is_soon_over_changes_an_answer", || {
+    apart("neither_a_restart_nor_a_crash_that_is_soon_over_changes_an_answer", "namespaces", || {
         let _lan = Lan::new(5, MTU);
         let mut cluster = Cluster::start(5, LEASE);
         cluster.nodes[2].set("www.hive.internal.", "A", "192.0.2.1");
@@ -204,7 +208,7 @@ fn neither_a_restart_nor_a_crash_that_is_soon_over_changes_an_answer() {
 /// Each of two hears nothing of the other; all others hear both. They must not talk each other down.
 #[test]
 fn two_that_others_reach_are_not_lost_because_they_do_not_reach_each_other() {
-    apart("two_that_others_reach_are_not_lost_because_they_do_not_reach_each_other", || {
+    apart("two_that_others_reach_are_not_lost_because_they_do_not_reach_each_other", "namespaces", || {
         let lan = Lan::new(5, MTU);
         let cluster = Cluster::start(5, LEASE);
         lan.blackhole(1, 2);

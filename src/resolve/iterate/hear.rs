@@ -212,14 +212,18 @@ impl Iterate {
                 add(job, piece).map_or(Next::Done(code), Next::Failed)
             }
             Reading::Answer(_) | Reading::Alias(..) | Reading::Nothing(..) if !is_whole => {
-                // No cut is there. Of a name that is said not to exist the whole may exist all the same: not every
+                // No cut is there, which spares others the question. Of a name that is said not to exist the whole may exist all the same: not every
                 // server knows empty non-terminals (RFC 9156 §2.3); nor does a shortened name bring a DNAME's alias.
-                let is_plain = match &reading {
-                    Reading::Nothing(_, code) => *code == Rcode::NoError,
-                    Reading::Alias(piece, _) | Reading::Answer(piece) => !has_dname(piece),
-                    _ => false,
+                let plain_seconds = match &reading {
+                    Reading::Nothing(piece, Rcode::NoError) => Some(piece.ttl),
+                    Reading::Alias(piece, _) | Reading::Answer(piece) if !has_dname(piece) => Some(piece.ttl),
+                    _ => None,
                 };
-                visit.whole |= !is_plain;
+                visit.whole |= plain_seconds.is_none();
+                if let Some(seconds) = plain_seconds {
+                    let Asked { zone, name, .. } = &flight.asked;
+                    self.memory.put_plain(now, zone, name, Duration::from_secs(seconds.into()));
+                }
                 visit.known = visit.known.max(label_count(&flight.asked.name));
                 if let Some(purse) = self.purses.get_mut(&job.purse) {
                     purse.minimised = purse.minimised.saturating_add(1);

@@ -77,6 +77,8 @@ impl Weight for RecordType {
 pub(super) struct Memory {
     root: Arc<Cut>,
     cuts: Store<Wire, Arc<Cut>>,
+    /// Names below a zone at which there is no cut, and until when that is believed.
+    plain: Store<(Wire, Wire), Moment>,
     addresses: Store<(Wire, RecordType), Addresses>,
     servers: Store<IpAddr, Server>,
     lame: Store<(Wire, IpAddr), Moment>,
@@ -84,12 +86,13 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Half of the octets are for delegations, an eighth for each of the others.
+    /// Three eighths of the octets are for delegations, an eighth for each of the others.
     pub(super) fn new(root: Cut, octets_max: usize) -> Memory {
         let part = octets_max / 8;
         Memory {
             root: Arc::new(root),
-            cuts: Store::new(octets_max / 2),
+            cuts: Store::new(3 * part),
+            plain: Store::new(part),
             addresses: Store::new(part),
             servers: Store::new(part),
             lame: Store::new(part),
@@ -99,6 +102,7 @@ impl Memory {
 
     pub(super) fn octets(&self) -> usize {
         self.cuts.octets()
+            + self.plain.octets()
             + self.addresses.octets()
             + self.servers.octets()
             + self.lame.octets()
@@ -108,6 +112,7 @@ impl Memory {
     /// Forgets all but the servers of the root.
     pub(super) fn clear(&mut self) {
         self.cuts.clear();
+        self.plain.clear();
         self.addresses.clear();
         self.servers.clear();
         self.lame.clear();
@@ -143,6 +148,23 @@ impl Memory {
 
     pub(super) fn forget_cut(&mut self, zone: &Wire) {
         self.cuts.remove(zone);
+    }
+
+    /// How many of the last labels of `name`, not all of it, are known to have no cut among them below `zone`. A cut
+    /// that was made since shows all the same: the zone's servers refer to it whoever asks for a name below.
+    pub(super) fn plain_labels(&mut self, now: Moment, zone: &Wire, name: &[u8]) -> usize {
+        let from = label_count(zone);
+        let counts = (from + 1..label_count(name)).rev();
+        let mut plain = counts.filter(|count| {
+            let key = (zone.clone(), suffix(name, *count).into());
+            self.plain.get(&key).is_some_and(|until| now < *until)
+        });
+        plain.next().unwrap_or(from)
+    }
+
+    /// There is no cut at `name`, for so long at least.
+    pub(super) fn put_plain(&mut self, now: Moment, zone: &Wire, name: &Wire, ttl: Duration) {
+        self.plain.put((zone.clone(), name.clone()), now + ttl.min(DELEGATION_SPAN_MAX));
     }
 
     /// What is known of the addresses of a server's name; `None`: nothing.

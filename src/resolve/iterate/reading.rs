@@ -119,9 +119,10 @@ impl<'m> Reader<'_, 'm> {
         let mut at = self.asked.name.clone();
         let is_final = rtype == RecordType::CNAME || rtype == RecordType::ANY;
         for _ in 0..=ALIASES_MAX {
-            if !is_at_or_below(&at, zone) || self.take(&at, rtype) {
-                return if is_at_or_below(&at, zone) { End::Set } else { End::At(at) };
+            if !is_at_or_below(&at, zone) {
+                return End::At(at);
             }
+            // Before the set: the alias that a DNAME means is told with it, also to who asks for aliases (RFC 6672 §3.1).
             if let Some(dname) = self.answers().find(|record| {
                 let owner = wire(&record.owner());
                 record.rtype == RecordType::DNAME && is_below(&at, &owner) && is_at_or_below(&owner, zone)
@@ -139,8 +140,14 @@ impl<'m> Reader<'_, 'm> {
                     rdata,
                 };
                 self.piece.answer.push(alias);
+                if is_final {
+                    return End::Set;
+                }
                 at = wire(&target);
                 continue;
+            }
+            if self.take(&at, rtype) {
+                return End::Set;
             }
             let alias = self.answers().find(|record| record.rtype == RecordType::CNAME && record.is_of(&at));
             let Some(target) = alias.and_then(|alias| alias.rdata_name()).filter(|_| !is_final) else {
@@ -324,6 +331,9 @@ mod tests {
         let dname = ["a.example. 60 DNAME test."];
         let expected = "a.example. 60 DNAME test.; x.a.example. 60 CNAME x.test. to x.test.";
         assert_eq!(say("example.", "x.a.example. A", 0, true, &dname, &[]), expected);
+        let both = ["a.example. 60 DNAME test.", "x.a.example. 60 CNAME x.test."];
+        let expected = "a.example. 60 DNAME test.; x.a.example. 60 CNAME x.test. for 60";
+        assert_eq!(say("example.", "x.a.example. CNAME", 0, true, &both, &[]), expected);
         let endless = ["a.example. 60 CNAME b.example.", "b.example. 60 CNAME a.example."];
         assert_eq!(say("example.", "a.example. A", 0, true, &endless, &[]), "Endless");
     }

@@ -45,6 +45,10 @@ impl Iterate {
         let mut visit = match job.visit.take() {
             // What it waited for may have brought a nearer cut.
             Some(visit) if visit.followed => match self.enter(now, job) {
+                // What was tried at this zone still counts.
+                nearer if nearer.known > visit.known && nearer.cut.zone == visit.cut.zone => {
+                    Visit { known: nearer.known, followed: false, ..visit }
+                }
                 nearer if nearer.known > visit.known => nearer,
                 _ => visit,
             },
@@ -73,7 +77,8 @@ impl Iterate {
                 job.zones.push(zone);
             }
         }
-        Visit::new(cut)
+        let known = self.memory.plain_labels(now, &cut.zone, &job.name);
+        Visit { known, ..Visit::new(cut) }
     }
 
     fn step_at(&mut self, now: Moment, id: JobId, job: &mut Job, visit: &mut Visit) -> Result<(), Failed> {

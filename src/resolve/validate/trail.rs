@@ -20,14 +20,11 @@ pub(super) fn follow(name: &Name, rtype: RecordType, answer: &[Set]) -> Result<T
     let mut trail = Trail { synthesised: Vec::new(), denied: None };
     let mut name = name.clone();
     for _ in 0..=CHAIN_STEPS_MAX {
-        let here = |set: &&Set| set.name == name;
-        if answer.iter().filter(here).any(|set| set.rtype == rtype || rtype == RecordType::ANY) {
-            return Ok(trail);
-        }
         let alias = answer.iter().position(|set| set.rtype == RecordType::CNAME && set.name == name);
         let above = answer
             .iter()
             .find(|set| set.rtype == RecordType::DNAME && set.name != name && name.is_at_or_below(&set.name));
+        // Also where the alias itself was asked for: it is told, and not signed.
         if let Some(dname) = above {
             let Some(target) = target(dname).and_then(|target| substitute(&name, &dname.name, &target))
             else {
@@ -40,7 +37,15 @@ pub(super) fn follow(name: &Name, rtype: RecordType, answer: &[Set]) -> Result<T
                 }
                 trail.synthesised.push(at);
             }
+            if rtype == RecordType::CNAME || rtype == RecordType::ANY {
+                return Ok(trail);
+            }
             name = target;
+        } else if answer
+            .iter()
+            .any(|set| set.name == name && (set.rtype == rtype || rtype == RecordType::ANY))
+        {
+            return Ok(trail);
         } else if let Some(target) = alias.and_then(|at| answer.get(at)).and_then(target) {
             name = target;
         } else {

@@ -47,6 +47,7 @@ scenarios! {
     servfail
     short_names_that_are_answered_with_nonsense_are_followed_by_the_whole
     silent
+    that_there_is_no_cut_is_remembered
     the_first_walk_takes_five_packets_and_the_second_one
     the_nearest_server_is_asked_most
     the_root_s_servers_are_learned

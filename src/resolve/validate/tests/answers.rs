@@ -58,6 +58,9 @@ fn an_alias_of_a_dname_has_no_signature_and_must_be_the_one_it_makes() {
         alias.rdata = name("www.plain.groucho.edu.").as_wire().to_vec();
     };
     assert_eq!(tampered(&mut world, "erdos.old.groucho.edu.", A, turn), "bogus 6");
+    // The same where the alias is what was asked for.
+    assert_eq!(world.text("erdos.old.groucho.edu.", RecordType::CNAME), "secure");
+    assert_eq!(tampered(&mut world, "erdos.old.groucho.edu.", RecordType::CNAME, turn), "bogus 6");
 }
 
 #[test]

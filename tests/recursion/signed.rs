@@ -1,0 +1,209 @@
+//! Proofs: a world whose zones another program has signed, and what becomes of answers that are not proven.
+
+use crate::apart;
+use crate::apart::{ip, run};
+use crate::oracle::message::{AD, CD, Message};
+use crate::oracle::process::TempDir;
+use crate::owners;
+use crate::world::{
+    A, AAAA, ANSWER, CLIENT, CNAME, NOERROR, NXDOMAIN, Process, RESOLVER, SERVFAIL, add_address, exchange,
+    query, resolver,
+};
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+/// Where the root is, and where all zones below it are.
+const ROOT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const BELOW: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 1);
+
+/// Extended errors (RFC 8914 §4).
+const BOGUS: u16 = 6;
+const EXPIRED: u16 = 7;
+const NO_KEY: u16 = 9;
+
+/// How a zone is signed: what else the signer is told.
+const NSEC: &[&str] = &[];
+const NSEC3: &[&str] = &["-n", "-t", "0"];
+const LONG_AGO: &[&str] = &["-i", "20200101000000", "-e", "20200201000000"];
+
+/// A zone below the root, and what was done to it.
+struct Zone {
+    name: &'static str,
+    /// What the signer is told; none: it is not signed.
+    signed: Option<&'static [&'static str]>,
+    /// The root vouches for a key that does not sign it.
+    other_key: bool,
+}
+
+const ZONES: &[Zone] = &[
+    Zone { name: "good.", signed: Some(NSEC), other_key: false },
+    Zone { name: "hashed.", signed: Some(NSEC3), other_key: false },
+    Zone { name: "plain.", signed: None, other_key: false },
+    Zone { name: "forged.", signed: Some(NSEC), other_key: true },
+    Zone { name: "expired.", signed: Some(LONG_AGO), other_key: false },
+];
+
+/// A signing key of a zone, made in `dir`: the path of its files without their ending.
+fn key(dir: &Path, zone: &str) -> PathBuf {
+    // It writes to where it stands.
+    let here = dir.display().to_string();
+    let made = run("env", &["-C", &here, "ldns-keygen", "-a", "ECDSAP256SHA256", "-k", zone]);
+    dir.join(made.trim())
+}
+
+fn ending(key: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}.{ending}", key.display()))
+}
+
+/// Signs the zone in `file`; where the result stands.
+fn sign(zone: &str, file: &Path, key: &Path, options: &[&str]) -> PathBuf {
+    let signed = file.with_extension("signed");
+    let paths = [&signed, file, key].map(|path: &Path| path.display().to_string());
+    let words = [options, &["-o", zone, "-f"], &paths.each_ref().map(String::as_str)].concat();
+    run("ldns-signzone", &words);
+    signed
+}
+
+/// NSD, which serves these zones from these files.
+fn nsd(name: &str, address: Ipv4Addr, dir: &Path, zones: &[(&str, PathBuf)]) -> Process {
+    let mut text = format!(
+        "server:\n  server-count: 1\n  ip-address: {address}\n  port: 53\n  username: \"\"\n  chroot: \"\"\n  \
+         zonesdir: \"{dir}\"\n  database: \"\"\n  pidfile: \"{dir}/{name}.pid\"\n  \
+         xfrdfile: \"{dir}/{name}.xfrd\"\n  zonelistfile: \"{dir}/{name}.list\"\n  xfrdir: \"{dir}\"\n  \
+         rrl-ratelimit: 0\n  rrl-whitelist-ratelimit: 0\nremote-control:\n  control-enable: no\n",
+        dir = dir.display(),
+    );
+    for (zone, file) in zones {
+        text += &format!("zone:\n  name: \"{zone}\"\n  zonefile: \"{}\"\n", file.display());
+    }
+    let config = dir.join(format!("{name}.conf"));
+    fs::write(&config, text).expect("a file");
+    let mut server = Process::start(name, address, dir, "nsd", |command| {
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(["-d", "-c"]).arg(&config);
+    });
+    server.wait(&zones.iter().map(|(zone, _)| *zone).collect::<Vec<_>>());
+    server
+}
+
+/// A signed root, zones below it, and a resolver that trusts the root's key.
+struct Signed {
+    resolver: Process,
+    _servers: [Process; 2],
+    _dir: TempDir,
+}
+
+impl Signed {
+    fn start() -> Signed {
+        let home = TempDir::new("signed", false).expect("a directory");
+        let dir = home.path();
+        ip("link set lo up");
+        [ROOT, BELOW, RESOLVER, CLIENT].into_iter().for_each(add_address);
+        let mut root =
+            format!("$TTL 3600\n. SOA a.root. admin.root. 1 2 3 4 300\n. NS a.root.\na.root. A {ROOT}\n");
+        let mut served = Vec::new();
+        for Zone { name, signed, other_key } in ZONES {
+            let file = dir.join(format!("{name}zone"));
+            let text = "@ SOA ns admin 1 2 3 4 300\n@ NS ns\nwww A 192.0.2.80\n*.wild A 192.0.2.81\n\
+                web CNAME www\nold DNAME new\nwww.new A 192.0.2.82\n";
+            fs::write(&file, format!("$ORIGIN {name}\n$TTL 3600\n{text}ns A {BELOW}\n")).expect("a file");
+            root += &format!("{name} NS ns.{name}\nns.{name} A {BELOW}\n");
+            let Some(options) = signed else {
+                served.push((*name, file));
+                continue;
+            };
+            let own = key(dir, name);
+            let vouched = if *other_key { key(dir, name) } else { own.clone() };
+            root += &fs::read_to_string(ending(&vouched, "ds")).expect("a DS");
+            served.push((*name, sign(name, &file, &own, options)));
+        }
+        let file = dir.join("root.zone");
+        fs::write(&file, root).expect("a file");
+        let root_key = key(dir, ".");
+        let root = sign(".", &file, &root_key, NSEC);
+        let servers = [nsd("root", ROOT, dir, &[(".", root)]), nsd("below", BELOW, dir, &served)];
+        let mut resolver = resolver(dir, |command| {
+            command.env("HIVEDNS_RESOLVE__TRUST_ANCHOR", ending(&root_key, "ds"));
+        });
+        resolver.wait(&["localhost."]);
+        Signed { resolver, _servers: servers, _dir: home }
+    }
+
+    /// What is answered to a query that understands AD.
+    fn ask(&self, name: &str, rtype: u16, flags: u16) -> Message {
+        let reply = exchange(RESOLVER, CLIENT, &query(7, AD | flags, name, rtype));
+        reply.unwrap_or_else(|| panic!("{name}: {ANSWER:?} are over: {}", self.resolver.log()))
+    }
+}
+
+/// The extended errors of a reply (RFC 8914 §2): option 15, code first.
+fn errors(reply: &Message) -> Vec<u16> {
+    let (mut errors, mut rest) = (Vec::new(), &reply.opt.as_ref().expect("EDNS").options[..]);
+    while let [high, low, length_high, length_low, data @ ..] = rest {
+        let length = u16::from_be_bytes([*length_high, *length_low]).into();
+        let (data, others) = data.split_at(length);
+        if u16::from_be_bytes([*high, *low]) == 15 {
+            errors.push(u16::from_be_bytes([data[0], data[1]]));
+        }
+        rest = others;
+    }
+    errors
+}
+
+#[test]
+fn what_is_proven_is_told_with_ad_and_what_nobody_vouches_for_without() {
+    apart("signed::what_is_proven_is_told_with_ad_and_what_nobody_vouches_for_without", || {
+        let world = Signed::start();
+        for (zone, ad) in [("good.", AD), ("hashed.", AD), ("plain.", 0)] {
+            for (name, rtype, rcode) in [
+                ("www.", A, NOERROR),
+                ("web.", A, NOERROR),
+                ("x.wild.", A, NOERROR),
+                ("www.old.", A, NOERROR),
+                ("www.old.", CNAME, NOERROR),
+                ("www.", AAAA, NOERROR),
+                ("wild.", A, NOERROR),
+                ("nowhere.", A, NXDOMAIN),
+            ] {
+                // The second time from the cache.
+                for turn in 0..2 {
+                    let reply = world.ask(&format!("{name}{zone}"), rtype, 0);
+                    assert_eq!(
+                        (reply.rcode(), reply.flags & AD),
+                        (rcode, ad),
+                        "{name}{zone} {rtype} {turn} {:?}",
+                        errors(&reply)
+                    );
+                }
+            }
+        }
+        // That a top-level domain does not exist, the root itself proves.
+        let reply = world.ask("nowhere.", A, 0);
+        assert_eq!((reply.rcode(), reply.flags & AD), (NXDOMAIN, AD));
+    });
+}
+
+#[test]
+fn what_is_signed_wrongly_fails_with_the_reason_and_is_there_for_those_who_do_not_check() {
+    apart(
+        "signed::what_is_signed_wrongly_fails_with_the_reason_and_is_there_for_those_who_do_not_check",
+        || {
+            let world = Signed::start();
+            for (name, reasons) in [("www.forged.", &[BOGUS, NO_KEY][..]), ("www.expired.", &[EXPIRED])] {
+                let reply = world.ask(name, A, 0);
+                assert_eq!(
+                    (reply.rcode(), reply.flags & AD, owners(&reply, 0)),
+                    (SERVFAIL, 0, vec![]),
+                    "{name}"
+                );
+                let told = errors(&reply);
+                assert!(told.iter().any(|error| reasons.contains(error)), "{name}: {told:?}");
+                let reply = world.ask(name, A, CD);
+                assert_eq!((reply.rcode(), reply.flags & AD), (NOERROR, 0), "{name}");
+                assert_eq!(owners(&reply, 0), [(name.to_owned(), A)]);
+                // What they were told is not told to others.
+                assert_eq!(world.ask(name, A, 0).rcode(), SERVFAIL, "{name}");
+            }
+        },
+    );
+}
