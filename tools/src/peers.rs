@@ -7,6 +7,7 @@
 //! Unbound, dnsdist                 ×
 //! ```
 
+use crate::gun::Rule;
 use crate::process::Server;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -95,6 +96,15 @@ impl Peer {
             Peer::Nsd => Some("nsd"),
             Peer::Unbound => Some("unbound"),
             Peer::Dnsdist => Some("dnsdist"),
+        }
+    }
+
+    /// What its answers are held against.
+    pub(crate) fn rule(self) -> Rule {
+        match self {
+            Peer::Echo => Rule::Echo,
+            Peer::Dnsdist => Rule::Proxied,
+            Peer::Hivedns | Peer::Knot | Peer::Nsd | Peer::Unbound => Rule::Answer,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::results::{PeerResult, Run};
 use crate::clock;
-use crate::gun::{Pace, Plan, Rule, fire, first_answer};
+use crate::gun::{Pace, Plan, fire, first_answer};
 use crate::peers::{Peer, Site};
 use crate::process::{Server, memory, prefer_session, usage};
 use crate::questions::Questions;
@@ -50,7 +50,8 @@ impl Contestant {
         let first_answer_ms = if peer == Peer::Echo {
             None
         } else {
-            let time = first_answer(site.listen, questions, server.started, START_TIME, || server.alive());
+            let (started, alive) = (server.started, || server.alive());
+            let time = first_answer(site.listen, questions, peer.rule(), started, START_TIME, alive);
             let time = time.map_err(|error| format!("{}: {error}", peer.title()))?;
             Some(time.as_secs_f64() * 1e3)
         };
@@ -89,7 +90,7 @@ impl Contestant {
             limit: volley.limit,
             pace: Pace::Closed { outstanding: volley.outstanding },
             timeout: LOST_AFTER,
-            rule: if self.result.peer == Peer::Echo { Rule::Echo } else { Rule::Answer },
+            rule: self.result.peer.rule(),
             yields: volley.yields,
         };
         let pid = self.server.pid();

@@ -5,7 +5,7 @@
 //! counter is the processor's, through `perf stat`; where that has none (virtual machines), callgrind counts.
 
 use super::{Scratch, build_hivedns, repository};
-use crate::gun::{Pace, Plan, Rule, fire, first_answer};
+use crate::gun::{Pace, Plan, fire, first_answer};
 use crate::peers::{Duty, Peer, Site};
 use crate::population::Population;
 use crate::process::{Server, wrap};
@@ -126,9 +126,9 @@ fn count(
     let record = site.directory.join("instructions");
     clear(&site.directory)?;
     let mut server = Server::start(SERVER_CORE, &counter.wrap(&command, &record)).map_err(failed)?;
-    let rule = if peer == Peer::Echo { Rule::Echo } else { Rule::Answer };
+    let rule = peer.rule();
     if peer != Peer::Echo {
-        first_answer(site.listen, questions, server.started, START_TIME, || server.alive())
+        first_answer(site.listen, questions, rule, server.started, START_TIME, || server.alive())
             .map_err(failed)?;
     }
     server.hold(SERVER_CORE).map_err(failed)?;

@@ -244,7 +244,8 @@ fn start(args: &PublishArgs, apart: bool, site: &Site, tasks: &Tasks) -> Result<
     let mut server = Server::start(args.load_core, &site.command)?;
     let mut first = Questions::default();
     push(&mut first, &tasks.name(0), true);
-    let time = first_answer(site.dns, &first, server.started, START_TIME, || server.alive())?;
+    let (started, alive) = (server.started, || server.alive());
+    let time = first_answer(site.dns, &first, Rule::Answer, started, START_TIME, alive)?;
     if apart {
         prefer_session(server.pid());
     }

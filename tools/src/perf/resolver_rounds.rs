@@ -6,7 +6,6 @@
 use super::contestant::{Contestant, Volley, tell};
 use super::metrics::{metrics, sum};
 use super::resolver_report::{Filled, PeerRuns, SizeRuns};
-use super::results::Run;
 use super::rounds::WARM_UP;
 use crate::peers::{Duty, Peer, Site};
 use crate::population::Population;
@@ -15,6 +14,7 @@ use crate::queries::{MixArgs, generate};
 use crate::questions::{Expect, Kind, Questions};
 use crate::wire::{Edns, Type, desire_recursion, write_query};
 use crate::zone;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -75,10 +75,13 @@ impl Upstream {
 
     /// How many questions it has heard so far.
     fn heard(&self) -> Result<u64, String> {
-        let listen = self.0.listen;
-        let metrics = metrics(SocketAddr::new(listen.ip(), listen.port() + 1))?;
-        Ok(sum(&metrics, "hivedns_dns_requests_total") as u64)
+        Ok(sum(&told(self.0.listen)?, "hivedns_dns_requests_total") as u64)
     }
+}
+
+/// What the hivedns that listens there tells of itself.
+fn told(listen: SocketAddr) -> Result<BTreeMap<String, f64>, String> {
+    metrics(SocketAddr::new(listen.ip(), listen.port() + 1))
 }
 
 fn write_zone(population: &Population, file: &Path) -> std::io::Result<()> {
@@ -193,23 +196,32 @@ fn warm(
     Ok(())
 }
 
-/// Has a cache remember that many answers.
+/// Has a cache remember that many answers, and a server without a cache do the same work.
 pub(super) fn fill(course: &Course, entries: usize) -> Result<Filled, String> {
     eprintln!("{entries} different questions, and a cache of {FILLED_MIB} MiB …");
     let population = Population::generate(0, course.seed);
     let upstream = Upstream::start(course, &population)?;
     let some = generate(&population, &mix(course, &population, 16, true));
-    let duty = Duty::Forward { upstream: upstream.0.listen, cache_mib: FILLED_MIB };
-    let site = site(course, course.scratch.join("filled"), duty, 1);
-    let filled = Contestant::enter(Peer::Hivedns, &site, &some, course.server_core, course.raised)?;
     let questions = new_names("entry", entries);
-    let run: Run = filled.fire(&questions, &once(course, &questions), 0)?;
-    let metrics = metrics(SocketAddr::new(site.listen.ip(), site.listen.port() + 1))?;
+    let enter = |cache_mib, place| {
+        let duty = Duty::Forward { upstream: upstream.0.listen, cache_mib };
+        let site = site(course, course.scratch.join(format!("cache-{cache_mib}")), duty, place);
+        Contestant::enter(Peer::Hivedns, &site, &some, course.server_core, course.raised)
+    };
+    let without = enter(0, 1)?;
+    without.fire(&questions, &once(course, &questions), 0)?;
+    let without_kib = memory(without.server.pid()).resident_kib;
+    drop(without);
+    let filled = enter(FILLED_MIB, 2)?;
+    let kept = || Ok::<u64, String>(sum(&told(filled.listen)?, "hivedns_cache_entries") as u64);
+    let before = kept()?;
+    let run = filled.fire(&questions, &once(course, &questions), 0)?;
     Ok(Filled {
         cache_mib: FILLED_MIB,
         asked: entries as u64,
-        answered: run.answered - run.wrong.min(run.answered),
-        entries: sum(&metrics, "hivedns_cache_entries") as u64,
+        answered: run.answered.saturating_sub(run.wrong),
+        entries: kept()?.saturating_sub(before),
+        without_kib,
         before_kib: filled.result.loaded_kib,
         after_kib: memory(filled.server.pid()).resident_kib,
     })
