@@ -1,7 +1,7 @@
 //! Automation of the hivedns repository: generators, load, comparison runs.
 //!
 //! ```text
-//! perf ──► rounds over echo, hivedns, Knot, NSD ──► table and picture under perf/
+//! perf ──► rounds over echo, hivedns, Knot, NSD, Unbound, dnsdist ──► table and picture under perf/
 //! instructions, mutate, gun ──► load and checks against one server on the loopback
 //! echo ──► the ceiling: the server's socket work without a server
 //! zone, queries ──► population (seeded)         clock, rng, stats, histogram, svg: nouns of their own

@@ -1,5 +1,13 @@
-//! The servers that are compared, and how each is started: one worker, one core, one zone, loopback.
+//! The servers that are compared, and how each is started: one worker, one core, one zone or one upstream, loopback.
+//!
+//! ```text
+//!              Duty::Zone    Duty::Forward
+//! hivedns          ×               ×
+//! Knot, NSD        ×
+//! Unbound, dnsdist                 ×
+//! ```
 
+use crate::gun::Rule;
 use crate::process::Server;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -19,10 +27,28 @@ pub(crate) enum Peer {
     Knot,
     /// NSD
     Nsd,
+    /// Unbound
+    Unbound,
+    /// dnsdist
+    Dnsdist,
 }
 
-/// All of them, in the order of tables and rounds.
+/// Those that serve zones, in the order of tables and rounds.
 pub(crate) const PEERS: [Peer; 4] = [Peer::Echo, Peer::Hivedns, Peer::Knot, Peer::Nsd];
+/// Those that ask others and remember, likewise.
+pub(crate) const RESOLVERS: [Peer; 4] = [Peer::Echo, Peer::Hivedns, Peer::Unbound, Peer::Dnsdist];
+
+/// What a server is there for.
+#[derive(Debug, Clone)]
+pub(crate) enum Duty {
+    /// To serve a zone: its origin and its master file.
+    Zone { origin: String, file: PathBuf },
+    /// To ask another server and remember the answers, in so many MiB (dnsdist: as many answers as fill them).
+    Forward { upstream: SocketAddr, cache_mib: usize },
+}
+
+/// What an answer takes in dnsdist's packet cache, roughly: the cache is counted in answers.
+const DNSDIST_ANSWER_OCTETS: usize = 512;
 
 /// Where a server finds what it needs, and where it listens.
 #[derive(Debug, Clone)]
@@ -31,10 +57,8 @@ pub(crate) struct Site {
     pub(crate) directory: PathBuf,
     /// The repository.
     pub(crate) repository: PathBuf,
-    /// The zone's origin.
-    pub(crate) origin: String,
-    /// The zone's master file.
-    pub(crate) zone: PathBuf,
+    /// What the server is there for.
+    pub(crate) duty: Duty,
     /// The address to listen on; the next port serves hivedns's metrics.
     pub(crate) listen: SocketAddr,
 }
@@ -47,6 +71,8 @@ impl Peer {
             Peer::Hivedns => "hivedns",
             Peer::Knot => "Knot DNS",
             Peer::Nsd => "NSD",
+            Peer::Unbound => "Unbound",
+            Peer::Dnsdist => "dnsdist",
         }
     }
 
@@ -57,6 +83,28 @@ impl Peer {
             Peer::Hivedns => "hivedns",
             Peer::Knot => "knot",
             Peer::Nsd => "nsd",
+            Peer::Unbound => "unbound",
+            Peer::Dnsdist => "dnsdist",
+        }
+    }
+
+    /// The program that a package brings; nothing for what this repository builds.
+    pub(crate) fn program(self) -> Option<&'static str> {
+        match self {
+            Peer::Echo | Peer::Hivedns => None,
+            Peer::Knot => Some("knotd"),
+            Peer::Nsd => Some("nsd"),
+            Peer::Unbound => Some("unbound"),
+            Peer::Dnsdist => Some("dnsdist"),
+        }
+    }
+
+    /// What its answers are held against.
+    pub(crate) fn rule(self) -> Rule {
+        match self {
+            Peer::Echo => Rule::Echo,
+            Peer::Dnsdist => Rule::Proxied,
+            Peer::Hivedns | Peer::Knot | Peer::Nsd | Peer::Unbound => Rule::Answer,
         }
     }
 
@@ -67,6 +115,8 @@ impl Peer {
             Peer::Hivedns => (hivedns(repository), "--version"),
             Peer::Knot => ("knotd".into(), "-V"),
             Peer::Nsd => ("nsd".into(), "-v"),
+            Peer::Unbound => ("unbound".into(), "-V"),
+            Peer::Dnsdist => ("dnsdist".into(), "--version"),
         };
         let Ok(output) = Command::new(&program).arg(option).output() else { return "unknown".into() };
         let text = [output.stdout, output.stderr].concat();
@@ -78,34 +128,59 @@ impl Peer {
         let failed = |error: std::io::Error| format!("{}: {error}", site.directory.display());
         fs::create_dir_all(&site.directory).map_err(failed)?;
         let configuration = site.directory.join(format!("{}.conf", self.slug()));
-        let mut command = match self {
-            Peer::Echo => {
+        let write = |text: String| fs::write(&configuration, text).map_err(failed);
+        let mut command = match (self, &site.duty) {
+            (Peer::Echo, _) => {
                 let mut command = Command::new(std::env::current_exe().map_err(failed)?);
                 command.args(["echo", "--listen", &site.listen.to_string()]);
                 command
             }
-            Peer::Hivedns => {
-                let zone = format!("{}={}", site.origin, site.zone.display());
+            (Peer::Hivedns, duty) => {
                 let http = SocketAddr::new(site.listen.ip(), site.listen.port() + 1).to_string();
                 let mut command = Command::new(hivedns(&site.repository));
-                command.env("HIVEDNS_FORWARD__.", "refuse");
-                command.args(["serve", "--listen", &site.listen.to_string(), "--zone", &zone]);
+                command.args(["serve", "--listen", &site.listen.to_string()]);
+                match duty {
+                    Duty::Zone { origin, file } => {
+                        command.env("HIVEDNS_FORWARD__.", "refuse");
+                        command.arg("--zone").arg(format!("{origin}={}", file.display()));
+                    }
+                    Duty::Forward { upstream, cache_mib } => {
+                        command.env("HIVEDNS_CACHE__SIZE", format!("{cache_mib}MiB"));
+                        command.args(["--forward", &upstream.to_string()]);
+                    }
+                }
                 command.args(["--workers", "1", "--http", &http]);
                 command.arg("--state-dir").arg(site.directory.join("state"));
                 command.arg("--no-gossip").arg("--control").arg(site.directory.join("control"));
                 command
             }
-            Peer::Knot => {
-                fs::write(&configuration, knot_configuration(site)).map_err(failed)?;
+            (Peer::Knot, Duty::Zone { origin, file }) => {
+                write(knot_configuration(site, origin, file))?;
                 let mut command = Command::new("knotd");
                 command.arg("-c").arg(&configuration);
                 command
             }
-            Peer::Nsd => {
-                fs::write(&configuration, nsd_configuration(site)).map_err(failed)?;
+            (Peer::Nsd, Duty::Zone { origin, file }) => {
+                write(nsd_configuration(site, origin, file))?;
                 let mut command = Command::new("nsd");
                 command.arg("-d").arg("-c").arg(&configuration);
                 command
+            }
+            (Peer::Unbound, &Duty::Forward { upstream, cache_mib }) => {
+                write(unbound_configuration(site, upstream, cache_mib))?;
+                let mut command = Command::new("unbound");
+                command.arg("-d").arg("-c").arg(&configuration);
+                command
+            }
+            (Peer::Dnsdist, &Duty::Forward { upstream, cache_mib }) => {
+                write(dnsdist_configuration(site, upstream, cache_mib))?;
+                let mut command = Command::new("dnsdist");
+                command.arg("--supervised").arg("-C").arg(&configuration);
+                command
+            }
+            (Peer::Knot | Peer::Nsd, Duty::Forward { .. })
+            | (Peer::Unbound | Peer::Dnsdist, Duty::Zone { .. }) => {
+                return Err(format!("{} is not compared at that", self.title()));
             }
         };
         command.current_dir(&site.directory);
@@ -125,7 +200,7 @@ pub(crate) fn hivedns(repository: &Path) -> PathBuf {
 }
 
 /// Knot with one worker of each sort; the rest is its default.
-fn knot_configuration(site: &Site) -> String {
+fn knot_configuration(site: &Site, origin: &str, file: &Path) -> String {
     let directory = site.directory.display();
     format!(
         "server:\n    rundir: {directory}\n    listen: {}@{}\n    udp-workers: 1\n    tcp-workers: 1\n    \
@@ -136,13 +211,13 @@ fn knot_configuration(site: &Site) -> String {
          zonefile-sync: -1\n",
         site.listen.ip(),
         site.listen.port(),
-        site.origin,
-        site.zone.display(),
+        origin,
+        file.display(),
     )
 }
 
 /// NSD with one server process, without rate limiting (which Debian's package compiles in), state files and control.
-fn nsd_configuration(site: &Site) -> String {
+fn nsd_configuration(site: &Site, origin: &str, file: &Path) -> String {
     let directory = site.directory.display();
     format!(
         "server:\n    ip-address: {}@{}\n    port: {}\n    server-count: 1\n    reuseport: no\n    username: \"\"\n    \
@@ -154,7 +229,34 @@ fn nsd_configuration(site: &Site) -> String {
         site.listen.ip(),
         site.listen.port(),
         site.listen.port(),
-        site.origin,
-        site.zone.display(),
+        origin,
+        file.display(),
+    )
+}
+
+/// Unbound with one thread. It validates nothing, as hivedns does not validate what it forwards.
+fn unbound_configuration(site: &Site, upstream: SocketAddr, cache_mib: usize) -> String {
+    let directory = site.directory.display();
+    format!(
+        "server:\n    directory: \"{directory}\"\n    chroot: \"\"\n    username: \"\"\n    pidfile: \"\"\n    \
+         use-syslog: no\n    logfile: \"{directory}/unbound.log\"\n    interface: {}@{}\n    num-threads: 1\n    \
+         module-config: \"iterator\"\n    do-not-query-localhost: no\n    access-control: 127.0.0.0/8 allow\n    \
+         msg-cache-size: {cache_mib}m\n    rrset-cache-size: {cache_mib}m\n\
+         remote-control:\n    control-enable: no\n\
+         forward-zone:\n    name: \".\"\n    forward-addr: {}@{}\n",
+        site.listen.ip(),
+        site.listen.port(),
+        upstream.ip(),
+        upstream.port(),
+    )
+}
+
+/// dnsdist with one listener. Its upstream counts as up: what asks for its health would be counted as a miss.
+fn dnsdist_configuration(site: &Site, upstream: SocketAddr, cache_mib: usize) -> String {
+    let answers = (cache_mib << 20) / DNSDIST_ANSWER_OCTETS;
+    format!(
+        "setSecurityPollSuffix(\"\")\nsetLocal(\"{}\")\nnewServer({{address=\"{upstream}\"}}):setUp()\n\
+         getPool(\"\"):setCache(newPacketCache({answers}, {{maxTTL=86400}}))\n",
+        site.listen,
     )
 }

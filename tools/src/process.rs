@@ -38,10 +38,8 @@ impl Server {
     /// Starts a command on one core (taskset replaces itself by the command, so the pid is the server's).
     pub(crate) fn start(core: usize, command: &Command) -> Result<Server, String> {
         let mut pinned = Command::new("taskset");
-        pinned.arg("-c").arg(core.to_string()).arg(command.get_program()).args(command.get_args());
-        if let Some(directory) = command.get_current_dir() {
-            pinned.current_dir(directory);
-        }
+        pinned.arg("-c").arg(core.to_string());
+        wrap(&mut pinned, command);
         pinned.stdin(std::process::Stdio::null());
         pinned.stdout(std::process::Stdio::null());
         pinned.stderr(std::process::Stdio::null());
@@ -101,6 +99,15 @@ impl Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Has `outer`, whose last arguments are a command, run `inner`: with its arguments, directory and environment.
+pub(crate) fn wrap(outer: &mut Command, inner: &Command) {
+    outer.arg(inner.get_program()).args(inner.get_args());
+    if let Some(directory) = inner.get_current_dir() {
+        outer.current_dir(directory);
+    }
+    outer.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
 }
 
 impl Drop for Server {
@@ -243,6 +250,16 @@ mod tests {
         while usage(busy.pid()).cpu_ns <= before {
             assert!(clock::now() < deadline, "it has not run for 20 s");
         }
+    }
+
+    #[test]
+    fn a_wrapped_command_keeps_its_environment() {
+        let mut inner = Command::new("printenv");
+        inner.arg("HIVEDNS_FORWARD__.").env("HIVEDNS_FORWARD__.", "refuse");
+        let mut outer = Command::new("taskset");
+        outer.args(["-c", "0"]);
+        wrap(&mut outer, &inner);
+        assert_eq!(outer.output().unwrap().stdout, b"refuse\n");
     }
 
     #[test]

@@ -15,7 +15,7 @@
 use crate::population::{Data, Number, Population};
 use crate::questions::{Expect, Kind, Questions};
 use crate::rng::Rng;
-use crate::wire::{Edns, Type, write_query};
+use crate::wire::{Edns, Type, desire_recursion, write_query};
 use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -79,6 +79,9 @@ pub(crate) struct MixArgs {
     /// Per cent of queries whose names come in random case (0x20)
     #[arg(long, default_value_t = 0.0)]
     pub(crate) mixed_case: f64,
+    /// Ask a resolver: RD is set, and AA is due in no answer
+    #[arg(long)]
+    pub(crate) recursive: bool,
 }
 
 impl Default for MixArgs {
@@ -98,6 +101,7 @@ impl Default for MixArgs {
             dnssec_ok: 50.0,
             payload: 1232,
             mixed_case: 0.0,
+            recursive: false,
         }
     }
 }
@@ -168,9 +172,16 @@ pub(crate) fn generate(population: &Population, mix: &MixArgs) -> Questions {
             .percent(mix.edns)
             .then(|| Edns { payload: mix.payload, dnssec_ok: dice.percent(mix.dnssec_ok) });
         let mixed = mix.mixed_case > 0.0 && dice.percent(mix.mixed_case);
-        questions.push(expect, |out| match mixed {
-            false => write_query(out, name, rtype, edns),
-            true => write_query(out, &random_case(name, &mut dice), rtype, edns),
+        let authoritative = expect.authoritative && !mix.recursive;
+        questions.push(Expect { authoritative, ..expect }, |out| {
+            let start = out.len();
+            match mixed {
+                false => write_query(out, name, rtype, edns),
+                true => write_query(out, &random_case(name, &mut dice), rtype, edns),
+            }
+            if mix.recursive {
+                desire_recursion(&mut out[start..]);
+            }
         });
     });
     questions
@@ -375,6 +386,20 @@ mod tests {
         let questions = generate(&Population::generate(5_000, 1), &mix(2_000));
         assert_eq!(questions.len(), 2_000);
         assert!((0..2_000).all(|index| is_well_formed(questions.packet(index))));
+    }
+
+    #[test]
+    fn a_resolver_is_asked_the_same_with_rd_and_owes_no_aa() {
+        let population = Population::generate(5_000, 1);
+        let [plain, recursive] =
+            [false, true].map(|recursive| generate(&population, &MixArgs { recursive, ..mix(200) }));
+        for index in 0..200 {
+            let mut packet = plain.packet(index).to_vec();
+            assert_eq!(packet[2], 0);
+            packet[2] = 1;
+            assert_eq!(recursive.packet(index), packet);
+            assert!(!recursive.expect(index).authoritative);
+        }
     }
 
     #[test]

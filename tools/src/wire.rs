@@ -66,6 +66,13 @@ pub(crate) fn write_query(out: &mut Vec<u8>, name: &str, rtype: Type, edns: Opti
     }
 }
 
+/// Sets RD in a query (RFC 1035 §4.1.1).
+pub(crate) fn desire_recursion(query: &mut [u8]) {
+    if let Some(flags) = query.get_mut(2) {
+        *flags |= 1;
+    }
+}
+
 /// The header of a message, unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {

@@ -29,28 +29,45 @@ pub(crate) fn run(args: &ZoneArgs) -> Result<(), String> {
         return Err(format!("--names {}: a zone needs at least {NAMES_MIN} names", args.names));
     }
     let population = Population::generate(args.names, args.seed);
-    write_file(&population, &args.origin, &args.output)
+    write_file(&population, &args.origin, None, &args.output)
         .map_err(|error| format!("{}: {error}", args.output.display()))
 }
 
-/// Writes the zone into a file.
-pub(crate) fn write_file(population: &Population, origin: &str, path: &Path) -> io::Result<()> {
+/// Writes the zone into a file, as [`write`] does.
+pub(crate) fn write_file(
+    population: &Population,
+    origin: &str,
+    ttl: Option<u32>,
+    path: &Path,
+) -> io::Result<()> {
     if path == Path::new("-") {
-        return write(population, origin, &mut io::stdout().lock());
+        return write(population, origin, ttl, &mut io::stdout().lock());
     }
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    write(population, origin, &mut out)?;
+    write(population, origin, ttl, &mut out)?;
     out.flush()
 }
 
-/// Writes the zone: names relative to `$ORIGIN`, an owner only on the first of its lines.
-pub(crate) fn write(population: &Population, origin: &str, out: &mut impl Write) -> io::Result<()> {
+/// How long records live unless they say otherwise, in seconds.
+const USUAL_TTL: u32 = 3600;
+/// What half of the names say, in equal parts.
+const TTLS: [&str; 8] = ["", "", "", "", "300 ", "60 ", "86400 ", "1h30m "];
+
+/// Writes the zone: names relative to `$ORIGIN`, an owner only on the first of its lines. All records have the TTL in
+/// seconds; without one they have several.
+pub(crate) fn write(
+    population: &Population,
+    origin: &str,
+    ttl: Option<u32>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     writeln!(out, "$ORIGIN {}.", origin.trim_end_matches('.'))?;
-    writeln!(out, "$TTL 3600")?;
+    writeln!(out, "$TTL {}", ttl.unwrap_or(USUAL_TTL))?;
+    let ttls = if ttl.is_some() { [""; 8] } else { TTLS };
     let names = population.nodes.iter();
     for (number, node) in names.enumerate() {
         let owner = if node.owner.is_empty() { "@" } else { &*node.owner };
-        write_node(population, number as Number, owner, node.data, out)?;
+        write_node(population, number as Number, owner, node.data, ttls, out)?;
     }
     Ok(())
 }
@@ -61,11 +78,12 @@ fn write_node(
     number: Number,
     owner: &str,
     data: Data,
+    ttls: [&str; 8],
     out: &mut impl Write,
 ) -> io::Result<()> {
     let name = |number: Number| &*population.nodes[number as usize].owner;
     let variety = population.variety(number);
-    let ttl = ["", "", "", "", "300 ", "60 ", "86400 ", "1h30m "][(variety % 8) as usize];
+    let ttl = ttls[(variety % 8) as usize];
     match data {
         Data::Apex => {
             writeln!(out, "{owner} SOA ns1 hostmaster 2026010101 7200 3600 1209600 300")?;
@@ -140,7 +158,7 @@ mod tests {
     fn the_file_holds_the_records_that_the_population_counts() {
         let population = Population::generate(5_000, 1);
         let mut text = Vec::new();
-        write(&population, "example.test", &mut text).unwrap();
+        write(&population, "example.test", None, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         let counted: usize =
             (0..5_000).flat_map(|n| population.types(n)).map(|(_, count)| usize::from(count)).sum();
@@ -148,5 +166,17 @@ mod tests {
         for rtype in ["A", "AAAA", "CNAME", "MX", "TXT", "SRV", "NS", "SOA"] {
             assert!(text.lines().any(|line| line.split_whitespace().any(|word| word == rtype)), "{rtype}");
         }
+    }
+
+    #[test]
+    fn where_one_ttl_is_asked_for_no_record_has_its_own() {
+        let population = Population::generate(1_000, 1);
+        let [mixed, one] = [None, Some(86_400)].map(|ttl| {
+            let mut text = Vec::new();
+            write(&population, "example.test", ttl, &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        });
+        assert!(mixed.contains("\t60 A ") && mixed.contains("$TTL 3600\n"));
+        assert!(!one.contains("\t60 ") && !one.contains("\t86400 ") && one.contains("$TTL 86400\n"));
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &GunArgs) -> Result<(), String> {
     }
     if args.first_answer {
         let limit = Duration::from_secs_f64(args.seconds);
-        let time = first_answer(args.target, &questions, clock::now(), limit, || Ok(()))?;
+        let time = first_answer(args.target, &questions, Rule::Answer, clock::now(), limit, || Ok(()))?;
         println!("{:.1} ms", time.as_secs_f64() * 1e3);
         return Ok(());
     }
@@ -124,6 +124,7 @@ pub(crate) fn run(args: &GunArgs) -> Result<(), String> {
 pub(crate) fn first_answer(
     target: SocketAddr,
     questions: &Questions,
+    rule: Rule,
     start: Instant,
     limit: Duration,
     mut alive: impl FnMut() -> Result<(), String>,
@@ -138,7 +139,7 @@ pub(crate) fn first_answer(
         let passed = clock::now().duration_since(start);
         clock::pause((passed / 100).max(Duration::from_millis(1)));
         for slot in 0..batch.receive(socket.as_fd()).unwrap_or(0) {
-            if check::verdict(Rule::Answer, questions, index, batch.datagram(slot)).is_ok() {
+            if check::verdict(rule, questions, index, batch.datagram(slot)).is_ok() {
                 return Ok(clock::now().duration_since(start));
             }
         }

@@ -33,7 +33,7 @@ pub(crate) struct AuthoritativeArgs {
     /// Seconds per run
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Which servers
+    /// Which servers, of those that serve zones
     #[arg(long, value_delimiter = ',', value_enum, default_values_t = PEERS)]
     only: Vec<Peer>,
     /// Questions under way (more than about 250 overflow the socket buffer that Knot leaves at the kernel's default)
@@ -79,6 +79,9 @@ pub(crate) struct RenderArgs {
 pub(super) fn run(args: &AuthoritativeArgs) -> Result<(), String> {
     if args.server_core == args.load_core {
         return Err("the servers and the load need a core each".into());
+    }
+    if let Some(peer) = args.only.iter().find(|peer| !PEERS.contains(peer)) {
+        return Err(format!("{} serves no zones here", peer.title()));
     }
     let apart = is_apart();
     if !args.no_build && !apart {
@@ -177,11 +180,7 @@ pub(super) fn command_line() -> String {
 }
 
 fn install_missing(peers: &[Peer]) -> Result<(), String> {
-    let missing: Vec<&str> = [(Peer::Knot, "knotd"), (Peer::Nsd, "nsd")]
-        .into_iter()
-        .filter(|(peer, program)| peers.contains(peer) && !has(program))
-        .map(|(_, program)| program)
-        .collect();
+    let missing = missing(peers);
     if missing.is_empty() {
         return Ok(());
     }
@@ -192,6 +191,11 @@ fn install_missing(peers: &[Peer]) -> Result<(), String> {
         return Err(format!("{} missing: run {run} as root first", missing.join(" and ")));
     }
     run_to_end(Command::new(script).args(sets))
+}
+
+/// The programs of servers that are not installed.
+pub(super) fn missing(peers: &[Peer]) -> Vec<&'static str> {
+    peers.iter().filter_map(|peer| peer.program()).filter(|program| !has(program)).collect()
 }
 
 /// Whether a program is installed.

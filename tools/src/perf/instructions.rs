@@ -5,10 +5,10 @@
 //! counter is the processor's, through `perf stat`; where that has none (virtual machines), callgrind counts.
 
 use super::{Scratch, build_hivedns, repository};
-use crate::gun::{Pace, Plan, Rule, fire, first_answer};
-use crate::peers::{Peer, Site};
+use crate::gun::{Pace, Plan, fire, first_answer};
+use crate::peers::{Duty, Peer, Site};
 use crate::population::Population;
-use crate::process::Server;
+use crate::process::{Server, wrap};
 use crate::queries::{MixArgs, generate};
 use crate::questions::Questions;
 use crate::{clock, zone};
@@ -80,7 +80,7 @@ pub(super) fn run(args: &InstructionsArgs) -> Result<(), String> {
     mix.check()?;
     let zone = scratch.0.join("zone");
     let population = Population::generate(mix.zone_names, mix.zone_seed);
-    zone::write_file(&population, &mix.origin, &zone)
+    zone::write_file(&population, &mix.origin, None, &zone)
         .map_err(|error| format!("{}: {error}", zone.display()))?;
     let questions = generate(&population, &mix);
     let mut worst: f64 = 0.0;
@@ -88,8 +88,7 @@ pub(super) fn run(args: &InstructionsArgs) -> Result<(), String> {
         let site = Site {
             directory: scratch.0.join(peer.slug()),
             repository: repository(),
-            origin: mix.origin.clone(),
-            zone: zone.clone(),
+            duty: Duty::Zone { origin: mix.origin.clone(), file: zone.clone() },
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
         };
         let short = count(counter, peer, &site, &questions, args.short, args.outstanding)?;
@@ -127,9 +126,9 @@ fn count(
     let record = site.directory.join("instructions");
     clear(&site.directory)?;
     let mut server = Server::start(SERVER_CORE, &counter.wrap(&command, &record)).map_err(failed)?;
-    let rule = if peer == Peer::Echo { Rule::Echo } else { Rule::Answer };
+    let rule = peer.rule();
     if peer != Peer::Echo {
-        first_answer(site.listen, questions, server.started, START_TIME, || server.alive())
+        first_answer(site.listen, questions, rule, server.started, START_TIME, || server.alive())
             .map_err(failed)?;
     }
     server.hold(SERVER_CORE).map_err(failed)?;
@@ -207,10 +206,7 @@ impl Counter {
                 valgrind
             }
         };
-        wrapped.arg(command.get_program()).args(command.get_args());
-        if let Some(directory) = command.get_current_dir() {
-            wrapped.current_dir(directory);
-        }
+        wrap(&mut wrapped, command);
         wrapped
     }
 

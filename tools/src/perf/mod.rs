@@ -1,14 +1,19 @@
 //! `tools perf`: comparison runs that end in a table and most in a picture.
 
 mod authoritative;
+mod contestant;
 mod instructions;
 mod machine;
 mod member;
+mod metrics;
 mod pool;
 mod publish;
 mod publish_report;
 mod replication;
 mod report;
+mod resolver;
+mod resolver_report;
+mod resolver_rounds;
 mod results;
 mod rounds;
 mod row;
@@ -26,6 +31,7 @@ pub(crate) enum PerfCommand {
     Publish(publish::PublishArgs),
     Render(authoritative::RenderArgs),
     Replication(replication::ReplicationArgs),
+    Resolver(resolver::ResolverArgs),
 }
 
 /// Runs `tools perf`.
@@ -36,6 +42,7 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
         PerfCommand::Publish(args) => publish::run(args),
         PerfCommand::Render(args) => authoritative::render(args),
         PerfCommand::Replication(args) => replication::run(args),
+        PerfCommand::Resolver(args) => resolver::run(args),
     }
 }
 

@@ -9,6 +9,7 @@
 //! 4. Time how long the catalog takes to apply and publish as many records as the zone has.
 
 use super::member::{Changes, MEMBER, Member, Record, Records, Wish};
+use super::metrics::metrics;
 use super::publish_report::{self, Phase, Results, Round};
 use super::{Scratch, authoritative, build_hivedns, machine, repository};
 use crate::gun::{Pace, Plan, Rule, fire, first_answer};
@@ -33,8 +34,7 @@ use hivedns::wire::key::HashSeed;
 use hivedns::wire::name::Name;
 use hivedns::wire::rtype::RecordType;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
@@ -244,7 +244,8 @@ fn start(args: &PublishArgs, apart: bool, site: &Site, tasks: &Tasks) -> Result<
     let mut server = Server::start(args.load_core, &site.command)?;
     let mut first = Questions::default();
     push(&mut first, &tasks.name(0), true);
-    let time = first_answer(site.dns, &first, server.started, START_TIME, || server.alive())?;
+    let (started, alive) = (server.started, || server.alive());
+    let time = first_answer(site.dns, &first, Rule::Answer, started, START_TIME, alive)?;
     if apart {
         prefer_session(server.pid());
     }
@@ -371,22 +372,6 @@ impl Bench<'_> {
         let is_bucket = |name: &String| name.starts_with("hivedns_dns_request_duration_seconds_bucket");
         Ok(all.into_iter().filter(|(name, _)| is_bucket(name)).collect())
     }
-}
-
-/// All metrics of a server by name and labels.
-fn metrics(http: SocketAddr) -> Result<BTreeMap<String, f64>, String> {
-    let failed = |error: std::io::Error| format!("{http}: {error}");
-    let mut stream = TcpStream::connect(http).map_err(failed)?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: perf\r\nConnection: close\r\n\r\n").map_err(failed)?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).map_err(failed)?;
-    let lines = text.lines().filter(|line| line.starts_with("hivedns_"));
-    Ok(lines
-        .filter_map(|line| {
-            let (name, value) = line.rsplit_once(' ')?;
-            Some((name.to_owned(), value.parse().ok()?))
-        })
-        .collect())
 }
 
 /// How long the catalog takes from the first change to a published snapshot with all names.

@@ -14,7 +14,7 @@ const PEER_RATIO_MAX: f64 = 0.70;
 const SIZE_DRIFT_MAX: f64 = 1.08;
 
 /// `1k`, `100k`, `1M`.
-fn size_name(names: usize) -> String {
+pub(super) fn size_name(names: usize) -> String {
     match names {
         1_000_000.. if names.is_multiple_of(1_000_000) => format!("{}M", names / 1_000_000),
         1_000.. if names.is_multiple_of(1_000) => format!("{}k", names / 1_000),
@@ -22,7 +22,7 @@ fn size_name(names: usize) -> String {
     }
 }
 
-fn cell(spread: Option<Spread>, digits: usize) -> String {
+pub(super) fn cell(spread: Option<Spread>, digits: usize) -> String {
     spread.map_or("–".into(), |s| {
         format!("**{:.digits$}** ({:.digits$}–{:.digits$})", s.median, s.min, s.max)
     })
@@ -34,12 +34,9 @@ pub(super) fn table(results: &Results) -> String {
         "# Authoritative servers compared\n\n\
          Written by `tools perf authoritative`; [README.md](README.md) says how it measures. Each server has one \
          worker on one core, the load sits on another, everything on the loopback.\n\n\
-         ![CPU per answer, throughput, start and memory](authoritative.svg)\n\n| | |\n|---|---|\n",
+         ![CPU per answer, throughput, start and memory](authoritative.svg)\n\n",
     );
-    // Writing into a string does not fail, here and below.
-    for (what, which) in &results.head {
-        let _ = writeln!(out, "| {what} | {which} |");
-    }
+    head_table(&mut out, &results.head);
     let rounds = results.sizes.first().and_then(|size| size.peers.first()).map_or(0, |peer| peer.gun.len());
     let _ = writeln!(
         out,
@@ -60,6 +57,14 @@ pub(super) fn table(results: &Results) -> String {
     start_table(&mut out, results);
     goals(&mut out, results);
     out
+}
+
+/// The machine and the versions. Writing into a string does not fail, here and below.
+pub(super) fn head_table(out: &mut String, head: &[(String, String)]) {
+    out.push_str("| | |\n|---|---|\n");
+    for (what, which) in head {
+        let _ = writeln!(out, "| {what} | {which} |");
+    }
 }
 
 fn load_table(out: &mut String, results: &Results, load: Load, title: &str) {
@@ -156,10 +161,7 @@ fn start_table(out: &mut String, results: &Results) {
 /// The goals that these figures can be held against; nothing where hivedns was not measured.
 fn goals(out: &mut String, results: &Results) {
     let mut lines = Vec::new();
-    let mut goal = |what: String, is: f64, at_most: f64| {
-        let verdict = if is <= at_most { "met" } else { "missed" };
-        lines.push(format!("| {what} | ≤ {at_most:.2} | {is:.2} | {verdict} |"));
-    };
+    let mut goal = |what: String, is: f64, at_most: f64| lines.push(goal(&what, is, Goal::AtMost(at_most)));
     for size in results.sizes.iter().filter(|size| size.names == 100_000) {
         for (peer, at_most) in
             [(Peer::Echo, ECHO_RATIO_MAX), (Peer::Knot, PEER_RATIO_MAX), (Peer::Nsd, PEER_RATIO_MAX)]
@@ -190,6 +192,27 @@ fn goals(out: &mut String, results: &Results) {
         goal("1M names: MiB after loading".into(), hivedns.loaded_kib as f64 / 1024.0, 120.0);
         goal("1M names: MiB at the peak".into(), hivedns.peak_kib as f64 / 1024.0, 250.0);
     }
+    goal_table(out, &lines);
+}
+
+/// What a figure is to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// The line of a goal, with what became of it.
+pub(super) fn goal(what: &str, is: f64, goal: Goal) -> String {
+    let (sign, bound, met) = match goal {
+        Goal::AtMost(bound) => ('≤', bound, is <= bound),
+        Goal::AtLeast(bound) => ('≥', bound, is >= bound),
+    };
+    format!("| {what} | {sign} {bound:.2} | {is:.2} | {} |", if met { "met" } else { "missed" })
+}
+
+/// All goals; nothing if there are none.
+pub(super) fn goal_table(out: &mut String, lines: &[String]) {
     if !lines.is_empty() {
         let _ = writeln!(out, "\n## Goals\n\n| | goal | is | |\n|---|---:|---:|---|\n{}", lines.join("\n"));
     }
@@ -252,6 +275,8 @@ fn colour(peer: Peer) -> &'static str {
         Peer::Hivedns => "#f0a202",
         Peer::Knot => "#3d7fc1",
         Peer::Nsd => "#5aa469",
+        Peer::Unbound => "#8f6bb3",
+        Peer::Dnsdist => "#c1553d",
     }
 }
 

@@ -111,17 +111,22 @@ impl SizeResult {
 
     /// CPU per answered query of one server over another's, taken within each round.
     pub(crate) fn cpu_ratio(&self, load: Load, of: Peer, to: Peer) -> Option<Spread> {
-        let (of, to) = (self.peer(of)?.runs(load), self.peer(to)?.runs(load));
-        let pairs = of.iter().flat_map(|a| to.iter().filter(|b| b.round == a.round).map(move |b| (a, b)));
-        Spread::of(pairs.map(|(a, b)| a.cpu_us() / b.cpu_us()))
+        cpu_ratio(self.peer(of)?.runs(load), self.peer(to)?.runs(load))
     }
 }
 
+/// CPU per answered query of some runs over that of others, taken within each round.
+pub(crate) fn cpu_ratio(of: &[Run], to: &[Run]) -> Option<Spread> {
+    let pairs = of.iter().flat_map(|a| to.iter().filter(|b| b.round == a.round).map(move |b| (a, b)));
+    Spread::of(pairs.map(|(a, b)| a.cpu_us() / b.cpu_us()))
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn result(peer: Peer, cpu_ns: [u64; 3]) -> PeerResult {
+    /// A server with three rounds of a thousand answers each.
+    pub(in crate::perf) fn result(peer: Peer, cpu_ns: [u64; 3]) -> PeerResult {
         let run = |round: usize| Run {
             round,
             answered: 1_000,

@@ -1,13 +1,12 @@
 //! The rounds: all servers of one zone size, measured in turn.
 
-use super::results::{PeerResult, Run, SizeResult};
-use crate::gun::{Pace, Plan, Rule, fire, first_answer};
-use crate::peers::{Peer, Site};
+use super::contestant::{Contestant, Volley, tell};
+use super::results::{Run, SizeResult};
+use crate::peers::{Duty, Peer, Site};
 use crate::population::Population;
-use crate::process::{Server, memory, prefer_session, usage};
+use crate::process::{memory, usage};
 use crate::queries::{MixArgs, generate, write_dnsperf};
-use crate::questions::Questions;
-use crate::{clock, socket, zone};
+use crate::{socket, zone};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,12 +16,8 @@ use std::time::Duration;
 
 /// The first port; each server takes two.
 const PORT: u16 = 5320;
-/// How long a server may take to its first right answer.
-const START_TIME: Duration = Duration::from_secs(120);
-/// How long a server may settle before its memory is read.
-const SETTLE_TIME: Duration = Duration::from_millis(1500);
 /// A run before the first round: buffers, caches and branch predictors warm up.
-const WARM_UP: Duration = Duration::from_millis(500);
+pub(super) const WARM_UP: Duration = Duration::from_millis(500);
 /// dnsperf's answers under way.
 const DNSPERF_OUTSTANDING: &str = "192";
 
@@ -44,13 +39,6 @@ pub(super) struct Course {
     pub(super) repository: PathBuf,
 }
 
-/// A server under measurement.
-struct Contestant {
-    server: Server,
-    listen: SocketAddr,
-    result: PeerResult,
-}
-
 /// Measures all servers with one zone.
 pub(super) fn measure(course: &Course) -> Result<SizeResult, String> {
     eprintln!("{} names: generating the zone and {} questions …", course.names, course.questions);
@@ -68,7 +56,7 @@ pub(super) fn measure(course: &Course) -> Result<SizeResult, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", course.scratch.display());
     let questions = {
         let population = Population::generate(course.names, course.seed);
-        zone::write_file(&population, &origin, &zone).map_err(failed)?;
+        zone::write_file(&population, &origin, None, &zone).map_err(failed)?;
         if course.dnsperf {
             let mut out = BufWriter::with_capacity(1 << 20, File::create(&lines).map_err(failed)?);
             write_dnsperf(&population, &mix, &mut out).and_then(|()| out.flush()).map_err(failed)?;
@@ -82,19 +70,19 @@ pub(super) fn measure(course: &Course) -> Result<SizeResult, String> {
         let site = Site {
             directory: course.scratch.join(format!("{}-{}", peer.slug(), course.names)),
             repository: course.repository.clone(),
-            origin: origin.clone(),
-            zone: zone.clone(),
+            duty: Duty::Zone { origin: origin.clone(), file: zone.clone() },
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         };
-        contestants.push(enter(course, peer, &site, &questions)?);
+        contestants.push(Contestant::enter(peer, &site, &questions, course.server_core, course.raised)?);
     }
-    for contestant in &mut contestants {
-        fire_at(course, contestant, &questions, WARM_UP, 0)?;
+    let volley = |time| Volley { time, limit: None, outstanding: course.outstanding, yields: false };
+    for contestant in &contestants {
+        contestant.fire(&questions, &volley(WARM_UP), 0)?;
     }
     for round in 0..course.rounds {
         for contestant in &mut contestants {
             let time = Duration::from_secs_f64(course.seconds);
-            let run = fire_at(course, contestant, &questions, time, round)?;
+            let run = contestant.fire(&questions, &volley(time), round)?;
             contestant.result.gun.push(run);
             tell(contestant.result.peer, "gun", round, &run);
         }
@@ -114,93 +102,6 @@ pub(super) fn measure(course: &Course) -> Result<SizeResult, String> {
     }
     let peers = contestants.iter().map(|contestant| contestant.result.clone()).collect();
     Ok(SizeResult { names: course.names, peers })
-}
-
-fn tell(peer: Peer, load: &str, round: usize, run: &Run) {
-    eprintln!(
-        "  {:8} {load:8} round {}: {:6.1}k answers/s, {:.2} µs CPU per answer, {:3.0} % busy, {} lost, {} wrong",
-        peer.slug(),
-        round + 1,
-        run.kqps(),
-        run.cpu_us(),
-        run.busy() * 100.0,
-        run.lost,
-        run.wrong
-    );
-}
-
-/// Starts a server and waits for its first right answer; nothing else runs meanwhile.
-fn enter(course: &Course, peer: Peer, site: &Site, questions: &Questions) -> Result<Contestant, String> {
-    let mut server = peer.start(course.server_core, site)?;
-    let first_answer_ms = if peer == Peer::Echo {
-        None
-    } else {
-        let time = first_answer(site.listen, questions, server.started, START_TIME, || server.alive());
-        let time = time.map_err(|error| format!("{}: {error}", peer.title()))?;
-        Some(time.as_secs_f64() * 1e3)
-    };
-    server.hold(course.server_core)?;
-    // Some servers open a session of their own.
-    if course.raised {
-        prefer_session(server.pid());
-    }
-    clock::pause(SETTLE_TIME);
-    let memory = memory(server.pid());
-    eprintln!(
-        "  {:8} first right answer after {:.0} ms; {} MiB, at the peak {} MiB",
-        peer.slug(),
-        first_answer_ms.unwrap_or(0.0),
-        memory.resident_kib >> 10,
-        memory.peak_kib >> 10
-    );
-    let result = PeerResult {
-        peer,
-        first_answer_ms,
-        loaded_kib: memory.resident_kib,
-        resident_kib: 0,
-        peak_kib: memory.peak_kib,
-        gun: Vec::new(),
-        dnsperf: Vec::new(),
-    };
-    Ok(Contestant { server, listen: site.listen, result })
-}
-
-/// One run of the gun, closed loop.
-fn fire_at(
-    course: &Course,
-    contestant: &mut Contestant,
-    questions: &Questions,
-    time: Duration,
-    round: usize,
-) -> Result<Run, String> {
-    let plan = Plan {
-        target: contestant.listen,
-        sockets: 1,
-        time,
-        limit: None,
-        pace: Pace::Closed { outstanding: course.outstanding },
-        timeout: Duration::from_millis(500),
-        rule: if contestant.result.peer == Peer::Echo { Rule::Echo } else { Rule::Answer },
-        yields: false,
-    };
-    let pid = contestant.server.pid();
-    let before = usage(pid);
-    let report = fire(&plan, questions)?;
-    let after = usage(pid);
-    if report.answered == 0 {
-        return Err(format!("{} does not answer any more", contestant.result.peer.title()));
-    }
-    Ok(Run {
-        round,
-        answered: report.answered,
-        lost: report.lost,
-        wrong: report.wrong.total(),
-        seconds: report.seconds,
-        cpu_ns: after.cpu_ns - before.cpu_ns,
-        cpu_ticks: after.cpu_ticks - before.cpu_ticks,
-        p50_us: report.latency_us.p50,
-        p99_us: report.latency_us.p99,
-    })
 }
 
 /// One run of dnsperf: one thread on the load's core, EDNS on every query.
