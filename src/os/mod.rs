@@ -5,6 +5,7 @@
 pub mod affinity;
 pub mod clock;
 pub mod cpu;
+pub mod descriptors;
 pub mod entropy;
 pub mod listen;
 pub mod memory;

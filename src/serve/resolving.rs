@@ -3,6 +3,7 @@
 use crate::base::config::Config;
 use crate::control::resolving::{self, Resolving};
 use crate::loader::hints;
+use crate::os::descriptors;
 use crate::resolve::cache::Cache;
 use crate::resolve::errand::Delivery;
 use crate::resolve::iterate;
@@ -14,8 +15,19 @@ use crossbeam::channel::{Sender, unbounded};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Slots for upstream sockets of each worker: of half as many queries in a row no two leave from the same port.
-const PORTS: u16 = 640;
+/// Slots for upstream sockets of each worker, each of one or two sockets, if the process may have so many: of half as many
+/// queries in a row no two leave from the same port.
+const PORTS_MAX: u64 = 640;
+/// Slots at least: fewer could be guessed.
+const PORTS_MIN: u64 = 32;
+/// Descriptors for all else: files, listeners, members, streams to other servers.
+const DESCRIPTORS_KEPT: u64 = 1_024;
+
+/// Slots for each of so many workers, in a process that may have so many descriptors and leaves some to TCP clients.
+fn ports(descriptors: u64, tcp_connections: u64, workers: usize) -> u16 {
+    let left = descriptors.saturating_sub(DESCRIPTORS_KEPT + tcp_connections);
+    (left / 2 / workers.max(1) as u64).clamp(PORTS_MIN, PORTS_MAX) as u16
+}
 
 /// All that resolving needs before the workers start.
 pub(super) struct Prepared {
@@ -47,6 +59,8 @@ pub(super) fn prepare(
     let size = if policy.asks() { usize::try_from(config.cache.size.0).unwrap_or(usize::MAX) } else { 0 };
     let cache = Arc::new(Cache::new(size.saturating_sub(roots.settings.cache_octets_max)));
     let policy = Arc::new(ArcSwap::from_pointee(policy));
+    let tcp_connections = u64::from(config.server.tcp_connections_max.get());
+    let ports = ports(descriptors::raise_limit(), tcp_connections, workers);
     let upstreams: Vec<Upstreams> = (0..workers).map(|_| Upstreams::default()).collect();
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded()).unzip();
     let setups =
@@ -56,7 +70,7 @@ pub(super) fn prepare(
                 policy: Arc::clone(&policy),
                 cache: Arc::clone(&cache),
                 upstreams: Arc::clone(upstreams),
-                ports: PORTS,
+                ports,
                 errands: Box::new(move |errand| errands.take(worker, errand)),
                 deliveries,
             }
@@ -118,4 +132,17 @@ pub(super) fn ways_back(workers: &[Worker], deliveries: Vec<Sender<Delivery>>) -
         deliver
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upstream_sockets_leave_descriptors_to_all_else() {
+        assert_eq!(ports(1_048_576, 4_096, 64), 640);
+        assert_eq!(ports(8_192, 4_096, 4), 384);
+        // There is no fewer, whatever the system says.
+        assert_eq!(ports(1_024, 4_096, 2), 32);
+    }
 }
