@@ -2,7 +2,7 @@
 //! and nobody but user and group may connect, at no moment.
 #![allow(unsafe_code)]
 
-use std::fs::{File, Metadata, TryLockError};
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -29,13 +29,10 @@ pub struct Listening {
 pub fn listen(path: &Path) -> io::Result<(UnixListener, Listening)> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let made_directory = make(directory)?;
-    // Two that start at once must not both take the other's for stale.
+    // Two that start at once must not both take the other's for stale. Whoever starts beside it in the same directory
+    // waits for a moment. Where directories cannot be locked there is only this much less care.
     let lock = File::open(directory)?;
-    match lock.try_lock() {
-        // Where directories cannot be locked there is only this much less care.
-        Ok(()) | Err(TryLockError::Error(_)) => {}
-        Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::AddrInUse.into()),
-    }
+    let _ = lock.lock();
     make_room(path)?;
     let listener = bind(path)?;
     listener.set_nonblocking(true)?;
@@ -136,6 +133,21 @@ mod tests {
 
     fn kind(path: &Path) -> io::ErrorKind {
         listen(path).unwrap_err().kind()
+    }
+
+    #[test]
+    fn who_starts_beside_another_in_one_directory_waits_for_a_moment() {
+        let place = Place::new("together");
+        let other = File::open(&place.0).unwrap();
+        other.lock().unwrap();
+        let (told, tells) = std::sync::mpsc::channel();
+        let path = place.0.join("s");
+        let thread = std::thread::spawn(move || told.send(listen(&path).map(|_| ())).unwrap());
+        // Nothing is refused while the other one looks around.
+        assert!(tells.recv_timeout(std::time::Duration::from_millis(200)).is_err());
+        drop(other);
+        assert!(tells.recv().unwrap().is_ok());
+        thread.join().unwrap();
     }
 
     #[test]

@@ -244,7 +244,7 @@ mod tests {
         assert!(text.contains("hivedns to the echo | ≤ 1.25 | 1.20 | met |"), "{text}");
         assert!(text.contains("Unbound to hivedns | ≥ 1.60 | 1.50 | missed |"), "{text}");
         assert!(text.contains("miss to its hit | ≤ 4.00 | 3.50 | met |"), "{text}");
-        assert!(text.contains("| Unbound | **18.00** (18.00–72.00) |"), "{text}");
+        assert!(text.contains("| Unbound | **0.02** (0.02–0.07) |"), "{text}");
         assert!(text.contains("not installed: dnsdist.") && !text.contains("Memory"), "{text}");
     }
 
