@@ -13,7 +13,7 @@ mod waiter;
 
 pub(super) use waiter::{Back, Waiter};
 
-use crate::answer::{Outcome, Verdict};
+use crate::answer::{Offers, Outcome, Verdict};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::WorkerCounters;
 use crate::base::time::Moment;
@@ -33,7 +33,7 @@ use crossbeam::channel::Receiver;
 use finder::{Finder, Missing};
 use mio::Token;
 use ports::Ports;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least).
@@ -44,6 +44,8 @@ const HOPS_MAX: u8 = 8;
 const MESSAGES_PER_TURN: usize = 64;
 /// Deliveries taken in one turn, so that a flood of them does not keep askers waiting.
 const DELIVERIES_PER_TURN: usize = 256;
+/// No asker has this address (RFC 4291 §2.5.2); who pretends to is offered nothing.
+const NOBODY: (Ipv6Addr, Offers) = (Ipv6Addr::UNSPECIFIED, Offers::Zones);
 /// Queries whose buffers are kept for others.
 const SPARE_MAX: usize = 4_096;
 
@@ -81,6 +83,8 @@ struct Front {
     policy: arc_swap::cache::Cache<Arc<ArcSwap<Policy>>, Arc<Policy>>,
     /// The policy that the machine knows.
     current: Arc<Policy>,
+    /// Who asked last, and what that policy offers them.
+    asked_last: (Ipv6Addr, Offers),
     /// Since when names are asked for where they are now.
     changed: Moment,
     cache: Arc<Cache>,
@@ -120,6 +124,7 @@ impl Resolver {
             front: Front {
                 policy: arc_swap::cache::Cache::new(policy),
                 current,
+                asked_last: NOBODY,
                 changed: Moment::START,
                 cache,
                 errands,
@@ -150,6 +155,17 @@ impl Resolver {
     #[inline]
     pub(super) fn is_client(&self, address: IpAddr) -> bool {
         self.front.current.clients.contains(address)
+    }
+
+    /// What an asker of UDP is offered; IPv4 addresses come as mapped ones. Who has asked before is not looked up again:
+    /// queries come in runs.
+    #[inline]
+    pub(super) fn offers_to(&mut self, asker: Ipv6Addr) -> Offers {
+        if self.front.asked_last.0 != asker {
+            let offers = if self.is_client(asker.into()) { Offers::Recursion } else { Offers::Zones };
+            self.front.asked_last = (asker, offers);
+        }
+        self.front.asked_last.1
     }
 
     /// What is known at `now`.
@@ -243,6 +259,7 @@ impl Resolver {
                 self.front.changed = now;
             }
             self.front.current = Arc::clone(newest);
+            self.front.asked_last = NOBODY;
             self.forward.set_groups(now, self.front.current.groups());
             self.tell_upstreams();
         }

@@ -5,7 +5,7 @@
 //! counter is the processor's, through `perf stat`; where that has none (virtual machines), callgrind counts.
 
 use super::{Scratch, build_hivedns, repository};
-use crate::gun::{Pace, Plan, fire, first_answer};
+use crate::gun::{Idle, Pace, Plan, fire, first_answer};
 use crate::peers::{Duty, Peer, Site};
 use crate::population::Population;
 use crate::process::{Server, wrap};
@@ -142,7 +142,7 @@ fn count(
         pace: Pace::Closed { outstanding },
         timeout: Duration::from_secs(20),
         rule,
-        yields: false,
+        idle: Idle::Spin,
     };
     let report = fire(&plan, questions)?;
     if report.answered != limit || report.wrong.total() > 0 {

@@ -139,7 +139,7 @@ pub(super) fn measure(course: &Course, names: usize) -> Result<SizeRuns, String>
         let site = site(course, course.scratch.join(format!("{}-{names}", peer.slug())), duty, place);
         contestants.push(Contestant::enter(peer, &site, &questions, course.server_core, course.raised)?);
     }
-    let hit = |time| Volley { time, limit: None, outstanding: course.outstanding, yields: false };
+    let hit = |time| Volley { time, limit: None, outstanding: course.outstanding, shares_core: false };
     for contestant in &contestants {
         if contestant.result.peer == Peer::Echo {
             contestant.fire(&questions, &hit(WARM_UP), 0)?;
@@ -174,7 +174,7 @@ pub(super) fn measure(course: &Course, names: usize) -> Result<SizeRuns, String>
 /// Every question once, while the upstream works on the gun's core.
 fn once(course: &Course, questions: &Questions) -> Volley {
     let limit = Some(questions.len() as u64);
-    Volley { time: PASS_TIME, limit, outstanding: course.outstanding, yields: true }
+    Volley { time: PASS_TIME, limit, outstanding: course.outstanding, shares_core: true }
 }
 
 /// Asks everything until the cache has it all.
