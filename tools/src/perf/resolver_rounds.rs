@@ -97,13 +97,8 @@ fn mix(course: &Course, population: &Population, count: usize, recursive: bool) 
         seed: course.seed,
         origin: ORIGIN.to_owned(),
         count,
-        nxdomain: 0.0,
-        nodata: 0.0,
-        referral: 0.0,
-        cname: 0.0,
-        wildcard: 0.0,
         recursive,
-        ..MixArgs::default()
+        ..MixArgs::default().hits_alone()
     }
 }
 
