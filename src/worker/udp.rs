@@ -9,12 +9,13 @@ use crate::base::time::Moment;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
 use crate::os::udp::{Asker, BATCH, Batch, Datagrams, Late, Replies};
+use crate::resolve::question::Question;
 use crate::wire::key::NameKey;
 use crate::wire::message::{RD, Rcode};
 use crate::wire::query::{Accepted, Shape, accept};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::short;
-use crate::worker::resolver::{Back, Resolver};
+use crate::worker::resolver::{Back, Resolver, question};
 use crate::worker::{BATCHES_PER_TURN, Desk, Resolving, count};
 use crate::zone::store::Hint;
 use mio::unix::SourceFd;
@@ -200,6 +201,8 @@ fn stripe(
     let scratch = &mut desk.scratch.1;
     match resolver {
         Some(resolver) if wishes & RD != 0 => {
+            let asked = slots.iter().zip(&ways).take(range.len());
+            resolver.fetch(asked.filter_map(|(slot, way)| slot.question(way.as_ref())));
             bench.answer::<true>(slots, &ways, scratch, Some(resolver), datagrams, replies, range);
         }
         // Most stripes of a name server's: nobody's address is looked at.
@@ -306,6 +309,17 @@ impl Bench<'_> {
                     continue;
                 }
             }
+            if let (Offers::Recursion, Some(resolver)) = (offers, &mut resolver)
+                && let Some(question) = slot.question(way.as_ref())
+            {
+                let (window, _) = datagrams.window(i);
+                let (told, query) = ((self.counters, self.now), (window, &slot.shape));
+                let buffer = replies.buffer(i);
+                if let Some(outcome) = resolver.recall(told, &question, query, buffer, self.udp_payload_max) {
+                    self.note(i, &outcome, slot.shape.qtype().0, replies);
+                    continue;
+                }
+            }
             let message = datagrams.get(i);
             if let (Offers::Recursion, Kind::Short | Kind::Long, Some(resolver)) =
                 (offers, slot.kind, &mut resolver)
@@ -385,6 +399,15 @@ impl Bench<'_> {
 }
 
 impl Slot {
+    /// What an ordinary query for none of our zones asks of others.
+    #[inline(always)]
+    fn question(&self, way: Option<&Way<'_>>) -> Option<Question<'_>> {
+        match (way, self.kind) {
+            (None, Kind::Short) => question(self.route, &self.shape, &self.key),
+            _ => None,
+        }
+    }
+
     /// The route where the guess was wrong, and the way.
     #[inline(never)]
     fn route<'s>(&mut self, snapshot: &'s Snapshot, guess: ZoneNumber) -> Option<Way<'s>> {

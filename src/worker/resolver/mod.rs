@@ -9,8 +9,10 @@
 
 mod finder;
 mod ports;
+mod recall;
 mod waiter;
 
+pub(super) use recall::question;
 pub(super) use waiter::{Back, Waiter};
 
 use crate::answer::{Offers, Outcome, Verdict};
@@ -26,6 +28,8 @@ use crate::resolve::lots::Lots;
 use crate::resolve::pending::{Joined, Pending, Ticket};
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::Question;
+use crate::wire::query::Shape;
+use crate::wire::short::WINDOW;
 use crate::worker::Desk;
 use crate::worker::ends::Ends;
 use arc_swap::ArcSwap;
@@ -33,6 +37,7 @@ use crossbeam::channel::Receiver;
 use finder::{Finder, Missing};
 use mio::Token;
 use ports::Ports;
+use recall::Recalled;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -166,6 +171,31 @@ impl Resolver {
             self.front.asked_last = (asker, offers);
         }
         self.front.asked_last.1
+    }
+
+    /// Begins to fetch what the cache knows of each question, slots first, so that the waits for memory overlap.
+    pub(super) fn fetch<'k>(&self, questions: impl Iterator<Item = Question<'k>> + Clone) {
+        questions.clone().for_each(|question| self.front.cache.fetch_slot(&question));
+        questions.for_each(|question| self.front.cache.fetch_entry(&question));
+    }
+
+    /// Answers an ordinary query that asks `question` of others from the cache, if that is an ordinary answer.
+    #[inline(always)]
+    pub(super) fn recall(
+        &mut self,
+        (counters, now): (&WorkerCounters, Moment),
+        question: &Question<'_>,
+        query: (&[u8; WINDOW], &Shape),
+        buffer: &mut [u8],
+        udp_payload_max: u16,
+    ) -> Option<Outcome> {
+        let Recalled { outcome, refresh } =
+            recall::recall(&self.front.cache, now, question, query, buffer, udp_payload_max);
+        if refresh && self.front.current.prefetch {
+            self.front.missing.note(question);
+            self.front.arrive(None);
+        }
+        outcome.inspect(|_| counters.cache_hit())
     }
 
     /// What is known at `now`.

@@ -326,7 +326,16 @@ mod tests {
 
     fn plan(target: SocketAddr, pace: Pace) -> Plan {
         let (time, timeout) = (Duration::from_secs(20), Duration::from_secs(5));
-        Plan { target, sockets: 3, time, limit: Some(3_000), pace, timeout, rule: Rule::Echo, idle: Idle::Spin }
+        Plan {
+            target,
+            sockets: 3,
+            time,
+            limit: Some(3_000),
+            pace,
+            timeout,
+            rule: Rule::Echo,
+            idle: Idle::Spin,
+        }
     }
 
     #[test]
