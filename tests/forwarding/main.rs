@@ -7,6 +7,7 @@
 mod oracle;
 #[path = "../support/site.rs"]
 mod site;
+#[path = "../support/upstream.rs"]
 mod upstream;
 
 use oracle::message::{self, AA, Edns, Message, RA, RD, TC};
