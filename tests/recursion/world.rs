@@ -229,8 +229,13 @@ pub fn root_hints(dir: &Path) -> PathBuf {
 
 /// Starts the resolver under test.
 pub fn resolver(dir: &Path, with: impl FnOnce(&mut Command)) -> Process {
+    resolver_of(dir, &root_hints(dir), with)
+}
+
+/// The same, which begins with the servers of that file.
+pub fn resolver_of(dir: &Path, hints: &Path, with: impl FnOnce(&mut Command)) -> Process {
     Process::hivedns("resolver", RESOLVER, dir, |command| {
-        command.arg("--recurse").arg("--root-hints").arg(root_hints(dir));
+        command.arg("--recurse").arg("--root-hints").arg(hints);
         with(command);
     })
 }
