@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+mod loops;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 #[path = "../support/site.rs"]
