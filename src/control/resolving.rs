@@ -3,9 +3,13 @@
 use crate::base::config::{Client, Config, ConfigError};
 use crate::base::resolv_conf::{RESOLV_CONF, ResolvConf};
 use crate::control::ways;
+use crate::resolve::body::ExtendedError;
 use crate::resolve::cache::Cache;
+use crate::resolve::errand::OwnedBody;
 use crate::resolve::harvest::Caps;
 use crate::resolve::policy::Policy;
+use crate::wire::name::Name;
+use crate::wire::rtype::RecordType;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,6 +24,27 @@ pub struct Resolving {
     pub cache: Arc<Cache>,
     /// The addresses that this server listens on: it never asks itself.
     pub listening: Vec<SocketAddr>,
+    /// Has a name looked for from the root and each step told.
+    pub explain: Box<dyn Fn(Explain) + Send>,
+}
+
+/// A name that a user wants looked for from the root, step by step. Dropped without a word, it tells the user that the
+/// server is stopping.
+pub struct Explain {
+    /// The name.
+    pub name: Name,
+    /// The type.
+    pub rtype: RecordType,
+    /// Takes what came of it; must not block.
+    pub tell: Box<dyn FnOnce(Explained) + Send>,
+}
+
+/// What came of it.
+pub struct Explained {
+    /// Each step, a line.
+    pub steps: Vec<String>,
+    /// The answer; of a failure, why.
+    pub found: Result<OwnedBody, Option<ExtendedError>>,
 }
 
 impl Resolving {

@@ -77,7 +77,13 @@ pub(super) fn prepare(
         });
     let setups = setups.collect();
     Ok(Prepared {
-        resolving: Resolving { policy, cache, listening },
+        resolving: Resolving {
+            policy,
+            cache,
+            listening,
+            // When nobody takes it any more, it is dropped, and that is an answer too.
+            explain: Box::new(move |explain| _ = errands.explain(explain)),
+        },
         setups,
         deliveries: senders,
         upstreams,

@@ -2,7 +2,7 @@
 //! servers to hold it against; elsewhere each test says that it was skipped.
 //!
 //! Reading order: [`world`] (the servers and their addresses), then what is shown here, [`differential`] (the same
-//! questions to Unbound) and [`signed`] (proofs).
+//! questions to Unbound), [`signed`] (proofs) and [`why`] (each step of a walk).
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 #[path = "../support/apart.rs"]
@@ -11,6 +11,9 @@ mod differential;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod signed;
+#[path = "../support/verb.rs"]
+mod verb;
+mod why;
 mod world;
 
 use oracle::message::{AA, Message, RA};

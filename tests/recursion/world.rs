@@ -145,16 +145,21 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// A counter of its metrics, over all workers.
-    pub fn counted(&self, name: &str) -> u64 {
+    /// What it answers over HTTP, the head before it.
+    pub fn get(&self, path: &str) -> String {
         let told = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(http(self.address))?;
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
             let mut text = String::new();
             stream.read_to_string(&mut text)?;
             Ok(text)
         };
-        let text = told().unwrap_or_else(|error| panic!("{error}: {}", self.log()));
+        told().unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+    }
+
+    /// A counter of its metrics, over all workers.
+    pub fn counted(&self, name: &str) -> u64 {
+        let text = self.get("/metrics");
         let lines = text
             .lines()
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
@@ -207,6 +212,11 @@ impl World {
         // Its own zone: nothing is asked for it.
         world.resolver.wait(&["localhost."]);
         world
+    }
+
+    /// The control socket of the resolver.
+    pub fn control(&self) -> PathBuf {
+        self.dir().join("resolver.control")
     }
 
     pub fn dir(&self) -> &Path {

@@ -87,7 +87,7 @@ impl Iterate {
                     if !stream {
                         self.memory.change_server(to, |server| server.was_silent(now, sent, false));
                     }
-                    self.lose(now, id, "silence");
+                    self.lose(now, id, "timed out");
                 }
             }
         }
@@ -318,11 +318,12 @@ fn add(job: &mut Job, piece: Piece) -> Option<Failed> {
 
 fn note(job: &mut Job, now: Moment, flight: &Flight, what: impl FnOnce() -> String) {
     job.note(|| {
-        let Asked { name: asked, rtype, .. } = &flight.asked;
-        let (server, address) = (name(&flight.server), flight.exchange.to().ip());
+        let Asked { zone, name: asked, rtype, .. } = &flight.asked;
+        let (zone, server, address) = (name(zone), name(&flight.server), flight.exchange.to().ip());
         let how = if flight.stream { " on a stream" } else { "" };
         let millis = (now - flight.sent).as_millis();
-        format!("asked {server} ({address}){how} for {} {rtype}: {}, {millis} ms", name(asked), what())
+        let asked = name(asked);
+        format!("asked {server} ({address}) of {zone}{how} for {asked} {rtype}: {}, {millis} ms", what())
     });
 }
 
@@ -335,7 +336,7 @@ fn say(reading: &Reading) -> String {
         Reading::Nothing(_, code) => format!("{code}"),
         Reading::Referral(referral) => format!("a referral to {}", name(&referral.zone)),
         Reading::Endless => "aliases without end".to_owned(),
-        Reading::Refused => "REFUSED".to_owned(),
+        Reading::Refused => "lame: REFUSED".to_owned(),
         Reading::Lame(fault) => format!("lame: {fault}"),
         Reading::Fault(fault) => (*fault).to_owned(),
         Reading::NotUnderstood => "not understood".to_owned(),

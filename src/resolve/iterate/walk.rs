@@ -72,6 +72,11 @@ impl Iterate {
     /// Goes to the nearest known cut.
     fn enter(&mut self, now: Moment, job: &mut Job) -> Visit {
         let (cut, passed) = self.memory.nearest(now, &job.name, job.key.rtype);
+        let (sought, zone) = (job.name.clone(), &cut.zone);
+        job.note(|| {
+            let since = if cut.is_root() { "" } else { ", known from before" };
+            format!("for {} begins at {}{since}", name(&sought), name(zone))
+        });
         for zone in passed {
             if !job.zones.contains(&zone) {
                 job.zones.push(zone);

@@ -11,8 +11,10 @@ mod walk;
 
 pub use walk::Roots;
 
+use crate::control::resolving::Explain;
 use crate::resolve::errand::{Delivery, Errand};
-use crate::services::resolving::walk::Walk;
+use crate::resolve::question::Wants;
+use crate::services::resolving::walk::{Asker, Walk};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -20,12 +22,20 @@ use tokio::task::JoinSet;
 /// Streams open at once: a few for each server that truncates, and no more descriptors than a process may have.
 const STREAMS_MAX: usize = 256;
 
-/// Takes errands of workers.
+/// Takes errands of workers, and questions of users.
 #[derive(Clone)]
-pub struct Errands(mpsc::UnboundedSender<(usize, Errand)>);
+pub struct Errands(mpsc::UnboundedSender<Task>);
 
-/// The errands that are to be done. Their number is bounded by what workers have outstanding.
-pub struct Todo(mpsc::UnboundedReceiver<(usize, Errand)>);
+/// What is to be done. Its length is bounded by what workers have outstanding and by the users' connections.
+pub struct Todo(mpsc::UnboundedReceiver<Task>);
+
+/// One thing to do.
+enum Task {
+    /// For the worker of that number.
+    Errand(usize, Errand),
+    /// For a user.
+    Explain(Explain),
+}
 
 /// Gives a worker what was done for it, and wakes it.
 pub type Deliver = Box<dyn Fn(Delivery) + Send + Sync>;
@@ -49,7 +59,12 @@ pub fn errands() -> (Errands, Todo) {
 impl Errands {
     /// Has something done for worker `worker`; false if nobody does anything any more.
     pub fn take(&self, worker: usize, errand: Errand) -> bool {
-        self.0.send((worker, errand)).is_ok()
+        self.0.send(Task::Errand(worker, errand)).is_ok()
+    }
+
+    /// Has a name looked for from the root and each step told; false if nobody does anything any more.
+    pub fn explain(&self, explain: Explain) -> bool {
+        self.0.send(Task::Explain(explain)).is_ok()
     }
 }
 
@@ -66,9 +81,9 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                 deliver(Delivery::Resolved { ticket, found });
             }
         }
-        let (worker, errand) = tokio::select! {
-            errand = todo.recv() => match errand {
-                Some(errand) => errand,
+        let task = tokio::select! {
+            task = todo.recv() => match task {
+                Some(task) => task,
                 None => return,
             },
             () = walk.turn() => continue,
@@ -77,8 +92,8 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
             // Nothing is ever sent: the sender is dropped.
             _ = stop.changed() => return,
         };
-        match errand {
-            Errand::Exchange { stream, to, query } => {
+        match task {
+            Task::Errand(worker, Errand::Exchange { stream, to, query }) => {
                 let (workers, streams) = (Arc::clone(&workers), Arc::clone(&streams));
                 tasks.spawn(async move {
                     let response = stream::exchange(&streams, to, &query).await;
@@ -87,7 +102,12 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                     }
                 });
             }
-            Errand::Resolve { ticket, name, rtype, wants } => walk.ask(worker, ticket, &name, rtype, wants),
+            Task::Errand(worker, Errand::Resolve { ticket, name, rtype, wants }) => {
+                walk.ask(Asker::Worker { worker, ticket }, &name, rtype, wants);
+            }
+            Task::Explain(Explain { name, rtype, tell }) => {
+                walk.ask(Asker::User(tell), name.as_wire(), rtype, Wants::default());
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 
 use crate::base::limits::TTL_SECONDS_MAX;
 use crate::base::time::Moment;
+use crate::control::resolving::Explained;
 use crate::os::{clock, entropy};
 use crate::resolve::body::ExtendedError;
 use crate::resolve::errand::OwnedBody;
@@ -54,21 +55,36 @@ pub(super) enum Came {
     Stream { exchange: u64, response: Option<Box<[u8]>> },
 }
 
-/// What a walk is for.
-enum Purpose {
-    /// A worker's question.
-    Client(Box<Client>),
-    /// A set that the validator needs.
-    Fetch(validate::FetchId),
+/// Who wants an answer.
+pub(super) enum Asker {
+    /// That worker, which has it under that ticket.
+    Worker { worker: usize, ticket: u32 },
+    /// A user, who wants each step.
+    User(Box<dyn FnOnce(Explained) + Send>),
 }
 
-/// A worker's question.
+/// What a walk is for.
+enum Purpose {
+    /// Somebody's question.
+    Client(Box<Client>),
+    /// A set that the validator needs, for that answer first of all.
+    Fetch(validate::FetchId, Ticket),
+}
+
+/// Somebody's question.
 struct Client {
-    worker: usize,
-    ticket: u32,
+    asker: Asker,
     name: Name,
     rtype: RecordType,
     wants: Wants,
+    /// Each step so far, if it is wanted.
+    steps: Vec<String>,
+}
+
+impl Client {
+    fn wants_steps(&self) -> bool {
+        matches!(self.asker, Asker::User(_))
+    }
 }
 
 /// An answer that is being validated.
@@ -128,25 +144,36 @@ impl Walk {
     }
 
     /// Begins to look for an answer.
-    pub(super) fn ask(&mut self, worker: usize, ticket: u32, name: &[u8], rtype: RecordType, wants: Wants) {
-        match Name::from_wire(name) {
-            Ok(name) => {
+    pub(super) fn ask(&mut self, asker: Asker, name: &[u8], rtype: RecordType, wants: Wants) {
+        let known = Name::from_wire(name);
+        let name = known.clone().unwrap_or(Name::ROOT);
+        let client = Box::new(Client { asker, name: name.clone(), rtype, wants, steps: Vec::new() });
+        match known {
+            Ok(_) => {
                 // Who validates needs the signatures, whoever asked.
                 let dnssec_ok = wants.dnssec_ok || self.validator.is_some();
-                let client = Box::new(Client { worker, ticket, name: name.clone(), rtype, wants });
-                self.begin(Purpose::Client(client), &name, rtype, dnssec_ok);
+                let traced = client.wants_steps();
+                self.begin(Purpose::Client(client), &name, rtype, dnssec_ok, traced);
             }
-            Err(_) => self.found.push((worker, ticket, Err(None))),
+            Err(_) => self.give(*client, Err(None)),
         }
         self.drain();
     }
 
-    fn begin(&mut self, purpose: Purpose, name: &Name, rtype: RecordType, dnssec_ok: bool) {
+    fn begin(&mut self, purpose: Purpose, name: &Name, rtype: RecordType, dnssec_ok: bool, traced: bool) {
         self.last += 1;
         self.purposes.insert(self.last, purpose);
         let name = name.to_lowercase();
         let wants = Wants { dnssec_ok, checking_disabled: false };
-        self.machine.ask(now(), self.last, &Question::new(name.as_wire(), 0, rtype, wants), false);
+        self.machine.ask(now(), self.last, &Question::new(name.as_wire(), 0, rtype, wants), traced);
+    }
+
+    /// Tells whoever asked.
+    fn give(&mut self, client: Client, found: Found) {
+        match client.asker {
+            Asker::Worker { worker, ticket } => self.found.push((worker, ticket, found)),
+            Asker::User(tell) => tell(Explained { steps: client.steps, found }),
+        }
     }
 
     /// Waits for something to do, and does it.
@@ -198,7 +225,7 @@ impl Walk {
                         task.abort();
                     }
                 }
-                iterate::Output::Done { ticket, outcome, .. } => self.done(ticket, outcome),
+                iterate::Output::Done { ticket, outcome, trace } => self.done(ticket, outcome, trace),
                 iterate::Output::Wake(at) => {
                     self.wake = at;
                     return;
@@ -211,16 +238,22 @@ impl Walk {
         }
     }
 
-    fn done(&mut self, ticket: u64, outcome: Outcome) {
+    fn done(&mut self, ticket: u64, outcome: Outcome, mut trace: Vec<String>) {
         match (self.purposes.remove(&ticket), outcome) {
-            (Some(Purpose::Client(client)), Outcome::Found { rcode, answer, authority, ttl, .. }) => {
+            (Some(Purpose::Client(mut client)), Outcome::Found { rcode, answer, authority, ttl, .. }) => {
+                client.steps = trace;
                 let judged = Judged { client, response: Response { rcode, answer, authority }, ttl };
                 self.judge(ticket, judged);
             }
-            (Some(Purpose::Client(client)), Outcome::Failed { error, .. }) => {
-                self.found.push((client.worker, client.ticket, Err(Some(error))));
+            (Some(Purpose::Client(mut client)), Outcome::Failed { error, text }) => {
+                trace.push(format!("failed: {text}"));
+                client.steps = trace;
+                self.give(*client, Err(Some(error)));
             }
-            (Some(Purpose::Fetch(id)), outcome) => {
+            (Some(Purpose::Fetch(id, first)), outcome) => {
+                if let Some(judged) = self.judged.get_mut(&first) {
+                    judged.client.steps.extend(trace.into_iter().map(|line| format!("  {line}")));
+                }
                 let response = match outcome {
                     Outcome::Found { rcode, answer, authority, .. } => {
                         Ok(Response { rcode, answer, authority })
@@ -247,9 +280,7 @@ impl Walk {
                 self.judged.insert(ticket, judged);
                 self.heed_validator();
             }
-            Err(validate::Full) => {
-                self.found.push((judged.client.worker, judged.client.ticket, Err(None)));
-            }
+            Err(validate::Full) => self.give(*judged.client, Err(None)),
         }
     }
 
@@ -257,18 +288,24 @@ impl Walk {
     fn heed_validator(&mut self) {
         while let Some(output) = self.validator.as_mut().and_then(Validator::poll) {
             match output {
-                validate::Output::Fetch { id, asked, .. } => {
-                    self.begin(Purpose::Fetch(id), &asked.name, asked.rtype, true);
+                validate::Output::Fetch { id, asked, ticket } => {
+                    let client = self.judged.get_mut(&ticket).map(|judged| &mut judged.client);
+                    let client = client.filter(|client| client.wants_steps());
+                    let traced = client.is_some();
+                    if let Some(client) = client {
+                        client.steps.push(format!("to prove it looks for {} {}", asked.name, asked.rtype));
+                    }
+                    self.begin(Purpose::Fetch(id, ticket), &asked.name, asked.rtype, true, traced);
                 }
                 validate::Output::Done { ticket, verdict, ttl_max, .. } => {
-                    let Some(judged) = self.judged.remove(&ticket) else { continue };
+                    let Some(mut judged) = self.judged.remove(&ticket) else { continue };
+                    if judged.client.wants_steps() {
+                        judged.client.steps.push(format!("validation: {verdict}"));
+                    }
                     match verdict {
                         Verdict::Secure => self.tell(judged, true, ttl_max),
                         Verdict::Insecure(_) | Verdict::Indeterminate(_) => self.tell(judged, false, ttl_max),
-                        Verdict::Bogus(cause) => {
-                            let Client { worker, ticket, .. } = *judged.client;
-                            self.found.push((worker, ticket, Err(Some(cause.error))));
-                        }
+                        Verdict::Bogus(cause) => self.give(*judged.client, Err(Some(cause.error))),
                     }
                 }
             }
@@ -300,7 +337,7 @@ impl Walk {
         }
         let body = self.writer.body(response.rcode, authentic, None);
         let found = if fits { Ok(OwnedBody::new(&body, ttl.min(cap))) } else { Err(None) };
-        self.found.push((client.worker, client.ticket, found));
+        self.give(*client, found);
     }
 }
 
