@@ -42,6 +42,10 @@ pub struct Policy {
     pub prefetch: bool,
     /// What was found is kept at all.
     pub keeps: bool,
+    /// What upstream servers say is validated, too.
+    pub validates_forwarded: bool,
+    /// Rises with each change of the roots and the trust anchors.
+    pub epoch: u64,
     /// The servers of each group; each suffix has one of its own.
     groups: Vec<Vec<SocketAddr>>,
     /// By suffix in lower-cased wire form, the longest first.
@@ -78,7 +82,19 @@ impl Policy {
             Route::Iterate | Route::Refuse => None,
         });
         let loops = Arc::new(Loops::new(forwarded));
-        Policy { clients, caps, stale_seconds, prefetch, keeps, groups, suffixes, loops }
+        let (validates_forwarded, epoch) = (false, 0);
+        Policy {
+            clients,
+            caps,
+            stale_seconds,
+            prefetch,
+            keeps,
+            validates_forwarded,
+            epoch,
+            groups,
+            suffixes,
+            loops,
+        }
     }
 
     /// The policy that comes after another: what is known of loops stays, if both ask the same.
@@ -124,7 +140,8 @@ impl Policy {
 
     /// True if what one policy has found would be found by the other, too: nothing that is kept is wrong.
     pub fn asks_as(&self, other: &Policy) -> bool {
-        (&self.groups, &self.suffixes) == (&other.groups, &other.suffixes)
+        let manner = |policy: &Policy| (policy.validates_forwarded, policy.epoch);
+        (&self.groups, &self.suffixes, manner(self)) == (&other.groups, &other.suffixes, manner(other))
     }
 }
 
@@ -168,5 +185,8 @@ mod tests {
         // What is known of loops stays with equal ways only.
         let [same, other] = [policy.clone(), fewer].map(|next| next.after(&policy));
         assert!(Arc::ptr_eq(same.loops(), policy.loops()) && !Arc::ptr_eq(other.loops(), policy.loops()));
+        // Whether it was validated, and by which anchors, makes another answer.
+        assert!(!policy.asks_as(&Policy { validates_forwarded: true, ..policy.clone() }));
+        assert!(!policy.asks_as(&Policy { epoch: 1, ..policy.clone() }));
     }
 }

@@ -14,8 +14,8 @@ use crate::oracle::message::{self, Edns, Message, RD};
 use crate::oracle::process::{self, TempDir};
 use crate::oracle::{names, until_within};
 use std::fs;
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -145,6 +145,18 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// What it answers over HTTP, the head before it.
+    pub fn get(&self, path: &str) -> String {
+        let told = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(http(self.address))?;
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text)?;
+            Ok(text)
+        };
+        told().unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+    }
+
     /// A counter of its metrics, over all workers.
     pub fn counted(&self, name: &str) -> u64 {
         let text =
@@ -196,6 +208,11 @@ impl World {
         // Its own zone: nothing is asked for it.
         world.resolver.wait(&["localhost."]);
         world
+    }
+
+    /// The control socket of the resolver.
+    pub fn control(&self) -> PathBuf {
+        self.dir().join("resolver.control")
     }
 
     pub fn dir(&self) -> &Path {

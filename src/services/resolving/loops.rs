@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
@@ -57,7 +58,7 @@ impl Patrol {
 
 /// Sends a query. What counts is whether it comes back to us, not what is answered.
 async fn send(to: SocketAddr, octets: Vec<u8>) {
-    let Ok(socket) = datagram::bind(to.is_ipv6()).await else { return };
+    let Ok(socket) = datagram::bind(to.is_ipv6()).and_then(UdpSocket::from_std) else { return };
     if socket.send_to(&octets, to).await.is_ok() {
         let _ = timeout(PATIENCE, socket.recv(&mut [0; 512])).await;
     }

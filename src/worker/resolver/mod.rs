@@ -257,8 +257,13 @@ impl Resolver {
 
     fn ask(&mut self, ticket: Ticket, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
         let is_asked = match self.front.current.route(question.name) {
-            Route::Forward(group) => self.forward.ask(desk.now, ticket.number(), group, question).is_ok(),
-            Route::Iterate => (self.front.errands)(Errand::Resolve {
+            // Who does not want to be checked on asks as if nobody did.
+            Route::Forward(group)
+                if !self.front.current.validates_forwarded || question.wants.checking_disabled =>
+            {
+                self.forward.ask(desk.now, ticket.number(), group, question).is_ok()
+            }
+            Route::Forward(_) | Route::Iterate => (self.front.errands)(Errand::Resolve {
                 ticket: ticket.number(),
                 name: question.name.into(),
                 rtype: question.rtype,
@@ -328,9 +333,10 @@ impl Resolver {
     fn drain(&mut self, desk: &mut Desk, ends: &mut Ends<'_>) {
         loop {
             match self.forward.poll() {
-                Output::Send { port, to, octets } => {
-                    // One that cannot be sent is one that is lost: the machine asks again.
-                    let _ = self.ports.send(port, to, octets, ends.registry);
+                Output::Send { query, port, to, octets } => {
+                    if self.ports.send(port, to, octets, ends.registry).is_err() {
+                        self.forward.handle_unsent(desk.now, query);
+                    }
                 }
                 Output::Renew { port } => self.ports.renew(port),
                 Output::Stream { stream, to, octets } => {
