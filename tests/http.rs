@@ -174,7 +174,7 @@ fn command(directory: &std::path::Path, dns: SocketAddr, http: SocketAddr, more:
     let file = directory.join("hivedns.toml");
     fs::write(&file, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-    command.env_clear().env("HIVEDNS_FORWARD__.", "refuse").arg("serve").arg("-c").arg(file);
+    command.env_clear().env("HIVEDNS_FORWARD__.", "refuse").args(["serve", "--no-docker", "-c"]).arg(file);
     command.arg("--no-gossip").arg("--control").arg(directory.join("control"));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     // Another user could not write below a directory of this one; it goes without.

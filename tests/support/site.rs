@@ -50,6 +50,8 @@ pub struct Plan<'a> {
     pub gossip: Option<&'a str>,
     /// Lines of `[forward]`.
     pub forward: &'a str,
+    /// Whether containers are learned of; `more` says from where.
+    pub docker: bool,
     /// More sections.
     pub more: &'a str,
     /// Origins and texts; one whose text is empty is not waited for.
@@ -67,6 +69,7 @@ impl Default for Plan<'_> {
             control: None,
             gossip: None,
             forward,
+            docker: false,
             more: "",
             zones: &[],
         }
@@ -107,6 +110,7 @@ impl Site {
         site.write_config(plan, &origins);
         let mut command = Site::command(site.dir.path(), &site.control);
         command.args(plan.gossip.is_none().then_some("--no-gossip"));
+        command.args((!plan.docker).then_some("--no-docker"));
         site.child = Some(command.spawn().expect("the program"));
         // Any answer will do: that a zone is being loaded, or that a name is not ours.
         let mut answers = false;

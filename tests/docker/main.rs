@@ -1,0 +1,114 @@
+//! A node beside the container engine of this machine. Without one each test says that it was skipped. What a test makes
+//! is in a network of its own, and the node looks at that network alone.
+#![allow(unreachable_pub, reason = "a test program has no outside")]
+
+mod engine;
+#[path = "../oracle/mod.rs"]
+mod oracle;
+mod relay;
+#[path = "../support/site.rs"]
+mod site;
+#[path = "../support/verb.rs"]
+mod verb;
+
+use engine::Engine;
+use relay::Relay;
+use serde_json::Value;
+use site::{Plan, Site, until};
+use verb::document;
+
+/// A node that learns of the test's own network alone, whatever else runs on this machine.
+fn node(engine: &Engine, socket: &str, lease: &str) -> Site {
+    let more = format!(
+        "[docker]\nsocket = \"{socket}\"\nnetworks = [\"{}\"]\n[services]\nlease = \"{lease}\"\n",
+        engine.network()
+    );
+    Site::start(&Plan { server: "node = \"one\"", more: &more, docker: true, ..Plan::default() })
+}
+
+const SOCKET: &str = "unix:///var/run/docker.sock";
+
+fn status(site: &Site) -> Value {
+    document(&site.control(), &["status"])
+}
+
+/// How many containers the node publishes.
+fn containers(site: &Site) -> Option<u64> {
+    status(site)["docker"]["containers"].as_u64()
+}
+
+/// How many entries of its own the node has: its address, and one for each container.
+fn entries(site: &Site) -> Option<u64> {
+    document(&site.control(), &["members"])["members"][0]["records"].as_u64()
+}
+
+fn expect(site: &Site, count: u64) {
+    let found = until(|| containers(site) == Some(count) && entries(site) == Some(count + 1));
+    assert!(found, "{count} containers: {:#}\n{}", status(site)["docker"], site.log());
+}
+
+#[test]
+fn containers_come_and_go_with_what_the_engine_has() {
+    let Some(engine) = Engine::prepare("come-and-go") else { return };
+    engine.start("before", &[], &[]);
+    let site = node(&engine, SOCKET, "60s");
+    assert!(until(|| status(&site)["ready"] == true), "{}", site.log());
+    // Ready means that its own containers are known.
+    assert_eq!(containers(&site), Some(1), "{}", site.log());
+    engine.start("after", &["--network-alias", "www"], &[]);
+    expect(&site, 2);
+    engine.start("elsewhere", &["--label", "hivedns.enable=false"], &[]);
+    engine.docker(&["kill", &engine.name("before")]);
+    expect(&site, 1);
+    engine.docker(&["start", &engine.name("before")]);
+    expect(&site, 2);
+    engine.docker(&["network", "disconnect", &engine.network(), &engine.name("before")]);
+    expect(&site, 1);
+    engine.docker(&["network", "connect", &engine.network(), &engine.name("before")]);
+    expect(&site, 2);
+    engine.docker(&["rm", "-f", &engine.name("before"), &engine.name("after")]);
+    expect(&site, 0);
+    let metrics = site.metrics();
+    assert!(metrics.contains("\nhivedns_docker_connected 1\n"), "{metrics}");
+    let synced =
+        metrics.lines().find_map(|line| line.strip_prefix("hivedns_docker_last_sync_timestamp_seconds "));
+    assert!(synced.is_some_and(|at| at.parse::<f64>().is_ok_and(|at| at > 1e9)), "{metrics}");
+}
+
+#[test]
+fn an_engine_that_is_cut_off_keeps_its_names_for_the_lease_and_is_found_again() {
+    let Some(engine) = Engine::prepare("cut-off") else { return };
+    let relay = Relay::start();
+    engine.start("one", &[], &[]);
+    engine.start("two", &[], &[]);
+    let site = node(&engine, &format!("tcp://{}", relay.address), "1s");
+    expect(&site, 2);
+    relay.cut(true);
+    assert!(until(|| status(&site)["docker"]["connected"] == false), "{}", site.log());
+    // What happens meanwhile nobody tells.
+    engine.docker(&["kill", &engine.name("two")]);
+    expect(&site, 0);
+    assert!(site.metrics().contains("\nhivedns_docker_connected 0\n"));
+    relay.cut(false);
+    expect(&site, 1);
+    assert_eq!(status(&site)["docker"]["connected"], true);
+}
+
+#[test]
+fn a_node_denies_nothing_until_its_containers_are_known() {
+    let Some(engine) = Engine::prepare("not-known") else { return };
+    let relay = Relay::start();
+    relay.cut(true);
+    engine.start("one", &[], &[]);
+    let site = node(&engine, &format!("tcp://{}", relay.address), "60s");
+    assert!(until(|| status(&site)["docker"]["error"].is_string()), "{}", site.log());
+    let reason = "the containers of this node are not known yet";
+    assert!(until(|| status(&site)["reason"] == reason), "{:#}", status(&site));
+    const A: u16 = 1;
+    const SERVFAIL: u16 = 2;
+    const NXDOMAIN: u16 = 3;
+    assert_eq!(site.rcode("absent.hive.internal.", A), Some(SERVFAIL));
+    relay.cut(false);
+    expect(&site, 1);
+    assert!(until(|| site.rcode("absent.hive.internal.", A) == Some(NXDOMAIN)), "{}", site.log());
+}
