@@ -120,7 +120,7 @@ impl Server {
                     .hand_over(uid, gid)
                     .map_err(|error| failed(&format!("hand the control socket to {user}"), error))?;
             }
-            privileges::drop_to(user)
+            privileges::drop_to(user, &docker::groups(&self.config))
                 .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
         }
         let remembered = remember(&self.config, &self.inputs)?;

@@ -7,6 +7,17 @@ use crate::services::docker::Terms;
 use crate::services::docker::{Docker, speaking};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+
+/// The group that may use the engine's socket: whoever gives up root's rights has to be in it.
+pub(super) fn groups(config: &Config) -> Vec<u32> {
+    match &config.docker.socket {
+        EngineSocket::Unix(path) if !config.no_docker => {
+            path.metadata().map(|found| found.gid()).into_iter().collect()
+        }
+        EngineSocket::Unix(_) | EngineSocket::Tcp { .. } => Vec::new(),
+    }
+}
 
 /// For the services thread, and for the control thread.
 pub(super) fn prepare(
