@@ -261,7 +261,8 @@ impl Control {
                 if self.cluster.engine_status().is_some_and(|status| status.is_connected != was_connected) {
                     self.status_at = Some(clock::now());
                 }
-                true
+                // What changed of the cluster's records comes with its next turn.
+                false
             }
             // The caller has seen to it.
             Event::Stop => false,

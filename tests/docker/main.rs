@@ -15,12 +15,12 @@ use engine::Engine;
 use relay::Relay;
 use serde_json::Value;
 use site::{Plan, Site, until};
-use verb::document;
+use verb::{document, verb};
 
 /// A node that learns of the test's own network alone, whatever else runs on this machine.
-fn node(engine: &Engine, socket: &str, lease: &str) -> Site {
+fn node(engine: &Engine, socket: &str, relist: &str, lease: &str) -> Site {
     let more = format!(
-        "[docker]\nsocket = \"{socket}\"\nnetworks = [\"{}\"]\n[services]\nlease = \"{lease}\"\n",
+        "[docker]\nsocket = \"{socket}\"\nnetworks = [\"{}\"]\nrelist = \"{relist}\"\n[services]\nlease = \"{lease}\"\n",
         engine.network()
     );
     Site::start(&Plan { server: "node = \"one\"", more: &more, docker: true, ..Plan::default() })
@@ -51,7 +51,7 @@ fn expect(site: &Site, count: u64) {
 fn containers_come_and_go_with_what_the_engine_has() {
     let Some(engine) = Engine::prepare("come-and-go") else { return };
     engine.start("before", &[], &[]);
-    let site = node(&engine, SOCKET, "60s");
+    let site = node(&engine, SOCKET, "60s", "60s");
     assert!(until(|| status(&site)["ready"] == true), "{}", site.log());
     // Ready means that its own containers are known.
     assert_eq!(containers(&site), Some(1), "{}", site.log());
@@ -81,7 +81,7 @@ fn an_engine_that_is_cut_off_keeps_its_names_for_the_lease_and_is_found_again() 
     let relay = Relay::start();
     engine.start("one", &[], &[]);
     engine.start("two", &[], &[]);
-    let site = node(&engine, &format!("tcp://{}", relay.address), "1s");
+    let site = node(&engine, &format!("tcp://{}", relay.address), "60s", "1s");
     expect(&site, 2);
     relay.cut(true);
     assert!(until(|| status(&site)["docker"]["connected"] == false), "{}", site.log());
@@ -100,7 +100,7 @@ fn a_node_denies_nothing_until_its_containers_are_known() {
     let relay = Relay::start();
     relay.cut(true);
     engine.start("one", &[], &[]);
-    let site = node(&engine, &format!("tcp://{}", relay.address), "60s");
+    let site = node(&engine, &format!("tcp://{}", relay.address), "60s", "60s");
     assert!(until(|| status(&site)["docker"]["error"].is_string()), "{}", site.log());
     let reason = "the containers of this node are not known yet";
     assert!(until(|| status(&site)["reason"] == reason), "{:#}", status(&site));
@@ -111,4 +111,20 @@ fn a_node_denies_nothing_until_its_containers_are_known() {
     relay.cut(false);
     expect(&site, 1);
     assert!(until(|| site.rcode("absent.hive.internal.", A) == Some(NXDOMAIN)), "{}", site.log());
+}
+
+#[test]
+fn a_node_that_is_drained_says_nothing_of_its_containers_any_more() {
+    let Some(engine) = Engine::prepare("drained") else { return };
+    engine.start("one", &[], &[]);
+    let site = node(&engine, SOCKET, "1s", "60s");
+    expect(&site, 1);
+    assert_eq!(verb(&site.control(), &["drain"]).code, Some(0));
+    assert!(until(|| entries(&site) == Some(0)), "{}", site.log());
+    let synced = |site: &Site| status(site)["docker"]["last_sync_timestamp_seconds"].as_f64();
+    engine.start("two", &[], &[]);
+    let before = synced(&site);
+    // Everything was looked at again, and nothing said.
+    assert!(until(|| synced(&site) > before), "{}", site.log());
+    assert_eq!(entries(&site), Some(0));
 }

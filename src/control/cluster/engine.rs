@@ -35,6 +35,10 @@ pub struct Engine {
     managers: BTreeMap<NodeId, String>,
     /// What ours manages.
     swarm: Option<String>,
+    /// What ours managed last.
+    was: Option<String>,
+    /// This node took back what it said, and says nothing any more.
+    is_withdrawn: bool,
     speaker: Speaker,
     speak: Speak,
     deltas: Vec<Delta>,
@@ -51,6 +55,8 @@ impl Engine {
             said: BTreeSet::new(),
             managers: BTreeMap::new(),
             swarm: None,
+            was: None,
+            is_withdrawn: false,
             speaker: Speaker::Nobody,
             speak: Box::new(|_| {}),
             deltas: Vec::new(),
@@ -86,6 +92,13 @@ impl Engine {
         self.managers.remove(&owner);
     }
 
+    /// From here on this node says nothing of its engine: it is being drained.
+    pub(in crate::control) fn withdraw(&mut self) {
+        self.is_withdrawn = true;
+        self.said.clear();
+        (self.swarm, self.was) = (None, None);
+    }
+
     pub(super) fn take_deltas(&mut self) -> Vec<Delta> {
         std::mem::take(&mut self.deltas)
     }
@@ -117,6 +130,11 @@ impl Cluster {
     /// The services thread has news of the engine; `wall` is the time of day.
     pub fn hear_engine(&mut self, now: Moment, wall: SystemTime, tales: Vec<Tale>) {
         for tale in tales {
+            if self.engine.is_withdrawn
+                && !matches!(tale, Tale::Connected { .. } | Tale::Lost { .. } | Tale::Listed)
+            {
+                continue;
+            }
             match tale {
                 Tale::Connected { version } => self.engine.change(|status| {
                     (status.is_connected, status.error) = (true, None);
@@ -151,12 +169,9 @@ impl Cluster {
             // Who does not know the others yet would think that there are none.
             Some(swarm) if self.gossip.is_synced() => {
                 let me = self.gossip.me().id;
-                let lives = |id: &NodeId| {
-                    let member = self.gossip.membership().get(*id);
-                    member.is_some_and(|member| matches!(member.health, Health::Alive | Health::Suspect))
-                };
                 let others = self.engine.managers.iter().filter(|(id, _)| **id != me);
-                let others = others.map(|(id, swarm)| Candidate { id: id.0, is_alive: lives(id), swarm });
+                let others =
+                    others.map(|(id, swarm)| Candidate { id: id.0, is_alive: self.lives(*id), swarm });
                 let own = Candidate { id: me.0, is_alive: true, swarm };
                 match elected(swarm, others.chain([own])) {
                     Some(id) if id == me.0 => Speaker::Me,
@@ -176,15 +191,18 @@ impl Cluster {
 
     /// Without an engine that manages: who spoke goes on saying what it said until another one speaks.
     fn lost_speaker(&self) -> Speaker {
+        let others =
+            self.engine.managers.iter().filter(|(_, swarm)| Some(*swarm) == self.engine.was.as_ref());
         let me = self.gossip.me().id;
-        let lives = |id: &NodeId| {
-            let member = self.gossip.membership().get(*id);
-            member.is_some_and(|member| matches!(member.health, Health::Alive | Health::Suspect))
-        };
-        match self.engine.managers.keys().any(|id| *id != me && lives(id)) {
+        match others.map(|(id, _)| *id).any(|id| id != me && self.lives(id)) {
             true => Speaker::Other,
             false => Speaker::Nobody,
         }
+    }
+
+    fn lives(&self, id: NodeId) -> bool {
+        let member = self.gossip.membership().get(id);
+        member.is_some_and(|member| matches!(member.health, Health::Alive | Health::Suspect))
     }
 
     fn manages(&mut self, now: Moment, swarm: Option<String>) {
@@ -196,6 +214,7 @@ impl Cluster {
             None if self.engine.swarm.is_some() => self.gossip.remove(now, MANAGER_KEY),
             None => {}
         }
+        self.engine.was = swarm.clone().or(self.engine.was.take());
         self.engine.swarm = swarm;
     }
 

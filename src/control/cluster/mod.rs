@@ -92,7 +92,7 @@ pub struct Cluster {
     peers: Peers,
     keys: Keys,
     advertised: Advertised,
-    engine: Engine,
+    pub(super) engine: Engine,
     /// Who waits for a drain, how many members there were, and whether this node leaves afterwards.
     pub(super) draining: Option<(usize, bool, Answer)>,
     /// The drain is over, and these have not acknowledged.
