@@ -128,3 +128,50 @@ fn a_node_that_is_drained_says_nothing_of_its_containers_any_more() {
     assert!(until(|| synced(&site) > before), "{}", site.log());
     assert_eq!(entries(&site), Some(0));
 }
+
+/// How many records `other` has of the node called `one`.
+fn entries_of_one(other: &Site) -> Option<u64> {
+    let members = document(&other.control(), &["members"]);
+    members["members"].as_array()?.iter().find(|member| member["name"] == "one")?["records"].as_u64()
+}
+
+#[test]
+fn who_restarts_is_known_by_what_it_said_until_it_has_listed_its_containers_again() {
+    let Some(engine) = Engine::prepare("restarts") else { return };
+    let relay = Relay::start();
+    let state = oracle::process::TempDir::new("state", false).expect("a directory");
+    engine.start("one", &[], &[]);
+    engine.start("two", &[], &[]);
+    let [a, b] = [(); 2].map(|()| oracle::process::free_port().expect("a port"));
+    let docker =
+        format!("[docker]\nsocket = \"tcp://{}\"\nnetworks = [\"{}\"]\n", relay.address, engine.network());
+    let (gossip_a, gossip_b) = (format!("bind = \"{a}\"\njoin = [\"{b}\"]"), format!("bind = \"{b}\""));
+    let one = Plan {
+        server: "node = \"one\"",
+        gossip: Some(&gossip_a),
+        state: Some(state.path()),
+        more: &docker,
+        docker: true,
+        ..Plan::default()
+    };
+    let two = Site::start(&Plan { server: "node = \"two\"", gossip: Some(&gossip_b), ..Plan::default() });
+    let mut first = Site::start(&one);
+    assert!(until(|| entries_of_one(&two) == Some(3)), "{}\n{}", first.log(), two.log());
+    first.signal("TERM");
+    assert!(first.end().is_some_and(|status| status.success()));
+    relay.cut(true);
+    engine.docker(&["kill", &engine.name("two")]);
+    let again = Site::start(&one);
+    // It is back and says so, and knows nothing of its containers.
+    let is_back = || {
+        let members = document(&two.control(), &["members"]);
+        let one =
+            members["members"].as_array().and_then(|all| all.iter().find(|member| member["name"] == "one"));
+        one.is_some_and(|one| one["health"] == "alive")
+    };
+    assert!(until(is_back), "{}\n{}", again.log(), two.log());
+    assert!(until(|| status(&again)["docker"]["error"].is_string()), "{}", again.log());
+    assert_eq!((entries_of_one(&two), containers(&again)), (Some(3), Some(0)));
+    relay.cut(false);
+    assert!(until(|| entries_of_one(&two) == Some(2)), "{}\n{}", again.log(), two.log());
+}

@@ -46,6 +46,8 @@ pub struct Plan<'a> {
     pub server: &'a str,
     /// The control socket, if not one in the site's own directory.
     pub control: Option<&'a Path>,
+    /// The state directory, if not one in the site's own.
+    pub state: Option<&'a Path>,
     /// Lines of `[gossip]`; none: no gossip.
     pub gossip: Option<&'a str>,
     /// Lines of `[forward]`.
@@ -67,6 +69,7 @@ impl Default for Plan<'_> {
             workers: 1,
             server: "",
             control: None,
+            state: None,
             gossip: None,
             forward,
             docker: false,
@@ -110,6 +113,9 @@ impl Site {
         site.write_config(plan, &origins);
         let mut command = Site::command(site.dir.path(), &site.control);
         command.args(plan.gossip.is_none().then_some("--no-gossip"));
+        if let Some(state) = plan.state {
+            command.env("HIVEDNS_SERVER__STATE_DIR", state);
+        }
         command.args((!plan.docker).then_some("--no-docker"));
         site.child = Some(command.spawn().expect("the program"));
         // Any answer will do: that a zone is being loaded, or that a name is not ours.
