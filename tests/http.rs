@@ -65,9 +65,10 @@ struct Node {
 impl Node {
     /// One that is ready, with `more` lines of `[server]`.
     fn start(test: &str, more: &str) -> Node {
-        let directory = directory(test);
-        // Another process may take a port before the server does: then others are tried.
+        // Another process may take a port before the server does: then others are tried, in a directory made anew, for
+        // a node that is given up takes its own with it.
         for _ in 0..5 {
+            let directory = directory(test);
             let (dns, http) = (free_address(), free_address());
             let child = command(&directory, dns, http, more).spawn().unwrap();
             let mut node = Node { child, directory: directory.clone(), dns, http };

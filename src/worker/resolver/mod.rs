@@ -9,11 +9,13 @@
 
 mod finder;
 mod ports;
+mod recall;
 mod waiter;
 
+pub(super) use recall::question;
 pub(super) use waiter::{Back, Waiter};
 
-use crate::answer::{Outcome, Verdict};
+use crate::answer::{Offers, Outcome, Verdict};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::WorkerCounters;
 use crate::base::time::Moment;
@@ -26,6 +28,8 @@ use crate::resolve::lots::Lots;
 use crate::resolve::pending::{Joined, Pending, Ticket};
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::Question;
+use crate::wire::query::Shape;
+use crate::wire::short::WINDOW;
 use crate::worker::Desk;
 use crate::worker::ends::Ends;
 use arc_swap::ArcSwap;
@@ -33,7 +37,8 @@ use crossbeam::channel::Receiver;
 use finder::{Finder, Missing};
 use mio::Token;
 use ports::Ports;
-use std::net::IpAddr;
+use recall::Recalled;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least).
@@ -44,6 +49,8 @@ const HOPS_MAX: u8 = 8;
 const MESSAGES_PER_TURN: usize = 64;
 /// Deliveries taken in one turn, so that a flood of them does not keep askers waiting.
 const DELIVERIES_PER_TURN: usize = 256;
+/// No asker has this address (RFC 4291 §2.5.2); who pretends to is offered nothing.
+const NOBODY: (Ipv6Addr, Offers) = (Ipv6Addr::UNSPECIFIED, Offers::Zones);
 /// Queries whose buffers are kept for others.
 const SPARE_MAX: usize = 4_096;
 
@@ -81,6 +88,8 @@ struct Front {
     policy: arc_swap::cache::Cache<Arc<ArcSwap<Policy>>, Arc<Policy>>,
     /// The policy that the machine knows.
     current: Arc<Policy>,
+    /// Who asked last, and what that policy offers them.
+    asked_last: (Ipv6Addr, Offers),
     /// Since when names are asked for where they are now.
     changed: Moment,
     cache: Arc<Cache>,
@@ -120,6 +129,7 @@ impl Resolver {
             front: Front {
                 policy: arc_swap::cache::Cache::new(policy),
                 current,
+                asked_last: NOBODY,
                 changed: Moment::START,
                 cache,
                 errands,
@@ -150,6 +160,42 @@ impl Resolver {
     #[inline]
     pub(super) fn is_client(&self, address: IpAddr) -> bool {
         self.front.current.clients.contains(address)
+    }
+
+    /// What an asker of UDP is offered; IPv4 addresses come as mapped ones. Who has asked before is not looked up again:
+    /// queries come in runs.
+    #[inline]
+    pub(super) fn offers_to(&mut self, asker: Ipv6Addr) -> Offers {
+        if self.front.asked_last.0 != asker {
+            let offers = if self.is_client(asker.into()) { Offers::Recursion } else { Offers::Zones };
+            self.front.asked_last = (asker, offers);
+        }
+        self.front.asked_last.1
+    }
+
+    /// Begins to fetch what the cache knows of each question, slots first, so that the waits for memory overlap.
+    pub(super) fn fetch<'k>(&self, questions: impl Iterator<Item = Question<'k>> + Clone) {
+        questions.clone().for_each(|question| self.front.cache.fetch_slot(&question));
+        questions.for_each(|question| self.front.cache.fetch_entry(&question));
+    }
+
+    /// Answers an ordinary query that asks `question` of others from the cache, if that is an ordinary answer.
+    #[inline(always)]
+    pub(super) fn recall(
+        &mut self,
+        (counters, now): (&WorkerCounters, Moment),
+        question: &Question<'_>,
+        query: (&[u8; WINDOW], &Shape),
+        buffer: &mut [u8],
+        udp_payload_max: u16,
+    ) -> Option<Outcome> {
+        let Recalled { outcome, refresh } =
+            recall::recall(&self.front.cache, now, question, query, buffer, udp_payload_max);
+        if refresh && self.front.current.prefetch {
+            self.front.missing.note(question);
+            self.front.arrive(None);
+        }
+        outcome.inspect(|_| counters.cache_hit())
     }
 
     /// What is known at `now`.
@@ -243,6 +289,7 @@ impl Resolver {
                 self.front.changed = now;
             }
             self.front.current = Arc::clone(newest);
+            self.front.asked_last = NOBODY;
             self.forward.set_groups(now, self.front.current.groups());
             self.tell_upstreams();
         }
