@@ -174,11 +174,13 @@ impl Server {
             prepared.map_err(StartError::Configuration)?;
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
-        let work = Work { todo, workers: resolving::ways_back(&workers, deliveries), roots };
+        let policy = Arc::clone(&resolving.policy);
+        let workers_back = resolving::ways_back(&workers, deliveries);
+        let work = Work { todo, workers: workers_back, roots, policy: Arc::clone(&policy) };
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let cache = Arc::clone(&resolving.cache);
-        let insight = Insight { status: Arc::clone(&status), counters, udp, cache, upstreams };
+        let insight = Insight { status: Arc::clone(&status), counters, udp, cache, upstreams, policy };
         let control = Control::new(
             (inputs, self.config, keys),
             (state, publisher),

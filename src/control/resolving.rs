@@ -25,6 +25,7 @@ pub struct Resolving {
 impl Resolving {
     /// Has all workers ask as the configuration says. What was found by asking elsewhere is forgotten.
     pub(super) fn take_over(&self, policy: Policy) {
+        let policy = policy.after(&self.policy.load());
         let old = self.policy.swap(Arc::new(policy));
         if !old.asks_as(&self.policy.load()) {
             self.cache.flush_all();

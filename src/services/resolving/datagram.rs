@@ -41,7 +41,8 @@ async fn ask(exchange: u64, to: SocketAddr, octets: &[u8], came: &mpsc::Sender<C
     Ok(())
 }
 
-async fn bind(ipv6: bool) -> io::Result<UdpSocket> {
+/// A socket on a port picked by lot.
+pub(super) async fn bind(ipv6: bool) -> io::Result<UdpSocket> {
     let any: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     for pair in entropy::random::<{ 2 * TRIES }>()?.as_chunks::<2>().0 {
         let port = u16::from_le_bytes(*pair);

@@ -1,4 +1,5 @@
-//! What workers have done for them: asking servers over TCP, and resolving from the root on.
+//! What workers have done for them: asking servers over TCP, and resolving from the root on; and looking for loops among
+//! the upstream servers.
 //!
 //! ```text
 //! worker ─ Errand ─► Todo ─┬─► a stream for each ─┬─ Delivery ─► the worker that asked, which is woken
@@ -6,13 +7,17 @@
 //! ```
 
 mod datagram;
+mod loops;
 mod stream;
 mod walk;
 
 pub use walk::Roots;
 
 use crate::resolve::errand::{Delivery, Errand};
+use crate::resolve::policy::Policy;
+use crate::services::resolving::loops::Patrol;
 use crate::services::resolving::walk::Walk;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -38,6 +43,8 @@ pub struct Work {
     pub workers: Vec<Deliver>,
     /// Where a walk begins.
     pub roots: Roots,
+    /// Whom names are asked of, and so who could lead back to us.
+    pub policy: Arc<ArcSwap<Policy>>,
 }
 
 /// Both ends.
@@ -55,11 +62,11 @@ impl Errands {
 
 /// Does errands until it is told to stop.
 pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
-    let Work { todo: Todo(mut todo), workers, roots } = work;
+    let Work { todo: Todo(mut todo), workers, roots, policy } = work;
     let workers: Arc<[Deliver]> = workers.into();
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let mut walk = Walk::new(roots, Arc::clone(&streams));
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut patrol) = (JoinSet::new(), Patrol::new(policy));
     loop {
         for (worker, ticket, found) in walk.take_found() {
             if let Some(deliver) = workers.get(worker) {
@@ -72,6 +79,10 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                 None => return,
             },
             () = walk.turn() => continue,
+            () = patrol.next() => {
+                patrol.turn(&mut tasks);
+                continue;
+            }
             // Those that have ended are let go of.
             Some(_) = tasks.join_next() => continue,
             // Nothing is ever sent: the sender is dropped.
