@@ -1,5 +1,6 @@
 //! Putting the server together: sockets, privileges, threads, in the order in which each may fail.
 
+mod docker;
 mod resolving;
 
 use crate::base::config::{Config, Inputs};
@@ -119,7 +120,7 @@ impl Server {
                     .hand_over(uid, gid)
                     .map_err(|error| failed(&format!("hand the control socket to {user}"), error))?;
             }
-            privileges::drop_to(user)
+            privileges::drop_to(user, &docker::groups(&self.config))
                 .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
         }
         let remembered = remember(&self.config, &self.inputs)?;
@@ -148,13 +149,16 @@ impl Server {
         let mut state = State::new(seed, ZONE_SLOTS as u16);
         control::initial(&self.config).for_each(|delta| state.apply(delta));
         let secrets = (self.keys.as_deref(), self.gossip);
+        let (docker, engine) = docker::prepare(&self.config, &inputs.environment, &mailbox);
+        let ways = (resolver, engine);
         let (cluster, deltas) =
-            Cluster::start(now, &self.config, remembered, &lots, secrets, poll.registry(), resolver)
-                .map_err(|error| match error.kind() {
+            Cluster::start(now, &self.config, remembered, &lots, secrets, poll.registry(), ways).map_err(
+                |error| match error.kind() {
                     // The file of keys.
                     io::ErrorKind::InvalidData => StartError::Configuration(error.to_string()),
                     _ => failed("join the cluster", error),
-                })?;
+                },
+            )?;
         deltas.into_iter().for_each(|delta| state.apply(delta));
         let publisher = Publisher::new(state.snapshot(now));
         let to_control = mailbox.clone();
@@ -191,7 +195,7 @@ impl Server {
         let (users, listening) = self.control.unzip();
         // When nobody takes it any more, the answer is dropped with it, and that is an answer too.
         let ask = Box::new(move |request, answer| _ = mailbox.send(Event::Request { request, answer }));
-        let services = Services::start(self.http, users, insight, ask, work)
+        let services = Services::start(self.http, users, insight, ask, (work, docker))
             .map_err(|error| failed("start the services thread", error))?;
         control.run(&events);
         // What is still asked finds nobody: those who wait are told.

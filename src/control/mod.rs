@@ -15,6 +15,7 @@ pub mod cluster;
 mod diff;
 pub mod document;
 mod due;
+pub mod engine;
 mod listing;
 mod mailbox;
 mod members;
@@ -38,6 +39,7 @@ use crate::control::clerk::Clerk;
 use crate::control::cluster::Cluster;
 use crate::control::document::NodeDocument;
 use crate::control::due::Due;
+use crate::control::engine::Tale;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
@@ -98,6 +100,8 @@ pub enum Event {
         /// Where the answer goes.
         answer: Answer,
     },
+    /// The container engine has news.
+    Engine(Vec<Tale>),
     /// Answer what has arrived and end.
     Stop,
 }
@@ -252,6 +256,16 @@ impl Control {
                 self.cluster.join(clock::moment(clock::now()), &addresses, all);
                 false
             }
+            Event::Engine(tales) => {
+                let was_connected = self.cluster.engine_status().is_some_and(|status| status.is_connected);
+                self.cluster.hear_engine(clock::moment(clock::now()), clock::wall(), tales);
+                // Of all else the status tells soon enough.
+                if self.cluster.engine_status().is_some_and(|status| status.is_connected != was_connected) {
+                    self.status_at = Some(clock::now());
+                }
+                // What changed of the cluster's records comes with its next turn.
+                false
+            }
             // The caller has seen to it.
             Event::Stop => false,
         }
@@ -331,14 +345,17 @@ impl Control {
 
     fn tell_status(&mut self) {
         // The cluster's traffic is counted though nothing is published.
-        self.status_at = self.cluster.is_open().then(|| clock::now() + STATUS_IDLE);
+        let changes = self.cluster.is_open() || self.cluster.engine_status().is_some();
+        self.status_at = changes.then(|| clock::now() + STATUS_IDLE);
         let loading =
             self.state.zones().filter(|(_, zone)| matches!(zone.content, ZoneContent::Pending)).count();
         let mut reasons = Vec::new();
         if loading > 0 {
             reasons.push(format!("{loading} zones are being loaded"));
         }
-        if !self.cluster.is_synced() {
+        if self.cluster.awaits_engine() {
+            reasons.push("the containers of this node are not known yet".to_owned());
+        } else if !self.cluster.is_synced() {
             reasons.push("the cluster's records are not known yet".to_owned());
         }
         let me = self.cluster.gossip.me();
@@ -351,6 +368,7 @@ impl Control {
             node,
             cluster: self.cluster.is_open().then(|| self.cluster.document()),
             gossip: self.cluster.is_open().then(|| self.cluster.numbers()),
+            engine: self.cluster.engine_status(),
             records: self.records_by_owner(),
             ready: reasons.is_empty(),
             reason: reasons.join("; "),

@@ -161,6 +161,7 @@ impl Control {
             ("server.tcp_idle", new.server.tcp_idle != old.server.tcp_idle),
             ("server.tcp_connections_max", new.server.tcp_connections_max != old.server.tcp_connections_max),
             ("services", new.services != old.services),
+            ("docker", new.docker != old.docker),
             ("gossip", new.gossip != old.gossip),
             ("cache.size", new.cache.size != old.cache.size),
             ("http.listen", new.http.listen != old.http.listen),

@@ -11,6 +11,11 @@
 pub mod cluster;
 #[cfg(test)]
 mod cluster_tests;
+pub mod endpoint;
+pub mod engine;
 pub mod entry;
+pub mod fields;
 pub mod label;
+pub mod labels;
 pub mod node;
+pub mod service;

@@ -201,12 +201,14 @@ pub(super) mod tests {
     use crate::base::metrics::Counter;
     use crate::base::network::Networks;
     use crate::control::document::ClusterDocument;
+    use crate::control::engine::EngineStatus;
     use crate::control::status::{GossipNumbers, Health, ZoneStatus};
     use crate::os::clock;
     use crate::resolve::cache::CACHE_OCTETS_MIN;
     use crate::resolve::harvest::Caps;
     use crate::resolve::policy::Way;
     use crate::wire::name::Name;
+    use std::time::UNIX_EPOCH;
 
     /// A server of two workers that has answered a little.
     pub(in crate::services) fn insight() -> Insight {
@@ -239,6 +241,11 @@ pub(super) mod tests {
                 mismatches: 1,
                 events: vec![("refuted", 2)],
                 dropped: vec![("gossip_forged".into(), 5)],
+            }),
+            engine: Some(EngineStatus {
+                is_connected: true,
+                synced: Some(UNIX_EPOCH + Duration::from_millis(1_795_932_569_500)),
+                ..EngineStatus::default()
             }),
             records: [("(cluster)".into(), 3)].into(),
             ..Status::default()

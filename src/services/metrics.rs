@@ -3,6 +3,7 @@
 use crate::base::build;
 use crate::base::metrics::DURATION_BUCKETS;
 use crate::control::cluster::HEALTHS;
+use crate::control::engine::EngineStatus;
 use crate::services::exposition::{Kind, Samples};
 use crate::services::look::Look;
 
@@ -232,6 +233,26 @@ static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "hivedns_docker_connected",
+        kind: Kind::Gauge,
+        help: "1 while the container engine's events are heard, else 0; nothing if none is watched.",
+        collect: |look, samples| {
+            if let Some(engine) = &look.status.engine {
+                samples.put(&[], u8::from(engine.is_connected));
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_docker_last_sync_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When all containers of the engine were last looked at, in seconds since 1970.",
+        collect: |look, samples| {
+            if let Some(seconds) = look.status.engine.as_ref().and_then(EngineStatus::synced_seconds) {
+                samples.put(&[], seconds);
+            }
+        },
+    },
+    Metric {
         name: "hivedns_owner_expiry_frozen",
         kind: Kind::Gauge,
         help: "1 while records of lost nodes are kept because many were lost at once, else 0.",
@@ -316,6 +337,8 @@ mod tests {
             "hivedns_gossip_owner_mismatch 1",
             "hivedns_gossip_events_total{event=\"refuted\"} 2",
             "hivedns_dropped_total{reason=\"gossip_forged\"} 5",
+            "hivedns_docker_connected 1",
+            "hivedns_docker_last_sync_timestamp_seconds 1795932569.5",
             "hivedns_owner_expiry_frozen 1",
             "hivedns_records{owner=\"(cluster)\"} 3",
         ] {

@@ -23,7 +23,7 @@ impl Forwarder {
     pub fn start_at(address: SocketAddr, dir: &Path, upstreams: &[SocketAddr]) -> Forwarder {
         let http = process::free_port().expect("a port");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command.args(["serve", "--no-gossip", "--workers", "1"]).current_dir(dir).env_clear();
+        command.args(["serve", "--no-gossip", "--no-docker", "--workers", "1"]).current_dir(dir).env_clear();
         command.args(["--listen", &address.to_string(), "--http", &http.to_string()]);
         command.arg("--control").arg(dir.join("control")).arg("--state-dir").arg(dir.join("state"));
         for upstream in upstreams {

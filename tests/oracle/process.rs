@@ -141,7 +141,12 @@ pub fn hivedns(dir: &Path, zones: &[(Vec<u8>, PathBuf)], more: &[&str]) -> Resul
     let ports = free_port().and_then(|dns| Ok((dns, free_port()?)));
     let (address, http) = ports.map_err(|e| format!("hivedns: {e}"))?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-    command.arg("serve").args(["--listen", &address.to_string(), "--http", &http.to_string()]);
+    command.args(["serve", "--no-docker"]).args([
+        "--listen",
+        &address.to_string(),
+        "--http",
+        &http.to_string(),
+    ]);
     command.args(["--no-gossip", "--control"]).arg(dir.join(format!("control-{}", address.port())));
     command.args(["--workers", "1"]).args(more).current_dir(dir);
     // Nobody outside of this machine is asked anything.

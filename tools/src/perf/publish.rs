@@ -232,7 +232,7 @@ impl Site {
         let [dns, http, gossip] = [0, 1, 2].map(|k| SocketAddr::from((Ipv4Addr::LOCALHOST, PORT + k)));
         let mut command = Command::new(hivedns(&repository()));
         command.env("HIVEDNS_FORWARD__.", "refuse");
-        command.args(["serve", "--workers", "1", "--listen", &dns.to_string()]);
+        command.args(["serve", "--no-docker", "--workers", "1", "--listen", &dns.to_string()]);
         command.args(["--http", &http.to_string(), "--gossip", &gossip.to_string()]);
         command.arg("--state-dir").arg(state).arg("--control").arg(directory.join("control"));
         command.current_dir(directory);
