@@ -28,6 +28,8 @@ pub struct ZoneEntry {
     pub(crate) zone: Option<Arc<Zone>>,
     /// Where there is no zone: one of which not all is known. What it has may be told, but not what it has not.
     pub(crate) part: Option<Arc<Zone>>,
+    /// Where there is no zone: one of others, below a zone of ours; it has no counters of its own.
+    pub(crate) is_ceded: bool,
     pub(crate) metrics: MetricsSlot,
     /// Another zone's apex lies below this one's.
     pub(crate) has_below: bool,
@@ -62,6 +64,11 @@ impl ZoneEntry {
     /// What is known of the zone, if that is not all of it.
     pub fn part(&self) -> Option<&Zone> {
         self.part.as_deref()
+    }
+
+    /// True for a suffix that belongs to others though a zone of ours stands above.
+    pub fn is_ceded(&self) -> bool {
+        self.is_ceded
     }
 
     /// Labels of the apex.
@@ -230,6 +237,7 @@ mod tests {
             labels: name.label_count(),
             zone: None,
             part: None,
+            is_ceded: false,
             metrics: MetricsSlot(0),
             has_below: false,
         };

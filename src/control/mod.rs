@@ -9,6 +9,7 @@
 
 mod answers;
 mod cached;
+mod ceded;
 mod clerk;
 pub mod cluster;
 mod diff;
@@ -32,6 +33,7 @@ use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
+use crate::control::ceded::ceded;
 use crate::control::clerk::Clerk;
 use crate::control::cluster::Cluster;
 use crate::control::document::NodeDocument;
@@ -434,10 +436,12 @@ pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
 pub fn initial(config: &Config) -> impl Iterator<Item = Delta> {
     let identity = config.server.identity.clone();
     // Built-in ones last: what the operator configured gets counters of its own first.
-    let mut origins: Vec<Name> = zone_specs(config).into_iter().map(|spec| spec.origin).collect();
+    let specs = zone_specs(config);
+    let suffixes = ceded(config, &specs);
+    let mut origins: Vec<Name> = specs.into_iter().map(|spec| spec.origin).collect();
     origins.reverse();
     let zones = origins.into_iter().map(|origin| Delta::PutZone { origin, content: ZoneContent::Pending });
-    std::iter::once(Delta::Identify { identity }).chain(zones)
+    [Delta::Identify { identity }, Delta::Cede { suffixes }].into_iter().chain(zones)
 }
 
 fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {

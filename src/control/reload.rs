@@ -4,6 +4,7 @@
 
 use crate::base::config::{Cache, Config, ConfigError, Source};
 use crate::catalog::delta::{Delta, ZoneContent};
+use crate::control::ceded::ceded;
 use crate::control::document::{ReloadDocument, ZoneDocument};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::{Control, cluster, resolving, zone_specs};
@@ -148,6 +149,7 @@ impl Control {
     pub(super) fn load_zones(&mut self) {
         self.round += 1;
         let specs = zone_specs(&self.config);
+        self.state.apply(Delta::Cede { suffixes: ceded(&self.config, &specs) });
         let wanted: BTreeSet<&Name> = specs.iter().map(|spec| &spec.origin).collect();
         let gone: Vec<Name> = self
             .state

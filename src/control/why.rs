@@ -161,7 +161,9 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, is_client: bool, now
         Accepted::Query(shape) => {
             key.hash(snapshot.seed());
             let route = answer::route(snapshot, &shape, &key, ZoneNumber::default());
-            if let Route::Zone(number) = route {
+            if let Route::Zone(number) = route
+                && snapshot.entry(number).is_some_and(|entry| !entry.is_ceded())
+            {
                 zone = Some(number);
             }
             let way = (route, route.hint(snapshot, &key));

@@ -43,13 +43,19 @@ fn why_tells_each_step_of_a_walk_and_the_second_time_that_all_is_in_the_cache() 
         for (step, part) in walk.iter().zip(expected) {
             assert!(step.contains(part), "{part} is not in {walk:#?}");
         }
-        assert!(walk[1..].iter().all(|step| step.starts_with("asked ") && step.ends_with(" ms")), "{walk:#?}");
+        assert!(
+            walk[1..].iter().all(|step| step.starts_with("asked ") && step.ends_with(" ms")),
+            "{walk:#?}"
+        );
         // Priming need not be over when the answer is there.
         assert!(until(|| world.asked() - before >= 5), "{}", world.asked() - before);
 
         // What was found is there for clients, and for whoever asks why.
         let (told, walk) = why(&world, name, CLIENT);
-        assert_eq!((&told["rcode"], &walk[..]), (&"NOERROR".into(), &["from cache: nobody is asked".to_owned()][..]));
+        assert_eq!(
+            (&told["rcode"], &walk[..]),
+            (&"NOERROR".into(), &["from cache: nobody is asked".to_owned()][..])
+        );
         assert_eq!(world.ask(name, A).rcode(), NOERROR);
         assert_eq!(world.asked() - before, 5);
 
@@ -78,7 +84,11 @@ fn why_tells_of_aliases_and_of_servers_that_do_not_help() {
             ("www.silent.example.", "of silent.example. for www.silent.example. A: timed out, "),
         ] {
             let (told, walk) = why(&world, name, CLIENT);
-            assert_eq!((&told["rcode"], &told["answer"]), (&"SERVFAIL".into(), &serde_json::json!([])), "{told}");
+            assert_eq!(
+                (&told["rcode"], &told["answer"]),
+                (&"SERVFAIL".into(), &serde_json::json!([])),
+                "{told}"
+            );
             has(&walk, part);
             assert!(walk.last().is_some_and(|step| step.starts_with("failed: no")), "{walk:#?}");
         }

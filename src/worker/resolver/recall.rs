@@ -1,17 +1,18 @@
-//! The short way to what the cache keeps: an ordinary query, and an answer that is fresh, has nothing to be said of it and
-//! fits.
+//! The short way to what the cache keeps: an ordinary query, and an answer that is fresh, is no alias, has nothing to be
+//! said of it and fits.
 //!
 //! `None` at any point means that the general way begins anew, which can tell everything; what is answered here is octet
 //! for octet what that one answers (see the test).
 
 use crate::answer::{Offers, Outcome, Route, Verdict};
+use crate::base::octets::u16_at;
 use crate::base::time::Moment;
 use crate::resolve::cache::{Cache, Looked};
 use crate::resolve::question::{Question, Wants};
 use crate::wire::key::NameKey;
-use crate::wire::message::{AD, CD, Rcode};
+use crate::wire::message::{AD, CD, HEADER_OCTETS, Rcode};
 use crate::wire::query::Shape;
-use crate::wire::rtype::Class;
+use crate::wire::rtype::{Class, RecordType};
 use crate::wire::short::{Sheet, WINDOW};
 
 /// The question that a query asks of others, if no zone of ours has a say in it. `key` is hashed with the snapshot's seed.
@@ -55,7 +56,9 @@ pub(super) fn recall(
     let room = sheet.room_mut(shape, udp_payload_max);
     let Looked::Fresh(found) = cache.look(question, now, room) else { return NOTHING };
     let refresh = found.prefetch;
-    if found.error.is_some() {
+    // An alias may lead into a zone of ours, which then has a say.
+    let is_alias = found.counts[0] > 0 && !is_of_question(room, question.rtype);
+    if is_alias || found.error.is_some() {
         return Recalled { outcome: None, refresh };
     }
     sheet.take(found.octets, found.counts);
@@ -65,6 +68,13 @@ pub(super) fn recall(
     let len = sheet.finish(shape, flags, found.rcode, udp_payload_max);
     let outcome = len.map(|len| Outcome { verdict: Verdict::Reply(len), rcode: found.rcode, zone: None });
     Recalled { outcome, refresh }
+}
+
+/// True if the first of these records is of that type and of the name asked for.
+#[inline(always)]
+fn is_of_question(records: &[u8], rtype: RecordType) -> bool {
+    const POINTER: [u8; 2] = (0xc000 | HEADER_OCTETS as u16).to_be_bytes();
+    records.starts_with(&POINTER) && u16_at(records, POINTER.len()) == Some(rtype.0)
 }
 
 #[cfg(test)]
@@ -175,8 +185,7 @@ mod tests {
         for (place, body) in bodies.iter().enumerate() {
             for wants in (0..4).map(Wants::from_bits) {
                 let name = names[place];
-                let question =
-                    Question::new(name, seed().name(name), crate::wire::rtype::RecordType::A, wants);
+                let question = Question::new(name, seed().name(name), RecordType::A, wants);
                 let body = Body {
                     rcode: if place == 2 { Rcode::NxDomain } else { Rcode::NoError },
                     authentic: place != 1,
