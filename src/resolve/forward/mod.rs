@@ -62,11 +62,17 @@ pub struct Full;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamId(Key);
 
+/// A query in a datagram, to say that it could not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryId(Key);
+
 /// What the owner of a machine does for it.
 #[derive(Debug)]
 pub enum Output<'f> {
-    /// Send these octets from the socket in that slot.
+    /// Send these octets from the socket in that slot; if that fails, say so with [`Forward::handle_unsent`].
     Send {
+        /// Which.
+        query: QueryId,
         /// The slot.
         port: u16,
         /// To whom.
@@ -264,7 +270,7 @@ impl Forward {
                     if let Some(flight) = self.flights.get(key) {
                         let (to, octets) = (flight.exchange.to(), flight.exchange.query());
                         return match flight.port {
-                            Some(port) => Output::Send { port, to, octets },
+                            Some(port) => Output::Send { query: QueryId(key), port, to, octets },
                             None => Output::Stream { stream: StreamId(key), to, octets },
                         };
                     }

@@ -80,6 +80,7 @@ impl Iterate {
             self.timers.remove(&(at, timer));
             match timer {
                 Timer::Job(id) => self.expire(now, id),
+                Timer::Late(id) => self.hedge(now, id),
                 Timer::Flight(id) => {
                     let Some(flight) = self.flights.get(&id) else { continue };
                     let (to, sent, stream) = (flight.exchange.to().ip(), flight.sent, flight.stream);
@@ -106,15 +107,35 @@ impl Iterate {
             // Where a whole family of addresses leads nowhere, the other is to have its turn.
             visit.failures -= u8::from(fault == UNREACHABLE && visit.failures > 0);
         }
+        let is_late = |left: &u64| self.flights.get(left).is_some_and(|left| left.late_at <= now);
+        let left = job.flight.filter(is_late);
         self.go_on(now, id, job, Next::Step);
+        if let Some(left) = left {
+            self.hedge(now, left);
+        }
     }
 
     /// Ends the exchange, and takes its job out.
     fn take(&mut self, exchange: u64) -> Option<(Flight, Job)> {
         let flight = self.land(exchange)?;
         let mut job = self.jobs.remove(&flight.job)?;
-        job.flight = None;
+        if job.flight == Some(exchange) {
+            job.flight = None;
+        }
+        job.late.take_if(|late| *late == exchange);
+        // The one that is left, if any.
+        job.flight = job.flight.or(job.late.take());
         Some((flight, job))
+    }
+
+    /// Ends what else is out for a job that goes on: another server was faster.
+    fn overtake(&mut self, now: Moment, job: &mut Job) {
+        let Some(flight) = job.flight.take().and_then(|other| self.land(other)) else { return };
+        if flight.late_at <= now && !flight.stream {
+            let to = flight.exchange.to().ip();
+            self.memory.change_server(to, |server| server.was_silent(now, flight.sent, false));
+        }
+        note(job, now, &flight, || "given up, another was faster".to_owned());
     }
 
     fn go_on(&mut self, now: Moment, id: JobId, job: Job, next: Next) {
@@ -157,6 +178,12 @@ impl Iterate {
             false => read(&flight.asked, response),
         };
         note(&mut job, now, &flight, || say(&reading));
+        if matches!(
+            reading,
+            Reading::Answer(_) | Reading::Alias(..) | Reading::Nothing(..) | Reading::Referral(_)
+        ) {
+            self.overtake(now, &mut job);
+        }
         let next = match job.key.aim {
             Aim::Priming => self.prime_from(now, to, &mut job, &reading, response),
             Aim::Client | Aim::Address => self.digest(now, &mut job, &flight, reading),

@@ -321,9 +321,10 @@ impl Resolver {
     fn drain(&mut self, desk: &mut Desk, ends: &mut Ends<'_>) {
         loop {
             match self.forward.poll() {
-                Output::Send { port, to, octets } => {
-                    // One that cannot be sent is one that is lost: the machine asks again.
-                    let _ = self.ports.send(port, to, octets, ends.registry);
+                Output::Send { query, port, to, octets } => {
+                    if self.ports.send(port, to, octets, ends.registry).is_err() {
+                        self.forward.handle_unsent(desk.now, query);
+                    }
                 }
                 Output::Renew { port } => self.ports.renew(port),
                 Output::Stream { stream, to, octets } => {

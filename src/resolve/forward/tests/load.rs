@@ -24,7 +24,7 @@ fn drain(forward: &mut Forward) -> (Vec<Sent>, [usize; 2]) {
     let (mut sent, mut ended) = (Vec::new(), [0, 0]);
     loop {
         match forward.poll() {
-            Output::Send { port, to, octets } => sent.push((port, to, octets.to_vec())),
+            Output::Send { port, to, octets, .. } => sent.push((port, to, octets.to_vec())),
             Output::Answered { .. } => ended[0] += 1,
             Output::Failed { .. } => ended[1] += 1,
             Output::Renew { .. } | Output::Stream { .. } => {}
@@ -148,7 +148,7 @@ fn pass(forward: &mut Forward, end: Moment) -> Vec<Sent> {
     let mut sent = Vec::new();
     loop {
         match forward.poll() {
-            Output::Send { port, to, octets } => sent.push((port, to, octets.to_vec())),
+            Output::Send { port, to, octets, .. } => sent.push((port, to, octets.to_vec())),
             Output::Wake(wake) if wake <= end => forward.handle_timeout(wake),
             Output::Wake(_) | Output::Idle => return sent,
             _ => {}
