@@ -21,7 +21,7 @@ use crate::os::{affinity, clock, entropy, privileges};
 use crate::serve::resolving::Prepared;
 use crate::services::{self, Insight, Services, Work};
 use crate::wire::key::HashSeed;
-use crate::worker::{Settings, Setup, Sockets, Worker};
+use crate::worker::{Settings, Setup, Sockets, Upstreams, Worker};
 use arc_swap::ArcSwap;
 use crossbeam::channel::unbounded;
 use mio::{Poll, Token, Waker};
@@ -166,11 +166,15 @@ impl Server {
 
         let (errands, todo) = services::errands();
         let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), errands);
-        let Prepared { resolving, setups, deliveries, upstreams, roots } =
+        let Prepared { resolving, setups, deliveries, upstreams, walks: (roots, policy) } =
             prepared.map_err(StartError::Configuration)?;
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
-        let work = Work { todo, workers: resolving::ways_back(&workers, deliveries), roots };
+        // The services thread asks upstream servers, too, if what they say is to be validated.
+        let own = Upstreams::default();
+        let upstreams = [upstreams, vec![Arc::clone(&own)]].concat();
+        let workers_back = resolving::ways_back(&workers, deliveries);
+        let work = Work { todo, workers: workers_back, roots, policy, upstreams: own };
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let cache = Arc::clone(&resolving.cache);

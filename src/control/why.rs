@@ -16,6 +16,7 @@ use crate::control::Control;
 use crate::control::document::{RecordDocument, StepDocument, WhyDocument};
 use crate::control::records::row;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
+use crate::control::resolving::Wish;
 use crate::control::why::elsewhere::Search;
 use crate::discovery::{cluster, node};
 use crate::gossip::identity::{NodeId, Version};
@@ -78,7 +79,8 @@ impl Control {
         match self.tale(name, rtype, from) {
             Ok(Told::Search(search)) if !only_known => {
                 let (cache, policy) = (Arc::clone(&self.resolving.cache), Arc::clone(&self.resolving.policy));
-                (self.resolving.explain)(search.explain(cache, policy, answer));
+                let explain = search.explain(cache, policy, answer);
+                (self.resolving.wish)(Wish::Explain(Box::new(explain)));
             }
             Ok(Told::All(document) | Told::Search(Search { document, .. })) => {
                 answer.give(Ok(Reply::Why(document)));

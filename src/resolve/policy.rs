@@ -40,6 +40,10 @@ pub struct Policy {
     pub prefetch: bool,
     /// What was found is kept at all.
     pub keeps: bool,
+    /// What upstream servers say is validated, too.
+    pub validates_forwarded: bool,
+    /// Rises with each change of the roots and the trust anchors.
+    pub epoch: u64,
     /// The servers of each group.
     groups: Vec<Vec<SocketAddr>>,
     /// By suffix in lower-cased wire form, the longest first.
@@ -71,7 +75,8 @@ impl Policy {
             suffixes.push((suffix.to_lowercase().as_wire().into(), route));
         }
         suffixes.sort_by_key(|(suffix, _): &(Box<[u8]>, Route)| std::cmp::Reverse(suffix.len()));
-        Policy { clients, caps, stale_seconds, prefetch, keeps, groups, suffixes }
+        let (validates_forwarded, epoch) = (false, 0);
+        Policy { clients, caps, stale_seconds, prefetch, keeps, validates_forwarded, epoch, groups, suffixes }
     }
 
     /// The servers of each group.
@@ -103,7 +108,8 @@ impl Policy {
 
     /// True if what one policy has found would be found by the other, too: nothing that is kept is wrong.
     pub fn asks_as(&self, other: &Policy) -> bool {
-        (&self.groups, &self.suffixes) == (&other.groups, &other.suffixes)
+        let manner = |policy: &Policy| (policy.validates_forwarded, policy.epoch);
+        (&self.groups, &self.suffixes, manner(self)) == (&other.groups, &other.suffixes, manner(other))
     }
 }
 
@@ -143,5 +149,8 @@ mod tests {
         assert_eq!(fewer.route(name("test.").as_wire()), Route::Refuse);
         assert_eq!(fewer.rule(name("test.").as_wire()), None);
         assert!(!fewer.iterates() && !policy.asks_as(&fewer) && policy.asks_as(&policy.clone()));
+        // Whether it was validated, and by which anchors, makes another answer.
+        assert!(!policy.asks_as(&Policy { validates_forwarded: true, ..policy.clone() }));
+        assert!(!policy.asks_as(&Policy { epoch: 1, ..policy.clone() }));
     }
 }

@@ -21,7 +21,7 @@ mod resolving;
 
 pub use desk::Ask;
 pub use look::Insight;
-pub use resolving::{Deliver, Errands, Roots, Work, errands};
+pub use resolving::{Deliver, Errands, Work, errands};
 
 use crate::services::connections::Listener;
 use crate::services::desk::Desk;

@@ -213,7 +213,8 @@ settings! {
             "File of the trust anchors; empty = IANA's, or with root hints of one's own none: nothing is validated.";
         validate: bool = true =>
             "Whether iterated answers are validated.";
-        validate_forwarded => "Whether forwarded answers are validated too.";
+        validate_forwarded: bool = false =>
+            "Whether forwarded answers are validated too.";
         deny: Vec<Network> = near_at_hand() =>
             "Networks never asked as learned name servers.";
     }

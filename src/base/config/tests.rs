@@ -55,7 +55,7 @@ const PROMISED: &str = "
     docker: -socket -networks -external -relist -label_prefix
     gossip: bind advertise join cluster keys_file
     forward:
-    resolve: root_hints trust_anchor validate -validate_forwarded deny
+    resolve: root_hints trust_anchor validate validate_forwarded deny
     cache: size ttl_max negative_ttl_max serve_stale prefetch
     limits: clients -rrl_responses_per_second
     shadow: -sample

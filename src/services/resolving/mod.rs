@@ -1,20 +1,28 @@
-//! What workers have done for them: asking servers over TCP, and resolving from the root on.
+//! What workers have done for them: asking servers over TCP, resolving from the root on, and asking upstream servers
+//! for what is to be validated.
 //!
 //! ```text
 //! worker ─ Errand ─► Todo ─┬─► a stream for each ─┬─ Delivery ─► the worker that asked, which is woken
-//!                          └─► Walk ──────────────┘
+//!                          ├─► Walk ──────────────┤
+//!                          └─► Upward ────────────┘
 //! ```
 
+mod court;
 mod datagram;
 mod stream;
+mod upward;
 mod walk;
 
-pub use walk::Roots;
-
-use crate::control::resolving::Explain;
+use crate::control::resolving::{Explain, Roots, Wish};
 use crate::resolve::errand::{Delivery, Errand};
+use crate::resolve::forward::UpstreamCounters;
+use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::Wants;
-use crate::services::resolving::walk::{Asker, Walk};
+use crate::services::resolving::court::Asker;
+use crate::services::resolving::upward::Upward;
+use crate::services::resolving::walk::Walk;
+use crate::wire::name::Name;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -33,8 +41,8 @@ pub struct Todo(mpsc::UnboundedReceiver<Task>);
 enum Task {
     /// For the worker of that number.
     Errand(usize, Errand),
-    /// For a user.
-    Explain(Explain),
+    /// For the control thread.
+    Wish(Wish),
 }
 
 /// Gives a worker what was done for it, and wakes it.
@@ -48,7 +56,14 @@ pub struct Work {
     pub workers: Vec<Deliver>,
     /// Where a walk begins.
     pub roots: Roots,
+    /// Where names are asked for.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// Where it shows what it counts of upstream servers that it asks itself.
+    pub upstreams: Upstreams,
 }
+
+/// What is counted of each upstream server; the list changes with the policy.
+type Upstreams = Arc<ArcSwap<Vec<Arc<UpstreamCounters>>>>;
 
 /// Both ends.
 pub fn errands() -> (Errands, Todo) {
@@ -62,21 +77,23 @@ impl Errands {
         self.0.send(Task::Errand(worker, errand)).is_ok()
     }
 
-    /// Has a name looked for from the root and each step told; false if nobody does anything any more.
-    pub fn explain(&self, explain: Explain) -> bool {
-        self.0.send(Task::Explain(explain)).is_ok()
+    /// Has something done for the control thread; false if nobody does anything any more.
+    pub fn wish(&self, wish: Wish) -> bool {
+        self.0.send(Task::Wish(wish)).is_ok()
     }
 }
 
 /// Does errands until it is told to stop.
 pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
-    let Work { todo: Todo(mut todo), workers, roots } = work;
+    let Work { todo: Todo(mut todo), workers, roots, policy, upstreams } = work;
     let workers: Arc<[Deliver]> = workers.into();
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-    let mut walk = Walk::new(roots, Arc::clone(&streams));
+    let mut walk = Walk::new(&roots, Arc::clone(&streams));
+    let mut ways = Ways { policy, roots, streams: Arc::clone(&streams), upstreams, upward: None };
     let mut tasks = JoinSet::new();
     loop {
-        for (worker, ticket, found) in walk.take_found() {
+        let found = ways.upward.as_mut().map(Upward::take_found).unwrap_or_default();
+        for (worker, ticket, found) in walk.take_found().into_iter().chain(found) {
             if let Some(deliver) = workers.get(worker) {
                 deliver(Delivery::Resolved { ticket, found });
             }
@@ -87,6 +104,7 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                 None => return,
             },
             () = walk.turn() => continue,
+            () = ways.turn() => continue,
             // Those that have ended are let go of.
             Some(_) = tasks.join_next() => continue,
             // Nothing is ever sent: the sender is dropped.
@@ -103,11 +121,65 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                 });
             }
             Task::Errand(worker, Errand::Resolve { ticket, name, rtype, wants }) => {
-                walk.ask(Asker::Worker { worker, ticket }, &name, rtype, wants);
+                let asker = Asker::Worker { worker, ticket };
+                match (ways.upward(&name), Name::from_wire(&name)) {
+                    (Some(upward), Ok(name)) => upward.ask(asker, name, rtype, wants),
+                    _ => walk.ask(asker, &name, rtype, wants),
+                }
             }
-            Task::Explain(Explain { name, rtype, tell }) => {
+            Task::Wish(Wish::Explain(explain)) => {
+                let Explain { name, rtype, tell } = *explain;
                 walk.ask(Asker::User(tell), name.as_wire(), rtype, Wants::default());
             }
+            Task::Wish(Wish::Renew(roots)) => {
+                walk.renew(&roots);
+                ways.renew(*roots);
+            }
+        }
+    }
+}
+
+/// Upstream servers, asked by this thread only if what they say is to be validated.
+struct Ways {
+    policy: Arc<ArcSwap<Policy>>,
+    roots: Roots,
+    streams: Arc<Semaphore>,
+    upstreams: Upstreams,
+    /// None until it is needed.
+    upward: Option<Upward>,
+}
+
+impl Ways {
+    /// Who asks for a name, lower-cased in wire form, of upstream servers; `None` where it is looked for from the root.
+    fn upward(&mut self, name: &[u8]) -> Option<&mut Upward> {
+        let policy = self.policy.load_full();
+        if policy.route(name) == Route::Iterate {
+            return None;
+        }
+        let upward = match self.upward.take() {
+            Some(upward) if upward.is_of(&policy) => return Some(self.upward.insert(upward)),
+            Some(mut upward) => {
+                upward.renew(policy, &self.roots);
+                upward
+            }
+            None => Upward::new(policy, &self.roots, Arc::clone(&self.streams)),
+        };
+        self.upstreams.store(Arc::new(upward.counters()));
+        Some(self.upward.insert(upward))
+    }
+
+    /// Other anchors from now on.
+    fn renew(&mut self, roots: Roots) {
+        self.roots = roots;
+        if let Some(upward) = &mut self.upward {
+            upward.renew(self.policy.load_full(), &self.roots);
+        }
+    }
+
+    async fn turn(&mut self) {
+        match &mut self.upward {
+            Some(upward) => upward.turn().await,
+            None => std::future::pending().await,
         }
     }
 }

@@ -251,8 +251,13 @@ impl Resolver {
 
     fn ask(&mut self, ticket: Ticket, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
         let is_asked = match self.front.current.route(question.name) {
-            Route::Forward(group) => self.forward.ask(desk.now, ticket.number(), group, question).is_ok(),
-            Route::Iterate => (self.front.errands)(Errand::Resolve {
+            // Who does not want to be checked on asks as if nobody did.
+            Route::Forward(group)
+                if !self.front.current.validates_forwarded || question.wants.checking_disabled =>
+            {
+                self.forward.ask(desk.now, ticket.number(), group, question).is_ok()
+            }
+            Route::Forward(_) | Route::Iterate => (self.front.errands)(Errand::Resolve {
                 ticket: ticket.number(),
                 name: question.name.into(),
                 rtype: question.rtype,
