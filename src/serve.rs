@@ -174,11 +174,12 @@ impl Server {
         let own = Upstreams::default();
         let upstreams = [upstreams, vec![Arc::clone(&own)]].concat();
         let workers_back = resolving::ways_back(&workers, deliveries);
-        let work = Work { todo, workers: workers_back, roots, policy, upstreams: own };
+        let shared = Arc::clone(&policy);
+        let work = Work { todo, workers: workers_back, roots, policy: shared, upstreams: own };
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let cache = Arc::clone(&resolving.cache);
-        let insight = Insight { status: Arc::clone(&status), counters, udp, cache, upstreams };
+        let insight = Insight { status: Arc::clone(&status), counters, udp, cache, upstreams, policy };
         let control = Control::new(
             (inputs, self.config, keys),
             (state, publisher),

@@ -78,6 +78,7 @@ impl Resolving {
     pub(super) fn take_over(&mut self, mut policy: Policy, roots: Roots) {
         let is_new = roots != self.roots;
         policy.epoch = self.policy.load().epoch + u64::from(is_new);
+        let policy = policy.after(&self.policy.load());
         let old = self.policy.swap(Arc::new(policy));
         if is_new {
             self.roots = roots.clone();

@@ -153,6 +153,22 @@ static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "hivedns_forward_looping",
+        kind: Kind::Gauge,
+        help: "1 while an upstream server leads back to this one and is not asked, else 0.",
+        collect: |look, samples| {
+            for (to, loops) in look.loops().0 {
+                samples.put(&[("to", &to.to_string())], u8::from(loops));
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_forward_loops_total",
+        kind: Kind::Counter,
+        help: "Times an upstream server was found to lead back to this one.",
+        collect: |look, samples| samples.put(&[], look.loops().1),
+    },
+    Metric {
         name: "hivedns_tcp_connections",
         kind: Kind::Gauge,
         help: "Open TCP connections of DNS clients.",
@@ -288,6 +304,8 @@ mod tests {
             "hivedns_cache_entries 0",
             "hivedns_forward_requests_total{to=\"192.0.2.53:53\"} 7",
             "hivedns_forward_healthcheck_broken_total 1",
+            "hivedns_forward_looping{to=\"192.0.2.53:53\"} 1",
+            "hivedns_forward_loops_total 1",
             "hivedns_tcp_connections 6",
             "hivedns_gossip_members{state=\"alive\"} 2",
             "hivedns_gossip_members{state=\"down\"} 0",

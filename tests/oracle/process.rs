@@ -2,8 +2,8 @@
 
 use super::{message, transport, until_within};
 use std::fs::{self, File};
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -55,6 +55,29 @@ pub fn free_port() -> io::Result<SocketAddr> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
+/// What a server answers over HTTP to a request for that path, the head before it.
+pub fn get(http: SocketAddr, path: &str) -> io::Result<String> {
+    let (mut stream, mut text) = (TcpStream::connect(http)?, String::new());
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What a hivedns at that address of HTTP has counted, as Prometheus reads it.
+pub fn metrics(http: SocketAddr) -> io::Result<String> {
+    get(http, "/metrics")
+}
+
+/// The sum of the samples of a metric whose labels contain all of these.
+pub fn sum(text: &str, metric: &str, labels: &[&str]) -> u64 {
+    let samples = text.lines().filter(|line| {
+        line.strip_prefix(metric).is_some_and(|rest| {
+            rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
+        })
+    });
+    samples.map(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect(line)).sum()
+}
+
 /// A running server.
 pub struct Server {
     pub name: String,
@@ -96,6 +119,11 @@ impl Server {
     /// What the server has said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Ends it at once, as a crash would. Its number stays its own until it is dropped.
+    pub fn crash(&mut self) {
+        self.child.kill().expect("a child");
     }
 
     fn signal(&self, signal: &str, target: String) {

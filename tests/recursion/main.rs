@@ -2,15 +2,20 @@
 //! servers to hold it against; elsewhere each test says that it was skipped.
 //!
 //! Reading order: [`world`] (the servers and their addresses), then what is shown here, [`differential`] (the same
-//! questions to Unbound), [`signed`] (proofs) and [`why`] (each step of a walk).
+//! questions to Unbound), [`signed`] (proofs), [`why`] (each step of a walk) and [`bounds`] (what [`attacks`] cost, at
+//! servers that follow a [`script`] on a [`stage`]).
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 #[path = "../support/apart.rs"]
 mod apart;
+mod attacks;
+mod bounds;
 mod differential;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod script;
 mod signed;
+mod stage;
 #[path = "../support/verb.rs"]
 mod verb;
 mod why;

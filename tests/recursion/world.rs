@@ -11,11 +11,11 @@
 
 use crate::apart::ip;
 use crate::oracle::message::{self, Edns, Message, RD};
-use crate::oracle::process::TempDir;
+use crate::oracle::process::{self, TempDir};
 use crate::oracle::{names, until_within};
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -147,25 +147,14 @@ impl Process {
 
     /// What it answers over HTTP, the head before it.
     pub fn get(&self, path: &str) -> String {
-        let told = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(http(self.address))?;
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text)?;
-            Ok(text)
-        };
-        told().unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+        process::get(http(self.address), path).unwrap_or_else(|error| panic!("{error}: {}", self.log()))
     }
 
     /// A counter of its metrics, over all workers.
     pub fn counted(&self, name: &str) -> u64 {
-        let text = self.get("/metrics");
-        let lines = text
-            .lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-        lines
-            .map(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect(line))
-            .sum()
+        let text =
+            process::metrics(http(self.address)).unwrap_or_else(|error| panic!("{error}: {}", self.log()));
+        process::sum(&text, name, &[])
     }
 }
 
@@ -250,8 +239,13 @@ pub fn root_hints(dir: &Path) -> PathBuf {
 
 /// Starts the resolver under test.
 pub fn resolver(dir: &Path, with: impl FnOnce(&mut Command)) -> Process {
+    resolver_of(dir, &root_hints(dir), with)
+}
+
+/// The same, which begins with the servers of that file.
+pub fn resolver_of(dir: &Path, hints: &Path, with: impl FnOnce(&mut Command)) -> Process {
     Process::hivedns("resolver", RESOLVER, dir, |command| {
-        command.arg("--recurse").arg("--root-hints").arg(root_hints(dir));
+        command.arg("--recurse").arg("--root-hints").arg(hints);
         with(command);
     })
 }

@@ -5,10 +5,10 @@
 #![allow(dead_code)]
 
 use crate::oracle::message::{self, Message};
-use crate::oracle::process::{TempDir, free_port};
+use crate::oracle::process::{self, TempDir, free_port};
 use crate::oracle::{names, now, until_within};
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -179,11 +179,7 @@ impl Site {
 
     /// What it counted, as Prometheus reads it.
     pub fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(self.http).expect("it listens");
-        let request = b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-        let mut text = String::new();
-        stream.write_all(request).and_then(|()| stream.read_to_string(&mut text)).expect("an answer");
-        text
+        process::metrics(self.http).expect("an answer")
     }
 
     pub fn log(&self) -> String {

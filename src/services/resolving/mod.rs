@@ -1,5 +1,5 @@
 //! What workers have done for them: asking servers over TCP, resolving from the root on, and asking upstream servers
-//! for what is to be validated.
+//! for what is to be validated; and looking for loops among the upstream servers.
 //!
 //! ```text
 //! worker ─ Errand ─► Todo ─┬─► a stream for each ─┬─ Delivery ─► the worker that asked, which is woken
@@ -9,6 +9,7 @@
 
 mod court;
 mod datagram;
+mod loops;
 mod stream;
 mod upward;
 mod walk;
@@ -19,6 +20,7 @@ use crate::resolve::forward::UpstreamCounters;
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::Wants;
 use crate::services::resolving::court::Asker;
+use crate::services::resolving::loops::Patrol;
 use crate::services::resolving::upward::Upward;
 use crate::services::resolving::walk::Walk;
 use crate::wire::name::Name;
@@ -89,6 +91,7 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
     let workers: Arc<[Deliver]> = workers.into();
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let mut walk = Walk::new(&roots, Arc::clone(&streams));
+    let mut patrol = Patrol::new(Arc::clone(&policy));
     let mut ways = Ways { policy, roots, streams: Arc::clone(&streams), upstreams, upward: None };
     let mut tasks = JoinSet::new();
     loop {
@@ -105,6 +108,10 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
             },
             () = walk.turn() => continue,
             () = ways.turn() => continue,
+            () = patrol.next() => {
+                patrol.turn(&mut tasks);
+                continue;
+            }
             // Those that have ended are let go of.
             Some(_) = tasks.join_next() => continue,
             // Nothing is ever sent: the sender is dropped.

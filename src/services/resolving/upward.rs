@@ -96,8 +96,10 @@ impl Upward {
     pub(super) fn new(policy: Arc<Policy>, roots: &Roots, streams: Arc<Semaphore>) -> Upward {
         let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
         let lots = Lots::new(|| entropy::random().ok());
+        let mut forward = Forward::new(policy.groups(), PORTS, policy.caps, lots);
+        forward.set_loops(Arc::clone(policy.loops()));
         Upward {
-            forward: Forward::new(policy.groups(), PORTS, policy.caps, lots),
+            forward,
             courts: courts(&policy, roots),
             policy,
             asked: HashMap::new(),
@@ -115,6 +117,7 @@ impl Upward {
     /// Other servers, or other anchors, from now on. What is being validated or on its way is asked for anew.
     pub(super) fn renew(&mut self, policy: Arc<Policy>, roots: &Roots) {
         self.forward.set_groups(now(), policy.groups());
+        self.forward.set_loops(Arc::clone(policy.loops()));
         let closed = std::mem::replace(&mut self.courts, courts(&policy, roots));
         self.policy = policy;
         let mut clients = Vec::new();

@@ -123,7 +123,8 @@ impl Resolver {
         let Setup { policy, cache, upstreams, ports, errands, deliveries } = setup;
         let current = policy.load_full();
         let lots = Lots::new(|| entropy::random().ok());
-        let resolver = Resolver {
+        let loops = Arc::clone(current.loops());
+        let mut resolver = Resolver {
             forward: Forward::new(current.groups(), ports, current.caps, lots),
             ports: Ports::new(ports),
             front: Front {
@@ -147,6 +148,7 @@ impl Resolver {
             upstreams,
             buffer: vec![0; MESSAGE_OCTETS_MAX].into(),
         };
+        resolver.forward.set_loops(loops);
         resolver.tell_upstreams();
         resolver
     }
@@ -238,6 +240,10 @@ impl Resolver {
     /// Has a query wait for the answer to a question; where there is no room for it, it fails.
     fn join(&mut self, waiter: Waiter, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
         let now = desk.now;
+        if self.front.current.loops().recognise(question) {
+            let given = Some((*question, Body::failure(None)));
+            return self.front.answer(waiter, Anew { now, given, impatient: true }, desk, ends);
+        }
         let client = waiter.back.client();
         match self.front.pending.join(question, client, waiter, now) {
             Joined::Asked(ticket) => self.ask(ticket, question, desk, ends),
@@ -296,6 +302,7 @@ impl Resolver {
             self.front.current = Arc::clone(newest);
             self.front.asked_last = NOBODY;
             self.forward.set_groups(now, self.front.current.groups());
+            self.forward.set_loops(Arc::clone(self.front.current.loops()));
             self.tell_upstreams();
         }
         for _ in 0..DELIVERIES_PER_TURN {
