@@ -147,14 +147,7 @@ impl Process {
 
     /// What it answers over HTTP, the head before it.
     pub fn get(&self, path: &str) -> String {
-        let told = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(http(self.address))?;
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text)?;
-            Ok(text)
-        };
-        told().unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+        process::get(http(self.address), path).unwrap_or_else(|error| panic!("{error}: {}", self.log()))
     }
 
     /// A counter of its metrics, over all workers.
