@@ -14,8 +14,8 @@ use crate::oracle::message::{self, Edns, Message, RD};
 use crate::oracle::process::{self, TempDir};
 use crate::oracle::{names, until_within};
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -119,7 +119,7 @@ impl Process {
     /// Starts `hivedns serve` on port 53.
     pub fn hivedns(name: &str, address: Ipv4Addr, dir: &Path, with: impl FnOnce(&mut Command)) -> Process {
         Process::start(name, address, dir, env!("CARGO_BIN_EXE_hivedns"), |command| {
-            command.args(["serve", "--no-docker", "--workers", "1", "--no-gossip", "--node", name]);
+            command.args(["serve", "--workers", "1", "--no-gossip", "--node", name]);
             command.args(["--listen", &port_53(address).to_string(), "--http", &http(address).to_string()]);
             command.arg("--control").arg(dir.join(format!("{name}.control")));
             command.arg("--state-dir").arg(dir.join(format!("{name}.state")));

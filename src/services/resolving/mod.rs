@@ -112,7 +112,6 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                 patrol.turn(&mut tasks);
                 continue;
             }
-            () = ways.turn() => continue,
             // Those that have ended are let go of.
             Some(_) = tasks.join_next() => continue,
             // Nothing is ever sent: the sender is dropped.
