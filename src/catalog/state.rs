@@ -171,7 +171,7 @@ impl State {
             .map(|(origin, state)| {
                 let zone = match &state.content {
                     ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
-                    ZoneContent::Pending | ZoneContent::Faulty(_) => None,
+                    ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => None,
                 };
                 (origin, entry(origin, zone, state.metrics))
             })
@@ -192,6 +192,11 @@ impl State {
     /// The zones, by rising origin.
     pub fn zones(&self) -> impl Iterator<Item = (&Name, &ZoneState)> {
         self.zones.iter()
+    }
+
+    /// A zone by its origin.
+    pub fn zone(&self, origin: &Name) -> Option<&ZoneState> {
+        self.zones.get(origin)
     }
 
     /// Origins by slot number.

@@ -5,6 +5,7 @@
 use crate::base::config::{Cache, Config, ConfigError, Source};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::control::document::{ReloadDocument, ZoneDocument};
+use crate::control::exchange::Secrets;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::{Control, cluster, resolving, zone_specs};
 use crate::gossip::secrecy::keyring::Ring;
@@ -29,7 +30,11 @@ impl Control {
         let loaded = Config::load(&self.inputs).and_then(|config| self.check_keys(config));
         let loaded =
             loaded.and_then(|config| Ok((resolving::policy(&config, &self.resolving.listening)?, config)));
-        let (policy, config) = match loaded {
+        let loaded = loaded.and_then(|(policy, config)| {
+            let secrets = Secrets::read(&config, &self.exchange.secrets)?;
+            Ok((policy, config, secrets))
+        });
+        let (policy, config, secrets) = match loaded {
             Ok(loaded) => loaded,
             Err(errors) => {
                 for error in &errors {
@@ -42,6 +47,8 @@ impl Control {
         self.tell_what_waits(&config);
         tracing::info!("reloading");
         self.take_over(config);
+        self.exchange.secrets = secrets;
+        self.exchange_anew();
         self.resolving.take_over(policy);
         self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
         self.load_zones();
@@ -93,7 +100,7 @@ impl Control {
         } else {
             self.config.server.identity.clone_from(&self.config.server.node);
         }
-        self.config.zones = new.zones;
+        (self.config.zones, self.config.keys) = (new.zones, new.keys);
         (self.config.forward, self.config.limits) = (new.forward, new.limits);
         self.config.cache = Cache { size: self.config.cache.size, ..new.cache };
         self.config.embedded_examples = new.embedded_examples;
@@ -169,7 +176,8 @@ impl Control {
         }
         for spec in specs {
             self.awaited.insert(spec.origin.clone(), self.round);
-            self.loader.load(self.round, spec);
+            let old = self.served(&spec.origin);
+            self.loader.load(self.round, spec, old);
         }
     }
 }

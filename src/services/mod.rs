@@ -18,10 +18,12 @@ mod http;
 mod look;
 mod metrics;
 mod resolving;
+mod zones;
 
 pub use desk::Ask;
 pub use look::Insight;
 pub use resolving::{Deliver, Errands, Roots, Work, errands};
+pub use zones::{Notified, Notifies, Ordered, Orders, Standings, Tell, ZoneWork, notifies, orders};
 
 use crate::services::connections::Listener;
 use crate::services::desk::Desk;
@@ -48,7 +50,7 @@ impl Services {
         control: Option<UnixListener>,
         insight: Insight,
         ask: Ask,
-        work: Work,
+        (work, zone_work): (Work, ZoneWork),
     ) -> io::Result<Services> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (http, control) = {
@@ -58,7 +60,7 @@ impl Services {
         };
         let desk = Arc::new(Desk::new(insight, ask));
         let (running, stop) = watch::channel(());
-        let stop_work = stop.clone();
+        let (stop_work, stop_zones) = (stop.clone(), stop.clone());
         let all = async move {
             let (age_max, router) = (http::CONNECTION_AGE_MAX, http::router(Arc::clone(&desk)));
             let public = connections::serve(Listener::Tcp(http), router, age_max, stop.clone());
@@ -67,7 +69,8 @@ impl Services {
                 let (age_max, router) = (control_socket::CONNECTION_AGE_MAX, control_socket::router(desk));
                 connections::serve(Listener::Unix(control), router, age_max, stop).await;
             };
-            tokio::join!(public, own, resolving::run(work, stop_work));
+            let zones = zones::run(zone_work, stop_zones);
+            tokio::join!(public, own, resolving::run(work, stop_work), zones);
         };
         let thread =
             std::thread::Builder::new().name("services".into()).spawn(move || runtime.block_on(all))?;

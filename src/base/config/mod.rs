@@ -6,6 +6,7 @@
 //! the file of keys can be read) and nothing else: the environment, the directory and the host name come with [`Inputs`], so that the same inputs can be
 //! loaded again on a reload. A key that nothing needs yet is known and refused, never accepted and ignored.
 
+mod access;
 mod client;
 #[cfg(test)]
 mod cluster_tests;
@@ -24,9 +25,13 @@ mod resolver_tests;
 mod settle;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transfer_tests;
+mod tsig;
 mod value;
 mod zone;
 
+pub use access::{Access, Hmac, Peering};
 pub use client::Client;
 pub use error::{ConfigError, Said, Source};
 pub use forward::{Forward, Suffix, To, Upstream};
@@ -34,8 +39,9 @@ pub use keys::{Cache, Gossip, Http, Limits, Log, Resolve, Server, Services};
 pub use origin::Origin;
 pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
+pub use tsig::TsigKey;
 pub use value::{Bounded, LogFormat, LogLevel, Share, Size};
-pub use zone::ZoneFile;
+pub use zone::{Content, ZoneFile};
 
 use crate::base::limits::CONFIG_OCTETS_MAX;
 use std::collections::BTreeMap;
@@ -71,6 +77,8 @@ pub struct Config {
     pub log: Log,
     /// Every `[[zone]]` and `--zone`, no origin twice.
     pub zones: Vec<ZoneFile>,
+    /// Every `[[key]]`, no name twice. Nobody has read the files of their secrets yet.
+    pub keys: Vec<TsigKey>,
     /// `--no-gossip`: no cluster traffic at all, whatever `gossip` says.
     pub no_gossip: bool,
     /// `--control`: the control socket that was asked for. Without it one is looked for where
