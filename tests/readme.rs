@@ -219,8 +219,10 @@ fn with_examples(dir: &Path) -> Server {
     command.args(["--no-gossip", "--control", "control"]);
     // What this machine itself configures is not what the README speaks of.
     command.env_clear().current_dir(dir).env("HIVEDNS_SERVER__STATE_DIR", dir.join("state"));
-    let origin = names::from_text("groucho.edu.").expect("a name");
-    let server = Server::start("hivedns", command, dns, dir, &[origin]).expect("the server starts");
+    // Each is loaded for itself, the reverse zone last.
+    let origins =
+        ["groucho.edu.", "8.76.10.in-addr.arpa."].map(|origin| names::from_text(origin).expect("a name"));
+    let server = Server::start("hivedns", command, dns, dir, &origins).expect("the server starts");
     assert!(transport::wait_until(
         dns,
         &message::query(1, 0, &names::from_text("groucho.edu.").expect("a name"), 6, 1, None),

@@ -181,6 +181,9 @@ impl Control {
     /// A version of a zone is in place of `old`: others are told, if it is a later one; and when it is to be asked for.
     pub(super) fn tell_served(&mut self, old: Option<Serial>, zone: &Zone, checked: Option<SystemTime>) {
         let origin = zone.origin();
+        if self.zone_file(origin).is_none() {
+            return;
+        }
         let (soa, terms) = soa(zone);
         if self.is_secondary(origin) {
             let age = checked.map_or(Duration::ZERO, |checked| {
