@@ -35,6 +35,7 @@
 //!                                                      what a container engine's answers and events mean
 //!         disk                                         what outlives the process
 //!         resolve                                      pure: asking others, and remembering their answers
+//!         transfer                                     pure: zones between servers, and signatures
 //! 2       catalog, zone                                data: what is answered from
 //! 1       wire                                         octets: names, messages, sealed sets
 //! 0       base                                         bounds, configuration, counters, integers
@@ -56,6 +57,7 @@
 //! 7. [`disk`]: what outlives the process, and how it survives crashes. [`keeper`]: the thread in front of it.
 //! 8. [`resolve`]: what is asked of others: [`resolve::question`], [`resolve::body`], [`resolve::exchange`]; then its
 //!    machines, [`resolve::forward`], [`resolve::iterate`], [`resolve::validate`], and [`resolve::cache`].
+//!    [`transfer`]: who may have a zone, [`transfer::tsig`], [`transfer::outgoing`], and [`transfer::secondary`].
 //! 9. [`gossip`]: who is in the cluster, and every record on every node; [`control::cluster`] gives it sockets and
 //!    makes names of its news; [`testing`] lets thousands of it live in one process.
 //! 10. [`discovery::engine`]: what a container engine's answers and events mean; [`services::docker`] asks it, and
@@ -78,6 +80,7 @@
 //!   and no randomness of its own.
 //! - [`discovery`] does not know how anything is replicated, nor who said it.
 //! - [`resolve`] does not know which socket a datagram goes through or which zones are ours.
+//! - [`transfer`] does not know where octets come from or go to, nor what time it is.
 //! - [`services`] changes nothing: what does is the control thread's to do. [`verbs`] knows the server by its
 //!   documents alone.
 //! - [`worker`] does not know where a snapshot came from or what was before it. It takes no lock, waits only in
@@ -104,6 +107,7 @@ pub mod serve;
 pub mod services;
 pub mod simulate;
 pub mod testing;
+pub mod transfer;
 pub mod verbs;
 pub mod wire;
 pub mod worker;

@@ -1,6 +1,6 @@
 //! The `hivedns` command: reads the command line, hands over, and turns the outcome into an exit code.
 
-use hivedns::base::config::{Config, ConfigError, Inputs, Origin, Source, print};
+use hivedns::base::config::{Config, ConfigError, Content, Inputs, Origin, Source, print};
 use hivedns::cli::{self, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format, Refusal, Request, System};
 use hivedns::control::cluster;
 use hivedns::gossip::secrecy::key::Key;
@@ -158,7 +158,7 @@ impl Checked {
             Some(ZoneSpec { origin, source: ZoneSource::File(file.clone()) })
         });
         for spec in specs {
-            self.faults(&spec.origin, &loader::load(&spec, seed).faults);
+            self.faults(&spec.origin, &loader::load(&spec, seed, None, None).faults);
         }
     }
 
@@ -202,7 +202,12 @@ fn check(inputs: &Inputs, format: Format) -> ExitCode {
     checked.faults(&"resolve", &loader::hints::roots(&config.resolve).1);
     // As they were named, not as they were found: relative to where the user stands.
     let named = |file: PathBuf| file.strip_prefix(&inputs.directory).map(PathBuf::from).unwrap_or(file);
-    let zones: Vec<_> = config.zones.into_iter().map(|zone| (zone.origin, named(zone.file))).collect();
+    let zones = config.zones.into_iter().filter_map(|zone| match zone.content {
+        Content::File(file) => Some((zone.origin, named(file))),
+        // There is nothing to check of what others have.
+        Content::Primaries(_) => None,
+    });
+    let zones: Vec<_> = zones.collect();
     checked.zones(&zones);
     if format == Format::Json {
         show(if checked.told == 0 { "]\n}\n" } else { "\n  ]\n}\n" });

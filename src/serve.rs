@@ -10,19 +10,22 @@ use crate::base::metrics::ZONE_SLOTS;
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
 use crate::control::cluster::{self, Cluster, Lots, Ports, Remembered, Resolver};
+use crate::control::exchange::{self, Exchange, Secrets};
 use crate::control::status::Status;
 use crate::control::{self, Control, Event, Mailbox};
+use crate::disk::zones::Zones;
 use crate::gossip::secrecy::keyring::Ring;
 use crate::keeper::opening::{self, Opened, Opening};
 use crate::keeper::{Keeper, Told};
-use crate::loader::Loader;
+use crate::loader::{Done, Loader};
 use crate::os::listen::{self, Pair};
 use crate::os::unix::{self, Listening};
 use crate::os::{affinity, clock, entropy, privileges};
 use crate::serve::resolving::Prepared;
-use crate::services::{self, Insight, Services, Work};
+use crate::services::{self, Insight, Notifies, Services, Standings, Work, ZoneWork};
+use crate::transfer::policy::Policy;
 use crate::wire::key::HashSeed;
-use crate::worker::{Settings, Setup, Sockets, Upstreams, Worker};
+use crate::worker::{self, Settings, Setup, Sockets, Upstreams, Worker};
 use arc_swap::ArcSwap;
 use crossbeam::channel::unbounded;
 use mio::{Poll, Token, Waker};
@@ -62,6 +65,8 @@ pub struct Server {
     http: TcpListener,
     /// The text of the cluster's keys.
     keys: Option<String>,
+    /// Those of the TSIG keys.
+    secrets: Secrets,
     /// None without gossip.
     gossip: Option<Ports>,
     /// None if none was asked for and there is no usual place for one.
@@ -92,10 +97,14 @@ impl Server {
             let path = &config.gossip.keys_file;
             StartError::Configuration(format!("gossip.keys_file: cannot read {path}: {error}"))
         })?;
+        let secrets = Secrets::read(&config, &Secrets::default()).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            StartError::Configuration(lines.join("\n"))
+        })?;
         let gossip = listen_to_members(&config)?;
         // Last: the marks that it leaves in the file system are those of a server that starts.
         let control = listen_to_users(&config, &inputs)?;
-        Ok(Server { inputs, config, addresses, sockets, http, keys, gossip, control })
+        Ok(Server { inputs, config, addresses, sockets, http, keys, secrets, gossip, control })
     }
 
     /// The addresses it listens on.
@@ -123,7 +132,7 @@ impl Server {
             privileges::drop_to(user, &docker::groups(&self.config))
                 .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
         }
-        let remembered = remember(&self.config, &self.inputs)?;
+        let (remembered, zones) = remember(&self.config, &self.inputs)?;
         let udp: io::Result<Vec<UdpSocket>> =
             self.sockets.iter().flat_map(|sockets| &sockets.udp).map(UdpSocket::try_clone).collect();
         let udp = udp.map_err(|error| failed("duplicate a socket", error))?;
@@ -162,9 +171,12 @@ impl Server {
         deltas.into_iter().for_each(|delta| state.apply(delta));
         let publisher = Publisher::new(state.snapshot(now));
         let to_control = mailbox.clone();
-        let loader = Loader::start(seed, move |round, loaded| {
+        let loader = Loader::start(seed, zones, move |done| {
             // Nobody listens any more when the server is stopping.
-            let _ = to_control.send(Event::Loaded { round, loaded: Box::new(loaded) });
+            let _ = to_control.send(match done {
+                Done::Zone(round, loaded) => Event::Loaded { round, loaded: Box::new(loaded) },
+                Done::Arrival(loaded) => Event::Arrived(Box::new(loaded)),
+            });
         })
         .map_err(|error| failed("start the loader", error))?;
 
@@ -172,6 +184,10 @@ impl Server {
         let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), errands);
         let Prepared { resolving, setups, deliveries, upstreams, walks: (roots, policy) } =
             prepared.map_err(StartError::Configuration)?;
+        let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets)));
+        let ((notifies, notified), (orders, ordered)) = (services::notifies(), services::orders());
+        let exchanges = exchanges(setups.len(), &transfers, &notifies);
+        let setups = setups.into_iter().zip(exchanges).collect();
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
         // The services thread asks upstream servers, too, if what they say is to be validated.
@@ -183,7 +199,25 @@ impl Server {
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let cache = Arc::clone(&resolving.cache);
-        let insight = Insight { status: Arc::clone(&status), counters, udp, cache, upstreams, policy };
+        let standings = Standings::default();
+        let insight = Insight {
+            status: Arc::clone(&status),
+            counters,
+            udp,
+            cache,
+            upstreams,
+            standings: standings.clone(),
+            policy,
+        };
+        let to_control = mailbox.clone();
+        let tell = Box::new(move |news| to_control.send(Event::Exchange(news)));
+        let zone_work = ZoneWork { ordered, notified, tell, standings };
+        let exchange = Exchange {
+            policy: transfers,
+            orders: Box::new(move |order| orders.give(order)),
+            secrets: self.secrets,
+            untold: Vec::new(),
+        };
         let control = Control::new(
             (inputs, self.config, keys),
             (state, publisher),
@@ -191,12 +225,12 @@ impl Server {
             workers,
             status,
             (cluster, poll),
-            resolving,
+            (resolving, exchange),
         );
         let (users, listening) = self.control.unzip();
         // When nobody takes it any more, the answer is dropped with it, and that is an answer too.
         let ask = Box::new(move |request, answer| _ = mailbox.send(Event::Request { request, answer }));
-        let services = Services::start(self.http, users, insight, ask, (work, docker))
+        let services = Services::start(self.http, users, insight, ask, (work, zone_work, docker))
             .map_err(|error| failed("start the services thread", error))?;
         control.run(&events);
         // What is still asked finds nobody: those who wait are told.
@@ -245,7 +279,7 @@ fn listen_to_members(config: &Config) -> Result<Option<Ports>, StartError> {
 }
 
 /// Opens the state directory and begins a new life of this node.
-fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> {
+fn remember(config: &Config, inputs: &Inputs) -> Result<(Remembered, Option<Zones>), StartError> {
     let random = || -> Result<u64, StartError> {
         let octets = entropy::random();
         octets
@@ -260,14 +294,15 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> 
         Opening::Open(opened) => *opened,
         Opening::Without(reason) => {
             tracing::warn!("nothing is remembered across restarts: {reason}");
-            return Ok(Remembered {
+            let remembered = Remembered {
                 id: random()?,
                 generation: 1,
                 cluster: Vec::new(),
                 peers: Vec::new(),
                 ring: None,
                 keeper: None,
-            });
+            };
+            return Ok((remembered, None));
         }
     };
     for notice in &restored.notices {
@@ -285,6 +320,7 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> 
     let generation = restored.generation.saturating_add(1);
     dir.write_identity(id, generation).map_err(|error| failed(&error))?;
     tracing::info!("state in {}: node {id:016x}, start {generation}", path.display());
+    let zones = Zones::new(&path);
     let keeper = Keeper::start(dir, |told| match told {
         Told::Refused { error } => tracing::error!("not remembered: {error}"),
         Told::Failing { error, next } => tracing::error!("{error}; next attempt in {next:?}"),
@@ -292,14 +328,15 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<Remembered, StartError> 
         Told::Died => tracing::error!("the keeper died: from here on nothing is kept on disk"),
     });
     let keeper = keeper.map_err(|error| StartError::Failed(format!("cannot start the keeper: {error}")))?;
-    Ok(Remembered {
+    let remembered = Remembered {
         id,
         generation,
         cluster: restored.cluster,
         peers: restored.peers,
         ring: restored.ring,
         keeper: Some(keeper),
-    })
+    };
+    Ok((remembered, Some(zones)))
 }
 
 fn settings(config: &Config) -> Settings {
@@ -316,18 +353,34 @@ fn settings(config: &Config) -> Settings {
 
 const _: () = assert!(limits::UDP_PAYLOAD_MAX <= crate::os::udp::DATAGRAM_OCTETS_MAX as u32);
 
+/// What each worker needs for what is about zones as such.
+fn exchanges(
+    workers: usize,
+    policy: &Arc<ArcSwap<Policy>>,
+    notifies: &Notifies,
+) -> impl Iterator<Item = worker::Exchange> {
+    (0..workers).map(move |_| {
+        let notifies = notifies.clone();
+        worker::Exchange {
+            policy: Arc::clone(policy),
+            told: Box::new(move |origin, serial| notifies.tell(origin, serial)),
+        }
+    })
+}
+
 fn start_workers(
     sockets: Vec<Sockets>,
     publisher: &Publisher,
     settings: Settings,
-    setups: Vec<Setup>,
+    setups: Vec<(Setup, worker::Exchange)>,
 ) -> io::Result<Vec<Worker>> {
     let cores = affinity::cores();
     let numbered = sockets.into_iter().zip(setups).enumerate();
     numbered
-        .map(|(number, (sockets, setup))| {
+        .map(|(number, (sockets, (setup, exchange)))| {
             let core = cores.get(number % cores.len().max(1)).copied();
-            Worker::start(number, core, sockets, publisher.published(), settings, Some(setup))
+            let both = (Some(setup), exchange);
+            Worker::start(number, core, sockets, publisher.published(), settings, both)
         })
         .collect()
 }

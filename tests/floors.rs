@@ -41,11 +41,16 @@ const HOUSE: &[Room] = &[
     room(Floor::Answers, "disk", &["base"]),
     room(Floor::Answers, "discovery", &["base", "wire", "zone", "catalog"]),
     room(Floor::Answers, "resolve", &["base", "wire"]),
+    room(Floor::Answers, "transfer", &["base", "wire", "zone", "catalog"]),
     // The production machines in a made-up world.
     room(Floor::Threads, "testing", &["base", "gossip"]),
     room(Floor::Threads, "keeper", &["base", "os", "disk"]),
-    room(Floor::Threads, "worker", &["base", "os", "wire", "zone", "catalog", "answer", "resolve"]),
-    room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog", "resolve"]),
+    room(
+        Floor::Threads,
+        "worker",
+        &["base", "os", "wire", "zone", "catalog", "answer", "resolve", "transfer"],
+    ),
+    room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog", "disk", "resolve"]),
     room(
         Floor::Threads,
         "control",
@@ -61,6 +66,7 @@ const HOUSE: &[Room] = &[
             "disk",
             "discovery",
             "resolve",
+            "transfer",
             "keeper",
             "loader",
             "worker",
@@ -69,7 +75,7 @@ const HOUSE: &[Room] = &[
     room(
         Floor::Threads,
         "services",
-        &["base", "os", "wire", "zone", "catalog", "discovery", "resolve", "control"],
+        &["base", "os", "wire", "zone", "catalog", "discovery", "resolve", "transfer", "control"],
     ),
     room(Floor::Roof, "log", &["base"]),
     // What is asked of a running server, and its documents, are types of `control`; what is asked of the simulator is
@@ -87,6 +93,7 @@ const HOUSE: &[Room] = &[
             "catalog",
             "answer",
             "resolve",
+            "transfer",
             "disk",
             "keeper",
             "worker",
@@ -125,7 +132,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("crc32fast", &["disk"]),
     ("mio", &["worker", "control", "serve"]),
     ("bincode", &["gossip"]),
-    ("ring", &["gossip"]),
+    ("ring", &["gossip", "transfer"]),
     // Of the resolver only `validate` uses it; its tests sign with `ring`.
     ("domain", &["resolve"]),
     ("fastrand", &["gossip", "testing", "control"]),

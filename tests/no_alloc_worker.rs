@@ -22,7 +22,7 @@ use hivedns::wire::key::HashSeed;
 use hivedns::wire::message::Rcode;
 use hivedns::wire::name::Name;
 use hivedns::wire::rtype::RecordType;
-use hivedns::worker::{Settings, Setup, Sockets, Upstreams, Worker};
+use hivedns::worker::{Exchange, Settings, Setup, Sockets, Upstreams, Worker};
 use oracle::{message, names};
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
@@ -77,7 +77,8 @@ fn a_worker_that_is_warm_allocates_nothing(resolves: bool) {
     let patience = Duration::from_secs(10);
     let settings = Settings { udp_payload_max: 1232, tcp_idle: patience * 6, tcp_connections_max: 4 };
     let setup = resolves.then(|| resolver(publisher.published().load().seed()));
-    let worker = Worker::start(0, None, sockets, publisher.published(), settings, setup).expect("a thread");
+    let both = (setup, Exchange::default());
+    let worker = Worker::start(0, None, sockets, publisher.published(), settings, both).expect("a thread");
 
     let flags = if resolves { message::RD } else { 0 };
     let asked = ["ns.z.", "x.w.z.", "a.z.", "q.c.z.", "x.d.z.", "none.z.", "elsewhere."];

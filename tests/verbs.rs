@@ -67,7 +67,10 @@ fn status_tells_how_the_node_is_in_words_and_as_a_document() {
     assert_eq!(fields(&status), fields(&over_tcp), "the same document everywhere");
     assert_eq!(document(&socket, &["zones"]), get(&site, "/api/v1/zones").1);
     let zones = verb(&socket, &["zones"]).out;
-    assert!(zones.lines().any(|line| line.split_whitespace().eq(["z.", "serving", "7", "3"])), "{zones}");
+    assert!(
+        zones.lines().any(|line| line.split_whitespace().take(4).eq(["z.", "serving", "7", "3"])),
+        "{zones}"
+    );
     assert_eq!(document(&socket, &["stats"])["tcp_connections"], 0);
     assert!(verb(&socket, &["stats"]).out.starts_with("queries "));
 }

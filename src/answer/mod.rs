@@ -76,7 +76,12 @@ pub enum Verdict {
     /// Send nothing yet: what is missing was asked of [`Elsewhere`], and the query is to be answered again when that
     /// has come.
     Forward,
+    /// Send nothing yet: a zone as a whole is asked for, which is for another desk to decide.
+    Transfer,
 }
+
+/// A zone as a whole is asked for.
+const TRANSFER: Outcome = Outcome { verdict: Verdict::Transfer, rcode: Rcode::NoError, zone: None };
 
 /// What is known of names that no zone of this server answers.
 pub trait Elsewhere {
@@ -98,6 +103,8 @@ pub enum Route {
     Zone(ZoneNumber),
     /// The server itself.
     Chaos,
+    /// A zone as a whole: AXFR or IXFR.
+    Transfer,
     /// No part: this code says so.
     Nowhere(Rcode),
 }
@@ -203,10 +210,7 @@ fn is_rare(shape: &Shape) -> bool {
 fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameKey) -> Route {
     let zone = match (qclass, qtype) {
         (Class::CH, _) => return Route::Chaos,
-        // Transfers are not offered.
-        (Class::IN | Class::ANY, RecordType::AXFR | RecordType::IXFR) => {
-            return Route::Nowhere(Rcode::NotImp);
-        }
+        (Class::IN | Class::ANY, RecordType::AXFR | RecordType::IXFR) => return Route::Transfer,
         (Class::IN | Class::ANY, RecordType::DS) => zone_for_ds(snapshot, key),
         (Class::IN | Class::ANY, _) => snapshot.find_at(key, key.label_count()),
         _ => None,
@@ -267,6 +271,7 @@ pub fn answer(
             }
         }
         Route::Chaos => chaos::answer(snapshot, query, key, &mut reply),
+        Route::Transfer => return TRANSFER,
         Route::Nowhere(rcode) => rcode,
     };
     let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());

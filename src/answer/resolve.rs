@@ -2,7 +2,7 @@
 //! with what is known from elsewhere.
 
 use crate::answer::chase::{Chase, End};
-use crate::answer::{Bounds, Elsewhere, Outcome, Route, Scratch, Verdict, answer, chaos};
+use crate::answer::{Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
@@ -29,6 +29,7 @@ pub fn resolve(
             Some(entry) if entry.is_ceded() => (None, Route::Nowhere(Rcode::Refused)),
             entry => (entry, route),
         },
+        Route::Transfer => return TRANSFER,
         Route::Chaos | Route::Nowhere(_) => (None, route),
     };
     // What is not known yet of a zone of ours is not known elsewhere either.
@@ -58,7 +59,7 @@ pub fn resolve(
             }
         },
         (None, Route::Nowhere(rcode)) => Some(rcode),
-        (None, Route::Zone(_)) => Some(Rcode::ServFail),
+        (None, Route::Zone(_) | Route::Transfer) => Some(Rcode::ServFail),
     };
     finish(snapshot, query, reply, (found, zone), bounds)
 }

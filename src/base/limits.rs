@@ -58,6 +58,20 @@ pub const RESOLV_CONF_SERVERS_MAX: usize = 8;
 pub const RESOLV_CONF_OCTETS_MAX: u64 = 64 << 10;
 /// Networks of one access list: those of a site; a list of the whole world's belongs into a firewall.
 pub const NETWORKS_MAX: usize = 1_024;
+/// Entries of an access list or a list of servers of one zone: each message for the zone is held against all of them.
+pub const ACCESS_ENTRIES_MAX: usize = 256;
+/// Octets of a file of a TSIG secret: 512 octets are 700 in base64, a comment beside them.
+pub const SECRET_FILE_OCTETS_MAX: u64 = 4 << 10;
+/// Steps of a zone's history: a change every minute for a day and more; beyond it the whole zone is the shorter way.
+pub const HISTORY_STEPS_MAX: usize = 2_048;
+/// Octets of a zone's history: as many as the zone takes, and for a small zone so many: a transfer of the steps is then
+/// never much longer than one of the zone.
+pub const HISTORY_OCTETS_MIN: usize = 64 << 10;
+/// Octets of it at most, however large the zone is: they stay in memory beside it.
+pub const HISTORY_OCTETS_MAX: usize = 64 << 20;
+/// Octets of the records of a transferred zone, written out: some ten million records. It stops a primary that never
+/// ends, whose records are collected in memory.
+pub const TRANSFER_OCTETS_MAX: usize = 1 << 30;
 /// Octets of the smallest cache that is one: in less nothing stays long enough to be asked for again, and the unit was
 /// more likely mistaken.
 pub const CACHE_SIZE_OCTETS_MIN: u64 = 1 << 20;

@@ -15,6 +15,8 @@ pub enum ZoneContent {
     Pending,
     /// It is served.
     Sealed(Arc<Zone>),
+    /// Its primaries have been silent for too long: SERVFAIL, until one of them says that this is still the zone.
+    Expired(Arc<Zone>),
     /// It cannot be served: SERVFAIL, and this is why.
     Faulty(Arc<Faults>),
 }

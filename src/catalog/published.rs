@@ -63,6 +63,11 @@ impl Published {
 }
 
 impl Reader {
+    /// The newest snapshot, to be held for as long as the caller likes.
+    pub fn held(&mut self) -> &Arc<Snapshot> {
+        self.0.load()
+    }
+
     /// The newest snapshot; the one held before is let go.
     #[inline]
     pub fn current(&mut self) -> &Snapshot {

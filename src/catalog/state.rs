@@ -175,7 +175,7 @@ impl State {
             .map(|(origin, state)| {
                 let zone = match &state.content {
                     ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
-                    ZoneContent::Pending | ZoneContent::Faulty(_) => None,
+                    ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => None,
                 };
                 (origin, entry(origin, zone, state.metrics))
             })
@@ -203,6 +203,11 @@ impl State {
     /// The zones, by rising origin.
     pub fn zones(&self) -> impl Iterator<Item = (&Name, &ZoneState)> {
         self.zones.iter()
+    }
+
+    /// A zone by its origin.
+    pub fn zone(&self, origin: &Name) -> Option<&ZoneState> {
+        self.zones.get(origin)
     }
 
     /// Origins by slot number.

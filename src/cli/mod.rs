@@ -28,7 +28,7 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 
 /// Verbs that are promised but not there yet.
-const VERBS_LATER: &[&str] = &["zone"];
+const VERBS_LATER: &[&str] = &[];
 
 /// What the system says of itself: all of the world that the command line needs.
 #[derive(Debug, Clone, Default)]

@@ -192,6 +192,9 @@ fn a_verb_becomes_a_request_to_the_running_server() {
         ("key use i --format json", r#"ask {"verb":"key-use","id":"i"} json"#),
         ("key remove i", r#"ask {"verb":"key-remove","id":"i"}"#),
         ("key list", r#"ask {"verb":"key-list"}"#),
+        ("zone notify a.", r#"ask {"verb":"zone-notify","origin":"a."}"#),
+        ("zone refresh a.", r#"ask {"verb":"zone-refresh","origin":"a."}"#),
+        ("zone retransfer a.", r#"ask {"verb":"zone-retransfer","origin":"a."}"#),
         ("keygen", "keygen Text"),
         ("keygen --format json", "keygen Json"),
     ] {

@@ -159,6 +159,35 @@ pub(super) enum RunningVerb {
     /// Rotate the cluster's keys: add one, use it, remove the old one.
     #[command(subcommand)]
     Key(KeyVerb),
+    /// Announce a zone, or ask for it at its primaries.
+    #[command(subcommand)]
+    Zone(ZoneVerb),
+}
+
+/// What can be done with one zone.
+#[derive(Subcommand, Debug)]
+pub(super) enum ZoneVerb {
+    /// Tell the servers of zone.notify of the zone's version, as if it were new.
+    Notify {
+        /// Its apex.
+        origin: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Ask the primaries for their version now, and transfer it if it is later.
+    Refresh {
+        /// Its apex.
+        origin: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Transfer all of the zone now, whatever its serial.
+    Retransfer {
+        /// Its apex.
+        origin: String,
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
 /// What can be done with the cache.
@@ -242,6 +271,15 @@ impl RunningVerb {
             RunningVerb::Key(KeyVerb::Use { id, common }) => (Request::KeyUse { id }, common),
             RunningVerb::Key(KeyVerb::Remove { id, common }) => (Request::KeyRemove { id }, common),
             RunningVerb::Key(KeyVerb::List(common)) => (Request::KeyList {}, common),
+            RunningVerb::Zone(ZoneVerb::Notify { origin, common }) => {
+                (Request::ZoneNotify { origin }, common)
+            }
+            RunningVerb::Zone(ZoneVerb::Refresh { origin, common }) => {
+                (Request::ZoneRefresh { origin }, common)
+            }
+            RunningVerb::Zone(ZoneVerb::Retransfer { origin, common }) => {
+                (Request::ZoneRetransfer { origin }, common)
+            }
         };
         (Asked::Request(request), common)
     }

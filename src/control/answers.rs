@@ -1,6 +1,7 @@
 //! What becomes of each request: the one place where all of them are told apart.
 
 use crate::control::Control;
+use crate::control::exchange::ZoneVerb;
 use crate::control::members::{read_key, read_key_id};
 use crate::control::request::{Answer, DRAIN_MAX, Refused, RefusedKind, Request};
 use crate::discovery::cluster::{Removal, Rrset};
@@ -61,6 +62,9 @@ impl Control {
             Request::KeyUse { id } => self.change_key(read_key_id(&id).map(RingChange::Use)),
             Request::KeyRemove { id } => self.change_key(read_key_id(&id).map(RingChange::Remove)),
             Request::KeyList {} => Ok(self.keys()),
+            Request::ZoneNotify { origin } => self.zone_verb(&origin, ZoneVerb::Notify),
+            Request::ZoneRefresh { origin } => self.zone_verb(&origin, ZoneVerb::Refresh),
+            Request::ZoneRetransfer { origin } => self.zone_verb(&origin, ZoneVerb::Retransfer),
             Request::Diff {} => {
                 self.diff(answer);
                 return false;

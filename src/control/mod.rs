@@ -16,6 +16,7 @@ mod diff;
 pub mod document;
 mod due;
 pub mod engine;
+pub mod exchange;
 mod listing;
 mod mailbox;
 mod members;
@@ -23,39 +24,42 @@ mod records;
 mod reload;
 pub mod request;
 pub mod resolving;
+mod specs;
 pub mod status;
 pub mod ways;
 mod why;
 
 pub use mailbox::Mailbox;
+pub use specs::{initial, zone_specs};
 
 use crate::base::config::{Config, Inputs};
 use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
-use crate::control::ceded::ceded;
 use crate::control::clerk::Clerk;
 use crate::control::cluster::Cluster;
 use crate::control::document::NodeDocument;
 use crate::control::due::Due;
 use crate::control::engine::Tale;
+use crate::control::exchange::Exchange;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
 use crate::control::status::{Health, Status, ZoneStatus};
 use crate::gossip::secrecy::keyring::Ring;
-use crate::loader::{Loaded, Loader, Source, ZoneSpec};
+use crate::loader::{Loaded, Loader};
 use crate::os::clock;
+use crate::transfer::order::News;
 use crate::wire::name::Name;
 use crate::worker::Worker;
+use crate::zone::Zone;
 use crate::zone::builtin::BUILTIN;
-use crate::zone::examples::EXAMPLES;
 use crate::zone::fault::{Fault, Faults, Severity};
 use arc_swap::ArcSwap;
 use crossbeam::channel::Receiver;
 use mio::{Events, Poll};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -84,6 +88,10 @@ pub enum Event {
         /// The result.
         loaded: Box<Loaded>,
     },
+    /// The loader made a zone of what a transfer brought, or could not.
+    Arrived(Box<Loaded>),
+    /// The thread that talks to other servers has something to say of a zone.
+    Exchange(News),
     /// Read the configuration and the zones anew.
     Reload,
     /// Members to join were found.
@@ -138,6 +146,7 @@ pub struct Control {
     /// The reload that is under way.
     reloading: Option<Round>,
     resolving: Resolving,
+    exchange: Exchange,
 }
 
 impl Control {
@@ -150,7 +159,7 @@ impl Control {
         workers: Vec<Worker>,
         status: Arc<ArcSwap<Status>>,
         (cluster, poll): (Cluster, Poll),
-        resolving: Resolving,
+        (resolving, exchange): (Resolving, Exchange),
     ) -> Control {
         let mut control = Control {
             inputs,
@@ -174,7 +183,9 @@ impl Control {
             leaving: false,
             reloading: None,
             resolving,
+            exchange,
         };
+        control.exchange_anew();
         control.load_zones();
         control.tell_status();
         control
@@ -250,6 +261,8 @@ impl Control {
     fn take(&mut self, event: Event) -> bool {
         match event {
             Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
+            Event::Arrived(loaded) => self.take_arrival(*loaded),
+            Event::Exchange(news) => self.hear(news),
             Event::Reload => self.reload().is_ok(),
             Event::Request { request, answer } => self.obey(request, answer),
             Event::Resolved { addresses, all } => {
@@ -272,28 +285,50 @@ impl Control {
     }
 
     fn take_zone(&mut self, round: u64, loaded: Loaded) -> bool {
-        let Loaded { origin, zone, faults } = loaded;
+        let Loaded { origin, zone, faults, checked } = loaded;
         if self.awaited.get(&origin) != Some(&round) {
             // Overtaken by a reload.
             self.loader.free(zone);
             return false;
         }
         self.awaited.remove(&origin);
-        tell_faults(&origin, &faults);
+        let is_secondary = self.is_secondary(&origin);
+        // That there is no copy yet is no fault of anybody.
+        if !is_secondary {
+            tell_faults(&origin, &faults);
+        }
         if zone.is_none()
+            && !is_secondary
             && let Some(reload) = &mut self.reloading
         {
             reload.faulty.push(faulty(&origin, &faults).document());
         }
         let changed = match zone {
+            // Of a zone that comes from elsewhere a reload has nothing new.
+            Some(zone) if checked.is_some() && self.at_hand(&origin).is_some() => {
+                self.loader.free(zone);
+                false
+            }
             Some(zone) => {
                 let (serial, records) = (zone.serial().0, zone.record_count());
                 if self.is_configured(&origin) {
                     tracing::info!(zone = %origin, serial, records, "zone loaded");
                 }
-                let content = ZoneContent::Sealed(Arc::new(zone));
+                let old = self.served(&origin).map(|old| old.serial());
+                let zone = Arc::new(zone);
+                let content = ZoneContent::Sealed(Arc::clone(&zone));
                 self.state.apply(Delta::PutZone { origin, content });
+                self.tell_served(old, &zone, checked);
                 true
+            }
+            None if self.is_secondary(&origin) => {
+                self.tell_absent(&origin);
+                let is_new = !self.is_served(&origin);
+                if is_new {
+                    self.state
+                        .apply(Delta::PutZone { origin, content: ZoneContent::Faulty(Arc::new(faults)) });
+                }
+                is_new
             }
             None if self.is_served(&origin) => {
                 tracing::error!(zone = %origin, "the zone's file is faulty: its former content stays");
@@ -310,9 +345,15 @@ impl Control {
     }
 
     fn is_served(&self, origin: &Name) -> bool {
-        self.state
-            .zones()
-            .any(|(known, zone)| known == origin && matches!(zone.content, ZoneContent::Sealed(_)))
+        self.served(origin).is_some()
+    }
+
+    /// The zone of that origin, as it is served.
+    fn served(&self, origin: &Name) -> Option<Arc<Zone>> {
+        match &self.state.zone(origin)?.content {
+            ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
+            ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => None,
+        }
     }
 
     fn is_configured(&self, origin: &Name) -> bool {
@@ -326,6 +367,7 @@ impl Control {
         for worker in &self.workers {
             worker.nudge();
         }
+        self.tell_others();
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
         self.published = end;
@@ -415,66 +457,24 @@ impl Control {
     }
 }
 
-/// The zones to serve: those of the configuration or the examples, and the built-in ones that have not been
-/// configured.
-pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
-    let configured = config.zones.iter().filter_map(|zone| {
-        Some(ZoneSpec {
-            origin: Name::parse(zone.origin.as_str()).ok()?,
-            source: Source::File(zone.file.clone()),
-        })
-    });
-    let embedded = |table: &'static [(&'static str, &'static str, &'static str)]| {
-        table.iter().filter_map(|(origin, name, text)| {
-            Some(ZoneSpec { origin: Name::parse(origin).ok()?, source: Source::Text { name, text } })
-        })
-    };
-    let examples = embedded(EXAMPLES).filter(|_| config.embedded_examples);
-    // What somebody else answers for.
-    let forwarded: Vec<Name> = (config.forward.suffixes().iter())
-        .filter_map(|suffix| Name::parse(suffix.name.as_str()).ok())
-        .collect();
-    let builtin = embedded(BUILTIN).filter(move |spec| !forwarded.contains(&spec.origin));
-    // The built-in ones first: they are small, and a large zone should not keep them waiting.
-    let mut specs: Vec<ZoneSpec> = builtin.chain(configured).chain(examples).collect();
-    // Of each origin the last: the map's key is cheap to compare where a name is not.
-    let mut last = HashMap::with_capacity(specs.len());
-    for (at, spec) in specs.iter().enumerate() {
-        last.insert(spec.origin.to_lowercase().as_wire().to_vec(), at);
-    }
-    let mut at = 0;
-    specs.retain(|spec| {
-        at += 1;
-        last.get(spec.origin.to_lowercase().as_wire()) == Some(&(at - 1))
-    });
-    specs
-}
-
-/// The state before anything has been loaded: every zone is pending.
-pub fn initial(config: &Config) -> impl Iterator<Item = Delta> {
-    let identity = config.server.identity.clone();
-    // Built-in ones last: what the operator configured gets counters of its own first.
-    let specs = zone_specs(config);
-    let suffixes = ceded(config, &specs);
-    let mut origins: Vec<Name> = specs.into_iter().map(|spec| spec.origin).collect();
-    origins.reverse();
-    let zones = origins.into_iter().map(|origin| Delta::PutZone { origin, content: ZoneContent::Pending });
-    [Delta::Identify { identity }, Delta::Cede { suffixes }].into_iter().chain(zones)
-}
-
 fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
     let (health, serial, records) = match content {
         ZoneContent::Pending => (Health::Loading, None, 0),
         ZoneContent::Sealed(zone) => (Health::Serving, Some(zone.serial().0), zone.record_count()),
+        ZoneContent::Expired(_) => return exchange::expired(origin),
         ZoneContent::Faulty(faults) => return faulty(origin, faults),
     };
-    ZoneStatus { origin: origin.clone(), health, serial, records }
+    let journal = match content {
+        ZoneContent::Sealed(zone) => (zone.history().steps(), zone.history().octets()),
+        ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => (0, 0),
+    };
+    ZoneStatus { origin: origin.clone(), health, serial, records, journal }
 }
 
 fn faulty(origin: &Name, faults: &Faults) -> ZoneStatus {
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
     let health = Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect());
-    ZoneStatus { origin: origin.clone(), health, serial: None, records: 0 }
+    ZoneStatus { origin: origin.clone(), health, serial: None, records: 0, journal: (0, 0) }
 }
 
 fn tell_faults(origin: &Name, faults: &Faults) {

@@ -6,6 +6,7 @@ use crate::base::config::{Cache, Config, ConfigError, Source};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::control::ceded::ceded;
 use crate::control::document::{ReloadDocument, ZoneDocument};
+use crate::control::exchange::Secrets;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::resolving::{self, Roots};
 use crate::control::{Control, cluster, zone_specs};
@@ -34,9 +35,10 @@ impl Control {
         let loaded = loaded.and_then(|config| {
             let policy = resolving::policy(&config, &self.resolving.listening)?;
             let roots = self.read_roots(&config, &policy)?;
-            Ok((policy, roots, config))
+            let secrets = Secrets::read(&config, &self.exchange.secrets)?;
+            Ok((policy, roots, secrets, config))
         });
-        let (policy, roots, config) = match loaded {
+        let (policy, roots, secrets, config) = match loaded {
             Ok(loaded) => loaded,
             Err(errors) => {
                 for error in &errors {
@@ -49,6 +51,8 @@ impl Control {
         self.tell_what_waits(&config);
         tracing::info!("reloading");
         self.take_over(config);
+        self.exchange.secrets = secrets;
+        self.exchange_anew();
         self.resolving.take_over(policy, roots);
         self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
         self.load_zones();
@@ -100,7 +104,7 @@ impl Control {
         } else {
             self.config.server.identity.clone_from(&self.config.server.node);
         }
-        self.config.zones = new.zones;
+        (self.config.zones, self.config.keys) = (new.zones, new.keys);
         (self.config.forward, self.config.limits) = (new.forward, new.limits);
         self.config.resolve = new.resolve;
         self.config.cache = Cache { size: self.config.cache.size, ..new.cache };
@@ -199,7 +203,8 @@ impl Control {
         }
         for spec in specs {
             self.awaited.insert(spec.origin.clone(), self.round);
-            self.loader.load(self.round, spec);
+            let old = self.served(&spec.origin);
+            self.loader.load(self.round, spec, old);
         }
     }
 }

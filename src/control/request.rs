@@ -13,7 +13,7 @@
 use crate::control::document::{
     CacheDocument, DiffDocument, DrainDocument, FlushDocument, ForceLeaveDocument, KeysDocument,
     LeaveDocument, MembersDocument, RecordsDocument, ReloadDocument, ResyncDocument, SetDocument,
-    StatsDocument, StatusDocument, UnsetDocument, WhyDocument, ZonesDocument,
+    StatsDocument, StatusDocument, UnsetDocument, WhyDocument, ZoneVerbDocument, ZonesDocument,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -156,6 +156,21 @@ pub enum Request {
     },
     /// The keys that this node knows, by id.
     KeyList {},
+    /// Tells the servers of `zone.notify` of a zone's version.
+    ZoneNotify {
+        /// Its apex.
+        origin: String,
+    },
+    /// Asks the primaries of a secondary zone for its version, now.
+    ZoneRefresh {
+        /// Its apex.
+        origin: String,
+    },
+    /// Transfers all of a secondary zone, whatever its serial.
+    ZoneRetransfer {
+        /// Its apex.
+        origin: String,
+    },
 }
 
 /// Records of one answer: what takes the control thread less than a few milliseconds. There is more if the
@@ -185,6 +200,9 @@ impl Request {
             Request::KeyUse { .. } => "key-use",
             Request::KeyRemove { .. } => "key-remove",
             Request::KeyList {} => "key-list",
+            Request::ZoneNotify { .. } => "zone-notify",
+            Request::ZoneRefresh { .. } => "zone-refresh",
+            Request::ZoneRetransfer { .. } => "zone-retransfer",
         }
     }
 
@@ -192,7 +210,12 @@ impl Request {
     pub fn patience(&self) -> Duration {
         match self {
             // It looks at memory.
-            Request::Members {} | Request::Records { .. } | Request::KeyList {} => Duration::from_secs(5),
+            Request::Members {}
+            | Request::Records { .. }
+            | Request::KeyList {}
+            | Request::ZoneNotify { .. }
+            | Request::ZoneRefresh { .. }
+            | Request::ZoneRetransfer { .. } => Duration::from_secs(5),
             // It asks other nodes, or the disk, or looks at very much memory.
             Request::Set { .. }
             | Request::Why { .. }
@@ -252,6 +275,15 @@ pub enum Reply {
     ForceLeave(ForceLeaveDocument),
     /// To all requests about keys: the keys known afterwards.
     Keys(KeysDocument),
+    /// To all requests about one zone.
+    Zone(ZoneVerbDocument),
+}
+
+impl Reply {
+    /// What a user wanted of a zone was begun.
+    pub fn zone(origin: String, begun: &str) -> Reply {
+        Reply::Zone(ZoneVerbDocument { origin, begun: begun.to_owned() })
+    }
 }
 
 /// Why nothing, or not all, was done. Nothing has been changed unless the message says so.

@@ -31,6 +31,8 @@ pub struct ZoneStatus {
     pub serial: Option<u32>,
     /// Records loaded.
     pub records: usize,
+    /// Steps between versions that are remembered, and octets that they take.
+    pub journal: (usize, usize),
 }
 
 /// What the node counted of the cluster's traffic since its start.
@@ -129,6 +131,11 @@ impl ZoneStatus {
             health: self.health.word().to_owned(),
             serial: self.serial,
             records: self.records,
+            journal_steps: self.journal.0,
+            journal_octets: self.journal.1,
+            // Whoever talks to the primaries adds them.
+            age_seconds: None,
+            next_refresh_seconds: None,
             faults: match &self.health {
                 Health::Loading | Health::Serving => Vec::new(),
                 Health::Faulty(faults) => faults.clone(),

@@ -178,6 +178,10 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, is_client: bool, now
                 false => answer::answer(snapshot, way, &query, &key, scratch, buffer, bounds),
             }
         }
+        // A question without records is never special.
+        Accepted::Special(shape) => {
+            answer::refuse(snapshot, &shape.of(&message), Rcode::NotImp, &mut buffer, bounds)
+        }
         Accepted::Refuse(shape, rcode) => {
             answer::refuse(snapshot, &shape.of(&message), rcode, &mut buffer, bounds)
         }
@@ -189,7 +193,7 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, is_client: bool, now
     };
     let reply = match outcome.verdict {
         Verdict::Reply(len) => buffer.get(..len).unwrap_or_default(),
-        Verdict::Drop | Verdict::Forward => &[],
+        Verdict::Drop | Verdict::Forward | Verdict::Transfer => &[],
     };
     let answer = section::answers(reply).unwrap_or_default();
     Given { rcode: Some(outcome.rcode), answer, zone, outside, is_client }
@@ -242,6 +246,7 @@ impl Tale<'_> {
         let found = match found.map(|(_, zone)| &zone.content) {
             Some(ZoneContent::Sealed(zone)) => format!("{origin}, serial {}", zone.serial().0),
             Some(ZoneContent::Pending) => format!("{origin}, which is being loaded: SERVFAIL"),
+            Some(ZoneContent::Expired(_)) => format!("{origin}, which has expired: SERVFAIL"),
             Some(ZoneContent::Faulty(_)) => {
                 format!(
                     "{origin}, which is faulty: SERVFAIL; `hivedns zones` tells its state, the log its faults"

@@ -30,9 +30,12 @@ pub(super) enum Kind {
     Ring,
     Records,
     Journal,
+    /// A zone that was transferred; there are many, and each has a name of its own ([`super::zones`]).
+    Zone,
 }
 
 impl Kind {
+    /// Those of which there is one.
     pub(super) const ALL: [Kind; 5] = [Kind::Identity, Kind::Peers, Kind::Ring, Kind::Records, Kind::Journal];
 
     /// The file's name.
@@ -43,6 +46,7 @@ impl Kind {
             Kind::Ring => "ring",
             Kind::Records => "records",
             Kind::Journal => "journal",
+            Kind::Zone => "zone",
         }
     }
 

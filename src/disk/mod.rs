@@ -6,6 +6,7 @@
 //! ring         the cluster's keys, once they were rotated            replaced whole
 //! records      the cluster-wide records, as of some moment           replaced whole
 //! journal      what changed of them since                            grows, frame by frame
+//! zone.ORIGIN  a zone that was transferred                           replaced whole
 //! lock         locked while a process uses the directory
 //! NAME.tmp         a replacement that was not finished; nobody reads it
 //! NAME.broken-1    what was unreadable, set aside for a person to look at
@@ -34,6 +35,7 @@ pub mod place;
 mod records;
 #[cfg(test)]
 mod tests;
+pub mod zones;
 
 use bytes::Bytes;
 use envelope::{ENVELOPE_OCTETS, Kind, Rest, Unsound, open_whole, seal};

@@ -37,7 +37,7 @@ impl Desk {
         let look = self.insight.look(now);
         match asked {
             Asked::Status => Reply::Status(Box::new(documents::status(&look, now))),
-            Asked::Zones => Reply::Zones(look.status.zones_document()),
+            Asked::Zones => Reply::Zones(documents::zones(&look, &self.insight.standings, now)),
             Asked::Stats => Reply::Stats(Box::new(documents::stats(&look))),
         }
     }

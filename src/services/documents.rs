@@ -3,9 +3,11 @@
 use crate::base::metrics::DURATION_BUCKETS;
 use crate::control::document::{
     BucketDocument, CacheStatsDocument, DurationDocument, RequestsDocument, ResponsesDocument, StatsDocument,
-    StatusDocument, UpstreamDocument,
+    StatusDocument, UpstreamDocument, ZonesDocument,
 };
+use crate::os::clock;
 use crate::services::look::Look;
+use crate::services::zones::Standings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -98,6 +100,19 @@ fn upstreams(look: &Look<'_>) -> Vec<UpstreamDocument> {
     each.collect()
 }
 
+/// Every zone; of those that come from elsewhere, how they stand.
+pub(super) fn zones(look: &Look<'_>, standings: &Standings, now: Instant) -> ZonesDocument {
+    let mut document = look.status.zones_document();
+    let now = clock::moment(now);
+    for (zone, status) in document.zones.iter_mut().zip(&look.status.zones) {
+        let Some(standing) = standings.of(&status.origin) else { continue };
+        zone.age_seconds = standing.checked.map(|checked| now.since(checked).as_secs_f64());
+        let next = standing.next.map_or(0.0, |next| next.since(now).as_secs_f64());
+        zone.next_refresh_seconds = Some(next);
+    }
+    document
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,11 +124,14 @@ mod tests {
     fn zones_tell_what_they_hold_or_what_is_wrong() {
         let insight = insight();
         let broken = json!({
-            "origin": "broken.test.", "health": "faulty", "serial": null, "records": 0,
+            "origin": "broken.test.", "health": "faulty", "serial": null, "records": 0, "journal_steps": 0,
+            "journal_octets": 0, "age_seconds": null, "next_refresh_seconds": null,
             "faults": ["z:3:5: bad address"],
         });
-        let served =
-            json!({ "origin": "example.", "health": "serving", "serial": 7, "records": 12, "faults": [] });
+        let served = json!({
+            "origin": "example.", "health": "serving", "serial": 7, "records": 12, "journal_steps": 0,
+            "journal_octets": 0, "age_seconds": null, "next_refresh_seconds": null, "faults": [],
+        });
         let now = clock::now();
         let look = insight.look(now);
         assert_eq!(to_value(look.status.zones_document()).unwrap(), json!({ "zones": [broken, served] }));

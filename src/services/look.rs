@@ -8,6 +8,7 @@ use crate::os::udp::receive_drops;
 use crate::resolve::cache::{Cache, Stats};
 use crate::resolve::forward::UpstreamCounters;
 use crate::resolve::policy::Policy;
+use crate::services::zones::Standings;
 use crate::wire::message::Rcode;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub struct Insight {
     pub upstreams: Vec<Arc<ArcSwap<Vec<Arc<UpstreamCounters>>>>>,
     /// Whom names are asked of, and who of them leads back to us.
     pub policy: Arc<ArcSwap<Policy>>,
+    /// How the zones that come from elsewhere stand.
+    pub standings: Standings,
 }
 
 impl Insight {
@@ -213,6 +216,7 @@ pub(super) mod tests {
     /// A server of two workers that has answered a little.
     pub(in crate::services) fn insight() -> Insight {
         let zone = |origin: &str, health, serial, records| ZoneStatus {
+            journal: (0, 0),
             origin: Name::parse(origin).unwrap(),
             health,
             serial,
@@ -273,6 +277,7 @@ pub(super) mod tests {
         let policy = Policy::new(Networks::default(), caps, 0, (true, true), [(Name::ROOT, way)]);
         policy.loops().mark_line(0, true);
         Insight {
+            standings: Standings::default(),
             status: Arc::new(ArcSwap::from_pointee(status)),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             upstreams: upstreams.collect(),

@@ -20,10 +20,12 @@ mod http;
 mod look;
 mod metrics;
 mod resolving;
+mod zones;
 
 pub use desk::Ask;
 pub use look::Insight;
 pub use resolving::{Deliver, Errands, Work, errands};
+pub use zones::{Notified, Notifies, Ordered, Orders, Standings, Tell, ZoneWork, notifies, orders};
 
 use crate::services::connections::Listener;
 use crate::services::desk::Desk;
@@ -51,7 +53,7 @@ impl Services {
         control: Option<UnixListener>,
         insight: Insight,
         ask: Ask,
-        (work, docker): (Work, Option<Docker>),
+        (work, zone_work, docker): (Work, ZoneWork, Option<Docker>),
     ) -> io::Result<Services> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (http, control) = {
@@ -61,7 +63,7 @@ impl Services {
         };
         let desk = Arc::new(Desk::new(insight, ask));
         let (running, stop) = watch::channel(());
-        let (stop_work, stop_docker) = (stop.clone(), stop.clone());
+        let (stop_work, stop_zones, stop_docker) = (stop.clone(), stop.clone(), stop.clone());
         let all = async move {
             let (age_max, router) = (http::CONNECTION_AGE_MAX, http::router(Arc::clone(&desk)));
             let public = connections::serve(Listener::Tcp(http), router, age_max, stop.clone());
@@ -70,7 +72,9 @@ impl Services {
                 let (age_max, router) = (control_socket::CONNECTION_AGE_MAX, control_socket::router(desk));
                 connections::serve(Listener::Unix(control), router, age_max, stop).await;
             };
-            tokio::join!(public, own, resolving::run(work, stop_work), docker::run(docker, stop_docker));
+            let zones = zones::run(zone_work, stop_zones);
+            let docker = docker::run(docker, stop_docker);
+            tokio::join!(public, own, resolving::run(work, stop_work), zones, docker);
         };
         let thread =
             std::thread::Builder::new().name("services".into()).spawn(move || runtime.block_on(all))?;

@@ -20,7 +20,7 @@ use crate::cli::{Asked, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format};
 use crate::control::document::{
     CacheDocument, DiffDocument, DrainDocument, FlushDocument, ForceLeaveDocument, KeysDocument,
     LeaveDocument, MembersDocument, RecordsDocument, ReloadDocument, ResyncDocument, SetDocument,
-    StatsDocument, StatusDocument, UnsetDocument, WhyDocument, ZonesDocument,
+    StatsDocument, StatusDocument, UnsetDocument, WhyDocument, ZoneVerbDocument, ZonesDocument,
 };
 use crate::control::request::{Look, RefusedKind, Request};
 use crate::verbs::client::Client;
@@ -158,6 +158,10 @@ impl Page<'_, '_> {
             }
             Request::ForceLeave { .. } => {
                 self.one::<ForceLeaveDocument>(client, &asked, show::force_leave)?;
+                EXIT_OK
+            }
+            Request::ZoneNotify { .. } | Request::ZoneRefresh { .. } | Request::ZoneRetransfer { .. } => {
+                self.one::<ZoneVerbDocument>(client, &asked, show::zone)?;
                 EXIT_OK
             }
             Request::KeyAdd { .. }

@@ -3,7 +3,7 @@
 use crate::control::document::{
     DiffDocument, DrainDocument, EngineDocument, ForceLeaveDocument, KeysDocument, LeaveDocument,
     MembersDocument, RecordDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument,
-    StatusDocument, UnsetDocument, WhyDocument, ZoneDocument, ZonesDocument,
+    StatusDocument, UnsetDocument, WhyDocument, ZoneDocument, ZoneVerbDocument, ZonesDocument,
 };
 use crate::verbs::cached;
 use crate::verbs::table::{Mood, Style, Table, printable};
@@ -107,7 +107,10 @@ pub(super) fn members(members: &MembersDocument, style: Style) -> String {
 }
 
 pub(super) fn zones(zones: &ZonesDocument, style: Style) -> String {
-    let mut table = Table::new(style, &["ORIGIN", "HEALTH", "SERIAL", "RECORDS"]);
+    let mut table =
+        Table::new(style, &["ORIGIN", "HEALTH", "SERIAL", "RECORDS", "AGE", "REFRESH", "JOURNAL"]);
+    let seconds =
+        |seconds: Option<f64>| seconds.map_or(NOTHING.to_owned(), |seconds| format!("{seconds:.0}s"));
     for zone in &zones.zones {
         let mood = match zone.health.as_str() {
             "serving" => Mood::Good,
@@ -119,9 +122,24 @@ pub(super) fn zones(zones: &ZonesDocument, style: Style) -> String {
             (zone.health.clone(), mood),
             (zone.serial.map_or(NOTHING.to_owned(), |serial| serial.to_string()), Mood::Plain),
             (zone.records.to_string(), Mood::Plain),
+            (seconds(zone.age_seconds), Mood::Plain),
+            (seconds(zone.next_refresh_seconds), Mood::Plain),
+            (journal(zone), Mood::Plain),
         ]);
     }
     table.take() + &listed_faults(&zones.zones, style)
+}
+
+/// Steps that are remembered, and what they take.
+fn journal(zone: &ZoneDocument) -> String {
+    match zone.journal_steps {
+        0 => NOTHING.to_owned(),
+        steps => format!("{steps} ({} octets)", zone.journal_octets),
+    }
+}
+
+pub(super) fn zone(done: &ZoneVerbDocument, _: Style) -> String {
+    format!("{}: {} begun\n", done.origin, done.begun)
 }
 
 pub(super) fn stats(stats: &StatsDocument, style: Style) -> String {

@@ -5,6 +5,7 @@
 pub mod key;
 pub mod message;
 pub mod name;
+pub mod page;
 pub mod query;
 pub mod reply;
 pub mod response;

@@ -43,6 +43,9 @@ pub struct Query<'p> {
 pub enum Accepted {
     /// Answer it: it is well formed and has exactly one question.
     Query(Shape),
+    /// It is about a zone as such, or signed: NOTIFY, IXFR, whatever carries TSIG. It has exactly one question; of the
+    /// records behind it nothing is known but that there are as many as it says.
+    Special(Shape),
     /// Answer with an error; the question is there if it could be read.
     Refuse(Shape, Rcode),
     /// Say nothing: too short for a header, or itself a response (answering those makes loops).
@@ -179,8 +182,8 @@ pub fn accept(message: &[u8], key: &mut NameKey) -> Accepted {
     let counts = u64::from_be_bytes(counts);
     let additional = counts as u16;
     let tail = if counts >> 48 == 1 { read_question(rest, key, &mut shape) } else { None };
-    if flags & OPCODE_MASK != 0 {
-        return Accepted::Refuse(shape, Rcode::NotImp);
+    if flags & OPCODE_MASK != 0 || (shape.qtype == RecordType::IXFR && counts >> 16 == 1 << 32 | 1) {
+        return accept_rare(message, shape, counts, tail);
     }
     // Exactly one question (RFC 9619), nothing yet in answer or authority.
     let Some(tail) = tail.filter(|_| counts >> 16 == 1 << 32) else {
@@ -201,7 +204,41 @@ pub fn accept(message: &[u8], key: &mut NameKey) -> Accepted {
             shape.edns = edns;
             Accepted::Query(shape)
         }
-        Err((edns, rcode)) => {
+        Err((edns, Fault::Signed)) => {
+            shape.edns = edns;
+            Accepted::Special(shape)
+        }
+        Err((edns, Fault::Told(rcode))) => {
+            shape.edns = edns;
+            Accepted::Refuse(shape, rcode)
+        }
+    }
+}
+
+/// Reads what is neither a standard query nor without records before the additional section: NOTIFY (RFC 1996), which may
+/// tell the SOA, and IXFR, which has to (RFC 1995 §3).
+#[cold]
+fn accept_rare(message: &[u8], mut shape: Shape, counts: u64, tail: Option<&[u8]>) -> Accepted {
+    const QUERY_OR_NOTIFY: [u16; 2] = [0, 4 << 11];
+    if !QUERY_OR_NOTIFY.contains(&(shape.flags & OPCODE_MASK)) {
+        return Accepted::Refuse(shape, Rcode::NotImp);
+    }
+    let before = (counts >> 32) as u16 as usize + (counts >> 16) as u16 as usize;
+    let records = tail.and_then(|tail| {
+        (0..before).try_fold(message.len() - tail.len(), |at, _| {
+            let fixed = skip_name(message, at)?;
+            Some(fixed + 10 + usize::from(u16_at(message, fixed + 8)?))
+        })
+    });
+    let Some(additional_at) = records.filter(|at| *at <= message.len()) else {
+        return Accepted::Refuse(shape, Rcode::FormErr);
+    };
+    match read_additional(message, additional_at, counts as u16) {
+        Ok(edns) | Err((edns, Fault::Signed)) => {
+            shape.edns = edns;
+            Accepted::Special(shape)
+        }
+        Err((edns, Fault::Told(rcode))) => {
             shape.edns = edns;
             Accepted::Refuse(shape, rcode)
         }
@@ -219,14 +256,23 @@ fn read_question<'p>(rest: &'p [u8], key: &mut NameKey, shape: &mut Shape) -> Op
     Some(tail)
 }
 
-type AdditionalFault = (Option<Edns>, Rcode);
+/// Why a query is no ordinary one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It is signed (RFC 8945): who has the keys is to look at it.
+    Signed,
+    /// This is wrong with it.
+    Told(Rcode),
+}
+
+type AdditionalFault = (Option<Edns>, Fault);
 
 /// Reads any additional section: at most one OPT (RFC 6891 §6.1.1), then nothing more. The fault carries what
 /// EDNS had said before it.
 fn read_additional(message: &[u8], start: usize, count: u16) -> Result<Option<Edns>, AdditionalFault> {
     let (mut at, mut edns, mut bad_version) = (start, None, false);
     for index in 0..count {
-        let fault = (edns, Rcode::FormErr);
+        let fault = (edns, Fault::Told(Rcode::FormErr));
         let root = message.get(at) == Some(&0);
         at = skip_name(message, at).ok_or(fault)?;
         let rtype = RecordType(u16_at(message, at).ok_or(fault)?);
@@ -245,23 +291,24 @@ fn read_additional(message: &[u8], start: usize, count: u16) -> Result<Option<Ed
                 bad_version = (ttl >> 16) & 0xff != 0;
                 // A version not known may shape its options otherwise.
                 if !bad_version {
-                    found.nsid = asks_nsid(rdata).ok_or((edns, Rcode::FormErr))?;
+                    found.nsid = asks_nsid(rdata).ok_or((edns, Fault::Told(Rcode::FormErr)))?;
                     edns = Some(found);
                 }
             }
-            // No key is known here (RFC 8945 §5.2.1), and TSIG is the last record or the message is malformed.
-            RecordType::TSIG if index + 1 == count && at == message.len() => {
-                return Err((edns, Rcode::NotAuth));
+            // TSIG is the last record or the message is malformed (RFC 8945 §5.1).
+            RecordType::TSIG if index + 1 == count && at == message.len() && !bad_version => {
+                return Err((edns, Fault::Signed));
             }
+            RecordType::TSIG if index + 1 == count && at == message.len() => break,
             RecordType::TSIG => return Err(fault),
             _ => {}
         }
     }
     if at != message.len() {
-        return Err((edns, Rcode::FormErr));
+        return Err((edns, Fault::Told(Rcode::FormErr)));
     }
     if bad_version {
-        return Err((edns, Rcode::BadVers));
+        return Err((edns, Fault::Told(Rcode::BadVers)));
     }
     Ok(edns)
 }
@@ -307,6 +354,7 @@ mod tests {
             Accepted::Refuse(shape, rcode) => {
                 format!("{rcode} {}", shape.of(message).header_and_question().len())
             }
+            Accepted::Special(shape) => format!("special {}", shape.qtype()),
             Accepted::Ignore => "ignore".into(),
         }
     }
@@ -343,7 +391,7 @@ mod tests {
 
     #[test]
     fn other_opcodes_are_not_implemented() {
-        for opcode in 1..16u8 {
+        for opcode in (1..16u8).filter(|opcode| *opcode != 4) {
             assert_eq!(with(|m| m[2] |= opcode << 3), "NOTIMP 24");
         }
     }
@@ -378,9 +426,36 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_query_meets_no_key() {
+    fn news_and_questions_for_changes_may_carry_an_soa() {
+        let soa = b"\xc0\x0c\0\x06\0\x01\0\0\0\0\0\x16\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let notify = |records: u8, octets: &[u8]| {
+            with(|m| {
+                (m[2], m[7]) = (4 << 3, records);
+                m.extend_from_slice(octets);
+            })
+        };
+        assert_eq!(notify(0, b""), "special A");
+        assert_eq!(notify(1, soa), "special A");
+        assert_eq!(notify(1, &soa[..20]), "FORMERR 24");
+        assert_eq!(notify(0, soa), "FORMERR 24");
+        let ixfr = |authority: u8, octets: &[u8]| {
+            with(|m| {
+                (m[9], m[21]) = (authority, 251);
+                m.extend_from_slice(octets);
+            })
+        };
+        assert_eq!(ixfr(1, soa), "special IXFR");
+        assert_eq!(ixfr(0, b""), "IN IXFR None");
+        assert_eq!(ixfr(2, &[&soa[..], soa].concat()), "FORMERR 24");
+        assert_eq!(ixfr(1, b""), "FORMERR 24");
+    }
+
+    #[test]
+    fn a_signed_query_is_for_those_who_have_the_keys() {
         let tsig = b"\x01k\0\0\xfa\0\xff\0\0\0\0\0\0";
-        assert_eq!(with_additional(1, tsig), "NOTAUTH 24");
+        assert_eq!(with_additional(1, tsig), "special A");
+        let bad_version = [b"\0\0\x29\x04\xd0\0\x01\0\0\0\0", &tsig[..]].concat();
+        assert_eq!(with_additional(2, &bad_version), "BADVERS 24");
         assert_eq!(with_additional(2, &[&tsig[..], OPT].concat()), "FORMERR 24");
     }
 }

@@ -132,7 +132,7 @@ impl<'m> Response<'m> {
 
 impl<'m> RecordAt<'m> {
     /// The record at `at`, and where the next begins.
-    fn read(message: &'m [u8], owner_at: usize) -> Option<(RecordAt<'m>, usize)> {
+    pub(crate) fn read(message: &'m [u8], owner_at: usize) -> Option<(RecordAt<'m>, usize)> {
         let fixed = pass_name(message, owner_at)?;
         let rtype = RecordType(u16_at(message, fixed)?);
         let class = Class(u16_at(message, fixed + 2)?);
@@ -209,6 +209,25 @@ impl<'m> RecordAt<'m> {
     }
 }
 
+/// The serial of the SOA that is the first record of the authority section of a message with one question: the version
+/// at hand of who asks for changes (RFC 1995 §3).
+pub fn authority_soa(message: &[u8]) -> Option<u32> {
+    (u16_at(message, 6)? == 0 && u16_at(message, 8)? > 0).then(|| soa_serial(message))?
+}
+
+/// The serial of the SOA that is the first record of the answer section of a message with one question: what a NOTIFY
+/// tells of (RFC 1996 §3.7).
+pub fn answer_soa(message: &[u8]) -> Option<u32> {
+    (u16_at(message, 6)? > 0).then(|| soa_serial(message))?
+}
+
+/// The serial of the SOA behind the one question.
+fn soa_serial(message: &[u8]) -> Option<u32> {
+    let (record, end) = RecordAt::read(message, pass_name(message, HEADER_OCTETS)? + 4)?;
+    let is_soa = u16_at(message, 4)? == 1 && record.rtype == RecordType::SOA;
+    if is_soa { u32_at(message, end.checked_sub(SOA_TAIL_OCTETS)?) } else { None }
+}
+
 /// The name at `at`, pointers followed, and where what follows it begins. Pointers lead backwards only, so that every
 /// chain of them ends (RFC 1035 §4.1.4: "a prior occurrence").
 pub(crate) fn read_name(message: &[u8], at: usize) -> Option<(Name, usize)> {
@@ -223,7 +242,7 @@ pub(crate) fn read_name(message: &[u8], at: usize) -> Option<(Name, usize)> {
 }
 
 /// Where what follows the name at `at` begins, if it is one of at most 255 octets.
-fn pass_name(message: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn pass_name(message: &[u8], at: usize) -> Option<usize> {
     let mut len = 0;
     walk(message, at, |label| {
         len += label.len();

@@ -9,10 +9,12 @@
 //! A worker waits only in `poll`. It takes no lock, logs nothing, and allocates nothing for a datagram.
 
 mod ends;
+mod exchange;
 mod resolver;
 mod tcp;
 mod udp;
 
+pub use exchange::{Exchange, Told};
 pub use resolver::{Setup, Upstreams};
 
 use crate::answer::{self, Bounds, Elsewhere, Outcome, Scratch, Verdict};
@@ -22,15 +24,18 @@ use crate::catalog::published::{Published, Reader};
 use crate::catalog::snapshot::ZoneNumber;
 use crate::os::affinity::{self, Core};
 use crate::os::clock;
+use crate::transfer::desk::Paper;
+use crate::transfer::outgoing::Outgoing;
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::{Accepted, Shape, accept};
 use crate::worker::ends::Ends;
+use crate::worker::exchange::{Done, Special};
 use crate::worker::resolver::Resolver;
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -83,7 +88,7 @@ impl Worker {
         sockets: Sockets,
         published: &Published,
         settings: Settings,
-        resolver: Option<Setup>,
+        (resolver, exchange): (Option<Setup>, Exchange),
     ) -> io::Result<Worker> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
@@ -93,6 +98,7 @@ impl Worker {
             reader: published.reader(),
             scratch: Box::default(),
             counters: Arc::clone(&counters),
+            exchange,
             settings,
             guess: ZoneNumber::default(),
             now: Moment::START,
@@ -150,6 +156,7 @@ pub(crate) struct Desk {
     reader: Reader,
     scratch: Box<(NameKey, Scratch)>,
     counters: Arc<WorkerCounters>,
+    exchange: Exchange,
     settings: Settings,
     /// The zone last asked: most likely the next one too.
     guess: ZoneNumber,
@@ -170,6 +177,8 @@ enum Said {
     Nothing,
     /// It gets one later.
     Later,
+    /// Its answer has many messages.
+    Stream(Box<Outgoing>),
 }
 
 impl Desk {
@@ -202,6 +211,10 @@ impl Desk {
                     None => answer::answer(snapshot, way, &query, key, scratch, buffer, bounds),
                 }
             }
+            Accepted::Special(_) => {
+                let (verdict, rcode) = (Verdict::Transfer, Rcode::NoError);
+                return Some(Outcome { verdict, rcode, zone: None });
+            }
             Accepted::Refuse(shape, rcode) => {
                 self.asked = 0;
                 let bounds = Bounds { limit: limit_of(&shape), udp_payload_max, now: self.now };
@@ -209,10 +222,36 @@ impl Desk {
             }
             Accepted::Ignore => return None,
         };
-        if outcome.verdict != Verdict::Forward {
+        if !matches!(outcome.verdict, Verdict::Forward | Verdict::Transfer) {
             count(&self.counters, &outcome, transport, self.asked);
         }
         Some(outcome)
+    }
+
+    /// Answers what is about a zone as such, or signed, and came over TCP.
+    fn answer_special(
+        &mut self,
+        message: &[u8],
+        from: IpAddr,
+        transport: Transport,
+        buffer: &mut [u8],
+    ) -> Option<Done> {
+        let held = self.reader.held();
+        let udp_payload_max = self.settings.udp_payload_max;
+        let (key, scratch) = &mut *self.scratch;
+        let (Accepted::Special(shape) | Accepted::Query(shape)) = accept(message, key) else { return None };
+        key.hash(held.seed());
+        let special = Special { message, shape, key, from, now: self.now };
+        let paper = Paper { limit: buffer.len(), buffer, udp_payload_max };
+        let done = self.exchange.take(&special, (held, Some(held)), scratch, paper);
+        match &done {
+            Done::Reply(outcome) => count(&self.counters, outcome, transport, shape.qtype().0),
+            Done::Stream(_) => {
+                let (verdict, rcode) = (Verdict::Transfer, Rcode::NoError);
+                count(&self.counters, &Outcome { verdict, rcode, zone: None }, transport, shape.qtype().0);
+            }
+        }
+        Some(done)
     }
 
     /// Answers a message with a failure of this server.

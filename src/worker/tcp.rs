@@ -12,10 +12,11 @@
 
 mod connection;
 
-use crate::answer::{Elsewhere, Verdict};
+use crate::answer::{Elsewhere, Outcome, Verdict};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::{DropReason, Transport};
 use crate::os::listen;
+use crate::worker::exchange::Done;
 use crate::worker::resolver::Back;
 use crate::worker::tcp::connection::{Connection, Filled};
 use crate::worker::{Desk, Resolving, Said, Settings};
@@ -38,6 +39,8 @@ const ACCEPTS_PER_TURN: usize = 64;
 const MESSAGES_PER_TURN: usize = 128;
 /// Messages answered from one connection before the others get their turn.
 const MESSAGES_AT_ONCE: usize = 16;
+/// Transfers of one worker at once: each holds its snapshot, so that a bound on them is one on old zones in memory.
+const TRANSFERS_MAX: usize = 64;
 /// How often connections are looked over for those that are idle.
 const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
@@ -62,6 +65,8 @@ pub(super) struct Connections {
     queue: VecDeque<usize>,
     /// Connections accepted so far.
     turns: u64,
+    /// Connections on which a zone is on its way.
+    transfers: usize,
     read: Box<[u8]>,
     reply: Box<[u8]>,
 }
@@ -89,6 +94,7 @@ impl Connections {
             next_sweep: None,
             queue: VecDeque::new(),
             turns: 0,
+            transfers: 0,
             read: vec![0; READ_OCTETS].into(),
             reply: vec![0; MESSAGE_OCTETS_MAX].into(),
         })
@@ -188,7 +194,9 @@ impl Connections {
 
     /// True if no answer waits to be taken or to be made.
     pub(super) fn is_quiet(&self) -> bool {
-        self.queue.is_empty() && self.connections.iter().flatten().all(|connection| connection.out.is_empty())
+        let mut connections = self.connections.iter().flatten();
+        self.queue.is_empty()
+            && connections.all(|connection| connection.out.is_empty() && connection.transfer.is_none())
     }
 
     fn open(&self) -> usize {
@@ -234,6 +242,7 @@ impl Connections {
                 peer,
                 turn: self.turns,
                 waiting: 0,
+                transfer: None,
                 input: Vec::new(),
                 taken: 0,
                 out: Vec::new(),
@@ -269,6 +278,7 @@ impl Connections {
     fn close(&mut self, number: usize, registry: &Registry, desk: &Desk) {
         if let Some(mut connection) = self.connections.get_mut(number).and_then(Option::take) {
             let _ = registry.deregister(&mut connection.stream);
+            self.transfers -= usize::from(connection.transfer.is_some());
             self.free.push(number);
             desk.counters.set_tcp_connections(self.open() as u64);
         }
@@ -283,8 +293,10 @@ impl Connections {
         resolver: &mut Resolving,
         now: Instant,
     ) -> usize {
+        let transfers = self.transfers;
         let Some(Some(connection)) = self.connections.get_mut(number) else { return 0 };
         connection.queued = false;
+        let had_transfer = connection.transfer.is_some();
         let transport = Transport { tcp: true, ipv6: connection.ipv6 };
         let mut answered = 0;
         let mut alive = connection.out.is_empty() || connection.flush(now);
@@ -295,6 +307,14 @@ impl Connections {
                 break;
             }
             while answered < MESSAGES_AT_ONCE && connection.out.len() < WRITE_OCTETS_MAX {
+                if connection.transfer.is_some() {
+                    alive = connection.transfer_on(&mut self.reply);
+                    answered += 1;
+                    if !alive {
+                        break;
+                    }
+                    continue;
+                }
                 let Some(message) = connection.next_message() else { break };
                 let octets = message.len();
                 let back = Back::Tcp {
@@ -304,6 +324,15 @@ impl Connections {
                 match answer(message, back, &mut self.reply, transport, desk, resolver) {
                     Said::Reply(len) => connection.append(self.reply.get(..len).unwrap_or_default()),
                     Said::Later => connection.waiting += 1,
+                    Said::Stream(outgoing) if transfers < TRANSFERS_MAX => {
+                        connection.transfer = Some(outgoing);
+                    }
+                    // Whoever wants it comes again.
+                    Said::Stream(_) => {
+                        desk.counters.dropped(DropReason::TcpLimit, 1);
+                        alive = false;
+                        break;
+                    }
                     // Not a query: whoever sends such things is not worth a connection, nor what it says next.
                     Said::Nothing => {
                         alive = false;
@@ -317,7 +346,9 @@ impl Connections {
             if !connection.out.is_empty() {
                 alive &= connection.flush(now);
             }
-            let is_waiting = connection.out.len() >= WRITE_OCTETS_MAX || connection.next_message().is_some();
+            let is_waiting = connection.out.len() >= WRITE_OCTETS_MAX
+                || connection.transfer.is_some()
+                || connection.next_message().is_some();
             if !alive || is_waiting {
                 continue;
             }
@@ -330,6 +361,8 @@ impl Connections {
                 }
             }
         }
+        let has_transfer = connection.transfer.is_some();
+        self.transfers = transfers + usize::from(has_transfer) - usize::from(had_transfer);
         if alive {
             connection.give_back();
         } else {
@@ -366,6 +399,13 @@ fn answer(
         (Some(Verdict::Forward), Some(resolver)) => {
             resolver.wait(desk.now, message, back);
             Said::Later
+        }
+        (Some(Verdict::Transfer), _) => {
+            match desk.answer_special(message, back.client(), transport, buffer) {
+                Some(Done::Reply(Outcome { verdict: Verdict::Reply(len), .. })) => Said::Reply(len),
+                Some(Done::Stream(outgoing)) => Said::Stream(outgoing),
+                Some(Done::Reply(_)) | None => Said::Nothing,
+            }
         }
         (Some(Verdict::Forward | Verdict::Drop) | None, _) => Said::Nothing,
     }
@@ -406,6 +446,7 @@ mod tests {
             reader: Publisher::new(snapshot).published().reader(),
             scratch: Box::<(NameKey, Scratch)>::default(),
             counters: Arc::clone(&counters),
+            exchange: crate::worker::Exchange::default(),
             settings,
             guess: ZoneNumber::default(),
             now: Moment::START,

@@ -10,18 +10,20 @@ use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
 use crate::os::udp::{Asker, BATCH, Batch, Datagrams, Late, Replies};
 use crate::resolve::question::Question;
+use crate::transfer::desk::Paper;
 use crate::wire::key::NameKey;
 use crate::wire::message::{RD, Rcode};
 use crate::wire::query::{Accepted, Shape, accept};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::short;
+use crate::worker::exchange::{Done, Exchange, Special};
 use crate::worker::resolver::{Back, Resolver, question};
 use crate::worker::{BATCHES_PER_TURN, Desk, Resolving, count};
 use crate::zone::store::Hint;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
@@ -152,6 +154,8 @@ enum Kind {
     Short,
     /// Another query.
     Long,
+    /// One about a zone as such, or a signed one.
+    Special,
     /// None, and the code says why.
     Refused(Rcode),
     /// None, and nothing is to be said.
@@ -192,6 +196,7 @@ fn stripe(
     seek(slots, &mut ways);
     let bench = Bench {
         counters: &desk.counters,
+        exchange: &desk.exchange,
         snapshot,
         listener,
         transport,
@@ -233,9 +238,9 @@ fn prepare<'s>(
                 slot.kind = Kind::Short;
                 slot.shape = shape;
             }
-            None => slot.accept_long(datagrams.get(i)),
+            None => slot.accept_long(datagrams.get(i), snapshot),
         }
-        if let Kind::Refused(_) | Kind::Ignored = slot.kind {
+        if let Kind::Special | Kind::Refused(_) | Kind::Ignored = slot.kind {
             *way = None;
             continue;
         }
@@ -270,6 +275,7 @@ fn seek(slots: &[Slot; STRIPE], ways: &mut Ways<'_>) {
 /// What all queries of a stripe are answered with.
 struct Bench<'d> {
     counters: &'d WorkerCounters,
+    exchange: &'d Exchange,
     snapshot: &'d Snapshot,
     listener: usize,
     transport: Transport,
@@ -350,6 +356,9 @@ impl Bench<'_> {
         let outcome =
             answer::resolve(self.snapshot, way, query, scratch, replies.buffer(i), bounds, &mut finder);
         let refresh = finder.refresh;
+        if outcome.verdict == Verdict::Transfer {
+            return self.special(slot, scratch, message, i, replies);
+        }
         if outcome.verdict == Verdict::Forward {
             let back = Back::Udp { listener: self.listener, asker: replies.asker(i) };
             return resolver.wait(now, message, back);
@@ -378,8 +387,12 @@ impl Bench<'_> {
             Kind::Short | Kind::Long => {
                 let way = (slot.route, way.map_or(Hint::ABSENT, Way::hint));
                 let outcome = answer::answer(self.snapshot, way, &query, &slot.key, scratch, buffer, bounds);
+                if outcome.verdict == Verdict::Transfer {
+                    return self.special(slot, scratch, message, i, replies);
+                }
                 self.note(i, &outcome, query.qtype().0, replies);
             }
+            Kind::Special => self.special(slot, scratch, message, i, replies),
             Kind::Refused(rcode) => {
                 let outcome = answer::refuse(self.snapshot, &query, rcode, buffer, bounds);
                 self.note(i, &outcome, 0, replies);
@@ -388,12 +401,38 @@ impl Bench<'_> {
         }
     }
 
+    /// What is about a zone as such, or signed.
+    #[cold]
+    fn special(
+        &self,
+        slot: &Slot,
+        scratch: &mut Scratch,
+        message: &[u8],
+        i: usize,
+        replies: &mut Replies<'_>,
+    ) {
+        let (shape, key, from, now) = (slot.shape, &slot.key, IpAddr::V6(replies.source(i)), self.now);
+        let (udp_payload_max, snapshot) = (self.udp_payload_max, self.snapshot);
+        let limit = shape.udp_limit(udp_payload_max.into());
+        let paper = Paper { buffer: replies.buffer(i), limit, udp_payload_max };
+        match self.exchange.take(
+            &Special { message, shape, key, from, now },
+            (snapshot, None),
+            scratch,
+            paper,
+        ) {
+            Done::Reply(outcome) => self.note(i, &outcome, shape.qtype().0, replies),
+            // Without a snapshot to hold there is none.
+            Done::Stream(_) => {}
+        }
+    }
+
     #[inline(always)]
     fn note(&self, i: usize, outcome: &Outcome, qtype: u16, replies: &mut Replies<'_>) {
         count(self.counters, outcome, self.transport, qtype);
         match outcome.verdict {
             Verdict::Reply(len) => replies.reply(i, len),
-            Verdict::Drop | Verdict::Forward => {}
+            Verdict::Drop | Verdict::Forward | Verdict::Transfer => {}
         }
     }
 }
@@ -417,11 +456,16 @@ impl Slot {
 
     /// Reads a message that is no ordinary query.
     #[inline(never)]
-    fn accept_long(&mut self, message: &[u8]) {
+    fn accept_long(&mut self, message: &[u8], snapshot: &Snapshot) {
         self.kind = match accept(message, &mut self.key) {
             Accepted::Query(shape) => {
                 self.shape = shape;
                 Kind::Long
+            }
+            Accepted::Special(shape) => {
+                self.shape = shape;
+                self.key.hash(snapshot.seed());
+                Kind::Special
             }
             Accepted::Refuse(shape, rcode) => {
                 self.shape = shape;

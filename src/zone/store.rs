@@ -83,6 +83,13 @@ impl ShardAt {
     }
 }
 
+/// A place among the nodes of a zone; the first at first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor {
+    shard: usize,
+    slot: usize,
+}
+
 /// The nodes of one zone.
 pub(crate) struct Store {
     pub(crate) blocks: Blocks,
@@ -240,6 +247,26 @@ impl Store {
                     node_in(octets, (start + (slot & DISTANCE_MASK) as usize) * 4, origin_len)
                 })
         })
+    }
+
+    /// The node behind a place in the order of [`Store::nodes`], and the place behind that. `None` behind the last
+    /// one, and where shards lie apart: those change too often to be walked through in pieces.
+    pub(crate) fn next_node(&self, mut place: Cursor) -> Option<(Node<'_>, Cursor)> {
+        let Blocks::Arena { octets, shards } = &self.blocks else { return None };
+        let (words, _) = octets.as_chunks::<4>();
+        loop {
+            let shard = shards.get(place.shard)?;
+            let (start, slots) = (shard.at as usize, usize::from(shard.slots) + usize::from(shard.probe_max));
+            while place.slot < slots {
+                let slot = u32::from_le_bytes(*words.get(start + place.slot)?);
+                place.slot += 1;
+                if slot != 0 {
+                    let at = (start + (slot & DISTANCE_MASK) as usize) * 4;
+                    return Some((node_in(octets, at, self.origin_len)?, place));
+                }
+            }
+            place = Cursor { shard: place.shard + 1, slot: 0 };
+        }
     }
 
     /// Octets that the nodes take.

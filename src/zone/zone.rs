@@ -8,8 +8,9 @@ use crate::base::time::Moment;
 use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::sealed::SealedRrset;
+use crate::zone::history::History;
 use crate::zone::seal::NegativeSoa;
-use crate::zone::store::{Hint, Node, Shelf, Store, Target, node_flags};
+use crate::zone::store::{Cursor, Hint, Node, Shelf, Store, Target, node_flags};
 
 /// A zone's version (RFC 1982 arithmetic applies).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +30,7 @@ pub struct Zone {
     records: usize,
     /// Cuts or DNAMEs stand in a store that does not mark what lies below them: look-ups walk down to the name.
     is_walked: bool,
+    history: History,
 }
 
 /// Where a name leads within its zone.
@@ -70,6 +72,7 @@ impl Zone {
             serial: Serial(serial),
             records,
             is_walked: false,
+            history: History::default(),
         }
     }
 
@@ -149,6 +152,22 @@ impl Zone {
     /// All names, in no order that means anything.
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
         self.store.nodes()
+    }
+
+    /// The node behind a place in the order of [`Zone::nodes`], and the place behind that; for whoever walks through
+    /// the zone in pieces. `None` behind the last one, and at once for a zone that is changed name by name.
+    pub fn next_node(&self, place: Cursor) -> Option<(Node<'_>, Cursor)> {
+        self.store.next_node(place)
+    }
+
+    /// How the zone came to be what it is, as far as that is remembered.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The same zone with that history; its last step led to this zone.
+    pub fn with_history(self, history: History) -> Zone {
+        Zone { history, ..self }
     }
 
     /// The node to which a name in this zone's data leads, if that is told by the node alone.
@@ -232,6 +251,16 @@ impl Zone {
         }
         key.hash(&self.seed);
         Some(self.locate(key))
+    }
+
+    /// The hash of the name that has this key: lower-cased, relative to the apex.
+    pub fn hash_of(&self, key: &[u8]) -> u64 {
+        let mut name = [0u8; NAME_OCTETS_MAX];
+        let (labels, origin) = (key.len(), self.origin_key.as_wire());
+        let Some(place) = name.get_mut(..labels + origin.len()) else { return 0 };
+        place[..labels].copy_from_slice(key);
+        place[labels..].copy_from_slice(origin);
+        self.seed.name(place)
     }
 
     /// Has the processor fetch where a hash's slot lies: the first of two waits of [`Zone::locate`].

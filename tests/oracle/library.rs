@@ -7,15 +7,19 @@ use hivedns::base::time::Moment;
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
+use hivedns::transfer::desk::{self, Asked, Paper, Turn};
+use hivedns::transfer::policy::Policy;
+use hivedns::transfer::tsig::WallSeconds;
 use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::name::Name;
-use hivedns::wire::query::{Accepted, accept};
+use hivedns::wire::query::{Accepted, Shape, accept};
 use hivedns::wire::short;
 use hivedns::zone::builtin::BUILTIN;
 use hivedns::zone::draft::ZoneDraft;
 use hivedns::zone::fault::Faults;
 use hivedns::zone::master::{self, Disk, Options};
 use hivedns::zone::seal::seal;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -73,6 +77,7 @@ impl Library {
                 let bounds = bounds(query.udp_limit(UDP_PAYLOAD_MAX.into()));
                 answer::refuse(&self.snapshot, &query, rcode, &mut self.buffer, bounds)
             }
+            Accepted::Special(shape) => return self.ask_desk(message, shape, tcp),
             Accepted::Query(shape) => {
                 self.key.hash(self.snapshot.seed());
                 let query = shape.of(message);
@@ -85,6 +90,10 @@ impl Library {
         };
         let reply = match verdict {
             Verdict::Reply(octets) => Some(self.buffer[..octets].to_vec()),
+            Verdict::Transfer => match accept(message, &mut self.key) {
+                Accepted::Query(shape) => return self.ask_desk(message, shape, tcp),
+                Accepted::Special(_) | Accepted::Refuse(..) | Accepted::Ignore => None,
+            },
             Verdict::Drop | Verdict::Forward => None,
         };
         if !tcp && let Some(by_short) = self.ask_shortly(message) {
@@ -107,7 +116,21 @@ impl Library {
             .verdict
         {
             Verdict::Reply(octets) => Some(buffer[..octets].to_vec()),
-            Verdict::Drop | Verdict::Forward => None,
+            Verdict::Drop | Verdict::Forward | Verdict::Transfer => None,
+        }
+    }
+
+    /// What is said to messages about zones as such. Nobody may transfer anything here.
+    fn ask_desk(&mut self, message: &[u8], shape: Shape, tcp: bool) -> Option<Vec<u8>> {
+        let Library { snapshot, key, buffer, .. } = self;
+        key.hash(snapshot.seed());
+        let limit = if tcp { MESSAGE_OCTETS_MAX } else { shape.udp_limit(UDP_PAYLOAD_MAX.into()) };
+        let (from, now) = (Ipv4Addr::LOCALHOST.into(), WallSeconds(0));
+        let asked = Asked { message, shape, key, from, now };
+        let paper = Paper { buffer, limit, udp_payload_max: UDP_PAYLOAD_MAX };
+        match desk::take(&asked, &Policy::default(), (snapshot, None), paper) {
+            Turn::Reply { len, .. } => Some(self.buffer[..len].to_vec()),
+            Turn::Notified { .. } | Turn::Transfer(_) | Turn::Query(_) => panic!("nobody may"),
         }
     }
 }

@@ -126,6 +126,17 @@ impl Server {
         self.child.kill().expect("a child");
     }
 
+    /// Has it read its zones anew, as the daemons here do on SIGHUP.
+    pub fn reload(&self) {
+        self.signal("-HUP", self.child.id().to_string());
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(&mut self) {
+        self.signal("-KILL", format!("-{}", self.child.id()));
+        let _ = self.child.wait();
+    }
+
     fn signal(&self, signal: &str, target: String) {
         let _ = Command::new("kill").args([signal, "--", &target]).stderr(Stdio::null()).status();
     }

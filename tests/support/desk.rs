@@ -120,7 +120,7 @@ impl Desk {
     /// The same, always by the general way.
     pub fn answer_datagram_generally(&mut self, message: &[u8]) -> Option<&[u8]> {
         let limit = match accept(message, &mut self.key) {
-            Accepted::Query(shape) | Accepted::Refuse(shape, _) => {
+            Accepted::Query(shape) | Accepted::Special(shape) | Accepted::Refuse(shape, _) => {
                 shape.of(message).udp_limit(UDP_PAYLOAD.into())
             }
             Accepted::Ignore => return None,
@@ -145,7 +145,7 @@ impl Desk {
         let outcome = answer::answer_short(&way, (window, &shape), key, buffer, UDP_PAYLOAD, Offers::Zones)?;
         match outcome.verdict {
             Verdict::Reply(len) => Some(len),
-            Verdict::Drop | Verdict::Forward => None,
+            Verdict::Drop | Verdict::Forward | Verdict::Transfer => None,
         }
     }
 
@@ -166,11 +166,12 @@ impl Desk {
             Accepted::Refuse(shape, rcode) => {
                 answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds)
             }
-            Accepted::Ignore => return None,
+            // What is about a zone as such is not for this desk.
+            Accepted::Special(_) | Accepted::Ignore => return None,
         };
         match outcome.verdict {
             Verdict::Reply(len) => self.buffer.get(..len),
-            Verdict::Drop | Verdict::Forward => None,
+            Verdict::Drop | Verdict::Forward | Verdict::Transfer => None,
         }
     }
 }

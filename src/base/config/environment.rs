@@ -34,7 +34,7 @@ pub(super) fn read(inputs: &Inputs, config: &mut Config) -> Vec<ConfigError> {
             Found::Known(Key { reach: Reach::Setting(setting), .. }) => {
                 put(config, setting, &path, at, text, &mut errors);
             }
-            Found::Known(Key { reach: Reach::Later | Reach::OfZone(_), .. }) => {
+            Found::Known(Key { reach: Reach::Later | Reach::OfZone(_) | Reach::OfKey(_), .. }) => {
                 errors.push(ConfigError::not_available_yet(at, &path));
             }
         }

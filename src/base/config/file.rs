@@ -5,6 +5,7 @@ use super::expand::expand;
 use super::forward;
 use super::keys::{Key, Reach, Section, Shape, section, sections};
 use super::nearest::{distance, nearest};
+use super::tsig::{self, TsigKey, TsigKeyDraft};
 use super::value::{Form, Raw};
 use super::zone::{self, ZoneDraft, ZoneFile};
 use super::{Config, Inputs};
@@ -35,10 +36,11 @@ pub(super) fn read(
             return vec![ConfigError { at, message: error.message().lines().collect::<Vec<_>>().join("; ") }];
         }
     };
-    let mut reader = Reader { lines, path, inputs, zones: Vec::new(), errors: Vec::new() };
+    let mut reader = Reader { lines, path, inputs, zones: Vec::new(), keys: Vec::new(), errors: Vec::new() };
     reader.document(document.as_table(), config);
-    let Reader { zones, mut errors, .. } = reader;
+    let Reader { zones, keys, mut errors, .. } = reader;
     zone::add(&mut config.zones, zones, &mut errors);
+    tsig::add(&mut config.keys, keys, &mut errors);
     errors.sort_by_key(|error| match error.at {
         Source::File { line, column, .. } => (line, column),
         Source::Default | Source::Environment(_) | Source::Flag(_) => (0, 0),
@@ -51,6 +53,7 @@ struct Reader<'a> {
     path: &'a Arc<Path>,
     inputs: &'a Inputs,
     zones: Vec<ZoneFile>,
+    keys: Vec<TsigKey>,
     errors: Vec<ConfigError>,
 }
 
@@ -102,7 +105,7 @@ impl Reader<'_> {
                         Err(more) => self.errors.extend(more),
                     }
                 }
-                Some(Key { reach: Reach::Later | Reach::OfZone(_), .. }) => {
+                Some(Key { reach: Reach::Later | Reach::OfZone(_) | Reach::OfKey(_), .. }) => {
                     self.errors.push(ConfigError::not_available_yet(at, &path));
                 }
             }
@@ -133,7 +136,7 @@ impl Reader<'_> {
         if table.is_empty() && section.keys.iter().all(|key| matches!(key.reach, Reach::Later)) {
             self.errors.push(ConfigError::not_available_yet(whole.clone(), section.name));
         }
-        let mut draft = ZoneDraft::default();
+        let (mut draft, mut key_draft) = (ZoneDraft::default(), TsigKeyDraft::default());
         for (name, item) in table.iter() {
             let at = self.place_of_key(table, name, item);
             let path = format!("{}.{name}", section.name);
@@ -143,19 +146,25 @@ impl Reader<'_> {
                     let Some(raw) = self.raw(&path, item, &at) else { continue };
                     self.errors.extend((of_zone.put)(&mut draft, &raw).err().into_iter().flatten());
                 }
+                Some(Key { reach: Reach::OfKey(of_key), .. }) => {
+                    let Some(raw) = self.raw(&path, item, &at) else { continue };
+                    self.errors.extend((of_key.put)(&mut key_draft, &raw).err().into_iter().flatten());
+                }
                 Some(Key { reach: Reach::Later | Reach::Setting(_), .. }) => {
                     self.errors.push(ConfigError::not_available_yet(at, &path));
                 }
             }
         }
-        // A zone that is faulty already is not told that it lacks what was faulty.
-        if section.name == "zone" && self.errors.len() == errors_before {
-            let directory = self.inputs.directory.join(self.path.parent().unwrap_or(Path::new("")));
-            match draft.finish(&directory, &whole) {
-                Ok(zone) => self.zones.push(zone),
-                Err(more) => self.errors.extend(more),
-            }
+        // What is faulty already is not told that it lacks what was faulty.
+        if self.errors.len() != errors_before {
+            return;
         }
+        let directory = self.inputs.directory.join(self.path.parent().unwrap_or(Path::new("")));
+        let finished = match section.name {
+            "zone" => draft.finish(&directory, &whole).map(|zone| self.zones.push(zone)),
+            _ => key_draft.finish(&directory, &whole).map(|key| self.keys.push(key)),
+        };
+        self.errors.extend(finished.err().into_iter().flatten());
     }
 
     /// The value with its variables expanded; `None` if one of them was faulty.

@@ -12,6 +12,7 @@ use super::engine::EngineSocket;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::peer::{Advertise, GOSSIP_PORT, Peer};
+use super::tsig::{TSIG_KEYS, TsigKey, TsigKeyDraft};
 use super::value::{Bounded, LogFormat, LogLevel, Raw, Share, Size, Value};
 use super::zone::{ZONE_KEYS, ZoneDraft, ZoneFile};
 use crate::base::limits::{TCP_CONNECTIONS_MAX, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN, WORKERS_MAX};
@@ -53,6 +54,8 @@ pub(super) enum Reach {
     Setting(Setting),
     /// A field of each zone.
     OfZone(OfZone),
+    /// A field of each TSIG key.
+    OfKey(OfKey),
 }
 
 /// How a key of a `[section]` is set and shown, and which flag sets it too.
@@ -65,7 +68,14 @@ pub(super) struct Setting {
 /// How a key of `[[zone]]` is set and shown.
 pub(super) struct OfZone {
     pub(super) put: fn(&mut ZoneDraft, &Raw) -> Result<(), Vec<ConfigError>>,
-    pub(super) show: fn(&ZoneFile) -> toml_edit::Value,
+    /// `None`: nothing was said, and nothing is the default.
+    pub(super) show: fn(&ZoneFile) -> Option<toml_edit::Value>,
+}
+
+/// How a key of `[[key]]` is set and shown.
+pub(super) struct OfKey {
+    pub(super) put: fn(&mut TsigKeyDraft, &Raw) -> Result<(), Vec<ConfigError>>,
+    pub(super) show: fn(&TsigKey) -> toml_edit::Value,
 }
 
 /// The section of this name.
@@ -83,7 +93,7 @@ pub(super) fn key_of_flag(flag: &str) -> Option<(&'static Section, &'static Key,
     SECTIONS.iter().flat_map(|section| section.keys.iter().map(move |key| (section, key))).find_map(
         |(section, key)| match &key.reach {
             Reach::Setting(setting) if setting.flag == Some(flag) => Some((section, key, setting)),
-            Reach::Setting(_) | Reach::OfZone(_) | Reach::Later => None,
+            Reach::Setting(_) | Reach::OfZone(_) | Reach::OfKey(_) | Reach::Later => None,
         },
     )
 }
@@ -265,19 +275,7 @@ static REPEATED: &[Section] = &[
         shape: Shape::Tables,
         keys: ZONE_KEYS,
     },
-    Section {
-        name: "key",
-        about: "A TSIG key, once for each.",
-        shape: Shape::Tables,
-        keys: &[
-            later("name", "The key's name."),
-            later("algorithm", "The algorithm, such as hmac-sha256."),
-            later("secret", "The secret in base64."),
-            later("secret_file", "File of the secret."),
-            later("names", "Names that UPDATE may touch with this key."),
-            later("types", "Types that UPDATE may touch with this key."),
-        ],
-    },
+    Section { name: "key", about: "A TSIG key, once for each.", shape: Shape::Tables, keys: TSIG_KEYS },
 ];
 
 /// A key that is promised but that nothing needs yet.

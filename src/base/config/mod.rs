@@ -6,6 +6,7 @@
 //! the file of keys can be read) and nothing else: the environment, the directory and the host name come with [`Inputs`], so that the same inputs can be
 //! loaded again on a reload. A key that nothing needs yet is known and refused, never accepted and ignored.
 
+mod access;
 mod client;
 #[cfg(test)]
 mod cluster_tests;
@@ -25,9 +26,13 @@ mod resolver_tests;
 mod settle;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transfer_tests;
+mod tsig;
 mod value;
 mod zone;
 
+pub use access::{Access, Hmac, Peering};
 pub use client::Client;
 pub use engine::EngineSocket;
 pub use error::{ConfigError, Said, Source};
@@ -36,8 +41,9 @@ pub use keys::{Cache, Docker, Gossip, Http, Limits, Log, Resolve, Server, Servic
 pub use origin::Origin;
 pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
+pub use tsig::TsigKey;
 pub use value::{Bounded, LogFormat, LogLevel, Share, Size};
-pub use zone::ZoneFile;
+pub use zone::{Content, ZoneFile};
 
 use crate::base::limits::CONFIG_OCTETS_MAX;
 use std::collections::BTreeMap;
@@ -75,6 +81,8 @@ pub struct Config {
     pub log: Log,
     /// Every `[[zone]]` and `--zone`, no origin twice.
     pub zones: Vec<ZoneFile>,
+    /// Every `[[key]]`, no name twice. Nobody has read the files of their secrets yet.
+    pub keys: Vec<TsigKey>,
     /// `--no-gossip`: no cluster traffic at all, whatever `gossip` says.
     pub no_gossip: bool,
     /// `--no-docker`: no engine is watched, whatever `docker` says.

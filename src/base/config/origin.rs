@@ -15,6 +15,11 @@ impl Origin {
         Origin(text.to_owned())
     }
 
+    /// True if both are written the same; case does not count.
+    pub(super) fn is_same(&self, other: &Origin) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
     /// The presentation form, final dot included.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,7 +1,7 @@
 //! `--print-config`: the configuration in force, as a file that says the same.
 
 use super::Config;
-use super::error::{Source, one_line};
+use super::error::{Said, Source, one_line};
 use super::forward;
 use super::keys::{Reach, Section, Shape, sections};
 use std::fmt::Write;
@@ -55,16 +55,31 @@ fn free(text: &mut String, section: &Section, config: &Config) {
 }
 
 fn repeated(text: &mut String, section: &Section, config: &Config) {
-    if section.name != "zone" {
-        return;
+    for zone in config.zones.iter().filter(|_| section.name == "zone") {
+        each(text, section, &zone.said, |reach| match reach {
+            Reach::OfZone(of_zone) => (of_zone.show)(zone),
+            Reach::OfKey(_) | Reach::Setting(_) | Reach::Later => None,
+        });
     }
-    for zone in &config.zones {
-        let _ = write!(text, "\n# {}\n[[{}]]\n", section.about, section.name);
-        for key in section.keys {
-            let Reach::OfZone(of_zone) = &key.reach else { continue };
-            let source = zone.said.source(&format!("{}.{}", section.name, key.name));
-            line(text, key.doc, key.name, &(of_zone.show)(zone), &source);
-        }
+    for key in config.keys.iter().filter(|_| section.name == "key") {
+        each(text, section, &key.said, |reach| match reach {
+            Reach::OfKey(of_key) => Some((of_key.show)(key)),
+            Reach::OfZone(_) | Reach::Setting(_) | Reach::Later => None,
+        });
+    }
+}
+
+fn each(
+    text: &mut String,
+    section: &Section,
+    said: &Said,
+    show: impl Fn(&Reach) -> Option<toml_edit::Value>,
+) {
+    let _ = write!(text, "\n# {}\n[[{}]]\n", section.about, section.name);
+    for key in section.keys {
+        let Some(value) = show(&key.reach) else { continue };
+        let source = said.source(&format!("{}.{}", section.name, key.name));
+        line(text, key.doc, key.name, &value, &source);
     }
 }
 

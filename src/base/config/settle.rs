@@ -1,9 +1,12 @@
 //! What no single value can tell: values that depend on each other or on the system, filled in and checked.
 
+use super::access::Access;
 use super::error::{ConfigError, Said, Source};
 use super::keys::{Cache, Docker, Gossip, Limits, Resolve, Server, Services};
-use super::origin::is_label;
+use super::origin::{Origin, is_label};
 use super::peer::{Advertise, ENGINE_PORTS};
+use super::tsig::TsigKey;
+use super::zone::ZoneFile;
 use super::{Config, Inputs};
 use crate::base::limits::{
     CACHE_SIZE_OCTETS_MIN, CLUSTER_NAME_OCTETS_MAX, IDENTITY_OCTETS_MAX, JOIN_MAX, KEYS_FILE_OCTETS_MAX,
@@ -26,6 +29,7 @@ impl Config {
         settle_resolve(&mut self.resolve, inputs, &faults);
         settle_cache(&self.cache, &mut faults);
         settle_lists(&self.resolve, &self.limits, &mut faults);
+        settle_zones(&self.zones, &self.keys, errors);
     }
 }
 
@@ -136,6 +140,25 @@ fn settle_lists(resolve: &Resolve, limits: &Limits, faults: &mut Faults<'_>) {
     for (key, entries) in [("resolve.deny", resolve.deny.len()), ("limits.clients", limits.clients.len())] {
         if entries > NETWORKS_MAX {
             faults.wrong(key, format!("expected at most {NETWORKS_MAX} networks, found {entries}"));
+        }
+    }
+}
+
+/// Every key that a zone names has to be there.
+fn settle_zones(zones: &[ZoneFile], keys: &[TsigKey], errors: &mut Vec<ConfigError>) {
+    let is_known = |name: &Origin| keys.iter().any(|key| key.name.is_same(name));
+    for zone in zones {
+        let listed = |list: &'static str, entries: &[Access]| {
+            let named = entries.iter().filter_map(|entry| entry.key.clone());
+            named.map(|name| (list, name)).collect::<Vec<_>>()
+        };
+        let signing = zone.tsig.iter().map(|name| ("zone.tsig", name.clone()));
+        let named = signing
+            .chain(listed("zone.transfer", &zone.transfer))
+            .chain(listed("zone.accept_notify", &zone.accept_notify));
+        for (at, name) in named.filter(|(_, name)| !is_known(name)) {
+            let message = format!("there is no [[key]] of the name {name}");
+            errors.push(ConfigError::about(zone.said.source(at), at, message));
         }
     }
 }

@@ -61,8 +61,8 @@ const PROMISED: &str = "
     shadow: -sample
     http: listen
     log: level format
-    zone: origin file -primary -transfer -update -notify -accept_notify -tsig -share -catalog
-    key: -name -algorithm -secret -secret_file -names -types";
+    zone: origin file primary transfer -update notify accept_notify tsig -share -catalog
+    key: name algorithm -secret secret_file -names -types";
 
 #[test]
 fn the_table_holds_what_is_promised_and_marks_what_is_not_there_yet() {
@@ -116,7 +116,8 @@ fn every_key_is_read_from_the_file() {
     assert_eq!(config.server.user, "dns");
     assert_eq!(config.http.listen, addresses("[::1]:8080")[0]);
     assert_eq!((config.log.level, config.log.format), (LogLevel::Debug, LogFormat::Json));
-    let zones: Vec<_> = config.zones.iter().map(|z| (z.origin.as_str(), z.file.to_str().unwrap())).collect();
+    let zones: Vec<_> =
+        config.zones.iter().map(|z| (z.origin.as_str(), z.file().unwrap().to_str().unwrap())).collect();
     assert_eq!(
         zones,
         [("groucho.edu.", "/etc/h/zones/groucho.edu.zone"), ("0/25.2.0.192.in-addr.arpa.", "/srv/z x ${Y}")]
@@ -181,8 +182,11 @@ fn the_environment_gives_each_kind() {
 fn zones_of_the_command_line_are_added_and_win_over_the_file() {
     let file = "[[zone]]\norigin='a.'\nfile='a'\n[[zone]]\norigin='b.'\nfile='b'";
     let config = good(file, &["--zone=B=x,c=y", "--zone=.=/r=1"]);
-    let zones: Vec<_> =
-        config.zones.iter().map(|z| format!("{}={}", z.origin.as_str(), z.file.display())).collect();
+    let zones: Vec<_> = config
+        .zones
+        .iter()
+        .map(|z| format!("{}={}", z.origin.as_str(), z.file().unwrap().display()))
+        .collect();
     assert_eq!(zones, ["a.=/etc/h/a", "B.=/srv/dir/x", "c.=/srv/dir/y", ".=/r=1"]);
     assert_eq!(config.zones[1].said.source("zone.file"), Source::Flag("--zone"));
 
@@ -219,8 +223,8 @@ fn every_fault_of_a_file_is_told_with_its_place() {
         "docker.external = 'x' => 1:8: docker.external is not available yet",
         "[shadow] => 1:2: shadow is not available yet",
         "[[zone]]|origin='a'|file='b'|  share = true => 4:3: zone.share is not available yet",
-        "[[key]]|name = 'k' => 2:1: key.name is not available yet",
-        "[[key]] => 1:1: key is not available yet",
+        "[[key]]|secret = 'k' => 2:1: key.secret is not available yet",
+        "[[key]]|algorithm = 'hmac-md5' => 2:13: key.algorithm: expected one of hmac-sha256, hmac-sha384, hmac-sha512, found \"hmac-md5\"",
         // Values.
         "[server]|workers = -1 => 2:11: server.workers: expected a whole number from 0 to 1024, found -1",
         "[server]|workers = 1.5 => 2:11: server.workers: expected a whole number from 0 to 1024, \
@@ -249,9 +253,9 @@ fn every_fault_of_a_file_is_told_with_its_place() {
         "[zone] => 1:2: zone: expected [[zone]], once for each zone",
         "zone = [1] => 1:1: zone: expected [[zone]], once for each zone",
         // Zones.
-        "[[zone]]|origin = 'a' => 1:1: zone.file: missing; every [[zone]] needs it",
+        "[[zone]]|origin = 'a' => 1:1: zone.file: missing; every [[zone]] needs it, or zone.primary",
         "[[zone]] => 1:1: zone.origin: missing; every [[zone]] needs it\
-            |1:1: zone.file: missing; every [[zone]] needs it",
+            |1:1: zone.file: missing; every [[zone]] needs it, or zone.primary",
         "[[zone]]|origin='a'|file='' => 3:6: zone.file: expected a path, found \"\"",
         "[[zone]]|origin='a..b'|file='f' => 2:8: zone.origin: expected a domain name in ASCII, \
             such as \"example.com.\" (others in their xn-- form), found \"a..b\"",
@@ -384,7 +388,9 @@ fn what_is_printed_loads_again_as_the_same() {
 
 #[test]
 fn printing_shows_every_key_that_works_and_no_other() {
-    let text = print(&good(FULL, &["X="]));
+    let secondary = "[[zone]]\norigin = 's.'\nprimary = ['192.0.2.1']\ntsig = 'k.'\n";
+    let key = "[[key]]\nname = 'k.'\nsecret_file = 'k'\n";
+    let text = print(&good(&format!("{FULL}{secondary}{key}"), &["X="]));
     for section in sections() {
         let header = if section.shape == Shape::Tables { "[[" } else { "[" };
         let works = section.shape == Shape::FreeTable
@@ -430,7 +436,7 @@ fn a_file_is_read_relative_to_the_directory_and_its_zones_relative_to_it() {
     let inputs = Inputs { file, directory: directory.clone(), ..Inputs::default() };
     let (config, told) = Config::examine(&inputs);
     std::fs::remove_dir_all(&directory).unwrap();
-    assert_eq!(config.zones[0].file, directory.join("sub/a.zone"));
+    assert_eq!(config.zones[0].file(), Some(&*directory.join("sub/a.zone")));
     assert!(told[0].to_string().starts_with("sub/h.toml:5:7: log.level: "), "{told:?}");
 }
 

@@ -345,6 +345,8 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 words! {
     /// How much the log says; each level includes those before it.
     LogLevel {

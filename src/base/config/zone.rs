@@ -1,21 +1,63 @@
-//! `[[zone]]` and `--zone ORIGIN=FILE`: which zones are read from which files.
+//! `[[zone]]` and `--zone ORIGIN=FILE`: which zones are served, where their content comes from, and who may have it.
 
+use super::access::{Access, Peering};
 use super::error::{ConfigError, Said, Source};
 use super::keys::{Key, OfZone, Reach, later};
 use super::origin::Origin;
 use super::value::{Form, Raw, Value, items};
+use crate::base::limits::ACCESS_ENTRIES_MAX;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// A zone that is read from a file.
+/// Where the content of a zone comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A master file; absolute if the directory it was relative to was. This server is a primary.
+    File(PathBuf),
+    /// These servers, the first that answers; never empty. This server is a secondary.
+    Primaries(Vec<SocketAddr>),
+}
+
+/// A zone that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZoneFile {
     /// The zone's apex.
     pub origin: Origin,
-    /// The master file; absolute if the directory it was relative to was.
-    pub file: PathBuf,
-    /// Where `zone.origin` and `zone.file` were said.
+    /// Where its records come from.
+    pub content: Content,
+    /// Who may transfer it.
+    pub transfer: Vec<Access>,
+    /// Who is told of a new serial.
+    pub notify: Vec<SocketAddr>,
+    /// Who else but the primaries may tell of a new serial.
+    pub accept_notify: Vec<Access>,
+    /// The key that signs what is asked of the primaries and told to others; one of [`super::Config::keys`].
+    pub tsig: Option<Origin>,
+    /// Where its keys were said.
     pub said: Said,
+}
+
+impl ZoneFile {
+    fn new(origin: Origin, content: Content, said: Said) -> ZoneFile {
+        ZoneFile {
+            origin,
+            content,
+            transfer: Access::loopback(),
+            notify: Vec::new(),
+            accept_notify: Vec::new(),
+            tsig: None,
+            said,
+        }
+    }
+
+    /// The file, of a primary.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.content {
+            Content::File(file) => Some(file),
+            Content::Primaries(_) => None,
+        }
+    }
 }
 
 /// A zone while its keys are being read.
@@ -23,65 +65,149 @@ pub struct ZoneFile {
 pub(super) struct ZoneDraft {
     origin: Option<Origin>,
     file: Option<String>,
+    primary: Option<Vec<Peering>>,
+    transfer: Option<Vec<Access>>,
+    notify: Vec<Peering>,
+    accept_notify: Vec<Access>,
+    tsig: Option<Origin>,
     said: Said,
 }
 
+/// A key of a zone, one row of [`ZONE_KEYS`].
+const fn key(
+    name: &'static str,
+    doc: &'static str,
+    put: fn(&mut ZoneDraft, &Raw) -> Result<(), Vec<ConfigError>>,
+    show: fn(&ZoneFile) -> Option<toml_edit::Value>,
+) -> Key {
+    Key { name, doc, reach: Reach::OfZone(OfZone { put, show }) }
+}
+
 pub(super) static ZONE_KEYS: &[Key] = &[
-    Key {
-        name: "origin",
-        doc: "The zone's apex.",
-        reach: Reach::OfZone(OfZone {
-            put: |draft, raw| {
-                draft.origin = Some(Origin::read(raw)?);
-                draft.said.note(&raw.key, raw.at.clone());
-                Ok(())
-            },
-            show: |zone| zone.origin.emit(),
-        }),
-    },
-    Key {
-        name: "file",
-        doc: "The zone's master file; relative to this file's directory.",
-        reach: Reach::OfZone(OfZone {
-            put: |draft, raw| {
-                let file = String::read(raw)?;
-                if file.is_empty() {
-                    return Err(vec![ConfigError::about(
-                        raw.at.clone(),
-                        &raw.key,
-                        "expected a path, found \"\"",
-                    )]);
-                }
-                draft.file = Some(file);
-                draft.said.note(&raw.key, raw.at.clone());
-                Ok(())
-            },
-            // Everything a path comes from is UTF-8: a string of the file, or an argument checked to be.
-            show: |zone| zone.file.to_string_lossy().into_owned().emit(),
-        }),
-    },
-    later("primary", "Servers that a secondary transfers the zone from."),
-    later("transfer", "Who may transfer the zone."),
+    key(
+        "origin",
+        "The zone's apex.",
+        |draft, raw| {
+            draft.origin = Some(Origin::read(raw)?);
+            draft.note(raw)
+        },
+        |zone| Some(zone.origin.emit()),
+    ),
+    key(
+        "file",
+        "The zone's master file; relative to this file's directory.",
+        |draft, raw| {
+            let file = String::read(raw)?;
+            if file.is_empty() {
+                let message = "expected a path, found \"\"";
+                return Err(vec![ConfigError::about(raw.at.clone(), &raw.key, message)]);
+            }
+            draft.file = Some(file);
+            draft.note(raw)
+        },
+        // Everything a path comes from is UTF-8: a string of the file, or an argument checked to be.
+        |zone| zone.file().map(|file| file.to_string_lossy().into_owned().emit()),
+    ),
+    key(
+        "primary",
+        "Servers that a secondary transfers the zone from, each with or without a port.",
+        |draft, raw| {
+            draft.primary = Some(few(raw)?);
+            draft.note(raw)
+        },
+        |zone| match &zone.content {
+            Content::File(_) => None,
+            Content::Primaries(servers) => Some(peers(servers)),
+        },
+    ),
+    key(
+        "transfer",
+        "Who may transfer the zone: networks, keys (key:NAME), or both joined by +; any entry suffices.",
+        |draft, raw| {
+            draft.transfer = Some(few(raw)?);
+            draft.note(raw)
+        },
+        |zone| Some(zone.transfer.emit()),
+    ),
     later("update", "Who may update the zone."),
-    later("notify", "Who is told of a new serial."),
-    later("accept_notify", "Who else but the primaries may tell of a new serial."),
-    later("tsig", "The key that signs transfers from the primaries."),
+    key(
+        "notify",
+        "Servers that are told of a new serial, each with or without a port.",
+        |draft, raw| {
+            draft.notify = few(raw)?;
+            draft.note(raw)
+        },
+        |zone| Some(peers(&zone.notify)),
+    ),
+    key(
+        "accept_notify",
+        "Who else but the primaries may tell of a new serial, as in transfer.",
+        |draft, raw| {
+            draft.accept_notify = few(raw)?;
+            draft.note(raw)
+        },
+        |zone| Some(zone.accept_notify.emit()),
+    ),
+    key(
+        "tsig",
+        "The key that signs what is asked of the primaries, and what is told to others.",
+        |draft, raw| {
+            draft.tsig = Some(Origin::read(raw)?);
+            draft.note(raw)
+        },
+        |zone| zone.tsig.as_ref().map(Value::emit),
+    ),
     later("share", "Whether cluster-wide records may stand in the zone."),
     later("catalog", "Whether the zone is a catalog of zones."),
 ];
 
+/// A list that is not longer than any has to be.
+fn few<T: Value>(raw: &Raw) -> Result<Vec<T>, Vec<ConfigError>> {
+    let list = Vec::<T>::read(raw)?;
+    if list.len() > ACCESS_ENTRIES_MAX {
+        let message = format!("expected at most {ACCESS_ENTRIES_MAX} entries, found {}", list.len());
+        return Err(vec![ConfigError::about(raw.at.clone(), &raw.key, message)]);
+    }
+    Ok(list)
+}
+
+fn peers(servers: &[SocketAddr]) -> toml_edit::Value {
+    servers.iter().map(|server| Peering(*server).emit()).collect::<toml_edit::Array>().into()
+}
+
 impl ZoneDraft {
+    fn note(&mut self, raw: &Raw) -> Result<(), Vec<ConfigError>> {
+        self.said.note(&raw.key, raw.at.clone());
+        Ok(())
+    }
+
     /// The zone, its file relative to `directory`; a missing key is complained about at `at`, the whole zone.
     pub(super) fn finish(self, directory: &Path, at: &Source) -> Result<ZoneFile, Vec<ConfigError>> {
-        match (self.origin, self.file) {
-            (Some(origin), Some(file)) => {
-                Ok(ZoneFile { origin, file: directory.join(file), said: self.said })
+        let wrong = |key: &str, message: &str| ConfigError::about(at.clone(), key, message);
+        let content = match (self.file, self.primary) {
+            (Some(file), None) => Ok(Content::File(directory.join(file))),
+            (None, Some(servers)) if !servers.is_empty() => {
+                Ok(Content::Primaries(servers.iter().map(|server| server.0).collect()))
             }
-            (origin, file) => Err([("zone.origin", origin.is_none()), ("zone.file", file.is_none())]
-                .into_iter()
-                .filter(|(_, missing)| *missing)
-                .map(|(key, _)| ConfigError::about(at.clone(), key, "missing; every [[zone]] needs it"))
-                .collect()),
+            (None, Some(_)) => Err(wrong("zone.primary", "expected at least one server")),
+            (Some(_), Some(_)) => {
+                Err(wrong("zone.primary", "a zone has a file or primaries, not both: which is its source?"))
+            }
+            (None, None) => {
+                let message = "missing; every [[zone]] needs it, or zone.primary";
+                Err(wrong("zone.file", message))
+            }
+        };
+        let origin = self.origin.ok_or_else(|| wrong("zone.origin", "missing; every [[zone]] needs it"));
+        match (origin, content) {
+            (Ok(origin), Ok(content)) => Ok(ZoneFile {
+                transfer: self.transfer.unwrap_or_else(Access::loopback),
+                notify: self.notify.iter().map(|server| server.0).collect(),
+                accept_notify: self.accept_notify,
+                tsig: self.tsig,
+                ..ZoneFile::new(origin, content, self.said)
+            }),
+            (origin, content) => Err(origin.err().into_iter().chain(content.err()).collect()),
         }
     }
 }
@@ -111,7 +237,7 @@ pub(super) fn from_text(
                 let mut said = Said::default();
                 said.note("zone.origin", at.clone());
                 said.note("zone.file", at.clone());
-                zones.push(ZoneFile { origin, file: directory.join(file), said });
+                zones.push(ZoneFile::new(origin, Content::File(directory.join(file)), said));
             }
             Err(more) => errors.extend(more),
         }

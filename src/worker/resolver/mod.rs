@@ -448,7 +448,7 @@ impl Front {
             Some(Verdict::Reply(len)) => {
                 ends.send(&waiter.back, reply.get(..len).unwrap_or_default(), desk);
             }
-            Some(Verdict::Drop | Verdict::Forward) | None => ends.drop(&waiter.back),
+            Some(Verdict::Drop | Verdict::Forward | Verdict::Transfer) | None => ends.drop(&waiter.back),
         }
         counters.took(1, desk.now.since(waiter.since));
         self.reply = reply;

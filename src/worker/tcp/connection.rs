@@ -1,5 +1,7 @@
 //! One TCP connection: what was read and not answered, what was answered and not taken (RFC 7766).
 
+use crate::transfer::outgoing::Outgoing;
+use crate::worker::exchange::wall;
 use mio::net::TcpStream;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -15,6 +17,8 @@ pub(super) struct Connection {
     pub(super) turn: u64,
     /// Answers that it gets later.
     pub(super) waiting: usize,
+    /// A zone on its way to the peer; nothing else is read meanwhile.
+    pub(super) transfer: Option<Box<Outgoing>>,
     /// Received: what is answered already, at most one part of a message, and what was read behind it.
     pub(super) input: Vec<u8>,
     /// Octets of it that are answered.
@@ -54,6 +58,17 @@ impl Connection {
     pub(super) fn append(&mut self, reply: &[u8]) {
         self.out.extend_from_slice(&(reply.len() as u16).to_be_bytes());
         self.out.extend_from_slice(reply);
+    }
+
+    /// Adds the next message of the transfer to what is to be written; false if it cannot go on.
+    pub(super) fn transfer_on(&mut self, buffer: &mut [u8]) -> bool {
+        let Some(mut transfer) = self.transfer.take() else { return true };
+        let Some(len) = transfer.next(buffer, wall()) else { return false };
+        self.append(buffer.get(..len).unwrap_or_default());
+        if !transfer.is_over() {
+            self.transfer = Some(transfer);
+        }
+        true
     }
 
     /// Gives back memory that is more than an idle connection keeps.

@@ -1,0 +1,62 @@
+//! Zones that come from elsewhere and go elsewhere, and the keys that sign for them.
+
+use super::*;
+
+fn examined(text: &str) -> (Config, Vec<String>) {
+    let path: Arc<Path> = Arc::from(Path::new("/etc/hivedns/hivedns.toml"));
+    let (config, errors) = Config::assemble(Some((&path, text.as_bytes())), &Inputs::default());
+    (config, errors.iter().map(|error| error.to_string().replace("/etc/hivedns/hivedns.toml:", "")).collect())
+}
+
+const KEY: &str = "[[key]]\nname = \"xfr\"\nsecret_file = \"xfr.secret\"\n";
+
+#[test]
+fn a_secondary_has_primaries_instead_of_a_file() {
+    let text = "[[zone]]\norigin = \"a.\"\nprimary = [\"192.0.2.1\", \"[2001:db8::1]:5353\"]\ntsig = \"XFR.\"\n\
+                notify = \"192.0.2.3\"\naccept_notify = [\"key:xfr.\"]\ntransfer = [\"192.0.2.0/24+key:xfr.\"]\n";
+    let (config, errors) = examined(&format!("{text}{KEY}"));
+    assert_eq!(errors, [""; 0]);
+    let [zone] = &config.zones[..] else { panic!("one zone") };
+    let primaries = ["192.0.2.1:53", "[2001:db8::1]:5353"].map(|at| at.parse().unwrap());
+    assert_eq!(zone.content, Content::Primaries(primaries.to_vec()));
+    assert_eq!(config.keys[0].secret_file, Path::new("/etc/hivedns/xfr.secret"));
+    assert_eq!(config.keys[0].algorithm, Hmac::Sha256);
+    // What is printed says the same.
+    let (again, errors) = examined(&print(&config));
+    assert_eq!(errors, [""; 0]);
+    assert_eq!((again.zones, again.keys), (config.zones, config.keys));
+}
+
+#[test]
+fn who_may_transfer_is_this_machine_unless_told_otherwise() {
+    let (config, _) = examined("[[zone]]\norigin = \"a.\"\nfile = \"a\"\n");
+    assert_eq!(config.zones[0].transfer, Access::loopback());
+    assert_eq!(config.zones[0].file(), Some(Path::new("/etc/hivedns/a")));
+    let (config, _) = examined("[[zone]]\norigin = \"a.\"\nfile = \"a\"\ntransfer = []\n");
+    assert_eq!(config.zones[0].transfer, []);
+}
+
+#[test]
+fn what_makes_no_sense_is_told() {
+    let zone = "[[zone]]\norigin = \"a.\"\n";
+    for (text, error) in [
+        (
+            format!("{zone}file = \"a\"\nprimary = [\"192.0.2.1\"]\n"),
+            "1:1: zone.primary: a zone has a file or primaries, not both: which is its source?",
+        ),
+        (format!("{zone}primary = []\n"), "1:1: zone.primary: expected at least one server"),
+        (zone.to_owned(), "1:1: zone.file: missing; every [[zone]] needs it, or zone.primary"),
+        (
+            format!("{zone}file = \"a\"\ntsig = \"no.\"\n"),
+            "4:8: zone.tsig: there is no [[key]] of the name no.",
+        ),
+        (
+            format!("{zone}file = \"a\"\ntransfer = [\"key:no.\"]\n"),
+            "4:12: zone.transfer: there is no [[key]] of the name no.",
+        ),
+        (format!("{KEY}{KEY}"), "5:8: key.name: xfr. is given twice, first at 2:8"),
+        ("[[key]]\nname = \"a\"\n".to_owned(), "1:1: key.secret_file: missing; every [[key]] needs it"),
+    ] {
+        assert_eq!(examined(&text).1, [error], "{text}");
+    }
+}

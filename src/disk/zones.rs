@@ -1,0 +1,206 @@
+//! Zones that were transferred, each in a file of its own: `zone.ORIGIN`, replaced whole, in the envelope that every file
+//! has. When it was last known to be the primary's newest version is the file's time of modification.
+//!
+//! **The law of use: as for [`super::StateDir`], in a directory that one holds.** What a zone is is not known here: a name
+//! and octets.
+
+use super::envelope::{ENVELOPE_OCTETS, Kind, Unsound, open_whole, seal};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Octets of one zone's records: what a transfer may bring (`base::limits`).
+const BODY_OCTETS_MAX: u64 = crate::base::limits::TRANSFER_OCTETS_MAX as u64;
+/// Characters of a name in a file's name: the system takes 255 in all.
+const NAME_CHARACTERS_MAX: usize = 180;
+/// Files set aside for each zone.
+const ASIDE_MAX: u32 = 10;
+
+/// Where transferred zones are kept.
+#[derive(Debug, Clone)]
+pub struct Zones {
+    dir: PathBuf,
+}
+
+/// A zone as it was kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// Its octets.
+    pub body: Vec<u8>,
+    /// When it was last known to be the newest.
+    pub checked: SystemTime,
+}
+
+/// Why a kept zone cannot be had.
+#[derive(Debug)]
+pub enum Lost {
+    /// There never was one.
+    Absent,
+    /// The file cannot be read.
+    Unreadable(io::Error),
+    /// It is faulty, and was set aside under that name, if that could be done.
+    Broken {
+        /// What is wrong with it.
+        why: String,
+        /// Where it lies now.
+        aside: Option<PathBuf>,
+    },
+}
+
+impl Zones {
+    /// In the state directory that this process holds.
+    pub fn new(dir: &Path) -> Zones {
+        Zones { dir: dir.to_owned() }
+    }
+
+    /// Where the zone of that origin, in presentation form, is kept.
+    pub fn path(&self, origin: &str) -> PathBuf {
+        self.dir.join(format!("zone.{}", file_name(origin)))
+    }
+
+    /// Keeps a zone: it is on disk when this returns.
+    pub fn write(&self, origin: &str, body: &[u8], checked: SystemTime) -> io::Result<()> {
+        let path = self.path(origin);
+        let draft = with_suffix(&path, "tmp");
+        let octets = seal(Kind::Zone, body);
+        let write = || {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+            file.write_all(&octets)?;
+            file.set_modified(checked)?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)?;
+            File::open(&self.dir)?.sync_all()
+        };
+        write().inspect_err(|_| {
+            // On a full disk its octets are missing elsewhere.
+            let _ = fs::remove_file(&draft);
+        })
+    }
+
+    /// Notes that the kept zone was the newest then.
+    pub fn touch(&self, origin: &str, checked: SystemTime) -> io::Result<()> {
+        OpenOptions::new().write(true).open(self.path(origin))?.set_modified(checked)
+    }
+
+    /// What is kept. A faulty file is set aside.
+    pub fn read(&self, origin: &str) -> Result<Kept, Lost> {
+        let path = self.path(origin);
+        let (mut octets, checked) = match read_file(&path) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Lost::Absent),
+            Err(error) => return Err(Lost::Unreadable(error)),
+        };
+        let why = match open_whole(Kind::Zone, &octets) {
+            Ok(body) => {
+                let (start, len) = (super::envelope::HEAD_OCTETS, body.len());
+                octets.truncate(start + len);
+                octets.drain(..start);
+                return Ok(Kept { body: octets, checked });
+            }
+            Err(Unsound::Version(version)) => format!("it has version {version} of the format"),
+            Err(Unsound::At { offset, expected, found }) => {
+                format!("octet {offset}: expected {expected}, found {found}")
+            }
+        };
+        Err(Lost::Broken { aside: self.set_aside(origin), why })
+    }
+
+    /// Sets the kept zone aside; where it lies then.
+    pub fn set_aside(&self, origin: &str) -> Option<PathBuf> {
+        let path = self.path(origin);
+        let names = (1..=ASIDE_MAX).map(|number| with_suffix(&path, &format!("broken-{number}")));
+        let aside = names.into_iter().find(|aside| aside.symlink_metadata().is_err())?;
+        fs::rename(&path, &aside).ok().map(|()| aside)
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<(Vec<u8>, SystemTime)> {
+    let file = File::open(path)?;
+    let checked = file.metadata()?.modified()?;
+    let mut octets = Vec::new();
+    file.take(BODY_OCTETS_MAX + ENVELOPE_OCTETS as u64 + 1).read_to_end(&mut octets)?;
+    Ok((octets, checked))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The name in characters that mean nothing to a file system; a long one is cut, and told from others by a checksum.
+fn file_name(origin: &str) -> String {
+    let mut name = String::with_capacity(origin.len());
+    for octet in origin.trim_end_matches('.').bytes() {
+        match octet.to_ascii_lowercase() {
+            plain @ (b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.') => name.push(plain.into()),
+            other => name.push_str(&format!("%{other:02x}")),
+        }
+    }
+    if name.len() > NAME_CHARACTERS_MAX {
+        let sum = crc32fast::hash(name.as_bytes());
+        name.truncate(NAME_CHARACTERS_MAX);
+        name.push_str(&format!("%{sum:08x}"));
+    }
+    if name.is_empty() { "%root".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn directory(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("hivedns-zones-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_zone_is_kept_with_the_time_of_its_last_check() {
+        let (dir, then) = (directory("kept"), UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        let zones = Zones::new(&dir);
+        assert!(matches!(zones.read("Example."), Err(Lost::Absent)));
+        zones.write("Example.", b"octets", then).unwrap();
+        zones.write("example.", b"others", then).unwrap();
+        let later = then + Duration::from_secs(60);
+        zones.touch("example.", later).unwrap();
+        let kept = zones.read("EXAMPLE.").unwrap();
+        assert_eq!((&kept.body[..], kept.checked), (&b"others"[..], later));
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_torn_file_is_set_aside_whatever_is_missing() {
+        let dir = directory("torn");
+        let zones = Zones::new(&dir);
+        zones.write("a.", b"octets", UNIX_EPOCH).unwrap();
+        let whole = fs::read(zones.path("a.")).unwrap();
+        for len in 0..whole.len() {
+            fs::write(zones.path("a."), &whole[..len]).unwrap();
+            let Err(Lost::Broken { aside, .. }) = zones.read("a.") else { panic!("{len} octets are taken") };
+            let aside = aside.unwrap();
+            assert_eq!(fs::read(&aside).unwrap().len(), len);
+            assert!(matches!(zones.read("a."), Err(Lost::Absent)));
+            fs::remove_file(aside).unwrap();
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn names_of_files_mean_nothing_to_a_file_system() {
+        let long = "a".repeat(63) + "." + &"b".repeat(63) + "." + &"c".repeat(63) + ".";
+        for (origin, name) in
+            [(".", "%root"), ("A.b.", "a.b"), ("..\\/x.", "..%5c%2fx"), ("a/b.", "a%2fb"), ("%.", "%25")]
+        {
+            assert_eq!(file_name(origin), name);
+        }
+        let (one, other) = (file_name(&format!("{long}d.")), file_name(&format!("{long}e.")));
+        assert!(one.len() < 200 && one != other);
+    }
+}
