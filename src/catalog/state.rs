@@ -90,6 +90,7 @@ impl State {
             Delta::Lease { owner, lease } => {
                 self.on_services(|services| services.set_lease(Source::Owner(owner), lease));
             }
+            Delta::PutAddress { .. } | Delta::Outsiders { .. } => {}
             Delta::Synced(synced) => self.synced = synced,
         }
     }

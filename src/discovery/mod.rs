@@ -16,5 +16,6 @@ pub mod entry;
 pub mod fields;
 pub mod label;
 pub mod labels;
+pub mod names;
 pub mod node;
 pub mod service;

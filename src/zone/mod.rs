@@ -16,6 +16,7 @@ mod set;
 pub mod sink;
 mod slots;
 pub mod store;
+pub mod view;
 #[allow(clippy::module_inception)]
 pub mod zone;
 
