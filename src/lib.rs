@@ -12,6 +12,7 @@
 //!                                                                                       │ publish
 //!      SERVICES thread: health, metrics ◄── Status, counters                      [ Published ]
 //!      (HTTP, control socket)  ── Request ─► Event                                       │
+//!      (container engine) ────── Tale ─────► Event                                       │
 //!                                                                                       │ one look per stripe
 //!  ┌─ WORKER i, on core i: its own UDP socket and TCP listener for each address ────────▼──────────────────┐
 //!  │ receive a batch ─► accept ─► hash ─► route ─► answer(snapshot, query) ─► send the batch               │
@@ -30,7 +31,8 @@
 //!         testing                                      the gossip machines in a made-up world
 //! 3       answer                                       pure: a snapshot and a query make an answer
 //!         gossip                                       pure: membership and replication
-//!         discovery                                    pure: what is replicated, and the records it stands for
+//!         discovery                                    pure: what is replicated, and the records it stands for;
+//!                                                      what a container engine's answers and events mean
 //!         disk                                         what outlives the process
 //!         resolve                                      pure: asking others, and remembering their answers
 //! 2       catalog, zone                                data: what is answered from
@@ -56,9 +58,11 @@
 //!    machines, [`resolve::forward`], [`resolve::iterate`], [`resolve::validate`], and [`resolve::cache`].
 //! 9. [`gossip`]: who is in the cluster, and every record on every node; [`control::cluster`] gives it sockets and
 //!    makes names of its news; [`testing`] lets thousands of it live in one process.
-//! 10. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
+//! 10. [`discovery::engine`]: what a container engine's answers and events mean; [`services::docker`] asks it, and
+//!     [`control::engine`] is what comes of it.
+//! 11. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
 //!     [`cli`] and [`verbs`] are the user's side.
-//! 11. [`serve`]: how all of it is put together, and in which order it may fail.
+//! 12. [`serve`]: how all of it is put together, and in which order it may fail.
 //!
 //! # What each module does not know
 //!

@@ -1,5 +1,6 @@
 //! Putting the server together: sockets, privileges, threads, in the order in which each may fail.
 
+mod docker;
 mod resolving;
 
 use crate::base::config::{Config, Inputs};
@@ -21,7 +22,7 @@ use crate::os::{affinity, clock, entropy, privileges};
 use crate::serve::resolving::Prepared;
 use crate::services::{self, Insight, Services, Work};
 use crate::wire::key::HashSeed;
-use crate::worker::{Settings, Setup, Sockets, Worker};
+use crate::worker::{Settings, Setup, Sockets, Upstreams, Worker};
 use arc_swap::ArcSwap;
 use crossbeam::channel::unbounded;
 use mio::{Poll, Token, Waker};
@@ -119,7 +120,7 @@ impl Server {
                     .hand_over(uid, gid)
                     .map_err(|error| failed(&format!("hand the control socket to {user}"), error))?;
             }
-            privileges::drop_to(user)
+            privileges::drop_to(user, &docker::groups(&self.config))
                 .map_err(|error| StartError::Configuration(format!("server.user: {error}")))?;
         }
         let remembered = remember(&self.config, &self.inputs)?;
@@ -148,13 +149,16 @@ impl Server {
         let mut state = State::new(seed, ZONE_SLOTS as u16);
         control::initial(&self.config).for_each(|delta| state.apply(delta));
         let secrets = (self.keys.as_deref(), self.gossip);
+        let (docker, engine) = docker::prepare(&self.config, &inputs.environment, &mailbox);
+        let ways = (resolver, engine);
         let (cluster, deltas) =
-            Cluster::start(now, &self.config, remembered, &lots, secrets, poll.registry(), resolver)
-                .map_err(|error| match error.kind() {
+            Cluster::start(now, &self.config, remembered, &lots, secrets, poll.registry(), ways).map_err(
+                |error| match error.kind() {
                     // The file of keys.
                     io::ErrorKind::InvalidData => StartError::Configuration(error.to_string()),
                     _ => failed("join the cluster", error),
-                })?;
+                },
+            )?;
         deltas.into_iter().for_each(|delta| state.apply(delta));
         let publisher = Publisher::new(state.snapshot(now));
         let to_control = mailbox.clone();
@@ -166,15 +170,19 @@ impl Server {
 
         let (errands, todo) = services::errands();
         let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), errands);
-        let Prepared { resolving, setups, deliveries, upstreams, roots } =
+        let Prepared { resolving, setups, deliveries, upstreams, walks: (roots, policy) } =
             prepared.map_err(StartError::Configuration)?;
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
-        let work = Work { todo, workers: resolving::ways_back(&workers, deliveries), roots };
+        // The services thread asks upstream servers, too, if what they say is to be validated.
+        let own = Upstreams::default();
+        let upstreams = [upstreams, vec![Arc::clone(&own)]].concat();
+        let workers_back = resolving::ways_back(&workers, deliveries);
+        let work = Work { todo, workers: workers_back, roots, policy: Arc::clone(&policy), upstreams: own };
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let cache = Arc::clone(&resolving.cache);
-        let insight = Insight { status: Arc::clone(&status), counters, udp, cache, upstreams };
+        let insight = Insight { status: Arc::clone(&status), counters, udp, cache, upstreams, policy };
         let control = Control::new(
             (inputs, self.config, keys),
             (state, publisher),
@@ -187,7 +195,7 @@ impl Server {
         let (users, listening) = self.control.unzip();
         // When nobody takes it any more, the answer is dropped with it, and that is an answer too.
         let ask = Box::new(move |request, answer| _ = mailbox.send(Event::Request { request, answer }));
-        let services = Services::start(self.http, users, insight, ask, work)
+        let services = Services::start(self.http, users, insight, ask, (work, docker))
             .map_err(|error| failed("start the services thread", error))?;
         control.run(&events);
         // What is still asked finds nobody: those who wait are told.

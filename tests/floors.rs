@@ -66,7 +66,11 @@ const HOUSE: &[Room] = &[
             "worker",
         ],
     ),
-    room(Floor::Threads, "services", &["base", "os", "wire", "zone", "catalog", "resolve", "control"]),
+    room(
+        Floor::Threads,
+        "services",
+        &["base", "os", "wire", "zone", "catalog", "discovery", "resolve", "control"],
+    ),
     room(Floor::Roof, "log", &["base"]),
     // What is asked of a running server, and its documents, are types of `control`; what is asked of the simulator is
     // one of `testing`.
@@ -129,6 +133,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("axum", &["services"]),
     ("hyper", &["services"]),
     ("hyper_util", &["services"]),
+    ("http_body_util", &["services"]),
     ("clap", &["cli", "testing"]),
     ("toml_edit", &["base"]),
     ("signal_hook", &["serve"]),

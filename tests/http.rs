@@ -65,9 +65,10 @@ struct Node {
 impl Node {
     /// One that is ready, with `more` lines of `[server]`.
     fn start(test: &str, more: &str) -> Node {
-        let directory = directory(test);
-        // Another process may take a port before the server does: then others are tried.
+        // Another process may take a port before the server does: then others are tried, in a directory made anew, for
+        // a node that is given up takes its own with it.
         for _ in 0..5 {
+            let directory = directory(test);
             let (dns, http) = (free_address(), free_address());
             let child = command(&directory, dns, http, more).spawn().unwrap();
             let mut node = Node { child, directory: directory.clone(), dns, http };
@@ -174,7 +175,8 @@ fn command(directory: &std::path::Path, dns: SocketAddr, http: SocketAddr, more:
     let file = directory.join("hivedns.toml");
     fs::write(&file, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-    command.env_clear().env("HIVEDNS_FORWARD__.", "refuse").arg("serve").arg("-c").arg(file);
+    command.env_clear().env("HIVEDNS_FORWARD__.", "refuse").args(["serve", "-c"]).arg(file);
+    command.args((!more.contains("[docker]")).then_some("--no-docker"));
     command.arg("--no-gossip").arg("--control").arg(directory.join("control"));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     // Another user could not write below a directory of this one; it goes without.
@@ -386,6 +388,25 @@ fn as_a_user_of_its_own_it_keeps_the_right_to_bind_and_no_other() {
         assert_eq!((rights.permitted, rights.effective, rights.inheritable), (kept, kept, 0));
         assert!(rights.no_new_privileges);
     }
+}
+
+#[test]
+fn as_a_user_of_its_own_it_is_in_the_group_of_the_engine_s_socket() {
+    let own = rights("/proc/self/status");
+    if own.uids != ["0"; 4] || own.effective & (1 << 6) == 0 {
+        eprintln!("SKIPPED: giving up the rights of root takes being root");
+        return;
+    }
+    let socket = std::env::temp_dir().join(format!("hivedns-engine-{}", std::process::id()));
+    let _engine = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::os::unix::fs::chown(&socket, None, Some(4242)).unwrap();
+    // Nobody answers there: it goes on without after a lease.
+    let socket_line = format!("socket = \"unix://{}\"", socket.display());
+    let more = format!("user = \"nobody\"\n[services]\nlease = \"1s\"\n[docker]\n{socket_line}");
+    let node = Node::start("user-docker", &more);
+    let gids = rights(&format!("/proc/{}/status", node.child.id())).gids;
+    fs::remove_file(socket).unwrap();
+    assert!(gids.contains(&"4242".to_owned()) && !gids.contains(&"0".to_owned()), "{gids:?}");
 }
 
 struct Rights {

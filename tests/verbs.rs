@@ -213,7 +213,15 @@ fn refused_start(socket: &Path) -> Said {
     let (dns, http) = (free_port().expect("a port"), free_port().expect("a port"));
     let mut command = hivedns();
     command.env("HIVEDNS_FORWARD__.", "refuse");
-    command.args(["serve", "--listen", &dns.to_string(), "--http", &http.to_string(), "--no-gossip"]);
+    command.args([
+        "serve",
+        "--listen",
+        &dns.to_string(),
+        "--http",
+        &http.to_string(),
+        "--no-gossip",
+        "--no-docker",
+    ]);
     command.arg("--control").arg(socket).output().expect("the program").into()
 }
 

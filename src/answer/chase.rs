@@ -44,6 +44,11 @@ impl Trail {
         self.zone += 1;
     }
 
+    /// True if the zone is the one in which the question lies.
+    fn is_at_home(&self) -> bool {
+        self.zone == 0
+    }
+
     fn has_passed(&self, node: Node<'_>) -> bool {
         let id = (self.zone, node.id());
         self.steps.iter().take(self.count).flatten().any(|(passed, _)| *passed == id)
@@ -129,7 +134,7 @@ impl<'a, 'b> Chase<'a, 'b> {
                 Place::Node(node) | Place::Wildcard(node) => self.answer_node(node, owner),
                 Place::BelowCut(node) => self.refer(node, owner),
                 Place::BelowDname(node) => self.answer_dname(node, owner),
-                Place::Absent => self.answer_absent(Rcode::NxDomain),
+                Place::Absent => self.answer_absent(owner, Rcode::NxDomain),
             };
             match step {
                 Step::Done(rcode) => return End::Here(rcode),
@@ -161,7 +166,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         {
             return self.answer_cname(node, &cname, owner);
         }
-        self.answer_absent(Rcode::NoError)
+        self.answer_absent(owner, Rcode::NoError)
     }
 
     #[inline]
@@ -271,9 +276,17 @@ impl<'a, 'b> Chase<'a, 'b> {
 
     /// The name or the type does not exist: the SOA says for how long (RFC 2308 §2).
     #[inline]
-    fn answer_absent(&mut self, rcode: Rcode) -> Step<'a> {
+    fn answer_absent(&mut self, owner: Owner, rcode: Rcode) -> Step<'a> {
         self.reply.set_authoritative();
-        let owner = self.reply.question_suffix(self.zone.origin_len());
+        let origin_len = self.zone.origin_len();
+        let owner = match self.trail.is_at_home() {
+            // The question lies in the zone, too, and is never compressed.
+            true => self.reply.question_suffix(origin_len),
+            false => match self.reply.suffix_of(owner, origin_len) {
+                Some(apex) => apex,
+                None => return Step::Done(Rcode::ServFail),
+            },
+        };
         if self.reply.append(Section::Authority, &self.zone.negative_soa(), owner).is_err() {
             self.reply.set_truncated();
         }

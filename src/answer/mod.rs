@@ -221,7 +221,8 @@ fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameK
 /// The nearest zone above the name; at an apex the zone above the cut, which holds the DS (RFC 4035 §3.1.4.1).
 fn zone_for_ds(snapshot: &Snapshot, key: &NameKey) -> Option<ZoneNumber> {
     let nearest = snapshot.find_at(key, key.label_count())?;
-    let at_apex = snapshot.entry(nearest).is_some_and(|entry| entry.labels() == key.label_count());
+    let is_cut = |entry: &ZoneEntry| entry.labels() == key.label_count() && !entry.is_ceded();
+    let at_apex = snapshot.entry(nearest).is_some_and(is_cut);
     match key.label_count().checked_sub(1) {
         Some(above) if at_apex => snapshot.find_at(key, above).or(Some(nearest)),
         _ => Some(nearest),
@@ -244,7 +245,7 @@ pub fn answer(
     let rcode = match route {
         Route::Zone(number) => {
             let entry = snapshot.entry(number);
-            zone = entry.map(ZoneEntry::metrics);
+            zone = entry.filter(|entry| !entry.is_ceded()).map(ZoneEntry::metrics);
             match entry.and_then(ZoneEntry::zone) {
                 Some(zone) => {
                     let question = reply.question();
@@ -260,6 +261,7 @@ pub fn answer(
                     Some(part) => {
                         return answer_part(snapshot, (part, zone), query, key, scratch, buffer, bounds);
                     }
+                    None if entry.is_some_and(ZoneEntry::is_ceded) => Rcode::Refused,
                     None => Rcode::ServFail,
                 },
             }

@@ -8,7 +8,7 @@ use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::Query;
-use crate::wire::reply::{Owner, Reply};
+use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
 use crate::zone::store::Hint;
@@ -24,9 +24,12 @@ pub fn resolve(
     bounds: Bounds,
     elsewhere: &mut dyn Elsewhere,
 ) -> Outcome {
-    let entry = match route {
-        Route::Zone(number) => snapshot.entry(number),
-        Route::Chaos | Route::Nowhere(_) => None,
+    let (entry, route) = match route {
+        Route::Zone(number) => match snapshot.entry(number) {
+            Some(entry) if entry.is_ceded() => (None, Route::Nowhere(Rcode::Refused)),
+            entry => (entry, route),
+        },
+        Route::Chaos | Route::Nowhere(_) => (None, route),
     };
     // What is not known yet of a zone of ours is not known elsewhere either.
     if entry.is_some_and(|entry| entry.zone().is_none()) {
@@ -41,7 +44,7 @@ pub fn resolve(
             let question = reply.question();
             let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, true);
             let end = chase.follow(zone.locate_from(hint, key), question);
-            Journey { snapshot, query, scratch, elsewhere }.go_on(end, &mut reply)
+            Journey::new(snapshot, query, scratch, elsewhere).go_on(end, &mut reply)
         }
         (None, Route::Chaos) => Some(chaos::answer(snapshot, query, key, &mut reply)),
         (None, Route::Nowhere(Rcode::Refused)) if query.qclass() == Class::IN => match query.qtype() {
@@ -50,8 +53,8 @@ pub fn resolve(
                 Some(Rcode::NotImp)
             }
             _ => {
-                let question = reply.question();
-                elsewhere.find(key, query, question, &mut reply)
+                scratch.chase.clear();
+                Journey::new(snapshot, query, scratch, elsewhere).begin_elsewhere(key, &mut reply)
             }
         },
         (None, Route::Nowhere(rcode)) => Some(rcode),
@@ -74,15 +77,39 @@ fn finish(
     Outcome { verdict: Verdict::Reply(len), rcode, zone }
 }
 
+/// How often a chain may come back from elsewhere: honest ones do once. Each answer out of the cache has room for them.
+const RETURNS_MAX: usize = 4;
+
 /// A chain on its way from zone to zone.
 struct Journey<'j> {
     snapshot: &'j Snapshot,
     query: &'j Query<'j>,
     scratch: &'j mut Scratch,
     elsewhere: &'j mut dyn Elsewhere,
+    /// The names with which the chain came back from elsewhere: one that comes again closes a loop.
+    returns: [Option<Owner>; RETURNS_MAX],
 }
 
 impl<'j> Journey<'j> {
+    fn new(
+        snapshot: &'j Snapshot,
+        query: &'j Query<'j>,
+        scratch: &'j mut Scratch,
+        elsewhere: &'j mut dyn Elsewhere,
+    ) -> Journey<'j> {
+        Journey { snapshot, query, scratch, elsewhere, returns: [None; RETURNS_MAX] }
+    }
+
+    /// Follows the chain of a name that no zone of ours has; the code of its last name. `None` if that is not known yet.
+    fn begin_elsewhere(&mut self, key: &NameKey, reply: &mut Reply<'_>) -> Option<Rcode> {
+        let (before, question) = (reply.written().len(), reply.question());
+        let rcode = self.elsewhere.find(key, self.query, question, reply)?;
+        match self.come_back((before, 0), reply) {
+            Some(end) => self.go_on(end, reply),
+            None => Some(rcode),
+        }
+    }
+
     /// Follows the chain from where it left a zone; the code of its last name. `None` if that is not known yet.
     fn go_on(&mut self, mut end: End, reply: &mut Reply<'_>) -> Option<Rcode> {
         // Each zone that is left costs an alias at least.
@@ -98,10 +125,74 @@ impl<'j> Journey<'j> {
                 Some(Some(zone)) => end = self.follow(zone, owner, reply),
                 // A zone of ours that cannot answer.
                 Some(None) => return Some(Rcode::ServFail),
-                None => return self.elsewhere.find(&self.scratch.outside, self.query, owner, reply),
+                None => {
+                    let before = (reply.written().len(), reply.count(Section::Answer));
+                    let rcode = self.elsewhere.find(&self.scratch.outside, self.query, owner, reply)?;
+                    match self.come_back(before, reply) {
+                        Some(back) => end = back,
+                        None => return Some(rcode),
+                    }
+                }
             }
         }
         Some(Rcode::NoError)
+    }
+
+    /// Looks through what was found elsewhere, which begins `before`, with so many records of the answer before it, for an
+    /// alias that leads into a zone of ours. That is ours to answer: what others say of it is taken back, and the chain
+    /// goes on there.
+    fn come_back(&mut self, (mut at, mut count): (usize, u16), reply: &mut Reply<'_>) -> Option<End> {
+        if [RecordType::CNAME, RecordType::ANY].contains(&self.query.qtype()) {
+            return None;
+        }
+        while count < reply.count(Section::Answer) {
+            let (rtype, rdata) = reply.record_at(at)?;
+            let alias = at;
+            (at, count) = (rdata.end, count + 1);
+            match rtype {
+                RecordType::CNAME => {}
+                RecordType::DNAME | RecordType::RRSIG => continue,
+                // The set at the chain's end: most answers are nothing else.
+                _ => return None,
+            }
+            let target = reply.owner_at(rdata.start)?;
+            self.read(target, reply)?;
+            let Some(entry) = self.nearest() else { continue };
+            // The alias and who vouches for it.
+            let owner = reply.owner_at(alias)?;
+            while let Some((RecordType::RRSIG, rdata)) = reply.record_at(at)
+                && count < reply.count(Section::Answer)
+                && reply.owner_at(at).is_some_and(|other| reply.is_same_name(other, owner))
+            {
+                (at, count) = (rdata.end, count + 1);
+            }
+            reply.cut(at, count);
+            return Some(self.enter(entry, target, reply));
+        }
+        None
+    }
+
+    /// Goes on in a zone of ours with a name that others led to.
+    fn enter(&mut self, entry: &'j ZoneEntry, target: Owner, reply: &mut Reply<'_>) -> End {
+        let known = self
+            .returns
+            .iter()
+            .flatten()
+            .chain([&reply.question()])
+            .any(|own| reply.is_same_name(*own, target));
+        let (false, Some(free)) = (known, self.returns.iter_mut().find(|place| place.is_none())) else {
+            // A loop ends with what was collected.
+            return End::Here(Rcode::NoError);
+        };
+        *free = Some(target);
+        let Some(zone) = entry.zone() else { return End::Here(Rcode::ServFail) };
+        // Who has the first name of a chain decides whether all of it is told with authority (RFC 1035 §4.1.1).
+        let was_authoritative = reply.is_authoritative();
+        let end = self.follow(zone, target, reply);
+        if !was_authoritative {
+            reply.clear_authoritative();
+        }
+        end
     }
 
     /// Makes a name in the reply ready for look-up.
@@ -115,7 +206,8 @@ impl<'j> Journey<'j> {
     /// The zone of ours nearest above the name.
     fn nearest(&self) -> Option<&'j ZoneEntry> {
         let snapshot = self.snapshot;
-        snapshot.entry(snapshot.find(&self.scratch.outside, ZoneNumber::default())?)
+        let entry = snapshot.entry(snapshot.find(&self.scratch.outside, ZoneNumber::default())?)?;
+        (!entry.is_ceded()).then_some(entry)
     }
 
     fn follow(&mut self, zone: &Zone, owner: Owner, reply: &mut Reply<'_>) -> End {

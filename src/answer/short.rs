@@ -40,7 +40,7 @@ pub enum Offers {
 impl Offers {
     /// The flags that say so; whether the asker wanted checking is repeated (RFC 4035 §3.2.2).
     #[inline(always)]
-    fn flags(self, shape: &Shape) -> u16 {
+    pub fn flags(self, shape: &Shape) -> u16 {
         match self {
             Offers::Zones => 0,
             Offers::Recursion => RA | shape.flags() & CD,

@@ -36,6 +36,11 @@ pub enum Delta {
         /// Its apex.
         origin: Name,
     },
+    /// These names and what lies below them belong to others, though a zone of this server stands above.
+    Cede {
+        /// Each a suffix; all that there are.
+        suffixes: Vec<Name>,
+    },
     /// What the server says of itself (RFC 4892, RFC 5001).
     Identify {
         /// For `hostname.bind`, `id.server` and NSID; at most 255 octets are used.

@@ -28,6 +28,8 @@ pub struct ZoneEntry {
     pub(crate) zone: Option<Arc<Zone>>,
     /// Where there is no zone: one of which not all is known. What it has may be told, but not what it has not.
     pub(crate) part: Option<Arc<Zone>>,
+    /// Where there is no zone: one of others, below a zone of ours; it has no counters of its own.
+    pub(crate) is_ceded: bool,
     pub(crate) metrics: MetricsSlot,
     /// Another zone's apex lies below this one's.
     pub(crate) has_below: bool,
@@ -64,6 +66,11 @@ impl ZoneEntry {
         self.part.as_deref()
     }
 
+    /// True for a suffix that belongs to others though a zone of ours stands above.
+    pub fn is_ceded(&self) -> bool {
+        self.is_ceded
+    }
+
     /// Labels of the apex.
     #[inline]
     pub fn labels(&self) -> usize {
@@ -94,6 +101,8 @@ pub struct Snapshot {
     numbers: Box<[u32]>,
     /// How many labels apexes have: the distinct numbers, falling.
     depths: Box<[u8]>,
+    /// Of all apexes the [`NameKey::top_bit`]: most names of others lie below no top-level name of ours.
+    tops: u64,
 }
 
 impl Snapshot {
@@ -117,6 +126,9 @@ impl Snapshot {
         let mut depths: Vec<u8> = entries.iter().map(|entry| entry.labels as u8).collect();
         depths.sort_unstable_by(|a, b| b.cmp(a));
         depths.dedup();
+        let mut key = NameKey::default();
+        let tops = entries.iter().filter_map(|entry| key.read(&entry.origin_key).map(|_| key.top_bit()));
+        let tops = tops.fold(0, |all, bit| all | bit);
         let identity = identity.bytes().take(255).collect();
         Snapshot {
             revision,
@@ -126,6 +138,7 @@ impl Snapshot {
             hashes: hashes.into(),
             numbers: numbers.into(),
             depths: depths.into(),
+            tops,
         }
     }
 
@@ -169,6 +182,9 @@ impl Snapshot {
     /// The nearest zone at or above the name's suffix of `depth` labels.
     #[inline(never)]
     pub fn find_at(&self, name: &NameKey, depth: usize) -> Option<ZoneNumber> {
+        if name.top_bit() & self.tops == 0 {
+            return None;
+        }
         let depths = self.depths.iter().map(|depth| usize::from(*depth)).filter(|labels| *labels <= depth);
         depths.into_iter().find_map(|labels| {
             let number = self.at(name.hash_at(&self.seed, labels) | 1)?;
@@ -221,10 +237,31 @@ mod tests {
             labels: name.label_count(),
             zone: None,
             part: None,
+            is_ceded: false,
             metrics: MetricsSlot(0),
             has_below: false,
         };
         Snapshot::new(Revision(1), HashSeed::new([7; 16]), "", names.iter().map(entry).collect())
+    }
+
+    #[test]
+    fn short_top_level_names_and_the_root_are_above_what_lies_below_them() {
+        for (origins, name, is_found) in [
+            (&["a.", "b.c."][..], "x.y.a.", true),
+            (&["a.", "b.c."], "a.", true),
+            (&["a.", "b.c."], "b.c.", true),
+            (&["a.", "b.c."], "ab.", false),
+            (&["."], "anything.at.all.", true),
+            (&["."], ".", true),
+            (&[], "anything.at.all.", false),
+        ] {
+            let mut key = NameKey::default();
+            // Whatever stood there before.
+            key.read(Name::parse("stale.stale.stale.stale.").unwrap().as_wire());
+            key.read(Name::parse(name).unwrap().as_wire());
+            let found = snapshot(origins).find(&key, ZoneNumber(9));
+            assert_eq!(found.is_some(), is_found, "{name} {origins:?}");
+        }
     }
 
     #[test]

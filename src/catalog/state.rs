@@ -33,6 +33,8 @@ pub struct State {
     /// Origins in the order of their slots: a zone that comes back finds its counters again.
     slots: Vec<Name>,
     slots_max: u16,
+    /// Suffixes that belong to others, though a zone of ours stands above.
+    ceded: Vec<Name>,
     services: Option<Box<Services>>,
     synced: bool,
     /// The latest moment that anybody told.
@@ -50,6 +52,7 @@ impl State {
             zones: BTreeMap::new(),
             slots: Vec::new(),
             slots_max,
+            ceded: Vec::new(),
             services: None,
             synced: false,
             now: Moment::START,
@@ -66,6 +69,7 @@ impl State {
             Delta::DropZone { origin } => {
                 self.zones.remove(&origin);
             }
+            Delta::Cede { suffixes } => self.ceded = suffixes,
             Delta::Identify { identity } => self.identity = identity,
             Delta::OpenServices(terms) => {
                 self.slot(&terms.origin);
@@ -186,6 +190,13 @@ impl State {
             }
             entries.insert(place, (origin, entry));
         }
+        for suffix in &self.ceded {
+            // A zone of the same name keeps it.
+            if let Err(place) = entries.binary_search_by(|(other, _)| (*other).cmp(suffix)) {
+                let entry = ZoneEntry { is_ceded: true, ..entry(suffix, None, MetricsSlot(0)) };
+                entries.insert(place, (suffix, entry));
+            }
+        }
         let entries = entries.into_iter().map(|(_, entry)| entry).collect();
         Snapshot::new(self.revision, self.seed, &self.identity, entries)
     }
@@ -222,6 +233,7 @@ fn entry(origin: &Name, zone: Option<Arc<Zone>>, metrics: MetricsSlot) -> ZoneEn
         labels: origin.label_count(),
         zone,
         part: None,
+        is_ceded: false,
         metrics,
         has_below: false,
     }

@@ -136,7 +136,7 @@ struct ServeArgs {
     /// Directory of what outlives the process [default: /var/lib/hivedns, else $XDG_STATE_HOME/hivedns].
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
-    /// Learn no names from containers (it learns none yet).
+    /// Learn no names from containers, whatever docker.socket says.
     #[arg(long)]
     no_docker: bool,
     /// Be a cluster of one: no traffic with other nodes.
@@ -207,7 +207,7 @@ impl ServeArgs {
             None => ConfigFile::IfPresent(PathBuf::from(DEFAULT_FILE)),
         };
         let inputs = inputs(file, flags, given("--zone", self.zone), system);
-        Inputs { control: self.control, no_gossip: self.no_gossip, ..inputs }
+        Inputs { control: self.control, no_gossip: self.no_gossip, no_docker: self.no_docker, ..inputs }
     }
 }
 

@@ -224,7 +224,9 @@ impl RunningVerb {
             RunningVerb::Unset { name, rtype, rdata, common } => {
                 (Request::Unset { name, rtype, rdata }, common)
             }
-            RunningVerb::Why { name, rtype, from, common } => (Request::Why { name, rtype, from }, common),
+            RunningVerb::Why { name, rtype, from, common } => {
+                (Request::Why { name, rtype, from, only_known: false }, common)
+            }
             RunningVerb::Flush { name, common } => (Request::Flush { name }, common),
             RunningVerb::Cache(CacheVerb::Dump(common)) => (Request::CacheDump { after: None }, common),
             RunningVerb::Diff(common) => (Request::Diff {}, common),

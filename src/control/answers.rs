@@ -43,6 +43,10 @@ impl Control {
                 self.dump(after, answer);
                 return false;
             }
+            Request::Why { name, rtype, from, only_known } => {
+                self.why((&name, rtype.as_deref(), from), only_known, answer);
+                return false;
+            }
             Request::Drain { timeout_ms } => {
                 self.drain_for(Duration::from_millis(timeout_ms), false, answer);
                 return false;
@@ -57,7 +61,6 @@ impl Control {
             Request::KeyUse { id } => self.change_key(read_key_id(&id).map(RingChange::Use)),
             Request::KeyRemove { id } => self.change_key(read_key_id(&id).map(RingChange::Remove)),
             Request::KeyList {} => Ok(self.keys()),
-            Request::Why { name, rtype, from } => self.why(&name, rtype.as_deref(), from),
             Request::Diff {} => {
                 self.diff(answer);
                 return false;

@@ -9,11 +9,13 @@
 
 mod answers;
 mod cached;
+mod ceded;
 mod clerk;
 pub mod cluster;
 mod diff;
 pub mod document;
 mod due;
+pub mod engine;
 mod listing;
 mod mailbox;
 mod members;
@@ -32,10 +34,12 @@ use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
+use crate::control::ceded::ceded;
 use crate::control::clerk::Clerk;
 use crate::control::cluster::Cluster;
 use crate::control::document::NodeDocument;
 use crate::control::due::Due;
+use crate::control::engine::Tale;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
@@ -96,6 +100,8 @@ pub enum Event {
         /// Where the answer goes.
         answer: Answer,
     },
+    /// The container engine has news.
+    Engine(Vec<Tale>),
     /// Answer what has arrived and end.
     Stop,
 }
@@ -250,6 +256,16 @@ impl Control {
                 self.cluster.join(clock::moment(clock::now()), &addresses, all);
                 false
             }
+            Event::Engine(tales) => {
+                let was_connected = self.cluster.engine_status().is_some_and(|status| status.is_connected);
+                self.cluster.hear_engine(clock::moment(clock::now()), clock::wall(), tales);
+                // Of all else the status tells soon enough.
+                if self.cluster.engine_status().is_some_and(|status| status.is_connected != was_connected) {
+                    self.status_at = Some(clock::now());
+                }
+                // What changed of the cluster's records comes with its next turn.
+                false
+            }
             // The caller has seen to it.
             Event::Stop => false,
         }
@@ -329,14 +345,17 @@ impl Control {
 
     fn tell_status(&mut self) {
         // The cluster's traffic is counted though nothing is published.
-        self.status_at = self.cluster.is_open().then(|| clock::now() + STATUS_IDLE);
+        let changes = self.cluster.is_open() || self.cluster.engine_status().is_some();
+        self.status_at = changes.then(|| clock::now() + STATUS_IDLE);
         let loading =
             self.state.zones().filter(|(_, zone)| matches!(zone.content, ZoneContent::Pending)).count();
         let mut reasons = Vec::new();
         if loading > 0 {
             reasons.push(format!("{loading} zones are being loaded"));
         }
-        if !self.cluster.is_synced() {
+        if self.cluster.awaits_engine() {
+            reasons.push("the containers of this node are not known yet".to_owned());
+        } else if !self.cluster.is_synced() {
             reasons.push("the cluster's records are not known yet".to_owned());
         }
         let me = self.cluster.gossip.me();
@@ -349,6 +368,7 @@ impl Control {
             node,
             cluster: self.cluster.is_open().then(|| self.cluster.document()),
             gossip: self.cluster.is_open().then(|| self.cluster.numbers()),
+            engine: self.cluster.engine_status(),
             records: self.records_by_owner(),
             ready: reasons.is_empty(),
             reason: reasons.join("; "),
@@ -434,10 +454,12 @@ pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
 pub fn initial(config: &Config) -> impl Iterator<Item = Delta> {
     let identity = config.server.identity.clone();
     // Built-in ones last: what the operator configured gets counters of its own first.
-    let mut origins: Vec<Name> = zone_specs(config).into_iter().map(|spec| spec.origin).collect();
+    let specs = zone_specs(config);
+    let suffixes = ceded(config, &specs);
+    let mut origins: Vec<Name> = specs.into_iter().map(|spec| spec.origin).collect();
     origins.reverse();
     let zones = origins.into_iter().map(|origin| Delta::PutZone { origin, content: ZoneContent::Pending });
-    std::iter::once(Delta::Identify { identity }).chain(zones)
+    [Delta::Identify { identity }, Delta::Cede { suffixes }].into_iter().chain(zones)
 }
 
 fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {

@@ -4,11 +4,15 @@
 
 use crate::base::config::{Cache, Config, ConfigError, Source};
 use crate::catalog::delta::{Delta, ZoneContent};
+use crate::control::ceded::ceded;
 use crate::control::document::{ReloadDocument, ZoneDocument};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
-use crate::control::{Control, cluster, resolving, zone_specs};
+use crate::control::resolving::{self, Roots};
+use crate::control::{Control, cluster, zone_specs};
 use crate::gossip::secrecy::keyring::Ring;
 use crate::os::clock;
+use crate::resolve::iterate;
+use crate::resolve::policy::Policy;
 use crate::wire::name::Name;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -27,9 +31,12 @@ impl Control {
     /// Reads the configuration anew; a faulty one keeps the whole old state.
     pub(super) fn reload(&mut self) -> Result<(), Vec<ConfigError>> {
         let loaded = Config::load(&self.inputs).and_then(|config| self.check_keys(config));
-        let loaded =
-            loaded.and_then(|config| Ok((resolving::policy(&config, &self.resolving.listening)?, config)));
-        let (policy, config) = match loaded {
+        let loaded = loaded.and_then(|config| {
+            let policy = resolving::policy(&config, &self.resolving.listening)?;
+            let roots = self.read_roots(&config, &policy)?;
+            Ok((policy, roots, config))
+        });
+        let (policy, roots, config) = match loaded {
             Ok(loaded) => loaded,
             Err(errors) => {
                 for error in &errors {
@@ -42,7 +49,7 @@ impl Control {
         self.tell_what_waits(&config);
         tracing::info!("reloading");
         self.take_over(config);
-        self.resolving.take_over(policy);
+        self.resolving.take_over(policy, roots);
         self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
         self.load_zones();
         let answers = self.reloading.take().map(|overtaken| overtaken.answers).unwrap_or_default();
@@ -95,8 +102,30 @@ impl Control {
         }
         self.config.zones = new.zones;
         (self.config.forward, self.config.limits) = (new.forward, new.limits);
+        self.config.resolve = new.resolve;
         self.config.cache = Cache { size: self.config.cache.size, ..new.cache };
         self.config.embedded_examples = new.embedded_examples;
+    }
+
+    /// Reads the files of root hints and trust anchors anew: a faulty one is a fault of the configuration.
+    fn read_roots(&self, config: &Config, policy: &Policy) -> Result<Roots, Vec<ConfigError>> {
+        let faulty = |message: String| {
+            // Each line names its file.
+            let is_anchor = |path: &str| !path.is_empty() && message.starts_with(path);
+            let key = match is_anchor(&config.resolve.trust_anchor) {
+                true => "resolve.trust_anchor",
+                false => "resolve.root_hints",
+            };
+            ConfigError { at: config.said.source(key), message: format!("{key}: {message}") }
+        };
+        let faulty = |lines: Vec<String>| lines.into_iter().map(faulty).collect::<Vec<_>>();
+        let roots = resolving::roots(config, policy, &self.resolving.listening).map_err(faulty)?;
+        // How much a walk may remember was taken out of the cache at the start.
+        let cache_octets_max = match self.resolving.roots.settings.cache_octets_max {
+            0 => roots.settings.cache_octets_max,
+            octets => octets,
+        };
+        Ok(Roots { settings: iterate::Settings { cache_octets_max, ..roots.settings }, ..roots })
     }
 
     /// Holds the file of keys, as far as it can still be read, against what was read at the start. A faulty one is a
@@ -132,8 +161,8 @@ impl Control {
             ("server.tcp_idle", new.server.tcp_idle != old.server.tcp_idle),
             ("server.tcp_connections_max", new.server.tcp_connections_max != old.server.tcp_connections_max),
             ("services", new.services != old.services),
+            ("docker", new.docker != old.docker),
             ("gossip", new.gossip != old.gossip),
-            ("resolve", new.resolve != old.resolve),
             ("cache.size", new.cache.size != old.cache.size),
             ("http.listen", new.http.listen != old.http.listen),
             ("log", new.log != old.log),
@@ -148,6 +177,7 @@ impl Control {
     pub(super) fn load_zones(&mut self) {
         self.round += 1;
         let specs = zone_specs(&self.config);
+        self.state.apply(Delta::Cede { suffixes: ceded(&self.config, &specs) });
         let wanted: BTreeSet<&Name> = specs.iter().map(|spec| &spec.origin).collect();
         let gone: Vec<Name> = self
             .state

@@ -100,6 +100,10 @@ pub enum Request {
         /// The asker; this machine, if it is left out.
         #[serde(default)]
         from: Option<IpAddr>,
+        /// Nobody is asked, and nothing changes: only what is known is told. Not the user's to say: whoever reads over
+        /// HTTP need not be one who may have names resolved.
+        #[serde(skip)]
+        only_known: bool,
     },
     /// Forgets what was found elsewhere.
     Flush {
@@ -188,11 +192,10 @@ impl Request {
     pub fn patience(&self) -> Duration {
         match self {
             // It looks at memory.
-            Request::Members {} | Request::Records { .. } | Request::Why { .. } | Request::KeyList {} => {
-                Duration::from_secs(5)
-            }
+            Request::Members {} | Request::Records { .. } | Request::KeyList {} => Duration::from_secs(5),
             // It asks other nodes, or the disk, or looks at very much memory.
             Request::Set { .. }
+            | Request::Why { .. }
             | Request::Flush { .. }
             | Request::CacheDump { .. }
             | Request::Unset { .. }
@@ -342,7 +345,12 @@ mod tests {
                 json!({ "verb": "set", "name": "a.", "ttl": 5, "type": "A", "rdata": ["192.0.2.1"] }),
             ),
             (
-                Request::Why { name: "a.".into(), rtype: None, from: Some("::1".parse().unwrap()) },
+                Request::Why {
+                    name: "a.".into(),
+                    rtype: None,
+                    from: Some("::1".parse().unwrap()),
+                    only_known: false,
+                },
                 json!({ "verb": "why", "name": "a.", "type": null, "from": "::1" }),
             ),
             (Request::Drain { timeout_ms: 10 }, json!({ "verb": "drain", "timeout_ms": 10 })),

@@ -4,6 +4,7 @@ use crate::base::build;
 use crate::control::document::{
     CacheStatsDocument, ClusterDocument, NodeDocument, StatusDocument, ZoneDocument, ZonesDocument,
 };
+use crate::control::engine::EngineStatus;
 use crate::wire::name::Name;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -60,6 +61,8 @@ pub struct Status {
     pub cluster: Option<ClusterDocument>,
     /// What was counted of its traffic; nothing, if gossip is off.
     pub gossip: Option<GossipNumbers>,
+    /// The container engine, if one is watched.
+    pub engine: Option<EngineStatus>,
     /// Records by who says them, each once; the smaller ones of many owners as one.
     pub records: BTreeMap<String, usize>,
     /// True once every zone has been loaded or found faulty, and until the server stops.
@@ -93,6 +96,7 @@ impl Status {
             ready: self.ready,
             reason: (!self.ready).then(|| self.reason.clone()),
             cluster: self.cluster.clone(),
+            docker: self.engine.as_ref().map(EngineStatus::document),
             workers,
             snapshot_revision: self.revision,
             snapshot_age_seconds: age.as_ref().map(Duration::as_secs_f64),

@@ -7,7 +7,11 @@ use crate::base::resolv_conf::{RESOLV_CONF, ResolvConf};
 use crate::control::cluster::source_toward;
 use crate::resolve::policy::Way;
 use crate::wire::name::Name;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Where a container engine answers names in each container. Its rules of the packet filter catch what is sent there, so
+/// that a listener on all addresses gets none of it.
+const ENGINE_RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11)), 53);
 
 /// The ways of all suffixes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +86,7 @@ pub fn is_local(address: IpAddr) -> bool {
 fn reaches(own: SocketAddr, address: SocketAddr, is_local: impl Fn(IpAddr) -> bool) -> bool {
     let (at, to) = (own.ip().to_canonical(), address.ip().to_canonical());
     // A listener of one family takes nothing of the other (V6ONLY).
-    let is_wildcard = at.is_unspecified() && at.is_ipv4() == to.is_ipv4();
+    let is_wildcard = at.is_unspecified() && at.is_ipv4() == to.is_ipv4() && address != ENGINE_RESOLVER;
     own.port() == address.port() && (at == to || is_wildcard && (to.is_loopback() || is_local(to)))
 }
 
@@ -218,6 +222,8 @@ mod tests {
             ("127.0.0.1:5300", "127.0.0.1:5300", true),
             ("127.0.0.53", "127.0.0.1:53", false),
             ("127.0.0.53", "0.0.0.0:53", true),
+            ("127.0.0.11", "0.0.0.0:53", false),
+            ("127.0.0.11", "127.0.0.11:53", true),
             ("127.0.0.53", "[::]:53", false),
             ("::1", "[::]:53", true),
             ("::1", "0.0.0.0:53", false),

@@ -3,6 +3,8 @@
 //! The answer is the real one, of the snapshot that the workers have. What is said of records that are *not* in it
 //! comes from the state behind it, which may be some milliseconds newer.
 
+mod elsewhere;
+
 use crate::answer::{self, Bounds, Elsewhere, Route, Scratch, Verdict};
 use crate::base::octets::put_u16;
 use crate::base::time::Moment;
@@ -13,23 +15,23 @@ use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::control::Control;
 use crate::control::document::{RecordDocument, StepDocument, WhyDocument};
 use crate::control::records::row;
-use crate::control::request::{Refused, RefusedKind, Reply};
+use crate::control::request::{Answer, Refused, RefusedKind, Reply};
+use crate::control::resolving::Wish;
+use crate::control::why::elsewhere::Search;
 use crate::discovery::{cluster, node};
 use crate::gossip::identity::{NodeId, Version};
 use crate::os::clock;
-use crate::resolve::cache::Kept;
-use crate::resolve::policy::{self, Policy};
-use crate::resolve::question::{Question, Wants};
 use crate::wire::key::NameKey;
 use crate::wire::message::{RD, Rcode};
 use crate::wire::name::Name;
 use crate::wire::query::{Accepted, Query, accept};
-use crate::wire::reply::{Owner, Reply as Sheet, Section};
+use crate::wire::reply::{Owner, Reply as Sheet};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::section::{self, Record};
 use crate::zone::store::{Node, node_flags};
 use crate::zone::{Place, Zone};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Records told of one name: people read them.
@@ -66,20 +68,34 @@ impl Elsewhere for Outside {
 }
 
 impl Control {
-    /// Tells how the answer comes about. Costs one answer and a look-up or two, however many records there are.
+    /// Tells how the answer comes about. Costs one answer and a look-up or two, however many records there are; a name
+    /// that is looked for from the root is told once it is found, unless `only_known`.
     pub(super) fn why(
         &self,
-        name: &str,
-        rtype: Option<&str>,
-        from: Option<IpAddr>,
-    ) -> Result<Reply, Refused> {
+        (name, rtype, from): (&str, Option<&str>, Option<IpAddr>),
+        only_known: bool,
+        answer: Answer,
+    ) {
+        match self.tale(name, rtype, from) {
+            Ok(Told::Search(search)) if !only_known => {
+                let (cache, policy) = (Arc::clone(&self.resolving.cache), Arc::clone(&self.resolving.policy));
+                (self.resolving.wish)(Wish::Explain(search.explain(cache, policy, answer)));
+            }
+            Ok(Told::All(document) | Told::Search(Search { document, .. })) => {
+                answer.give(Ok(Reply::Why(document)));
+            }
+            Err(refused) => answer.give(Err(refused)),
+        }
+    }
+
+    fn tale(&self, name: &str, rtype: Option<&str>, from: Option<IpAddr>) -> Result<Told, Refused> {
         let malformed = |error: String| Refused::new(RefusedKind::Malformed, error);
         let name = Name::parse(name).map_err(|error| malformed(format!("{name}: {error}")))?;
         let rtype = rtype.map_or(Ok(RecordType::A), cluster::read_type);
         let rtype = rtype.map_err(|error| malformed(error.to_string()))?;
         let now = clock::moment(clock::now());
         let snapshot = self.publisher.published().load();
-        let policy = self.resolving.policy.load();
+        let policy = self.resolving.policy.load_full();
         let asker = from.unwrap_or(THIS_MACHINE);
         let mut given = ask(&snapshot, &name, rtype, policy.clients.contains(asker), now);
         let mut tale = Tale { control: self, snapshot: &snapshot, now, steps: Vec::new() };
@@ -89,20 +105,25 @@ impl Control {
         if from.is_some() {
             tale.step("network", "every asker gets the same records of our zones");
         }
+        let (own, mut sought) = (given.answer.len(), None);
         if let Some((name, hash)) = given.outside.0.take() {
             tale.of_asker(asker, given.is_client);
-            if given.is_client {
-                tale.of_elsewhere(&policy, (&name, hash, rtype), &mut given);
+            if given.is_client && tale.of_elsewhere(&policy, (&name, hash, rtype), &mut given) {
+                sought = Some((name, hash));
             }
         }
-        Ok(Reply::Why(WhyDocument {
+        let document = WhyDocument {
             name: name.to_string(),
             rtype: rtype.to_string(),
             from: from.map(|from| from.to_string()),
             rcode: given.rcode.map_or(UNKNOWN.to_owned(), |rcode| rcode.to_string()),
             answer: given.answer.iter().map(line).collect(),
             steps: tale.steps,
-        }))
+        };
+        Ok(match sought {
+            Some((name, hash)) => Told::Search(Search { name, hash, rtype, document, own, policy }),
+            None => Told::All(document),
+        })
     }
 
     /// The name of a node, if it is known.
@@ -113,6 +134,14 @@ impl Control {
         }
         gossip.membership().get(id).map(|member| member.told.info.name.to_string())
     }
+}
+
+/// What can be told at once.
+enum Told {
+    /// All there is to tell.
+    All(WhyDocument),
+    /// All but what has to be looked for from the root.
+    Search(Search),
 }
 
 /// The word for a code that nobody here knows yet.
@@ -133,7 +162,9 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, is_client: bool, now
         Accepted::Query(shape) => {
             key.hash(snapshot.seed());
             let route = answer::route(snapshot, &shape, &key, ZoneNumber::default());
-            if let Route::Zone(number) = route {
+            if let Route::Zone(number) = route
+                && snapshot.entry(number).is_some_and(|entry| !entry.is_ceded())
+            {
                 zone = Some(number);
             }
             let way = (route, route.hint(snapshot, &key));
@@ -379,87 +410,6 @@ impl Tale<'_> {
             }
         }
     }
-}
-
-/// What is found elsewhere.
-impl Tale<'_> {
-    fn of_asker(&mut self, asker: IpAddr, is_client: bool) {
-        let found = match is_client {
-            true => "may have names resolved (limits.clients)",
-            false => "may not have names resolved (limits.clients): it gets what our zones say",
-        };
-        self.step("client", format!("{asker} {found}"));
-    }
-
-    /// Where the name is asked for, and what is known of it; adds that to what is given.
-    fn of_elsewhere(
-        &mut self,
-        policy: &Policy,
-        (name, hash, rtype): (&[u8], u64, RecordType),
-        given: &mut Given,
-    ) {
-        let asked = Name::from_wire(name).unwrap_or(Name::ROOT);
-        let Some((suffix, route)) = policy.rule(name) else {
-            given.rcode = Some(Rcode::Refused);
-            return self.step("forward", format!("{asked} lies below no suffix of [forward]: REFUSED"));
-        };
-        let suffix = Name::from_wire(suffix).unwrap_or(Name::ROOT);
-        let way = match route {
-            policy::Route::Forward(group) => {
-                let servers = policy.groups().get(group).into_iter().flatten();
-                format!("asked of {}", servers.map(ToString::to_string).collect::<Vec<_>>().join(", "))
-            }
-            policy::Route::Iterate => "looked for from the root".to_owned(),
-            policy::Route::Refuse => "REFUSED".to_owned(),
-        };
-        self.step("forward", format!("{asked} by the suffix {suffix}: {way}"));
-        if route == policy::Route::Refuse {
-            given.rcode = Some(Rcode::Refused);
-            return;
-        }
-        given.rcode = None;
-        // Answers differ by what the asker wants of DNSSEC; here nobody wants anything of it.
-        for bits in 0..WANTS {
-            let wants = Wants::from_bits(bits);
-            let question = Question::new(name, hash, rtype, wants);
-            let kept = self.control.resolving.cache.kept(&question, self.now);
-            match (kept, wants == Wants::default()) {
-                (Some(kept), true) => {
-                    let code = kept.answer.as_ref().map(|answer| answer.body().rcode);
-                    given.rcode = code.or(kept.failing.map(|failing| failing.rcode));
-                    given.answer.extend(kept.records(Section::Answer, self.now));
-                    self.step("cache", worth(&kept, self.now));
-                }
-                (None, true) => self.step("cache", "nothing: others have to be asked first"),
-                (Some(kept), false) => {
-                    let flags = [("DO", wants.dnssec_ok), ("CD", wants.checking_disabled)];
-                    let flags = flags.into_iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag);
-                    let flags = flags.collect::<Vec<_>>().join(" and ");
-                    self.step("cache", format!("for askers that set {flags}: {}", worth(&kept, self.now)));
-                }
-                (None, false) => {}
-            }
-        }
-    }
-}
-
-/// Different [`Wants`].
-const WANTS: u8 = 4;
-
-/// What something kept is worth, and for how long.
-fn worth(kept: &Kept, now: Moment) -> String {
-    let left = |until: Moment| format!("{:.0} s left", until.since(now).as_secs_f64());
-    let answer = match &kept.answer {
-        Some(answer) if now < answer.fresh_until => format!("fresh, {}", left(answer.fresh_until)),
-        Some(answer) => {
-            format!("stale, {}: told if there is nothing better in time", left(answer.stale_until))
-        }
-        None => "no answer".to_owned(),
-    };
-    let failing = kept.failing.map_or(String::new(), |failing| {
-        format!("; asking failed ({}) and is not tried again yet, {}", failing.rcode, left(failing.until))
-    });
-    answer + &failing
 }
 
 /// Which types a node has, and whether that helps.

@@ -12,6 +12,7 @@ pub mod cluster;
 #[cfg(test)]
 mod cluster_tests;
 pub mod endpoint;
+pub mod engine;
 pub mod entry;
 pub mod fields;
 pub mod label;

@@ -54,9 +54,9 @@ impl fmt::Display for PrivilegesError {
 impl std::error::Error for PrivilegesError {}
 
 /// Becomes `user`, for good, keeping no right but that of binding privileged ports, and that only if the process
-/// has it. Where the process is that user already, it loses its other rights all the same. **No other thread may
-/// have been started before.**
-pub fn drop_to(user: &str) -> Result<(), PrivilegesError> {
+/// has it; these groups are added to the user's own. Where the process is that user already, it loses its other rights
+/// all the same, and gains no group. **No other thread may have been started before.**
+pub fn drop_to(user: &str, groups: &[u32]) -> Result<(), PrivilegesError> {
     // Without /proc nobody can tell.
     let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
     if threads > 1 {
@@ -65,7 +65,7 @@ pub fn drop_to(user: &str) -> Result<(), PrivilegesError> {
     let entry = look_up(user)?;
     if !entry.is_us() {
         control(libc::PR_SET_KEEPCAPS, 1).map_err(refused("keep the right to bind"))?;
-        entry.become_it()?;
+        entry.become_it(groups)?;
         control(libc::PR_SET_KEEPCAPS, 0).map_err(refused("end keeping rights"))?;
     }
     keep_only(1 << CAP_NET_BIND_SERVICE).map_err(refused("drop capabilities"))?;
@@ -137,10 +137,13 @@ impl User {
     }
 
     /// Groups before the user, who may not change them. The C library does it for all threads.
-    fn become_it(&self) -> Result<(), PrivilegesError> {
+    fn become_it(&self, more: &[libc::gid_t]) -> Result<(), PrivilegesError> {
         // SAFETY: the name ends with its zero octet; the call only reads it.
         let groups = unsafe { libc::initgroups(self.name.as_ptr(), self.gid) };
         done(groups).map_err(refused("take the user's groups"))?;
+        if !more.is_empty() {
+            add_groups(more).map_err(refused("take further groups"))?;
+        }
         // SAFETY: the call takes numbers alone.
         let group = unsafe { libc::setresgid(self.gid, self.gid, self.gid) };
         done(group).map_err(refused("take the user's group"))?;
@@ -148,6 +151,22 @@ impl User {
         let user = unsafe { libc::setresuid(self.uid, self.uid, self.uid) };
         done(user).map_err(refused("become the user"))
     }
+}
+
+/// Adds these to the groups that the process has beside its own.
+fn add_groups(more: &[libc::gid_t]) -> io::Result<()> {
+    // SAFETY: with no room given the call only counts.
+    let count = unsafe { libc::getgroups(0, ptr::null_mut()) };
+    done(count.min(0))?;
+    let mut groups: Vec<libc::gid_t> = vec![0; count as usize];
+    // SAFETY: as many numbers as told are live and ours alone; the process has one thread, so it gains no group between
+    // the calls.
+    done(unsafe { libc::getgroups(count, groups.as_mut_ptr()) }.min(0))?;
+    groups.extend(more);
+    groups.sort_unstable();
+    groups.dedup();
+    // SAFETY: as many numbers as told are live; the call only reads them. The C library does it for all threads.
+    done(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })
 }
 
 /// `struct __user_cap_header_struct` (linux/capability.h).
@@ -208,6 +227,6 @@ mod tests {
     #[test]
     fn a_thread_that_runs_already_is_told() {
         // The test itself runs in one beside the main thread.
-        assert!(matches!(drop_to("root"), Err(PrivilegesError::Threads(2..))));
+        assert!(matches!(drop_to("root", &[]), Err(PrivilegesError::Threads(2..))));
     }
 }

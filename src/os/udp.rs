@@ -220,6 +220,7 @@ impl Batch {
 }
 
 /// The address that the kernel wrote there.
+#[inline]
 fn address_of(address: &libc::sockaddr_in6) -> SocketAddr {
     if i32::from(address.sin6_family) == libc::AF_INET {
         // SAFETY: the family says that the kernel wrote a `sockaddr_in`, which is smaller and no more strictly aligned

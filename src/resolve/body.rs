@@ -10,7 +10,12 @@
 //! Names are compressed against a question that stands behind the header, so that answering is a copy: the question
 //! is repeated in the asker's own case, and only the TTLs are written anew.
 
-use crate::wire::message::Rcode;
+use crate::base::octets::put_u16;
+use crate::wire::message::{HEADER_OCTETS, QR, Rcode};
+use crate::wire::reply::Section;
+use crate::wire::response::Response;
+use crate::wire::rtype::{Class, RecordType};
+use crate::wire::section::{self, Record};
 
 /// An extended error (RFC 8914 §4): why there is no better answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +56,22 @@ pub struct Body<'b> {
 }
 
 impl Body<'_> {
+    /// The records of a section, for people and for whoever proves them: as they stand behind the question for that name, in
+    /// uncompressed wire form, and that type. None if the octets are no records.
+    pub fn records(&self, name: &[u8], rtype: RecordType, section: Section) -> Vec<Record> {
+        // A message as it would be sent, to be read again.
+        let mut message = vec![0; HEADER_OCTETS];
+        let [answer, authority, additional] = self.counts;
+        for (at, value) in [(2, QR), (4, 1), (6, answer), (8, authority), (10, additional)] {
+            put_u16(&mut message, at, value);
+        }
+        message.extend_from_slice(name);
+        message.extend_from_slice(&rtype.0.to_be_bytes());
+        message.extend_from_slice(&Class::IN.0.to_be_bytes());
+        message.extend_from_slice(self.octets);
+        Response::read(&message).map_or(Vec::new(), |response| section::records(&response, section))
+    }
+
     /// A failure, which has no records.
     pub const fn failure(error: Option<ExtendedError>) -> Body<'static> {
         Body { rcode: Rcode::ServFail, authentic: false, error, counts: [0; 3], octets: &[], ttls: &[] }

@@ -130,7 +130,8 @@ impl<'m> Reaper<'_, 'm> {
     fn put_set(&mut self, name: &Name, rtype: RecordType) -> Result<usize, Full> {
         let mut found = 0;
         for record in self.answers() {
-            if record.class != Class::IN || !record.is_of(name.as_wire()) {
+            // What only messages carry is nobody's data: an OPT record would stand beside our own.
+            if record.class != Class::IN || record.rtype.is_meta() || !record.is_of(name.as_wire()) {
                 continue;
             }
             let is_asked = record.rtype == rtype || rtype == RecordType::ANY;
@@ -293,6 +294,23 @@ mod tests {
         // Who asks for the alias gets what it was made of, too: that alone is signed.
         let expected = "NOERROR 60; example. 60 DNAME test.; a.example. 60 CNAME a.test.";
         assert_eq!(reap("a.example. CNAME", false, 0, &answer, &[]), expected);
+    }
+
+    #[test]
+    fn what_only_messages_carry_is_left_also_for_who_asks_for_all() {
+        let (name, _) = question("a.example. A");
+        for rtype in [RecordType::ANY, RecordType::OPT] {
+            let question = Question::new(name.as_wire(), 0, rtype, Wants::default());
+            let mut message = message(&question, 0, &["a.example. 60 A 192.0.2.1"], &[]);
+            let mut other = b"\xc0\x0c\0\x29\0\x01\0\0\0\x3c\0\0".to_vec();
+            message.append(&mut other);
+            message[7] += 1;
+            let response = Response::read(&message).unwrap();
+            let mut writer = Writer::default();
+            harvest(&question, &response, CAPS, &mut writer, &mut Vec::new()).unwrap();
+            let count = writer.body(Rcode::NoError, false, None).counts[0];
+            assert_eq!(count, u16::from(rtype == RecordType::ANY), "{rtype}");
+        }
     }
 
     #[test]

@@ -42,6 +42,13 @@ impl Lots {
         drawn.then_some((spread >> 32) as u16)
     }
 
+    /// So many bits that nobody guesses them.
+    pub fn token(&mut self) -> Option<[u64; 2]> {
+        let (mut first, mut second) = ([0; 8], [0; 8]);
+        let drawn = self.fill(&mut first) && self.fill(&mut second);
+        drawn.then(|| [first, second].map(u64::from_le_bytes))
+    }
+
     /// An id, and the case for a name of that many octets.
     pub fn lot(&mut self, name_octets: usize) -> Option<Lot> {
         let (mut id, mut case) = ([0; 2], [0; 32]);

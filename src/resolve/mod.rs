@@ -9,6 +9,7 @@ pub mod forward;
 pub mod harvest;
 pub mod hints;
 pub mod iterate;
+pub mod loops;
 pub mod lots;
 pub mod pending;
 pub mod policy;

@@ -2,8 +2,10 @@
 
 use crate::base::network::Networks;
 use crate::resolve::harvest::Caps;
+use crate::resolve::loops::Loops;
 use crate::wire::name::{Name, is_at_or_below};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Where names of a suffix are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub enum Route {
 }
 
 /// What is asked for where, for whom, and how long it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     /// Who may have names resolved.
     pub clients: Networks,
@@ -40,10 +42,16 @@ pub struct Policy {
     pub prefetch: bool,
     /// What was found is kept at all.
     pub keeps: bool,
-    /// The servers of each group.
+    /// What upstream servers say is validated, too.
+    pub validates_forwarded: bool,
+    /// Rises with each change of the roots and the trust anchors.
+    pub epoch: u64,
+    /// The servers of each group; each suffix has one of its own.
     groups: Vec<Vec<SocketAddr>>,
     /// By suffix in lower-cased wire form, the longest first.
     suffixes: Vec<(Box<[u8]>, Route)>,
+    /// Which servers lead back to us.
+    loops: Arc<Loops>,
 }
 
 impl Policy {
@@ -60,18 +68,47 @@ impl Policy {
             let route = match way {
                 Way::Iterate => Route::Iterate,
                 Way::Refuse => Route::Refuse,
+                // Each suffix has a group of its own: the same server may lead back to us for one and not for another.
                 Way::Forward(servers) => {
-                    let known = groups.iter().position(|group| *group == servers);
-                    Route::Forward(known.unwrap_or_else(|| {
-                        groups.push(servers);
-                        groups.len() - 1
-                    }))
+                    groups.push(servers);
+                    Route::Forward(groups.len() - 1)
                 }
             };
             suffixes.push((suffix.to_lowercase().as_wire().into(), route));
         }
         suffixes.sort_by_key(|(suffix, _): &(Box<[u8]>, Route)| std::cmp::Reverse(suffix.len()));
-        Policy { clients, caps, stale_seconds, prefetch, keeps, groups, suffixes }
+        let forwarded = suffixes.iter().filter_map(|(suffix, route): &(Box<[u8]>, Route)| match route {
+            Route::Forward(group) => Some((&**suffix, *group, groups.get(*group).map(Vec::as_slice)?)),
+            Route::Iterate | Route::Refuse => None,
+        });
+        let loops = Arc::new(Loops::new(forwarded));
+        let (validates_forwarded, epoch) = (false, 0);
+        Policy {
+            clients,
+            caps,
+            stale_seconds,
+            prefetch,
+            keeps,
+            validates_forwarded,
+            epoch,
+            groups,
+            suffixes,
+            loops,
+        }
+    }
+
+    /// The policy that comes after another: what is known of loops stays, if both ask the same.
+    pub fn after(mut self, before: &Policy) -> Policy {
+        match self.asks_as(before) {
+            true => self.loops = Arc::clone(&before.loops),
+            false => self.loops.count_on(&before.loops),
+        }
+        self
+    }
+
+    /// Which servers lead back to us.
+    pub fn loops(&self) -> &Arc<Loops> {
+        &self.loops
     }
 
     /// The servers of each group.
@@ -103,7 +140,8 @@ impl Policy {
 
     /// True if what one policy has found would be found by the other, too: nothing that is kept is wrong.
     pub fn asks_as(&self, other: &Policy) -> bool {
-        (&self.groups, &self.suffixes) == (&other.groups, &other.suffixes)
+        let manner = |policy: &Policy| (policy.validates_forwarded, policy.epoch);
+        (&self.groups, &self.suffixes, manner(self)) == (&other.groups, &other.suffixes, manner(other))
     }
 }
 
@@ -125,13 +163,14 @@ mod tests {
         let ways = ways.map(|(suffix, way)| (name(suffix), way));
         let caps = Caps { ttl_max: 1, negative_ttl_max: 1 };
         let policy = Policy::new(Networks::default(), caps, 0, (true, false), ways.clone());
-        assert_eq!(policy.groups(), [near, far]);
+        assert_eq!(policy.groups(), [near.clone(), near, far]);
         for (asked, route) in [
             ("example.", Route::Forward(0)),
             ("a.example.", Route::Forward(0)),
             ("aexample.", Route::Iterate),
             ("a.b.example.", Route::Refuse),
-            ("c.test.", Route::Forward(1)),
+            ("test.", Route::Forward(1)),
+            ("c.test.", Route::Forward(2)),
             (".", Route::Iterate),
         ] {
             assert_eq!(policy.route(name(asked).as_wire()), route, "{asked}");
@@ -143,5 +182,11 @@ mod tests {
         assert_eq!(fewer.route(name("test.").as_wire()), Route::Refuse);
         assert_eq!(fewer.rule(name("test.").as_wire()), None);
         assert!(!fewer.iterates() && !policy.asks_as(&fewer) && policy.asks_as(&policy.clone()));
+        // What is known of loops stays with equal ways only.
+        let [same, other] = [policy.clone(), fewer].map(|next| next.after(&policy));
+        assert!(Arc::ptr_eq(same.loops(), policy.loops()) && !Arc::ptr_eq(other.loops(), policy.loops()));
+        // Whether it was validated, and by which anchors, makes another answer.
+        assert!(!policy.asks_as(&Policy { validates_forwarded: true, ..policy.clone() }));
+        assert!(!policy.asks_as(&Policy { epoch: 1, ..policy.clone() }));
     }
 }

@@ -1,14 +1,12 @@
 //! What workers need to resolve names, and the ways between them and the thread that does their errands.
 
 use crate::base::config::Config;
-use crate::control::resolving::{self, Resolving};
-use crate::loader::hints;
+use crate::control::resolving::{self, Resolving, Roots};
 use crate::os::descriptors;
 use crate::resolve::cache::Cache;
 use crate::resolve::errand::Delivery;
-use crate::resolve::iterate;
 use crate::resolve::policy::Policy;
-use crate::services::{Deliver, Errands, Roots};
+use crate::services::{Deliver, Errands};
 use crate::worker::{Setup, Upstreams, Worker};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Sender, unbounded};
@@ -39,8 +37,8 @@ pub(super) struct Prepared {
     pub(super) deliveries: Vec<Sender<Delivery>>,
     /// What each worker shows of its upstreams.
     pub(super) upstreams: Vec<Upstreams>,
-    /// Where a walk from the root begins.
-    pub(super) roots: Roots,
+    /// For the services thread: where a walk from the root begins, and the policy in force.
+    pub(super) walks: (Roots, Arc<ArcSwap<Policy>>),
 }
 
 /// Prepares it; the faults of the configuration, each a line.
@@ -54,11 +52,12 @@ pub(super) fn prepare(
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         lines.join("\n")
     })?;
-    let roots = roots(config, &policy, &listening)?;
+    let roots = resolving::roots(config, &policy, &listening).map_err(|lines| lines.join("\n"))?;
     // A server that asks nobody keeps nothing.
     let size = if policy.asks() { usize::try_from(config.cache.size.0).unwrap_or(usize::MAX) } else { 0 };
     let cache = Arc::new(Cache::new(size.saturating_sub(roots.settings.cache_octets_max)));
     let policy = Arc::new(ArcSwap::from_pointee(policy));
+    let in_force = Arc::clone(&policy);
     let tcp_connections = u64::from(config.server.tcp_connections_max.get());
     let ports = ports(descriptors::raise_limit(), tcp_connections, workers);
     let upstreams: Vec<Upstreams> = (0..workers).map(|_| Upstreams::default()).collect();
@@ -77,45 +76,19 @@ pub(super) fn prepare(
         });
     let setups = setups.collect();
     Ok(Prepared {
-        resolving: Resolving { policy, cache, listening },
+        resolving: Resolving {
+            policy,
+            cache,
+            listening,
+            roots: roots.clone(),
+            // When nobody takes it any more, it is dropped, and that is an answer too.
+            wish: Box::new(move |wish| _ = errands.wish(wish)),
+        },
         setups,
         deliveries: senders,
         upstreams,
-        roots,
+        walks: (roots, in_force),
     })
-}
-
-/// What part of the cache a walk from the root may take for what it learns of zones and their servers.
-const WALK_SHARE: u64 = 8;
-
-/// Where a walk from the root begins, and what it must not ask; the faults of the files, each a line.
-fn roots(config: &Config, policy: &Policy, listening: &[SocketAddr]) -> Result<Roots, String> {
-    let (found, faults) = hints::roots(&config.resolve);
-    for fault in faults.iter() {
-        tracing::warn!("{fault}");
-    }
-    let Some(found) = found else {
-        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        return Err(lines.join("\n"));
-    };
-    let is_validated = config.resolve.validate;
-    let share = if policy.iterates() { config.cache.size.0 / WALK_SHARE } else { 0 };
-    let settings = iterate::Settings {
-        roots: found.servers.into_iter().map(|server| (server.name, server.addresses)).collect(),
-        deny: config.resolve.deny.iter().map(|network| (network.address(), network.prefix())).collect(),
-        own: listening.to_vec(),
-        port: 53,
-        ipv4: true,
-        ipv6: has_ipv6(),
-        cache_octets_max: usize::try_from(share).unwrap_or(usize::MAX),
-    };
-    Ok(Roots { settings, anchors: if is_validated { found.anchors } else { Vec::new() }, caps: policy.caps })
-}
-
-/// Whether this machine has a way to the addresses of IPv6: asking there in vain costs time. Nothing is sent.
-fn has_ipv6() -> bool {
-    const ANYWHERE: (&str, u16) = ("2001:500:2::c", 53);
-    std::net::UdpSocket::bind("[::]:0").and_then(|socket| socket.connect(ANYWHERE)).is_ok()
 }
 
 /// The ways back to the workers.

@@ -78,7 +78,9 @@ async fn records(State(desk): State<Arc<Desk>>, query: Result<Query<OfRecords>, 
 
 async fn why(State(desk): State<Arc<Desk>>, query: Result<Query<OfWhy>, QueryRejection>) -> Response {
     match query {
-        Ok(Query(OfWhy { name, rtype, from })) => told(desk.ask(Request::Why { name, rtype, from }).await),
+        Ok(Query(OfWhy { name, rtype, from })) => {
+            told(desk.ask(Request::Why { name, rtype, from, only_known: true }).await)
+        }
         Err(rejection) => malformed(&rejection),
     }
 }

@@ -7,6 +7,7 @@ use crate::control::status::Status;
 use crate::os::udp::receive_drops;
 use crate::resolve::cache::{Cache, Stats};
 use crate::resolve::forward::UpstreamCounters;
+use crate::resolve::policy::Policy;
 use crate::wire::message::Rcode;
 use arc_swap::ArcSwap;
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub struct Insight {
     pub cache: Arc<Cache>,
     /// What each worker shows of its upstream servers.
     pub upstreams: Vec<Arc<ArcSwap<Vec<Arc<UpstreamCounters>>>>>,
+    /// Whom names are asked of, and who of them leads back to us.
+    pub policy: Arc<ArcSwap<Policy>>,
 }
 
 impl Insight {
@@ -93,6 +96,15 @@ impl Look<'_> {
         for worker in &self.insight.upstreams {
             worker.load().iter().for_each(|upstream| take(upstream));
         }
+    }
+
+    /// Upstream servers, and whether they lead back to us; how often one was found that does.
+    pub(super) fn loops(&self) -> (BTreeMap<SocketAddr, bool>, u64) {
+        let (policy, mut upstreams) = (self.insight.policy.load(), BTreeMap::new());
+        for (address, loops) in policy.loops().upstreams() {
+            *upstreams.entry(address).or_default() |= loops;
+        }
+        (upstreams, policy.loops().found())
     }
 
     /// Workers.
@@ -187,11 +199,16 @@ impl Look<'_> {
 pub(super) mod tests {
     use super::*;
     use crate::base::metrics::Counter;
+    use crate::base::network::Networks;
     use crate::control::document::ClusterDocument;
+    use crate::control::engine::EngineStatus;
     use crate::control::status::{GossipNumbers, Health, ZoneStatus};
     use crate::os::clock;
     use crate::resolve::cache::CACHE_OCTETS_MIN;
+    use crate::resolve::harvest::Caps;
+    use crate::resolve::policy::Way;
     use crate::wire::name::Name;
+    use std::time::UNIX_EPOCH;
 
     /// A server of two workers that has answered a little.
     pub(in crate::services) fn insight() -> Insight {
@@ -225,6 +242,11 @@ pub(super) mod tests {
                 events: vec![("refuted", 2)],
                 dropped: vec![("gossip_forged".into(), 5)],
             }),
+            engine: Some(EngineStatus {
+                is_connected: true,
+                synced: Some(UNIX_EPOCH + Duration::from_millis(1_795_932_569_500)),
+                ..EngineStatus::default()
+            }),
             records: [("(cluster)".into(), 3)].into(),
             ..Status::default()
         };
@@ -246,8 +268,13 @@ pub(super) mod tests {
             let upstream = upstream("192.0.2.53:53", worker as u64);
             Arc::new(ArcSwap::from_pointee(vec![Arc::new(upstream)]))
         });
+        let caps = Caps { ttl_max: 1, negative_ttl_max: 1 };
+        let way = Way::Forward(vec!["192.0.2.53:53".parse().unwrap()]);
+        let policy = Policy::new(Networks::default(), caps, 0, (true, true), [(Name::ROOT, way)]);
+        policy.loops().mark_line(0, true);
         Insight {
             status: Arc::new(ArcSwap::from_pointee(status)),
+            policy: Arc::new(ArcSwap::from_pointee(policy)),
             upstreams: upstreams.collect(),
             counters,
             udp: Vec::new(),

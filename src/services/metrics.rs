@@ -3,6 +3,7 @@
 use crate::base::build;
 use crate::base::metrics::DURATION_BUCKETS;
 use crate::control::cluster::HEALTHS;
+use crate::control::engine::EngineStatus;
 use crate::services::exposition::{Kind, Samples};
 use crate::services::look::Look;
 
@@ -153,6 +154,22 @@ static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "hivedns_forward_looping",
+        kind: Kind::Gauge,
+        help: "1 while an upstream server leads back to this one and is not asked, else 0.",
+        collect: |look, samples| {
+            for (to, loops) in look.loops().0 {
+                samples.put(&[("to", &to.to_string())], u8::from(loops));
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_forward_loops_total",
+        kind: Kind::Counter,
+        help: "Times an upstream server was found to lead back to this one.",
+        collect: |look, samples| samples.put(&[], look.loops().1),
+    },
+    Metric {
         name: "hivedns_tcp_connections",
         kind: Kind::Gauge,
         help: "Open TCP connections of DNS clients.",
@@ -212,6 +229,26 @@ static METRICS: &[Metric] = &[
         collect: |look, samples| {
             for (event, count) in look.status.gossip.iter().flat_map(|gossip| &gossip.events) {
                 samples.put(&[("event", event)], count);
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_docker_connected",
+        kind: Kind::Gauge,
+        help: "1 while the container engine's events are heard, else 0; nothing if none is watched.",
+        collect: |look, samples| {
+            if let Some(engine) = &look.status.engine {
+                samples.put(&[], u8::from(engine.is_connected));
+            }
+        },
+    },
+    Metric {
+        name: "hivedns_docker_last_sync_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "When all containers of the engine were last looked at, in seconds since 1970.",
+        collect: |look, samples| {
+            if let Some(seconds) = look.status.engine.as_ref().and_then(EngineStatus::synced_seconds) {
+                samples.put(&[], seconds);
             }
         },
     },
@@ -288,6 +325,8 @@ mod tests {
             "hivedns_cache_entries 0",
             "hivedns_forward_requests_total{to=\"192.0.2.53:53\"} 7",
             "hivedns_forward_healthcheck_broken_total 1",
+            "hivedns_forward_looping{to=\"192.0.2.53:53\"} 1",
+            "hivedns_forward_loops_total 1",
             "hivedns_tcp_connections 6",
             "hivedns_gossip_members{state=\"alive\"} 2",
             "hivedns_gossip_members{state=\"down\"} 0",
@@ -298,6 +337,8 @@ mod tests {
             "hivedns_gossip_owner_mismatch 1",
             "hivedns_gossip_events_total{event=\"refuted\"} 2",
             "hivedns_dropped_total{reason=\"gossip_forged\"} 5",
+            "hivedns_docker_connected 1",
+            "hivedns_docker_last_sync_timestamp_seconds 1795932569.5",
             "hivedns_owner_expiry_frozen 1",
             "hivedns_records{owner=\"(cluster)\"} 3",
         ] {

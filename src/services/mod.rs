@@ -1,6 +1,7 @@
 //! Floor 4: the thread of everything slow that a good library already does, on a runtime of its own.
 //!
 //! ```text
+//! engine ◄─► docker ─► Tale ─► control thread
 //! whoever watches ──► http ────────────┐        ┌─► Look ◄── Insight: status, counters
 //! a user's verb ────► control_socket ──┴─ desk ─┤
 //!                                               └─► Request, Answer ─► control thread
@@ -12,6 +13,7 @@
 mod connections;
 mod control_socket;
 mod desk;
+pub mod docker;
 mod documents;
 mod exposition;
 mod http;
@@ -21,10 +23,11 @@ mod resolving;
 
 pub use desk::Ask;
 pub use look::Insight;
-pub use resolving::{Deliver, Errands, Roots, Work, errands};
+pub use resolving::{Deliver, Errands, Work, errands};
 
 use crate::services::connections::Listener;
 use crate::services::desk::Desk;
+use crate::services::docker::Docker;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -42,13 +45,13 @@ pub struct Services {
 
 impl Services {
     /// Starts it. Neither socket may block. `ask` hands a request to the control thread; it must not block either.
-    /// `work`: what workers have done.
+    /// `work`: what workers have done; `docker`: the container engine to watch.
     pub fn start(
         http: TcpListener,
         control: Option<UnixListener>,
         insight: Insight,
         ask: Ask,
-        work: Work,
+        (work, docker): (Work, Option<Docker>),
     ) -> io::Result<Services> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let (http, control) = {
@@ -58,7 +61,7 @@ impl Services {
         };
         let desk = Arc::new(Desk::new(insight, ask));
         let (running, stop) = watch::channel(());
-        let stop_work = stop.clone();
+        let (stop_work, stop_docker) = (stop.clone(), stop.clone());
         let all = async move {
             let (age_max, router) = (http::CONNECTION_AGE_MAX, http::router(Arc::clone(&desk)));
             let public = connections::serve(Listener::Tcp(http), router, age_max, stop.clone());
@@ -67,7 +70,7 @@ impl Services {
                 let (age_max, router) = (control_socket::CONNECTION_AGE_MAX, control_socket::router(desk));
                 connections::serve(Listener::Unix(control), router, age_max, stop).await;
             };
-            tokio::join!(public, own, resolving::run(work, stop_work));
+            tokio::join!(public, own, resolving::run(work, stop_work), docker::run(docker, stop_docker));
         };
         let thread =
             std::thread::Builder::new().name("services".into()).spawn(move || runtime.block_on(all))?;

@@ -35,6 +35,14 @@ fn a_thousand_changes_at_once_do_not_wait_for_the_next_comparison() {
 }
 
 #[test]
+fn a_change_reaches_a_thousand_nodes_at_once() {
+    let run = run(&Scenario { burst: 1, records: 100, ..asked(1_000, "4s") });
+    assert_eq!((calm(&run).changes, run.false_downs), (1, 0));
+    let Convergence { most, all, .. } = calm(&run);
+    assert!(most.worst_ms < 70.0 && all.worst_ms < 300.0, "{:?}", run.calm);
+}
+
+#[test]
 fn a_new_node_gets_everything_over_one_sealed_stream() {
     let run = run(&Scenario { join: 1, records: 100, ..asked(200, "5s") });
     assert!(run.machine.ends_with("sealed"), "{}", run.machine);

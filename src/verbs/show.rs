@@ -1,9 +1,9 @@
 //! Documents as text for people. What is not there is a `-`.
 
 use crate::control::document::{
-    DiffDocument, DrainDocument, ForceLeaveDocument, KeysDocument, LeaveDocument, MembersDocument,
-    RecordDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument, StatusDocument,
-    UnsetDocument, WhyDocument, ZoneDocument, ZonesDocument,
+    DiffDocument, DrainDocument, EngineDocument, ForceLeaveDocument, KeysDocument, LeaveDocument,
+    MembersDocument, RecordDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument,
+    StatusDocument, UnsetDocument, WhyDocument, ZoneDocument, ZonesDocument,
 };
 use crate::verbs::cached;
 use crate::verbs::table::{Mood, Style, Table, printable};
@@ -45,6 +45,8 @@ pub(super) fn status(status: &StatusDocument, style: Style) -> String {
             say("cluster", format!("{}, {synced}, members: {members}{alarms}", cluster.name), mood);
         }
     }
+    let (found, mood) = engine(status.docker.as_ref());
+    say("docker", found, mood);
     say("zones", counts(status.zones.iter()), Mood::Plain);
     let age = status.snapshot_age_seconds.map_or("never".to_owned(), |age| format!("{} ago", span(age)));
     let took = span(status.snapshot_publish_seconds);
@@ -61,6 +63,24 @@ pub(super) fn status(status: &StatusDocument, style: Style) -> String {
     say("version", status.version.clone(), Mood::Plain);
     faults(&mut table, &status.faulty);
     table.take()
+}
+
+/// How it stands with the container engine.
+fn engine(docker: Option<&EngineDocument>) -> (String, Mood) {
+    let Some(docker) = docker else { return ("off".to_owned(), Mood::Plain) };
+    let version = docker.version.as_deref().unwrap_or("engine");
+    let part = match (docker.manager, docker.speaks) {
+        (true, true) => "; speaks for its swarm",
+        (true, false) => "; manager",
+        (false, _) => "",
+    };
+    match docker.connected {
+        true => (format!("{version}, connected, containers: {}{part}", docker.containers), Mood::Plain),
+        false => {
+            let error = docker.error.as_deref().unwrap_or("being connected");
+            (format!("not connected: {error}; containers: {}", docker.containers), Mood::Doubtful)
+        }
+    }
 }
 
 pub(super) fn members(members: &MembersDocument, style: Style) -> String {

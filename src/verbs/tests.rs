@@ -269,7 +269,7 @@ fn each_document_has_a_text() {
             "removed  a.  A  192.0.2.1\n",
         ),
         (
-            Request::Why { name: name(), rtype: rtype(), from: None },
+            Request::Why { name: name(), rtype: rtype(), from: None, only_known: false },
             json!({ "name": "a.", "type": "A", "from": "::1", "rcode": "NXDOMAIN", "answer": [],
                     "steps": [{ "about": "zone", "found": "none" }] }),
             "question  a. A from ::1\nzone      none\nanswer    NXDOMAIN\n",

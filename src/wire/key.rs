@@ -308,6 +308,23 @@ impl NameKey {
         usize::from(self.at[usize::from(self.labels).wrapping_sub(depth) & LABELS_MAX])
     }
 
+    /// A bit for the label below the root, the same for equal ones: names of which no bit is set in the union of others'
+    /// bits lie below none of those. All bits for the root itself, which is above everything.
+    #[inline]
+    pub fn top_bit(&self) -> u64 {
+        if self.labels == 0 {
+            return u64::MAX;
+        }
+        let at = self.suffix_at(1);
+        // Length and three octets, those behind a shorter label included: the same for all of them.
+        let head = self
+            .octets
+            .get(at..)
+            .and_then(|rest| rest.first_chunk())
+            .map_or(0, |head| u32::from_le_bytes(*head));
+        1 << (head.wrapping_mul(0x9e37_79b1) >> 26)
+    }
+
     /// The hash of the whole name, as of the last [`NameKey::hash`].
     #[inline]
     pub fn full_hash(&self) -> u64 {

@@ -3,13 +3,14 @@
 //! A [`Reply`] never grows past its limit: room for OPT is set aside at the start, an RRset goes in whole or
 //! not at all, and what that means (TC or a silent omission) is the caller's to say. Nothing is allocated.
 
-use crate::base::octets::put_u16;
+use crate::base::octets::{put_u16, u16_at};
 use crate::base::time::Moment;
 use crate::wire::message::{AA, AD, CD, HEADER_OCTETS, OPCODE_MASK, QR, RA, RD, Rcode, TC};
 use crate::wire::query::{Edns, Query};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::{RECORD_HEAD_OCTETS, SealedRrset};
 use crate::wire::shift::{POINTER_MAX, shift, walk};
+use std::ops::Range;
 
 /// Octets of an OPT record without options (RFC 6891 §6.1.2).
 pub(crate) const OPT_OCTETS: usize = 11;
@@ -201,6 +202,16 @@ impl<'b> Reply<'b> {
         self.flags |= AA;
     }
 
+    /// True if the answer was marked as authoritative.
+    pub fn is_authoritative(&self) -> bool {
+        self.flags & AA != 0
+    }
+
+    /// Marks the answer as not authoritative.
+    pub fn clear_authoritative(&mut self) {
+        self.flags &= !AA;
+    }
+
     /// Marks the answer as truncated.
     #[inline]
     pub fn set_truncated(&mut self) {
@@ -215,6 +226,30 @@ impl<'b> Reply<'b> {
     /// Marks all of the answer as validated (RFC 4035 §3.2.3).
     pub fn set_authentic(&mut self) {
         self.flags |= AD;
+    }
+
+    /// The record that begins at `at`: its type, where its RDATA begins and where it ends. `None` where there is none.
+    pub fn record_at(&self, at: usize) -> Option<(RecordType, Range<usize>)> {
+        let written = self.written();
+        let mut fields = at;
+        loop {
+            match usize::from(*written.get(fields)?) {
+                0 => break fields += 1,
+                len @ 0..0xc0 => fields += 1 + len,
+                _ => break fields += 2,
+            }
+        }
+        let rdata = fields + RECORD_HEAD_OCTETS - 2;
+        let end = rdata + usize::from(u16_at(written, rdata - 2)?);
+        (end <= written.len()).then_some((RecordType(u16_at(written, fields)?), rdata..end))
+    }
+
+    /// Takes back all that stands behind `end`, so that `answers` records are left, all of them answers. What is left
+    /// was not validated as a whole.
+    pub fn cut(&mut self, end: usize, answers: u16) {
+        (self.len, self.counts) = (end.min(self.len), [answers, 0, 0]);
+        self.flags &= !(AD | TC);
+        self.extended_error = None;
     }
 
     /// Tells why the answer is no better (RFC 8914).

@@ -148,6 +148,10 @@ impl<'m> RecordAt<'m> {
     }
 
     fn has_well_formed_names(&self) -> bool {
+        // Its name is never compressed (RFC 6672 §2.5), and goes on to others as it came.
+        if self.rtype == RecordType::DNAME {
+            return plain_name_end(self.message, self.rdata_at) == Some(self.rdata_end);
+        }
         let Some((skip, count)) = compressible_names(self.rtype) else { return true };
         let mut at = self.rdata_at + skip;
         for _ in 0..count {
@@ -304,6 +308,19 @@ mod tests {
         rdata.clear();
         soa[0].write_rdata(&mut rdata);
         assert_eq!((rdata.len(), &rdata[..6]), (26, &b"\x01b\0\x01b\0"[..]));
+    }
+
+    #[test]
+    fn a_dname_whose_name_is_compressed_or_goes_on_is_malformed() {
+        let message = |rdata: &[u8]| {
+            let head =
+                b"\0\x01\x84\0\0\x01\0\x01\0\0\0\0\x01a\x01b\0\0\x01\0\x01\xc0\x0e\0\x27\0\x01\0\0\0\x3c\0";
+            [&head[..], &[rdata.len() as u8], rdata].concat()
+        };
+        assert!(Response::read(&message(b"\x01c\0")).is_some());
+        for rdata in [&b"\x01c\xc0\x0e"[..], b"\xc0\x0e", b"\x01c\0\0", b"", b"\x01c"] {
+            assert!(Response::read(&message(rdata)).is_none(), "{rdata:?}");
+        }
     }
 
     #[test]

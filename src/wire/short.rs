@@ -104,6 +104,24 @@ impl<'b> Sheet<'b> {
         Some(start)
     }
 
+    /// Room for records behind those that are there: what the asker takes, less the OPT.
+    #[inline(always)]
+    pub fn room_mut(&mut self, shape: &Shape, udp_payload_max: u16) -> &mut [u8] {
+        let limit = match shape.edns() {
+            Some(_) => shape.udp_limit(udp_payload_max.into()).saturating_sub(OPT_OCTETS),
+            None => UDP_PAYLOAD_PLAIN,
+        };
+        let end = limit.min(self.octets.len());
+        self.octets.get_mut(self.at..end).unwrap_or_default()
+    }
+
+    /// Takes over the `len` octets that were written to the [room](Sheet::room_mut): so many records of each section.
+    #[inline(always)]
+    pub fn take(&mut self, len: usize, [answer, authority, additional]: [u16; 3]) {
+        self.at += len;
+        self.counts += u64::from(answer) << 32 | u64::from(authority) << 16 | u64::from(additional);
+    }
+
     /// Shifts the pointers within the RDATA of a set that was put right behind the question, and whose owner is
     /// the question's name, or ends it, or is the wildcard that stands in for it. In all these cases pointers
     /// into the owner and pointers into the set itself move by as much: by what the name has more octets.

@@ -9,12 +9,13 @@ use crate::base::time::Moment;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::os::clock;
 use crate::os::udp::{Asker, BATCH, Batch, Datagrams, Late, Replies};
+use crate::resolve::question::Question;
 use crate::wire::key::NameKey;
 use crate::wire::message::{RD, Rcode};
 use crate::wire::query::{Accepted, Shape, accept};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::short;
-use crate::worker::resolver::{Back, Resolver};
+use crate::worker::resolver::{Back, Resolver, question};
 use crate::worker::{BATCHES_PER_TURN, Desk, Resolving, count};
 use crate::zone::store::Hint;
 use mio::unix::SourceFd;
@@ -186,7 +187,8 @@ fn stripe(
 ) {
     let snapshot = desk.reader.current();
     let mut ways = [None; STRIPE];
-    desk.guess = prepare(slots, &mut ways, snapshot, datagrams, range.clone(), desk.guess);
+    let wishes;
+    (desk.guess, wishes) = prepare(slots, &mut ways, snapshot, datagrams, range.clone(), desk.guess);
     seek(slots, &mut ways);
     let bench = Bench {
         counters: &desk.counters,
@@ -196,13 +198,23 @@ fn stripe(
         udp_payload_max: desk.settings.udp_payload_max,
         now: desk.now,
     };
-    bench.answer(slots, &ways, (&mut desk.scratch.1, resolver), datagrams, replies, range);
+    let scratch = &mut desk.scratch.1;
+    match resolver {
+        Some(resolver) if wishes & RD != 0 => {
+            let asked = slots.iter().zip(&ways).take(range.len());
+            resolver.fetch(asked.filter_map(|(slot, way)| slot.question(way.as_ref())));
+            bench.answer::<true>(slots, &ways, scratch, Some(resolver), datagrams, replies, range);
+        }
+        // Most stripes of a name server's: nobody's address is looked at.
+        _ => bench.answer::<false>(slots, &ways, scratch, None, datagrams, replies, range),
+    }
 }
 
 // The stages are functions of their own: in one body the compiler would keep half of each stage's values on the
 // stack.
 
-/// Parses, hashes and routes, and has each way's slot fetched. The zone last found is the guess for the next.
+/// Parses, hashes and routes, and has each way's slot fetched. The zone last found is the guess for the next; the flags
+/// that some query has.
 #[inline(never)]
 fn prepare<'s>(
     slots: &mut [Slot; STRIPE],
@@ -211,8 +223,9 @@ fn prepare<'s>(
     datagrams: Datagrams<'_>,
     range: Range<usize>,
     mut number: ZoneNumber,
-) -> ZoneNumber {
+) -> (ZoneNumber, u16) {
     let mut guess = Guess::new(snapshot, number);
+    let mut wishes = 0;
     for ((i, slot), way) in range.zip(slots).zip(ways) {
         let (window, len) = datagrams.window(i);
         match short::accept(window, len, &mut slot.key) {
@@ -226,6 +239,7 @@ fn prepare<'s>(
             *way = None;
             continue;
         }
+        wishes |= slot.shape.flags();
         slot.key.hash(snapshot.seed());
         if let Some(guess) = &guess
             && guess.is_right(&slot.shape, &slot.key)
@@ -240,7 +254,7 @@ fn prepare<'s>(
             guess = Guess::new(snapshot, number);
         }
     }
-    number
+    (number, wishes)
 }
 
 /// Has each way's node fetched.
@@ -264,20 +278,23 @@ struct Bench<'d> {
 }
 
 impl Bench<'_> {
+    /// Answers a stripe. `RESOLVES`: some query of it wants names resolved, and there is a resolver.
     #[inline(never)]
-    fn answer(
+    #[allow(clippy::too_many_arguments, reason = "one call, and each of them is used for each query")]
+    fn answer<const RESOLVES: bool>(
         &self,
         slots: &[Slot; STRIPE],
         ways: &Ways<'_>,
-        (scratch, resolver): (&mut Scratch, &mut Resolving),
+        scratch: &mut Scratch,
+        mut resolver: Option<&mut Resolver>,
         datagrams: Datagrams<'_>,
         replies: &mut Replies<'_>,
         range: Range<usize>,
     ) {
         for ((i, slot), way) in range.zip(slots).zip(ways) {
-            let offers = match resolver {
-                Some(resolver) if slot.shape.flags() & RD != 0 && resolver.is_client(replies.source(i)) => {
-                    Offers::Recursion
+            let offers = match &mut resolver {
+                Some(resolver) if RESOLVES && slot.shape.flags() & RD != 0 => {
+                    resolver.offers_to(replies.source(i))
                 }
                 _ => Offers::Zones,
             };
@@ -292,9 +309,20 @@ impl Bench<'_> {
                     continue;
                 }
             }
+            if let (Offers::Recursion, Some(resolver)) = (offers, &mut resolver)
+                && let Some(question) = slot.question(way.as_ref())
+            {
+                let (window, _) = datagrams.window(i);
+                let (told, query) = ((self.counters, self.now), (window, &slot.shape));
+                let buffer = replies.buffer(i);
+                if let Some(outcome) = resolver.recall(told, &question, query, buffer, self.udp_payload_max) {
+                    self.note(i, &outcome, slot.shape.qtype().0, replies);
+                    continue;
+                }
+            }
             let message = datagrams.get(i);
             if let (Offers::Recursion, Kind::Short | Kind::Long, Some(resolver)) =
-                (offers, slot.kind, &mut *resolver)
+                (offers, slot.kind, &mut resolver)
             {
                 self.resolve(slot, way.as_ref(), (scratch, resolver), message, i, replies);
                 continue;
@@ -371,6 +399,15 @@ impl Bench<'_> {
 }
 
 impl Slot {
+    /// What an ordinary query for none of our zones asks of others.
+    #[inline(always)]
+    fn question(&self, way: Option<&Way<'_>>) -> Option<Question<'_>> {
+        match (way, self.kind) {
+            (None, Kind::Short) => question(self.route, &self.shape, &self.key),
+            _ => None,
+        }
+    }
+
     /// The route where the guess was wrong, and the way.
     #[inline(never)]
     fn route<'s>(&mut self, snapshot: &'s Snapshot, guess: ZoneNumber) -> Option<Way<'s>> {

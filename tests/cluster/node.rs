@@ -64,7 +64,7 @@ impl Node {
         let join: Vec<String> = join.iter().map(ToString::to_string).chain(self.join.clone()).collect();
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command.env_clear().args(["serve", "--workers", "1", "--node", &self.name]);
+        command.env_clear().args(["serve", "--no-docker", "--workers", "1", "--node", &self.name]);
         command.env("HIVEDNS_FORWARD__.", "refuse");
         command.args(["--listen", &self.dns.to_string(), "--http", &self.http.to_string()]);
         command.args(["--gossip", &self.gossip.to_string()]);

@@ -53,7 +53,7 @@ impl Real {
     fn spawn(&mut self, node: Number, keys: &str) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path(node, "log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-        command.env_clear().args(["serve", "--workers", "1", "--node", &format!("n{node}")]);
+        command.env_clear().args(["serve", "--no-docker", "--workers", "1", "--node", &format!("n{node}")]);
         command.env("HIVEDNS_FORWARD__.", "refuse");
         command.args(["--listen", &self.address(node, 5300).to_string()]);
         command.args(["--http", &self.address(node, 5380).to_string()]);

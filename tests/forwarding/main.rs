@@ -3,10 +3,12 @@
 
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+mod loops;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 #[path = "../support/site.rs"]
 mod site;
+#[path = "../support/upstream.rs"]
 mod upstream;
 
 use oracle::message::{self, AA, Edns, Message, RA, RD, TC};
@@ -19,6 +21,8 @@ use std::time::Duration;
 use upstream::{Said, Upstream};
 
 const A: u16 = 1;
+const AAAA: u16 = 28;
+const PTR: u16 = 12;
 const CNAME: u16 = 5;
 const TXT: u16 = 16;
 const SERVFAIL: u16 = 2;
@@ -100,6 +104,34 @@ fn a_name_is_asked_for_once_and_then_told_from_memory() {
         metrics.contains(&format!("hivedns_forward_requests_total{{to=\"{}\"}} 2\n", upstream.address)),
         "{metrics}"
     );
+}
+
+#[test]
+fn without_any_zone_localhost_and_its_reverse_are_answered_and_all_else_is_asked_for() {
+    let upstream = Upstream::start();
+    upstream.say_address("www.example.", 300, 1);
+    let site = start(&[&upstream]);
+    assert!(until(|| site.rcode("localhost.", A) == Some(0)));
+    let reverse_v6 = format!("1.{}ip6.arpa.", "0.".repeat(31));
+    let localhost = wire("localhost.");
+    for (name, qtype, said) in [
+        ("localhost.", A, &[127, 0, 0, 1][..]),
+        ("localhost.", AAAA, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        ("1.0.0.127.in-addr.arpa.", PTR, &localhost),
+        (&reverse_v6, PTR, &localhost),
+    ] {
+        for query in [question(name, qtype), message::query(7, 0, &wire(name), qtype, 1, None)] {
+            let socket = site.udp();
+            socket.send(&query).expect("loopback takes it");
+            let reply = receive(&socket);
+            let records: Vec<&[u8]> = reply.sections[0].iter().map(|record| &record.rdata[..]).collect();
+            assert_eq!((reply.rcode(), reply.flags & AA, records), (0, AA, vec![said]), "{name}");
+        }
+        assert!(upstream.heard(name).is_empty(), "{name}");
+    }
+    assert_eq!(addresses(&ask(&site, "www.example.", A)), [1]);
+    assert_eq!(addresses(&ask(&site, "www.example.", A)), [1]);
+    assert_eq!(upstream.heard("www.example.").len(), 1);
 }
 
 #[test]

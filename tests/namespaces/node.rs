@@ -64,7 +64,7 @@ impl Node {
         let way = |port| at(Lan::way(self.host), port).to_string();
         let mut command = Lan::on(self.host, env!("CARGO_BIN_EXE_hivedns"));
         command.env("HIVEDNS_FORWARD__.", "refuse");
-        command.args(["serve", "--workers", "1", "--node", &format!("n{}", self.host)]);
+        command.args(["serve", "--no-docker", "--workers", "1", "--node", &format!("n{}", self.host)]);
         command.args(["--listen", &way(5300), "--http", &way(5380)]);
         command.args(["--gossip", &at(Lan::address(self.host), 7953).to_string()]);
         let joins = [0, 1].into_iter().filter(|host| *host != self.host);

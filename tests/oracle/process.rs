@@ -2,8 +2,8 @@
 
 use super::{message, transport, until_within};
 use std::fs::{self, File};
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -55,6 +55,24 @@ pub fn free_port() -> io::Result<SocketAddr> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
+/// What a hivedns at that address of HTTP has counted, as Prometheus reads it.
+pub fn metrics(http: SocketAddr) -> io::Result<String> {
+    let (mut stream, mut text) = (TcpStream::connect(http)?, String::new());
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The sum of the samples of a metric whose labels contain all of these.
+pub fn sum(text: &str, metric: &str, labels: &[&str]) -> u64 {
+    let samples = text.lines().filter(|line| {
+        line.strip_prefix(metric).is_some_and(|rest| {
+            rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
+        })
+    });
+    samples.map(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect(line)).sum()
+}
+
 /// A running server.
 pub struct Server {
     pub name: String,
@@ -98,6 +116,11 @@ impl Server {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Ends it at once, as a crash would. Its number stays its own until it is dropped.
+    pub fn crash(&mut self) {
+        self.child.kill().expect("a child");
+    }
+
     fn signal(&self, signal: &str, target: String) {
         let _ = Command::new("kill").args([signal, "--", &target]).stderr(Stdio::null()).status();
     }
@@ -118,7 +141,12 @@ pub fn hivedns(dir: &Path, zones: &[(Vec<u8>, PathBuf)], more: &[&str]) -> Resul
     let ports = free_port().and_then(|dns| Ok((dns, free_port()?)));
     let (address, http) = ports.map_err(|e| format!("hivedns: {e}"))?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-    command.arg("serve").args(["--listen", &address.to_string(), "--http", &http.to_string()]);
+    command.args(["serve", "--no-docker"]).args([
+        "--listen",
+        &address.to_string(),
+        "--http",
+        &http.to_string(),
+    ]);
     command.args(["--no-gossip", "--control"]).arg(dir.join(format!("control-{}", address.port())));
     command.args(["--workers", "1"]).args(more).current_dir(dir);
     // Nobody outside of this machine is asked anything.

@@ -2,20 +2,29 @@
 //! servers to hold it against; elsewhere each test says that it was skipped.
 //!
 //! Reading order: [`world`] (the servers and their addresses), then what is shown here, [`differential`] (the same
-//! questions to Unbound) and [`signed`] (proofs).
+//! questions to Unbound), [`signed`] (proofs), [`why`] (each step of a walk) and [`bounds`] (what [`attacks`] cost, at
+//! servers that follow a [`script`] on a [`stage`]).
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 #[path = "../support/apart.rs"]
 mod apart;
+mod attacks;
+mod bounds;
 mod differential;
 #[path = "../oracle/mod.rs"]
 mod oracle;
+mod script;
 mod signed;
+mod stage;
+#[path = "../support/verb.rs"]
+mod verb;
+mod why;
 mod world;
 
 use oracle::message::{AA, Message, RA};
 use oracle::{names, now};
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 use world::{
@@ -232,5 +241,33 @@ fn a_client_outside_of_the_networks_that_may_ask_is_refused() {
         // Nor is it told what others have found.
         let reply = ask_of(RESOLVER, STRANGER, "erdos.maths.groucho.edu.", A).expect("an answer");
         assert_eq!((reply.rcode(), owners(&reply, 0)), (REFUSED, vec![]));
+    });
+}
+
+#[test]
+fn other_root_hints_are_followed_after_a_reload_and_faulty_ones_change_nothing() {
+    apart("other_root_hints_are_followed_after_a_reload_and_faulty_ones_change_nothing", || {
+        let world = World::start(|_| {});
+        assert_eq!(world.ask("erdos.maths.groucho.edu.", A).rcode(), NOERROR);
+        let path = world.dir().join("root.hints");
+        let good = fs::read_to_string(&path).expect("a file");
+        for (text, code, rcode) in [
+            (". NS a.root.\na.root. A nonsense\n", 2, NOERROR),
+            // Nobody is there; what was found by the others is forgotten.
+            (". NS b.root.\nb.root. A 10.0.9.9\n", 0, SERVFAIL),
+            (good.as_str(), 0, NOERROR),
+        ] {
+            fs::write(&path, text).expect("a file");
+            let said = verb::verb(&world.control(), &["reload"]);
+            assert_eq!(said.code, Some(code), "{text}: {} {}", said.out, said.err);
+            assert!(
+                code == 0 || said.err.contains("resolve.root_hints: ") && said.err.contains("root.hints:2:"),
+                "{}",
+                said.err
+            );
+            for name in ["erdos.maths.groucho.edu.", "euler.maths.groucho.edu.", "up.physics.groucho.edu."] {
+                assert_eq!(world.ask(name, A).rcode(), rcode, "{text}{name}");
+            }
+        }
     });
 }

@@ -3,15 +3,18 @@
 use crate::apart;
 use crate::apart::{ip, run};
 use crate::oracle::message::{AD, CD, Message};
+use crate::oracle::now;
 use crate::oracle::process::TempDir;
 use crate::owners;
+use crate::verb::verb;
 use crate::world::{
-    A, AAAA, ANSWER, CLIENT, CNAME, NOERROR, NXDOMAIN, Process, RESOLVER, SERVFAIL, add_address, exchange,
-    query, resolver,
+    A, AAAA, ANSWER, CLIENT, CNAME, NOERROR, NXDOMAIN, OTHER, Process, RESOLVER, SERVFAIL, SILENT,
+    add_address, exchange, port_53, query, resolver,
 };
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the root is, and where all zones below it are.
 const ROOT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -86,11 +89,14 @@ fn nsd(name: &str, address: Ipv4Addr, dir: &Path, zones: &[(&str, PathBuf)]) -> 
     server
 }
 
-/// A signed root, zones below it, and a resolver that trusts the root's key.
+/// A signed root, zones below it, and two resolvers that trust the root's key: one that walks from the root, and one that
+/// asks the other.
 struct Signed {
     resolver: Process,
+    forwarder: Process,
+    anchor: PathBuf,
     _servers: [Process; 2],
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Signed {
@@ -98,7 +104,7 @@ impl Signed {
         let home = TempDir::new("signed", false).expect("a directory");
         let dir = home.path();
         ip("link set lo up");
-        [ROOT, BELOW, RESOLVER, CLIENT].into_iter().for_each(add_address);
+        [ROOT, BELOW, RESOLVER, OTHER, CLIENT, SILENT].into_iter().for_each(add_address);
         let mut root =
             format!("$TTL 3600\n. SOA a.root. admin.root. 1 2 3 4 300\n. NS a.root.\na.root. A {ROOT}\n");
         let mut served = Vec::new();
@@ -125,14 +131,23 @@ impl Signed {
         let mut resolver = resolver(dir, |command| {
             command.env("HIVEDNS_RESOLVE__TRUST_ANCHOR", ending(&root_key, "ds"));
         });
+        let mut forwarder = Process::hivedns("forwarder", OTHER, dir, |command| {
+            command.env("HIVEDNS_FORWARD__.", RESOLVER.to_string());
+            command.env("HIVEDNS_FORWARD__half", SILENT.to_string());
+            command.env("HIVEDNS_RESOLVE__TRUST_ANCHOR", ending(&root_key, "ds"));
+            command.env("HIVEDNS_RESOLVE__VALIDATE_FORWARDED", "true");
+        });
         resolver.wait(&["localhost."]);
-        Signed { resolver, _servers: servers, _dir: home }
+        forwarder.wait(&["localhost."]);
+        let anchor = ending(&root_key, "ds");
+        Signed { resolver, forwarder, anchor, _servers: servers, dir: home }
     }
 
-    /// What is answered to a query that understands AD.
-    fn ask(&self, name: &str, rtype: u16, flags: u16) -> Message {
-        let reply = exchange(RESOLVER, CLIENT, &query(7, AD | flags, name, rtype));
-        reply.unwrap_or_else(|| panic!("{name}: {ANSWER:?} are over: {}", self.resolver.log()))
+    /// What that resolver answers to a query that understands AD.
+    fn ask(&self, of: Ipv4Addr, name: &str, rtype: u16, flags: u16) -> Message {
+        let reply = exchange(of, CLIENT, &query(7, AD | flags, name, rtype));
+        let log = || [self.resolver.log(), self.forwarder.log()].concat();
+        reply.unwrap_or_else(|| panic!("{name}: {ANSWER:?} are over: {}", log()))
     }
 }
 
@@ -150,37 +165,105 @@ fn errors(reply: &Message) -> Vec<u16> {
     errors
 }
 
+/// Asks that resolver of the world for what is there and what is not, in zones that are proven and in one that is not.
+fn proofs_are_told_with_ad(world: &Signed, of: Ipv4Addr) {
+    for (zone, ad) in [("good.", AD), ("hashed.", AD), ("plain.", 0)] {
+        for (name, rtype, rcode) in [
+            ("www.", A, NOERROR),
+            ("web.", A, NOERROR),
+            ("x.wild.", A, NOERROR),
+            ("www.old.", A, NOERROR),
+            ("www.old.", CNAME, NOERROR),
+            ("www.", AAAA, NOERROR),
+            ("wild.", A, NOERROR),
+            ("nowhere.", A, NXDOMAIN),
+        ] {
+            // The second time from the cache.
+            for turn in 0..2 {
+                let reply = world.ask(of, &format!("{name}{zone}"), rtype, 0);
+                assert_eq!(
+                    (reply.rcode(), reply.flags & AD),
+                    (rcode, ad),
+                    "{of} {name}{zone} {rtype} {turn} {:?}",
+                    errors(&reply)
+                );
+            }
+        }
+    }
+    // That a top-level domain does not exist, the root itself proves.
+    let reply = world.ask(of, "nowhere.", A, 0);
+    assert_eq!((reply.rcode(), reply.flags & AD), (NXDOMAIN, AD));
+}
+
 #[test]
 fn what_is_proven_is_told_with_ad_and_what_nobody_vouches_for_without() {
     apart("signed::what_is_proven_is_told_with_ad_and_what_nobody_vouches_for_without", || {
         let world = Signed::start();
-        for (zone, ad) in [("good.", AD), ("hashed.", AD), ("plain.", 0)] {
-            for (name, rtype, rcode) in [
-                ("www.", A, NOERROR),
-                ("web.", A, NOERROR),
-                ("x.wild.", A, NOERROR),
-                ("www.old.", A, NOERROR),
-                ("www.old.", CNAME, NOERROR),
-                ("www.", AAAA, NOERROR),
-                ("wild.", A, NOERROR),
-                ("nowhere.", A, NXDOMAIN),
-            ] {
-                // The second time from the cache.
-                for turn in 0..2 {
-                    let reply = world.ask(&format!("{name}{zone}"), rtype, 0);
-                    assert_eq!(
-                        (reply.rcode(), reply.flags & AD),
-                        (rcode, ad),
-                        "{name}{zone} {rtype} {turn} {:?}",
-                        errors(&reply)
-                    );
-                }
-            }
-        }
-        // That a top-level domain does not exist, the root itself proves.
-        let reply = world.ask("nowhere.", A, 0);
-        assert_eq!((reply.rcode(), reply.flags & AD), (NXDOMAIN, AD));
+        proofs_are_told_with_ad(&world, RESOLVER);
     });
+}
+
+#[test]
+fn what_an_upstream_server_says_is_proven_in_the_same_way_if_that_is_wanted() {
+    apart("signed::what_an_upstream_server_says_is_proven_in_the_same_way_if_that_is_wanted", || {
+        let world = Signed::start();
+        proofs_are_told_with_ad(&world, OTHER);
+        // Keys were asked for of the same server; the root's and two zones' once each.
+        assert!(world.forwarder.counted("hivedns_forward_requests_total") > 24);
+        bogus_answers_fail(&world, OTHER);
+        // It would have been told what is bogus: the forwarder asked as one who checks for itself.
+        assert_eq!(world.ask(RESOLVER, "www.forged.", A, CD).rcode(), NOERROR);
+    });
+}
+
+/// An upstream server that answers questions for addresses and leaves all others, those for keys among them.
+fn answer_half(socket: &UdpSocket) {
+    let mut buffer = [0; 512];
+    while let Ok((len, from)) = socket.recv_from(&mut buffer) {
+        let message = &buffer[..len];
+        let end = 13 + message[12..].iter().position(|octet| *octet == 0).expect("a name");
+        if message[end..end + 2] == A.to_be_bytes() {
+            let mut reply = message[..end + 4].to_vec();
+            (reply[2], reply[7], reply[11]) = (reply[2] | 0x80, 1, 0);
+            reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 9]);
+            socket.send_to(&reply, from).expect("a way");
+        }
+    }
+}
+
+#[test]
+fn an_upstream_server_that_has_no_keys_to_tell_fails_before_stubs_give_up() {
+    apart("signed::an_upstream_server_that_has_no_keys_to_tell_fails_before_stubs_give_up", || {
+        let world = Signed::start();
+        let socket = UdpSocket::bind(port_53(SILENT)).expect("an address of ours");
+        std::thread::spawn(move || answer_half(&socket));
+        let before = now();
+        let reply = world.ask(OTHER, "www.half.", A, 0);
+        assert_eq!((reply.rcode(), owners(&reply, 0)), (SERVFAIL, vec![]));
+        // Docker's resolver waits for four seconds.
+        assert!(now() - before < Duration::from_secs(4), "{:?}", now() - before);
+        // It is there for who does not check.
+        assert_eq!(world.ask(OTHER, "www.half.", A, CD).rcode(), NOERROR);
+    });
+}
+
+/// Asks that resolver of the world for what is signed wrongly.
+fn bogus_answers_fail(world: &Signed, of: Ipv4Addr) {
+    for (name, reasons) in [("www.forged.", &[BOGUS, NO_KEY][..]), ("www.expired.", &[EXPIRED])] {
+        let reply = world.ask(of, name, A, 0);
+        assert_eq!(
+            (reply.rcode(), reply.flags & AD, owners(&reply, 0)),
+            (SERVFAIL, 0, vec![]),
+            "{of} {name}"
+        );
+        let told = errors(&reply);
+        assert!(told.iter().any(|error| reasons.contains(error)), "{of} {name}: {told:?}");
+        let reply = world.ask(of, name, A, CD);
+        assert_eq!((reply.rcode(), reply.flags & AD), (NOERROR, 0), "{of} {name}");
+        assert_eq!(owners(&reply, 0), [(name.to_owned(), A)]);
+        // What they were told is not told to others.
+        assert_eq!(world.ask(of, name, A, 0).rcode(), SERVFAIL, "{of} {name}");
+    }
 }
 
 #[test]
@@ -189,21 +272,39 @@ fn what_is_signed_wrongly_fails_with_the_reason_and_is_there_for_those_who_do_no
         "signed::what_is_signed_wrongly_fails_with_the_reason_and_is_there_for_those_who_do_not_check",
         || {
             let world = Signed::start();
-            for (name, reasons) in [("www.forged.", &[BOGUS, NO_KEY][..]), ("www.expired.", &[EXPIRED])] {
-                let reply = world.ask(name, A, 0);
-                assert_eq!(
-                    (reply.rcode(), reply.flags & AD, owners(&reply, 0)),
-                    (SERVFAIL, 0, vec![]),
-                    "{name}"
-                );
-                let told = errors(&reply);
-                assert!(told.iter().any(|error| reasons.contains(error)), "{name}: {told:?}");
-                let reply = world.ask(name, A, CD);
-                assert_eq!((reply.rcode(), reply.flags & AD), (NOERROR, 0), "{name}");
-                assert_eq!(owners(&reply, 0), [(name.to_owned(), A)]);
-                // What they were told is not told to others.
-                assert_eq!(world.ask(name, A, 0).rcode(), SERVFAIL, "{name}");
-            }
+            bogus_answers_fail(&world, RESOLVER);
         },
     );
+}
+
+#[test]
+fn other_trust_anchors_are_believed_after_a_reload() {
+    apart("signed::other_trust_anchors_are_believed_after_a_reload", || {
+        let world = Signed::start();
+        let good = fs::read_to_string(&world.anchor).expect("a DS");
+        let digest = good.trim_end().rfind(|c: char| c.is_ascii_hexdigit()).expect("a digest");
+        let other = if good[digest..].starts_with('0') { "1" } else { "0" };
+        let other = [&good[..digest], other, &good[digest + 1..]].concat();
+        // Faulty ones change nothing.
+        for (text, code, rcode, ad) in [
+            (good.as_str(), 0, NOERROR, AD),
+            ("x", 2, NOERROR, AD),
+            (other.as_str(), 0, SERVFAIL, 0),
+            (good.as_str(), 0, NOERROR, AD),
+        ] {
+            fs::write(&world.anchor, text).expect("a file");
+            for (name, of) in [("resolver", RESOLVER), ("forwarder", OTHER)] {
+                let said = verb(&world.dir.path().join(format!("{name}.control")), &["reload"]);
+                assert_eq!(said.code, Some(code), "{name}: {} {}", said.out, said.err);
+                assert!(code == 0 || said.err.contains("resolve.trust_anchor: "), "{name}: {}", said.err);
+                let reply = world.ask(of, "www.good.", A, 0);
+                assert_eq!(
+                    (reply.rcode(), reply.flags & AD),
+                    (rcode, ad),
+                    "{name} {text}: {:?}",
+                    errors(&reply)
+                );
+            }
+        }
+    });
 }

@@ -11,10 +11,10 @@
 
 use crate::apart::ip;
 use crate::oracle::message::{self, Edns, Message, RD};
-use crate::oracle::process::TempDir;
+use crate::oracle::process::{self, TempDir};
 use crate::oracle::{names, until_within};
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -119,7 +119,7 @@ impl Process {
     /// Starts `hivedns serve` on port 53.
     pub fn hivedns(name: &str, address: Ipv4Addr, dir: &Path, with: impl FnOnce(&mut Command)) -> Process {
         Process::start(name, address, dir, env!("CARGO_BIN_EXE_hivedns"), |command| {
-            command.args(["serve", "--workers", "1", "--no-gossip", "--node", name]);
+            command.args(["serve", "--no-docker", "--workers", "1", "--no-gossip", "--node", name]);
             command.args(["--listen", &port_53(address).to_string(), "--http", &http(address).to_string()]);
             command.arg("--control").arg(dir.join(format!("{name}.control")));
             command.arg("--state-dir").arg(dir.join(format!("{name}.state")));
@@ -145,22 +145,23 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// A counter of its metrics, over all workers.
-    pub fn counted(&self, name: &str) -> u64 {
+    /// What it answers over HTTP, the head before it.
+    pub fn get(&self, path: &str) -> String {
         let told = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(http(self.address))?;
-            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
             let mut text = String::new();
             stream.read_to_string(&mut text)?;
             Ok(text)
         };
-        let text = told().unwrap_or_else(|error| panic!("{error}: {}", self.log()));
-        let lines = text
-            .lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-        lines
-            .map(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect(line))
-            .sum()
+        told().unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+    }
+
+    /// A counter of its metrics, over all workers.
+    pub fn counted(&self, name: &str) -> u64 {
+        let text =
+            process::metrics(http(self.address)).unwrap_or_else(|error| panic!("{error}: {}", self.log()));
+        process::sum(&text, name, &[])
     }
 }
 
@@ -209,6 +210,11 @@ impl World {
         world
     }
 
+    /// The control socket of the resolver.
+    pub fn control(&self) -> PathBuf {
+        self.dir().join("resolver.control")
+    }
+
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -240,8 +246,13 @@ pub fn root_hints(dir: &Path) -> PathBuf {
 
 /// Starts the resolver under test.
 pub fn resolver(dir: &Path, with: impl FnOnce(&mut Command)) -> Process {
+    resolver_of(dir, &root_hints(dir), with)
+}
+
+/// The same, which begins with the servers of that file.
+pub fn resolver_of(dir: &Path, hints: &Path, with: impl FnOnce(&mut Command)) -> Process {
     Process::hivedns("resolver", RESOLVER, dir, |command| {
-        command.arg("--recurse").arg("--root-hints").arg(root_hints(dir));
+        command.arg("--recurse").arg("--root-hints").arg(hints);
         with(command);
     })
 }

@@ -24,10 +24,7 @@ pub fn apart(test: &str, set: &str, body: impl FnOnce()) {
         return body();
     }
     if let Err(why) = ensure(set) {
-        // Past the test harness, which shows nothing of a test that passes.
-        let line = format!("SKIPPED {test}: {why}\n");
-        std::io::stderr().write_all(line.as_bytes()).expect("a place to say it");
-        return;
+        return skip(test, &why);
     }
     let program = env::current_exe().expect("this program");
     let mut command = Command::new("unshare");
@@ -36,15 +33,29 @@ pub fn apart(test: &str, set: &str, body: impl FnOnce()) {
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     assert!(output.status.success(), "{text}");
+    // With `--nocapture` what it measured is seen.
+    print!("{text}");
     // A name that is none runs nothing, and that succeeds.
     assert!(text.contains("1 passed"), "{test} is not the whole name: {text}");
 }
 
-/// What stands in the way, if anything does. With `CI=true` only what cannot be helped may.
-fn ensure(set: &str) -> Result<(), String> {
-    if said(Command::new("id").arg("-u")).stdout != b"0\n" {
-        return Err("only root can make network namespaces".to_owned());
+/// Runs the body of a test with the programs of a set of `tests/install-peers`; where they cannot be had, says so and
+/// does nothing.
+pub fn installed_for(test: &str, set: &str, body: impl FnOnce()) {
+    match installed(set) {
+        Ok(()) => body(),
+        Err(why) => skip(test, &why),
     }
+}
+
+/// Says that a test was left out: past the test harness, which shows nothing of a test that passes.
+pub fn skip(test: &str, why: &str) {
+    let line = format!("SKIPPED {test}: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).expect("a place to say it");
+}
+
+/// Whether the programs of a set are there; with `CI=true` they have to be.
+fn installed(set: &str) -> Result<(), String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/install-peers");
     let installed = said(Command::new(script).arg(set));
     if !installed.status.success() {
@@ -52,6 +63,15 @@ fn ensure(set: &str) -> Result<(), String> {
         assert!(env::var("CI").as_deref() != Ok("true"), "in CI the set {set} has to be there: {why}");
         return Err(why.lines().last().unwrap_or("something is missing").to_owned());
     }
+    Ok(())
+}
+
+/// What stands in the way of a network of one's own, if anything does. With `CI=true` only what cannot be helped may.
+fn ensure(set: &str) -> Result<(), String> {
+    if said(Command::new("id").arg("-u")).stdout != b"0\n" {
+        return Err("only root can make network namespaces".to_owned());
+    }
+    installed(set)?;
     let tried =
         said(Command::new("unshare").args(["--net", "--mount", "--", "ip", "link", "set", "lo", "up"]));
     match tried.status.success() {

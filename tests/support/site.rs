@@ -5,10 +5,10 @@
 #![allow(dead_code)]
 
 use crate::oracle::message::{self, Message};
-use crate::oracle::process::{TempDir, free_port};
+use crate::oracle::process::{self, TempDir, free_port};
 use crate::oracle::{names, now, until_within};
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -46,10 +46,14 @@ pub struct Plan<'a> {
     pub server: &'a str,
     /// The control socket, if not one in the site's own directory.
     pub control: Option<&'a Path>,
+    /// The state directory, if not one in the site's own.
+    pub state: Option<&'a Path>,
     /// Lines of `[gossip]`; none: no gossip.
     pub gossip: Option<&'a str>,
     /// Lines of `[forward]`.
     pub forward: &'a str,
+    /// Whether containers are learned of; `more` says from where.
+    pub docker: bool,
     /// More sections.
     pub more: &'a str,
     /// Origins and texts; one whose text is empty is not waited for.
@@ -65,8 +69,10 @@ impl Default for Plan<'_> {
             workers: 1,
             server: "",
             control: None,
+            state: None,
             gossip: None,
             forward,
+            docker: false,
             more: "",
             zones: &[],
         }
@@ -107,6 +113,10 @@ impl Site {
         site.write_config(plan, &origins);
         let mut command = Site::command(site.dir.path(), &site.control);
         command.args(plan.gossip.is_none().then_some("--no-gossip"));
+        if let Some(state) = plan.state {
+            command.env("HIVEDNS_SERVER__STATE_DIR", state);
+        }
+        command.args((!plan.docker).then_some("--no-docker"));
         site.child = Some(command.spawn().expect("the program"));
         // Any answer will do: that a zone is being loaded, or that a name is not ours.
         let mut answers = false;
@@ -179,11 +189,7 @@ impl Site {
 
     /// What it counted, as Prometheus reads it.
     pub fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(self.http).expect("it listens");
-        let request = b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-        let mut text = String::new();
-        stream.write_all(request).and_then(|()| stream.read_to_string(&mut text)).expect("an answer");
-        text
+        process::metrics(self.http).expect("an answer")
     }
 
     pub fn log(&self) -> String {

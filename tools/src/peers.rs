@@ -138,7 +138,7 @@ impl Peer {
             (Peer::Hivedns, duty) => {
                 let http = SocketAddr::new(site.listen.ip(), site.listen.port() + 1).to_string();
                 let mut command = Command::new(hivedns(&site.repository));
-                command.args(["serve", "--listen", &site.listen.to_string()]);
+                command.args(["serve", "--no-docker", "--listen", &site.listen.to_string()]);
                 match duty {
                     Duty::Zone { origin, file } => {
                         command.env("HIVEDNS_FORWARD__.", "refuse");

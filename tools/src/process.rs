@@ -195,6 +195,16 @@ pub(crate) fn hold_thread(thread: u32, core: usize) -> Result<(), String> {
     }
 }
 
+/// Has the calling thread run before all that have no real-time priority, and whenever it wants to; or no more. False if
+/// it may not, or there is no such tool.
+pub(crate) fn set_realtime(on: bool) -> bool {
+    let Ok(thread) = fs::read_link("/proc/thread-self") else { return false };
+    let thread = thread.file_name().unwrap_or_default();
+    let mut chrt = Command::new("chrt");
+    chrt.args(if on { ["-f", "-p", "1"] } else { ["-o", "-p", "0"] }).arg(thread);
+    chrt.output().is_ok_and(|output| output.status.success())
+}
+
 /// The CPU time of one thread, in nanoseconds, and how long it was ready but waited for a core.
 pub(crate) fn thread_time(pid: u32, thread: u32) -> (u64, u64) {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/schedstat")).unwrap_or_default();

@@ -129,6 +129,11 @@ pub(crate) fn run(args: &QueriesArgs) -> Result<(), String> {
 }
 
 impl MixArgs {
+    /// The same mix without what is referred or denied, and without aliases and wildcards.
+    pub(crate) fn hits_alone(self) -> MixArgs {
+        MixArgs { nxdomain: 0.0, nodata: 0.0, referral: 0.0, cname: 0.0, wildcard: 0.0, ..self }
+    }
+
     /// Refuses shares that exceed the whole.
     pub(crate) fn check(&self) -> Result<(), String> {
         let shares = [self.nxdomain, self.nodata, self.referral, self.cname, self.wildcard];

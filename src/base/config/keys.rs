@@ -8,6 +8,7 @@
 
 use super::Config;
 use super::client::{Client, near_at_hand};
+use super::engine::EngineSocket;
 use super::error::ConfigError;
 use super::origin::Origin;
 use super::peer::{Advertise, GOSSIP_PORT, Peer};
@@ -186,12 +187,16 @@ settings! {
         loss_freeze_max: Duration = Duration::from_secs(3600) =>
             "How long expiry waits at most.";
     }
-    [docker] Table "The container engine." {
-        socket => "Where the engine listens.";
-        networks => "Networks to learn names from; empty = all.";
+    [docker Docker] Table "The container engine." {
+        socket: EngineSocket = EngineSocket::default() =>
+            "Where the engine listens: unix:///PATH, or tcp://HOST:PORT in clear; DOCKER_HOST says it, too.";
+        networks: Vec<String> = Vec::new() =>
+            "Networks to learn addresses from, by name; empty = all.";
         external => "The network whose addresses unknown clients get.";
-        relist => "How often all containers are listed anew.";
-        label_prefix => "Prefix of the labels that mean this server.";
+        relist: Duration = Duration::from_secs(60) =>
+            "How often all containers are listed anew.";
+        label_prefix: String = String::from("hivedns.") =>
+            "Prefix of the labels that mean this server.";
     }
     [gossip Gossip] Table "The cluster." {
         bind: SocketAddr = loopback(GOSSIP_PORT), "--gossip" =>
@@ -213,7 +218,8 @@ settings! {
             "File of the trust anchors; empty = IANA's, or with root hints of one's own none: nothing is validated.";
         validate: bool = true =>
             "Whether iterated answers are validated.";
-        validate_forwarded => "Whether forwarded answers are validated too.";
+        validate_forwarded: bool = false =>
+            "Whether forwarded answers are validated too.";
         deny: Vec<Network> = near_at_hand() =>
             "Networks never asked as learned name servers.";
     }

@@ -9,6 +9,7 @@
 mod client;
 #[cfg(test)]
 mod cluster_tests;
+mod engine;
 mod environment;
 mod error;
 mod expand;
@@ -28,9 +29,10 @@ mod value;
 mod zone;
 
 pub use client::Client;
+pub use engine::EngineSocket;
 pub use error::{ConfigError, Said, Source};
 pub use forward::{Forward, Suffix, To, Upstream};
-pub use keys::{Cache, Gossip, Http, Limits, Log, Resolve, Server, Services};
+pub use keys::{Cache, Docker, Gossip, Http, Limits, Log, Resolve, Server, Services};
 pub use origin::Origin;
 pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
@@ -55,6 +57,8 @@ pub struct Config {
     pub server: Server,
     /// `[services]`; the TTLs are whole seconds.
     pub services: Services,
+    /// `[docker]`; if `DOCKER_HOST` says where the engine is, that is in it.
+    pub docker: Docker,
     /// `[gossip]`; `keys_file` is absolute if the directory it was relative to was, and could be read.
     pub gossip: Gossip,
     /// `[forward]`; the root's suffix is always there.
@@ -73,6 +77,8 @@ pub struct Config {
     pub zones: Vec<ZoneFile>,
     /// `--no-gossip`: no cluster traffic at all, whatever `gossip` says.
     pub no_gossip: bool,
+    /// `--no-docker`: no engine is watched, whatever `docker` says.
+    pub no_docker: bool,
     /// `--control`: the control socket that was asked for. Without it one is looked for where
     /// [`crate::base::control_socket`] says, and the server goes on if there is none.
     pub control: Option<PathBuf>,
@@ -102,6 +108,8 @@ pub struct Inputs {
     pub control: Option<PathBuf>,
     /// `--no-gossip`.
     pub no_gossip: bool,
+    /// `--no-docker`.
+    pub no_docker: bool,
     /// The file of keys that has been read already: this one may be out of reach since.
     pub keys_file: Option<PathBuf>,
 }
@@ -138,6 +146,7 @@ impl Default for Inputs {
             zones: Vec::new(),
             control: None,
             no_gossip: false,
+            no_docker: false,
             keys_file: None,
         }
     }
@@ -191,12 +200,14 @@ impl Config {
         }
         errors.extend(environment::read(inputs, &mut config));
         errors.extend(environment::read_flags(inputs, &mut config));
+        errors.extend(engine::read(inputs, &mut config));
         let mut zones = Vec::new();
         for given in &inputs.zones {
             zones.extend(zone::from_text(&given.text, given.flag, &inputs.directory, &mut errors));
         }
         zone::add(&mut config.zones, zones, &mut errors);
         config.no_gossip = inputs.no_gossip;
+        config.no_docker = inputs.no_docker;
         config.control = inputs.control.as_ref().map(|path| inputs.directory.join(path));
         let of_upstreams = |given: &Given| forward::FLAGS.contains(&given.flag);
         config.embedded_examples =

@@ -1,7 +1,7 @@
 //! What no single value can tell: values that depend on each other or on the system, filled in and checked.
 
 use super::error::{ConfigError, Said, Source};
-use super::keys::{Cache, Gossip, Limits, Resolve, Server, Services};
+use super::keys::{Cache, Docker, Gossip, Limits, Resolve, Server, Services};
 use super::origin::is_label;
 use super::peer::{Advertise, ENGINE_PORTS};
 use super::{Config, Inputs};
@@ -21,6 +21,7 @@ impl Config {
         let mut faults = Faults { said: &self.said, errors };
         settle_server(&mut self.server, inputs, &mut faults);
         settle_services(&self.services, &mut faults);
+        settle_docker(&self.docker, &mut faults);
         settle_gossip(&mut self.gossip, inputs, &mut faults);
         settle_resolve(&mut self.resolve, inputs, &faults);
         settle_cache(&self.cache, &mut faults);
@@ -78,6 +79,21 @@ fn settle_services(services: &Services, faults: &mut Faults<'_>) {
         &[("services.ttl", services.ttl), ("services.negative_ttl", services.negative_ttl)],
         faults,
     );
+}
+
+/// An engine that lists all its containers all the time does little else.
+const RELIST_MIN: Duration = Duration::from_secs(1);
+
+fn settle_docker(docker: &Docker, faults: &mut Faults<'_>) {
+    if docker.relist < RELIST_MIN {
+        faults.wrong("docker.relist", "expected at least 1s: listing keeps the engine busy");
+    }
+    if docker.label_prefix.is_empty() {
+        faults.wrong(
+            "docker.label_prefix",
+            "expected a prefix: without one every label would mean this server",
+        );
+    }
 }
 
 /// TTLs are counted in whole seconds (RFC 1035 §3.2.1).

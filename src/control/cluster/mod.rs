@@ -11,6 +11,7 @@
 //! the same.
 
 mod advertise;
+mod engine;
 mod keys;
 mod names;
 mod peers;
@@ -18,6 +19,7 @@ mod resolver;
 mod transport;
 
 pub(super) use advertise::source as source_toward;
+pub use engine::{Engine, Speak};
 pub use keys::read_keys;
 pub use resolver::Resolver;
 pub use transport::Ports;
@@ -90,6 +92,7 @@ pub struct Cluster {
     peers: Peers,
     keys: Keys,
     advertised: Advertised,
+    pub(super) engine: Engine,
     /// Who waits for a drain, how many members there were, and whether this node leaves afterwards.
     pub(super) draining: Option<(usize, bool, Answer)>,
     /// The drain is over, and these have not acknowledged.
@@ -109,7 +112,7 @@ impl Cluster {
         lots: &Lots,
         (keys, ports): (Option<&str>, Option<Ports>),
         registry: &Registry,
-        resolver: Option<Resolver>,
+        (resolver, engine): (Option<Resolver>, Engine),
     ) -> io::Result<(Cluster, Vec<Delta>)> {
         let bound = ports.as_ref().map_or(config.gossip.bind, Ports::address);
         let advertised = Advertised::new(&config.gossip.advertise, bound);
@@ -145,6 +148,7 @@ impl Cluster {
             peers: Peers::new(now, remembered.peers, lots.seed),
             keys,
             advertised,
+            engine,
             draining: None,
             drained: None,
             alone: false,
@@ -164,7 +168,9 @@ impl Cluster {
             cluster.keep_ring();
         }
         cluster.publish_address(now);
-        cluster.gossip.ready(now);
+        if !cluster.engine.is_awaited() {
+            cluster.gossip.ready(now);
+        }
         let joins = !config.gossip.join.is_empty() && cluster.transport.is_open();
         if joins {
             if let Some(resolver) = &mut cluster.resolver {
@@ -226,6 +232,8 @@ impl Cluster {
         self.transport.flush(now, &mut self.gossip, registry);
         let mut all = deltas;
         all.extend(self.drain(now));
+        self.elect();
+        all.extend(self.engine.take_deltas());
         all
     }
 
@@ -252,6 +260,7 @@ impl Cluster {
     fn hear(&mut self, event: Event, deltas: &mut Vec<Delta>) {
         match event {
             Event::Records { owner, log, since } => {
+                self.engine.records(owner, &log);
                 self.names.records(&self.gossip, owner, &log, since, deltas);
             }
             Event::Lease { owner, lease } => deltas.push(names::lease(owner, lease)),
@@ -274,7 +283,10 @@ impl Cluster {
                 tell_member(&info, health);
                 self.names.member(&self.gossip, &info, deltas);
             }
-            Event::Forgotten { id } => self.names.forgotten(&self.gossip, id, deltas),
+            Event::Forgotten { id } => {
+                self.engine.forgotten(id);
+                self.names.forgotten(&self.gossip, id, deltas);
+            }
             Event::Synced { alone } => {
                 self.alone = alone;
                 if alone {
@@ -284,7 +296,9 @@ impl Cluster {
                 } else {
                     tracing::info!("the cluster's records are known");
                 }
-                deltas.push(Delta::Synced(true));
+                if self.engine.synced() {
+                    deltas.push(Delta::Synced(true));
+                }
             }
             Event::Identity { id, generation } => {
                 tracing::warn!(%id, generation = generation.0, "this node begins a new life");
@@ -379,9 +393,9 @@ impl Cluster {
         }
     }
 
-    /// True once the records are known.
+    /// True once the records are known, those of this node's own containers among them.
     pub fn is_synced(&self) -> bool {
-        self.gossip.is_synced()
+        self.gossip.is_synced() && !self.engine.is_awaited()
     }
 
     /// True if this node speaks with others.
@@ -410,7 +424,7 @@ impl Cluster {
         ClusterDocument {
             name: self.name.clone(),
             address: self.transport.is_open().then(|| self.gossip.me().address.to_string()),
-            synced: self.is_synced(),
+            synced: self.gossip.is_synced(),
             alone: self.alone && self.gossip.membership().alive() == 0,
             expiry_frozen: self.gossip.replication().leases().is_frozen(),
             plaintext: self.gossip.secrecy().ring().is_empty(),

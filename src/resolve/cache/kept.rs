@@ -4,15 +4,13 @@ use super::entry::Entry;
 use super::looked::Failing;
 use super::shard::STALE_TTL;
 use crate::base::limits::NAME_OCTETS_MAX;
-use crate::base::octets::put_u16;
 use crate::base::time::Moment;
 use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::question::Wants;
-use crate::wire::message::{HEADER_OCTETS, QR, Rcode};
+use crate::wire::message::Rcode;
 use crate::wire::reply::Section;
-use crate::wire::response::Response;
-use crate::wire::rtype::{Class, RecordType};
-use crate::wire::section::{self, Record};
+use crate::wire::rtype::RecordType;
+use crate::wire::section::Record;
 use std::fmt;
 use std::time::Duration;
 
@@ -89,18 +87,7 @@ impl Kept {
     /// over. None if there is no answer.
     pub fn records(&self, section: Section, now: Moment) -> Vec<Record> {
         let Some(answer) = &self.answer else { return Vec::new() };
-        // A message as it would be sent, to be read again.
-        let mut message = vec![0; HEADER_OCTETS];
-        let counts = answer.counts;
-        for (at, value) in [(2, QR), (4, 1), (6, counts[0]), (8, counts[1]), (10, counts[2])] {
-            put_u16(&mut message, at, value);
-        }
-        message.extend_from_slice(&self.name);
-        message.extend_from_slice(&self.rtype.0.to_be_bytes());
-        message.extend_from_slice(&Class::IN.0.to_be_bytes());
-        message.extend_from_slice(&answer.octets);
-        let Some(response) = Response::read(&message) else { return Vec::new() };
-        let mut records = section::records(&response, section);
+        let mut records = answer.body().records(&self.name, self.rtype, section);
         let age = u32::try_from(now.since(answer.kept).as_secs()).unwrap_or(u32::MAX);
         for record in &mut records {
             record.ttl = match now < answer.fresh_until {

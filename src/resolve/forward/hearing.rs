@@ -4,10 +4,10 @@ use crate::base::octets::u16_at;
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::Heard;
-use crate::resolve::forward::asked::Asked;
+use crate::resolve::forward::asked::{Asked, PACKETS_EACH_MAX};
 use crate::resolve::forward::flights::{Flight, Purpose};
 use crate::resolve::forward::slab::Key;
-use crate::resolve::forward::{Forward, Found, StreamId};
+use crate::resolve::forward::{Forward, Found, QueryId, StreamId};
 use crate::resolve::harvest::harvest;
 use crate::wire::message::Rcode;
 use crate::wire::reply::Section;
@@ -56,6 +56,24 @@ impl Forward {
         };
         // What made it doubted may have been another's: its own answer may come yet.
         (candidate.has_failed, candidate.by_stream) = (!candidate.is_doubted, false);
+        self.pursue(now, key);
+    }
+
+    /// The system would not send a query: nothing will come of it, and whose turn is next is asked at once.
+    pub fn handle_unsent(&mut self, now: Moment, query: QueryId) {
+        let Some(flight) = self.land(query.0) else { return };
+        let Some(upstream) = self.upstreams.get_mut(usize::from(flight.upstream)) else { return };
+        upstream.counters.failures.add(1);
+        // What a probe meets is counted when the next one is due.
+        let Purpose::Question(key) = flight.purpose else { return };
+        upstream.missed(now);
+        self.probe_at = self.probe_at.min(upstream.probe_at);
+        let Some(candidate) = self.asked.get_mut(key).and_then(|asked| asked.candidate_mut(flight.upstream))
+        else {
+            return;
+        };
+        // The network may be back in a moment; but there are no more packets than for one that is silent.
+        (candidate.is_missed, candidate.has_failed) = (true, candidate.packets >= PACKETS_EACH_MAX);
         self.pursue(now, key);
     }
 

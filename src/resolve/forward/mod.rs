@@ -41,6 +41,7 @@ use crate::resolve::forward::ports::Ports;
 use crate::resolve::forward::slab::{Key, Slab};
 use crate::resolve::forward::upstream::Upstream;
 use crate::resolve::harvest::{Caps, Harvest};
+use crate::resolve::loops::Loops;
 use crate::resolve::lots::Lots;
 use crate::resolve::question::Question;
 use crate::resolve::writer::Writer;
@@ -62,11 +63,17 @@ pub struct Full;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamId(Key);
 
+/// A query in a datagram, to say that it could not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryId(Key);
+
 /// What the owner of a machine does for it.
 #[derive(Debug)]
 pub enum Output<'f> {
-    /// Send these octets from the socket in that slot.
+    /// Send these octets from the socket in that slot; if that fails, say so with [`Forward::handle_unsent`].
     Send {
+        /// Which.
+        query: QueryId,
         /// The slot.
         port: u16,
         /// To whom.
@@ -133,6 +140,8 @@ pub struct Forward {
     upstreams: Vec<Upstream>,
     /// For each group the indices of its upstreams.
     groups: Vec<Vec<u16>>,
+    /// Who leads back to us, and is not asked.
+    loops: Arc<Loops>,
     asked: Slab<Asked>,
     /// When the next step of each question is due.
     agenda: Agenda,
@@ -156,6 +165,7 @@ impl Forward {
             lots,
             upstreams: Vec::new(),
             groups: Vec::new(),
+            loops: Arc::default(),
             asked: Slab::new(QUESTIONS_MAX),
             agenda: Agenda::new(QUESTIONS_MAX),
             flights: Flights::new(),
@@ -191,6 +201,11 @@ impl Forward {
             indices
         });
         self.groups = indices.collect();
+    }
+
+    /// Who leads back to us, from now on; the numbers of groups are those of [`Forward::set_groups`].
+    pub fn set_loops(&mut self, loops: Arc<Loops>) {
+        self.loops = loops;
     }
 
     /// The index of the upstream with that address, made if there is none.
@@ -232,12 +247,34 @@ impl Forward {
         group: usize,
         question: &Question<'_>,
     ) -> Result<(), Full> {
-        let group = self.groups.get(group).map(Vec::as_slice).unwrap_or_default();
-        let asked = Asked::new(now, ticket, question, group, &self.upstreams);
+        let indices = self.groups.get(group).map(Vec::as_slice).unwrap_or_default();
+        let asked = match self.loops.are_any() {
+            false => Asked::new(now, ticket, question, indices, &self.upstreams),
+            true => {
+                let (others, count) = self.without_loops(group, indices);
+                let others = others.get(..count).unwrap_or_default();
+                Asked::new(now, ticket, question, others, &self.upstreams)
+            }
+        };
         let key = self.asked.insert(asked).ok_or(Full)?;
         self.pursue(now, key);
         self.age_others(key);
         Ok(())
+    }
+
+    /// Those upstreams of a group that do not lead back to us, and how many.
+    fn without_loops(&self, group: usize, indices: &[u16]) -> ([u16; GROUP_UPSTREAMS_MAX], usize) {
+        let (mut others, mut count) = ([0; GROUP_UPSTREAMS_MAX], 0);
+        let loops = |index: u16| {
+            let upstream = self.upstreams.get(usize::from(index));
+            upstream.is_some_and(|upstream| self.loops.has(group, upstream.address))
+        };
+        for index in indices.iter().filter(|index| !loops(**index)) {
+            if let Some(place) = others.get_mut(count) {
+                (*place, count) = (*index, count + 1);
+            }
+        }
+        (others, count)
     }
 
     /// Forgets a question: nothing more is said for its ticket. What was answered or failed already may be said still.
@@ -264,7 +301,7 @@ impl Forward {
                     if let Some(flight) = self.flights.get(key) {
                         let (to, octets) = (flight.exchange.to(), flight.exchange.query());
                         return match flight.port {
-                            Some(port) => Output::Send { port, to, octets },
+                            Some(port) => Output::Send { query: QueryId(key), port, to, octets },
                             None => Output::Stream { stream: StreamId(key), to, octets },
                         };
                     }

@@ -50,6 +50,8 @@ pub const WAIT_UNKNOWN: Duration = Duration::from_millis(500);
 pub const WAIT_MIN: Duration = Duration::from_millis(100);
 /// The longest wait, so that a question has time for other servers.
 pub const WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// After this time another server is asked too, if this one is not known: most are nearer.
+pub const LATE_UNKNOWN: Duration = Duration::from_millis(200);
 /// For how long a stream is waited for: it has to be opened first.
 pub const STREAM_WAIT: Duration = Duration::from_secs(2);
 
@@ -96,5 +98,6 @@ pub const ZONE_WAITING_MAX: usize = 512;
 /// Lines of a trace: a walk of [`PACKETS_DEEP_MAX`] packets has one for each, and a few beside.
 pub const TRACE_LINES_MAX: usize = 200;
 
+const _: () = assert!(LATE_UNKNOWN.as_millis() < WAIT_UNKNOWN.as_millis());
 const _: () = assert!(PACKETS_DEEP_MAX > PACKETS_MAX && PACKETS_BESIDE_REFERRALS_MAX < PACKETS_MAX);
 const _: () = assert!(ZONE_EXCHANGES_MAX * 4 <= EXCHANGES_MAX && ZONE_WAITING_MAX * 4 <= JOBS_MAX);

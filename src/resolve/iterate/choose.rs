@@ -54,9 +54,39 @@ impl Iterate {
         Choice::Nobody(Failed { kind, error: ExtendedError::NO_REACHABLE_AUTHORITY, text })
     }
 
+    /// The server to ask beside `first`, which is late: one that was not tried yet, within the bounds of its question.
+    pub(super) fn choose_second(
+        &mut self,
+        now: Moment,
+        job: &Job,
+        visit: &mut Visit,
+        first: IpAddr,
+    ) -> Option<(IpAddr, usize)> {
+        let aside = job.key.aim == Aim::Address;
+        let may =
+            self.purses.get(&job.purse).is_some_and(|purse| purse.has_packet_for(&visit.cut.zone, aside));
+        // The late one may come to nothing, too.
+        if !may || visit.failures + 1 >= FAILURES_MAX {
+            return None;
+        }
+        let (tries, address, at) = self.best_server(now, job, visit, Some(first))?;
+        (tries == 0).then_some((address, at))
+    }
+
     /// The server to ask: of those that were tried least here the nearest that is not
     /// known to be silent, or now and then any.
     fn choose_server(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Option<(IpAddr, usize)> {
+        self.best_server(now, job, visit, None).map(|(_, address, at)| (address, at))
+    }
+
+    /// The best of all but one, and how often it was tried.
+    fn best_server(
+        &mut self,
+        now: Moment,
+        job: &Job,
+        visit: &mut Visit,
+        besides: Option<IpAddr>,
+    ) -> Option<(u8, IpAddr, usize)> {
         let cut = Arc::clone(&visit.cut);
         let mut candidates: Vec<(u8, (bool, u128), IpAddr, usize)> = Vec::new();
         for (at, server) in cut.names.iter().enumerate() {
@@ -64,6 +94,7 @@ impl Iterate {
                 let tries = visit.tries.get(&address).copied().unwrap_or_default();
                 let known = self.memory.server(address);
                 let may = tries < TRIES_MAX
+                    && besides != Some(address)
                     && known.is_up(now)
                     && self.settings.allows(address, cut.is_root())
                     && !self.memory.is_lame(now, &cut.zone, address)
@@ -81,7 +112,7 @@ impl Iterate {
         candidates.retain(|candidate| candidate.0 == tries);
         let any = self.draw.below(candidates.len() * EXPLORE_ONE_OF);
         let nearest = || candidates.iter().min_by_key(|candidate| candidate.1);
-        candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (*address, *at))
+        candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (tries, *address, *at))
     }
 
     /// Where a server is: as its owner says, or else as the zone above says (RFC 2181 §5.4.1).

@@ -120,7 +120,7 @@ impl Iterate {
                     self.purses.remove(&job.purse);
                 }
             }
-            if let Some(flight) = job.flight {
+            for flight in [job.flight, job.late].into_iter().flatten() {
                 self.land(flight);
             }
             if let Some(needed) = job.needs
@@ -138,12 +138,18 @@ impl Iterate {
     pub(super) fn land(&mut self, id: u64) -> Option<Flight> {
         let flight = self.flights.remove(&id)?;
         self.timers.remove(&(flight.until, Timer::Flight(id)));
+        self.timers.remove(&(flight.late_at, Timer::Late(id)));
         self.outputs.push_back(Output::Close { exchange: id });
         if let Some(load) = self.loads.get_mut(&flight.asked.zone) {
             load.out = load.out.saturating_sub(1);
         }
         self.pass_turn(Some(&flight.asked.zone));
-        self.ready.extend(self.followers.remove(&flight.asked).unwrap_or_default());
+        // Where the same is still asked of another server, whoever follows goes on waiting for that.
+        let is_twin = |other: u64| self.flights.get(&other).is_some_and(|other| other.asked == flight.asked);
+        let job = self.jobs.get(&flight.job);
+        if !job.is_some_and(|job| [job.flight, job.late].into_iter().flatten().any(is_twin)) {
+            self.ready.extend(self.followers.remove(&flight.asked).unwrap_or_default());
+        }
         Some(flight)
     }
 

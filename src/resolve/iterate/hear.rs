@@ -80,6 +80,7 @@ impl Iterate {
             self.timers.remove(&(at, timer));
             match timer {
                 Timer::Job(id) => self.expire(now, id),
+                Timer::Late(id) => self.hedge(now, id),
                 Timer::Flight(id) => {
                     let Some(flight) = self.flights.get(&id) else { continue };
                     let (to, sent, stream) = (flight.exchange.to().ip(), flight.sent, flight.stream);
@@ -87,7 +88,7 @@ impl Iterate {
                     if !stream {
                         self.memory.change_server(to, |server| server.was_silent(now, sent, false));
                     }
-                    self.lose(now, id, "silence");
+                    self.lose(now, id, "timed out");
                 }
             }
         }
@@ -106,15 +107,35 @@ impl Iterate {
             // Where a whole family of addresses leads nowhere, the other is to have its turn.
             visit.failures -= u8::from(fault == UNREACHABLE && visit.failures > 0);
         }
+        let is_late = |left: &u64| self.flights.get(left).is_some_and(|left| left.late_at <= now);
+        let left = job.flight.filter(is_late);
         self.go_on(now, id, job, Next::Step);
+        if let Some(left) = left {
+            self.hedge(now, left);
+        }
     }
 
     /// Ends the exchange, and takes its job out.
     fn take(&mut self, exchange: u64) -> Option<(Flight, Job)> {
         let flight = self.land(exchange)?;
         let mut job = self.jobs.remove(&flight.job)?;
-        job.flight = None;
+        if job.flight == Some(exchange) {
+            job.flight = None;
+        }
+        job.late.take_if(|late| *late == exchange);
+        // The one that is left, if any.
+        job.flight = job.flight.or(job.late.take());
         Some((flight, job))
+    }
+
+    /// Ends what else is out for a job that goes on: another server was faster.
+    fn overtake(&mut self, now: Moment, job: &mut Job) {
+        let Some(flight) = job.flight.take().and_then(|other| self.land(other)) else { return };
+        if flight.late_at <= now && !flight.stream {
+            let to = flight.exchange.to().ip();
+            self.memory.change_server(to, |server| server.was_silent(now, flight.sent, false));
+        }
+        note(job, now, &flight, || "given up, another was faster".to_owned());
     }
 
     fn go_on(&mut self, now: Moment, id: JobId, job: Job, next: Next) {
@@ -157,6 +178,12 @@ impl Iterate {
             false => read(&flight.asked, response),
         };
         note(&mut job, now, &flight, || say(&reading));
+        if matches!(
+            reading,
+            Reading::Answer(_) | Reading::Alias(..) | Reading::Nothing(..) | Reading::Referral(_)
+        ) {
+            self.overtake(now, &mut job);
+        }
         let next = match job.key.aim {
             Aim::Priming => self.prime_from(now, to, &mut job, &reading, response),
             Aim::Client | Aim::Address => self.digest(now, &mut job, &flight, reading),
@@ -318,11 +345,12 @@ fn add(job: &mut Job, piece: Piece) -> Option<Failed> {
 
 fn note(job: &mut Job, now: Moment, flight: &Flight, what: impl FnOnce() -> String) {
     job.note(|| {
-        let Asked { name: asked, rtype, .. } = &flight.asked;
-        let (server, address) = (name(&flight.server), flight.exchange.to().ip());
+        let Asked { zone, name: asked, rtype, .. } = &flight.asked;
+        let (zone, server, address) = (name(zone), name(&flight.server), flight.exchange.to().ip());
         let how = if flight.stream { " on a stream" } else { "" };
         let millis = (now - flight.sent).as_millis();
-        format!("asked {server} ({address}){how} for {} {rtype}: {}, {millis} ms", name(asked), what())
+        let asked = name(asked);
+        format!("asked {server} ({address}) of {zone}{how} for {asked} {rtype}: {}, {millis} ms", what())
     });
 }
 
@@ -335,7 +363,7 @@ fn say(reading: &Reading) -> String {
         Reading::Nothing(_, code) => format!("{code}"),
         Reading::Referral(referral) => format!("a referral to {}", name(&referral.zone)),
         Reading::Endless => "aliases without end".to_owned(),
-        Reading::Refused => "REFUSED".to_owned(),
+        Reading::Refused => "lame: REFUSED".to_owned(),
         Reading::Lame(fault) => format!("lame: {fault}"),
         Reading::Fault(fault) => (*fault).to_owned(),
         Reading::NotUnderstood => "not understood".to_owned(),

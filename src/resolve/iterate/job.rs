@@ -79,8 +79,10 @@ pub(super) struct Job {
     pub(super) zones: Vec<Wire>,
     /// The zone that is asked now.
     pub(super) visit: Option<Visit>,
-    /// The exchange that is out.
+    /// The exchange that is out, the newer one if there are two.
     pub(super) flight: Option<u64>,
+    /// The older one, whose answer is late.
+    pub(super) late: Option<u64>,
     /// The job that it waits for.
     pub(super) needs: Option<JobId>,
     /// It asked the zone above again, because no server of an old delegation was of use.
@@ -144,6 +146,8 @@ pub(super) struct Flight {
     /// The server's name.
     pub(super) server: Wire,
     pub(super) sent: Moment,
+    /// From then on it is late, and another server may be asked too.
+    pub(super) late_at: Moment,
     pub(super) until: Moment,
     pub(super) edns: bool,
     pub(super) stream: bool,

@@ -6,7 +6,7 @@
 //!         ▲           ▲                    │                             ├─ referral ─► the next cut
 //!         │           └────────────────────│─────────────────────────────┤
 //!         │                       no address known                       ├─ alias ─► its target, from the nearest cut
-//!         └── a job for the address ◄──────┘                             └─ no use ─► another server
+//!         └── a job for the address ◄──────┘                             └─ no use, or late ─► another server
 //! ```
 //!
 //! A question and all the questions that it leads to spend from one purse, so that whoever owns a zone decides
@@ -130,6 +130,9 @@ struct Load {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
+    /// It is late.
+    Late(u64),
+    /// It is given up.
     Flight(u64),
     Job(JobId),
 }
@@ -250,6 +253,7 @@ impl Iterate {
             zones: Vec::new(),
             visit: None,
             flight: None,
+            late: None,
             needs: None,
             refreshed: false,
             queued: false,

@@ -172,7 +172,9 @@ impl<'m> Reader<'_, 'm> {
     fn take(&mut self, owner: &[u8], rtype: RecordType) -> bool {
         let mut has_any = false;
         for record in self.answers().filter(|record| record.is_of(owner)) {
-            let is_asked = record.rtype == rtype || rtype == RecordType::ANY;
+            // Of what is there, for whoever asks for all, nothing that only messages carry.
+            let is_any = rtype == RecordType::ANY && !record.rtype.is_meta();
+            let is_asked = record.rtype == rtype || is_any;
             let signs = self.asked.dnssec_ok && covers(&record) == Some(rtype);
             // A DNAME speaks for what is below its owner, a CNAME for one name: there is one of each.
             let is_single = rtype == RecordType::CNAME || rtype == RecordType::DNAME;

@@ -2,7 +2,7 @@
 
 use crate::base::time::Moment;
 use crate::resolve::iterate::bounds::{
-    MANNER_SPAN, REST_MAX, REST_MIN, SILENCES_MAX, WAIT_MAX, WAIT_MIN, WAIT_UNKNOWN,
+    LATE_UNKNOWN, MANNER_SPAN, REST_MAX, REST_MIN, SILENCES_MAX, WAIT_MAX, WAIT_MIN, WAIT_UNKNOWN,
 };
 use crate::resolve::iterate::store::Weight;
 use std::net::IpAddr;
@@ -57,6 +57,13 @@ impl Server {
     pub(super) fn wait(&self) -> Duration {
         let wait = self.trip.map_or(WAIT_UNKNOWN, |(smoothed, deviation)| smoothed + deviation * 4);
         (wait.max(WAIT_MIN) * (1 << self.silences.min(SILENCES_MAX))).min(WAIT_MAX)
+    }
+
+    /// After which time its answer is late, so that another server is worth a packet: no longer than
+    /// [`Server::wait`], which grows with each silence.
+    pub(super) fn usual(&self) -> Duration {
+        let usual = self.trip.map_or(LATE_UNKNOWN, |(smoothed, deviation)| smoothed + deviation * 4);
+        usual.max(WAIT_MIN).min(self.wait())
     }
 
     pub(super) fn takes_edns(&self, now: Moment) -> bool {
@@ -131,8 +138,11 @@ mod tests {
             now += rest;
         }
         assert_eq!(seen, [(500, 0), (1_000, 0), (1_500, 5), (1_500, 10), (1_500, 20), (1_500, 30)]);
+        // It is late long before it is given up.
+        assert_eq!(server.usual().as_millis(), 200);
         server.answered(Duration::from_millis(40));
         assert_eq!((server.is_up(now), server.wait().as_millis()), (true, 120));
+        assert_eq!(server.usual().as_millis(), 120);
     }
 
     #[test]

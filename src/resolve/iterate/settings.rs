@@ -7,7 +7,7 @@ use crate::wire::name::Name;
 use std::net::{IpAddr, SocketAddr};
 
 /// What the machine is made with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The servers of the root to begin with, and their addresses (RFC 9609 §2).
     pub roots: Vec<(Name, Vec<IpAddr>)>,

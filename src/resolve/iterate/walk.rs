@@ -72,6 +72,11 @@ impl Iterate {
     /// Goes to the nearest known cut.
     fn enter(&mut self, now: Moment, job: &mut Job) -> Visit {
         let (cut, passed) = self.memory.nearest(now, &job.name, job.key.rtype);
+        let (sought, zone) = (job.name.clone(), &cut.zone);
+        job.note(|| {
+            let since = if cut.is_root() { "" } else { ", known from before" };
+            format!("for {} begins at {}{since}", name(&sought), name(zone))
+        });
         for zone in passed {
             if !job.zones.contains(&zone) {
                 job.zones.push(zone);
@@ -210,6 +215,26 @@ impl Iterate {
         Ok(())
     }
 
+    /// An answer is late: the same is asked of another server that was not tried yet, if there is one, and the first
+    /// that answers counts. No packet more is sent for it than if the first had been silent.
+    pub(super) fn hedge(&mut self, now: Moment, exchange: u64) {
+        let Some(flight) = self.flights.get(&exchange) else { return };
+        let (id, asked, first) = (flight.job, flight.asked.clone(), flight.exchange.to().ip());
+        let load = self.loads.get(&asked.zone).map_or(0, |load| load.out);
+        if self.flights.len() >= EXCHANGES_MAX || load >= ZONE_EXCHANGES_MAX {
+            return;
+        }
+        let Some(mut job) = self.jobs.remove(&id) else { return };
+        if let Some(mut visit) = job.visit.take_if(|_| job.late.is_none() && job.flight == Some(exchange)) {
+            if let Some((address, server)) = self.choose_second(now, &job, &mut visit, first) {
+                let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
+                self.fly(now, id, &mut job, asked, address, server, false);
+            }
+            job.visit = Some(visit);
+        }
+        self.jobs.insert(id, job);
+    }
+
     /// Sends a query, as a datagram or on a stream.
     #[expect(clippy::too_many_arguments, reason = "each says another thing of the one query")]
     pub(super) fn fly(
@@ -234,16 +259,23 @@ impl Iterate {
         }
         self.memory.change_server(address, |server| server.asked(now));
         self.loads.entry(asked.zone.clone()).or_default().out += 1;
-        let until = now + if stream { STREAM_WAIT } else { known.wait() };
+        // A stream is made before it is used: more trips than one.
+        let (usual, wait) =
+            if stream { (known.usual() * 3, STREAM_WAIT) } else { (known.usual(), known.wait()) };
+        let (late_at, until) = (now + usual, now + wait);
         let flight_id = self.next_id();
         self.timers.insert((until, Timer::Flight(flight_id)));
+        if late_at < until {
+            self.timers.insert((late_at, Timer::Late(flight_id)));
+        }
         let (exchange_id, octets) = (flight_id, exchange.query().to_vec());
         self.outputs.push_back(match stream {
             true => Output::Stream { exchange: exchange_id, to, octets },
             false => Output::Send { exchange: exchange_id, to, octets },
         });
-        job.flight = Some(flight_id);
-        let flight = Flight { job: id, exchange, asked, server, sent: now, until, edns, stream };
+        // One of two at most is out: whoever sends has seen to it.
+        job.late = job.late.or(job.flight.replace(flight_id));
+        let flight = Flight { job: id, exchange, asked, server, sent: now, late_at, until, edns, stream };
         self.flights.insert(flight_id, flight);
     }
 

@@ -1,6 +1,7 @@
 //! What validation finds, and why.
 
 use crate::resolve::body::ExtendedError;
+use std::fmt;
 
 /// Unsupported DNSKEY Algorithm (RFC 8914 §4.2).
 pub(super) const UNSUPPORTED_ALGORITHM: Cause = cause(1, "no key of the zone has an algorithm known here");
@@ -62,6 +63,19 @@ pub enum Verdict {
     Bogus(Cause),
     /// No trust anchor stands above: nobody says how it should be. As an answer without DNSSEC.
     Indeterminate(Cause),
+}
+
+impl fmt::Display for Verdict {
+    /// The word of RFC 4035 §4.3, and why.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Secure => f.write_str("secure"),
+            Verdict::Insecure(None) => f.write_str("insecure"),
+            Verdict::Insecure(Some(Cause { text, .. })) => write!(f, "insecure: {text}"),
+            Verdict::Bogus(Cause { text, .. }) => write!(f, "bogus: {text}"),
+            Verdict::Indeterminate(Cause { text, .. }) => write!(f, "indeterminate: {text}"),
+        }
+    }
 }
 
 impl Verdict {

@@ -13,7 +13,7 @@ const PORT_MIN: u16 = 10_240;
 /// Ports tried before the system picks one.
 const TRIES: usize = 8;
 /// Octets of the largest answer that is taken: more than servers are told to send.
-const DATAGRAM_OCTETS_MAX: usize = 4_096;
+pub(super) const DATAGRAM_OCTETS_MAX: usize = 4_096;
 /// Messages heard on one socket: the answer, and some that try to be it.
 const MESSAGES_MAX: usize = 256;
 
@@ -26,7 +26,7 @@ pub(super) async fn exchange(exchange: u64, to: SocketAddr, octets: Vec<u8>, cam
 }
 
 async fn ask(exchange: u64, to: SocketAddr, octets: &[u8], came: &mpsc::Sender<Came>) -> io::Result<()> {
-    let socket = bind(to.is_ipv6()).await?;
+    let socket = UdpSocket::from_std(bind(to.is_ipv6())?)?;
     // Connected: nothing from elsewhere reaches it, and the system tells of ICMP.
     socket.connect(to).await?;
     socket.send(octets).await?;
@@ -41,15 +41,22 @@ async fn ask(exchange: u64, to: SocketAddr, octets: &[u8], came: &mpsc::Sender<C
     Ok(())
 }
 
-async fn bind(ipv6: bool) -> io::Result<UdpSocket> {
+/// A socket on a port picked by lot; it does not block.
+pub(super) fn bind(ipv6: bool) -> io::Result<std::net::UdpSocket> {
+    let socket = bind_by_lot(ipv6)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn bind_by_lot(ipv6: bool) -> io::Result<std::net::UdpSocket> {
     let any: IpAddr = if ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     for pair in entropy::random::<{ 2 * TRIES }>()?.as_chunks::<2>().0 {
         let port = u16::from_le_bytes(*pair);
         if port >= PORT_MIN
-            && let Ok(socket) = UdpSocket::bind((any, port)).await
+            && let Ok(socket) = std::net::UdpSocket::bind((any, port))
         {
             return Ok(socket);
         }
     }
-    UdpSocket::bind((any, 0)).await
+    std::net::UdpSocket::bind((any, 0))
 }

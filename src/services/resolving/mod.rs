@@ -1,18 +1,30 @@
-//! What workers have done for them: asking servers over TCP, and resolving from the root on.
+//! What workers have done for them: asking servers over TCP, resolving from the root on, and asking upstream servers
+//! for what is to be validated; and looking for loops among the upstream servers.
 //!
 //! ```text
 //! worker ─ Errand ─► Todo ─┬─► a stream for each ─┬─ Delivery ─► the worker that asked, which is woken
-//!                          └─► Walk ──────────────┘
+//!                          ├─► Walk ──────────────┤
+//!                          └─► Upward ────────────┘
 //! ```
 
+mod court;
 mod datagram;
+mod loops;
 mod stream;
+mod upward;
 mod walk;
 
-pub use walk::Roots;
-
+use crate::control::resolving::{Explain, Roots, Wish};
 use crate::resolve::errand::{Delivery, Errand};
+use crate::resolve::forward::UpstreamCounters;
+use crate::resolve::policy::{Policy, Route};
+use crate::resolve::question::Wants;
+use crate::services::resolving::court::Asker;
+use crate::services::resolving::loops::Patrol;
+use crate::services::resolving::upward::Upward;
 use crate::services::resolving::walk::Walk;
+use crate::wire::name::Name;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -20,12 +32,20 @@ use tokio::task::JoinSet;
 /// Streams open at once: a few for each server that truncates, and no more descriptors than a process may have.
 const STREAMS_MAX: usize = 256;
 
-/// Takes errands of workers.
+/// Takes errands of workers, and questions of users.
 #[derive(Clone)]
-pub struct Errands(mpsc::UnboundedSender<(usize, Errand)>);
+pub struct Errands(mpsc::UnboundedSender<Task>);
 
-/// The errands that are to be done. Their number is bounded by what workers have outstanding.
-pub struct Todo(mpsc::UnboundedReceiver<(usize, Errand)>);
+/// What is to be done. Its length is bounded by what workers have outstanding and by the users' connections.
+pub struct Todo(mpsc::UnboundedReceiver<Task>);
+
+/// One thing to do.
+enum Task {
+    /// For the worker of that number.
+    Errand(usize, Errand),
+    /// For the control thread.
+    Wish(Wish),
+}
 
 /// Gives a worker what was done for it, and wakes it.
 pub type Deliver = Box<dyn Fn(Delivery) + Send + Sync>;
@@ -38,7 +58,14 @@ pub struct Work {
     pub workers: Vec<Deliver>,
     /// Where a walk begins.
     pub roots: Roots,
+    /// Whom names are asked of, and so who could lead back to us.
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// Where it shows what it counts of upstream servers that it asks itself.
+    pub upstreams: Upstreams,
 }
+
+/// What is counted of each upstream server; the list changes with the policy.
+type Upstreams = Arc<ArcSwap<Vec<Arc<UpstreamCounters>>>>;
 
 /// Both ends.
 pub fn errands() -> (Errands, Todo) {
@@ -49,36 +76,48 @@ pub fn errands() -> (Errands, Todo) {
 impl Errands {
     /// Has something done for worker `worker`; false if nobody does anything any more.
     pub fn take(&self, worker: usize, errand: Errand) -> bool {
-        self.0.send((worker, errand)).is_ok()
+        self.0.send(Task::Errand(worker, errand)).is_ok()
+    }
+
+    /// Has something done for the control thread; false if nobody does anything any more.
+    pub fn wish(&self, wish: Wish) -> bool {
+        self.0.send(Task::Wish(wish)).is_ok()
     }
 }
 
 /// Does errands until it is told to stop.
 pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
-    let Work { todo: Todo(mut todo), workers, roots } = work;
+    let Work { todo: Todo(mut todo), workers, roots, policy, upstreams } = work;
     let workers: Arc<[Deliver]> = workers.into();
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-    let mut walk = Walk::new(roots, Arc::clone(&streams));
-    let mut tasks = JoinSet::new();
+    let mut walk = Walk::new(&roots, Arc::clone(&streams));
+    let mut ways = Ways { policy, roots, streams: Arc::clone(&streams), upstreams, upward: None };
+    let (mut tasks, mut patrol) = (JoinSet::new(), Patrol::new(Arc::clone(&ways.policy)));
     loop {
-        for (worker, ticket, found) in walk.take_found() {
+        let found = ways.upward.as_mut().map(Upward::take_found).unwrap_or_default();
+        for (worker, ticket, found) in walk.take_found().into_iter().chain(found) {
             if let Some(deliver) = workers.get(worker) {
                 deliver(Delivery::Resolved { ticket, found });
             }
         }
-        let (worker, errand) = tokio::select! {
-            errand = todo.recv() => match errand {
-                Some(errand) => errand,
+        let task = tokio::select! {
+            task = todo.recv() => match task {
+                Some(task) => task,
                 None => return,
             },
             () = walk.turn() => continue,
+            () = patrol.next() => {
+                patrol.turn(&mut tasks);
+                continue;
+            }
+            () = ways.turn() => continue,
             // Those that have ended are let go of.
             Some(_) = tasks.join_next() => continue,
             // Nothing is ever sent: the sender is dropped.
             _ = stop.changed() => return,
         };
-        match errand {
-            Errand::Exchange { stream, to, query } => {
+        match task {
+            Task::Errand(worker, Errand::Exchange { stream, to, query }) => {
                 let (workers, streams) = (Arc::clone(&workers), Arc::clone(&streams));
                 tasks.spawn(async move {
                     let response = stream::exchange(&streams, to, &query).await;
@@ -87,7 +126,65 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                     }
                 });
             }
-            Errand::Resolve { ticket, name, rtype, wants } => walk.ask(worker, ticket, &name, rtype, wants),
+            Task::Errand(worker, Errand::Resolve { ticket, name, rtype, wants }) => {
+                let asker = Asker::Worker { worker, ticket };
+                match (ways.upward(&name), Name::from_wire(&name)) {
+                    (Some(upward), Ok(name)) => upward.ask(asker, name, rtype, wants),
+                    _ => walk.ask(asker, &name, rtype, wants),
+                }
+            }
+            Task::Wish(Wish::Explain(Explain { name, rtype, tell })) => {
+                walk.ask(Asker::User(tell), name.as_wire(), rtype, Wants::default());
+            }
+            Task::Wish(Wish::Renew(roots)) => {
+                walk.renew(&roots);
+                ways.renew(*roots);
+            }
+        }
+    }
+}
+
+/// Upstream servers, asked by this thread only if what they say is to be validated.
+struct Ways {
+    policy: Arc<ArcSwap<Policy>>,
+    roots: Roots,
+    streams: Arc<Semaphore>,
+    upstreams: Upstreams,
+    /// None until it is needed.
+    upward: Option<Upward>,
+}
+
+impl Ways {
+    /// Who asks for a name, lower-cased in wire form, of upstream servers; `None` where it is looked for from the root.
+    fn upward(&mut self, name: &[u8]) -> Option<&mut Upward> {
+        let policy = self.policy.load_full();
+        if policy.route(name) == Route::Iterate {
+            return None;
+        }
+        let upward = match self.upward.take() {
+            Some(upward) if upward.is_of(&policy) => return Some(self.upward.insert(upward)),
+            Some(mut upward) => {
+                upward.renew(policy, &self.roots);
+                upward
+            }
+            None => Upward::new(policy, &self.roots, Arc::clone(&self.streams)),
+        };
+        self.upstreams.store(Arc::new(upward.counters()));
+        Some(self.upward.insert(upward))
+    }
+
+    /// Other anchors from now on.
+    fn renew(&mut self, roots: Roots) {
+        self.roots = roots;
+        if let Some(upward) = &mut self.upward {
+            upward.renew(self.policy.load_full(), &self.roots);
+        }
+    }
+
+    async fn turn(&mut self) {
+        match &mut self.upward {
+            Some(upward) => upward.turn().await,
+            None => std::future::pending().await,
         }
     }
 }

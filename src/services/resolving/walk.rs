@@ -1,48 +1,34 @@
-//! Walking from the root for the workers: the iterating machine, its sockets, and the validator of what it finds.
+//! Walking from the root for the workers: the iterating machine and its sockets.
 //!
 //! ```text
-//! Resolve ─► Iterate ─► Done ─┬─ validated? ─► Validator ─ Fetch ─► Iterate ...
-//!                             │                    └─► verdict ─┐
-//!                             └─ no ────────────────────────────┴─► body ─► the worker that asked
+//! Resolve ─► Iterate ─► Done ─► Court ─► body ─► the worker that asked
+//!               ▲                 │
+//!               └──── Fetch ──────┘
 //! ```
 
-use crate::base::limits::TTL_SECONDS_MAX;
 use crate::base::time::Moment;
-use crate::os::{clock, entropy};
-use crate::resolve::body::ExtendedError;
-use crate::resolve::errand::OwnedBody;
-use crate::resolve::harvest::Caps;
+use crate::control::resolving::Roots;
+use crate::os::entropy;
 use crate::resolve::iterate::{self, Iterate, Outcome};
 use crate::resolve::question::{Question, Wants};
-use crate::resolve::validate::{self, Asked, OutOfReach, Response, Ticket, Validator, Verdict, WallSeconds};
-use crate::resolve::writer::{Writer, Written};
+use crate::resolve::validate::{FetchId, OutOfReach, Response, Ticket};
+use crate::services::resolving::court::{Asker, Client, Court, Fetch, Found, now};
 use crate::services::resolving::{datagram, stream};
 use crate::wire::name::Name;
-use crate::wire::reply::Section;
 use crate::wire::rtype::RecordType;
-use crate::wire::section::Record;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 /// Messages that wait to be heard: beyond it sockets are not read for a moment.
-const MESSAGES_MAX: usize = 1_024;
+pub(super) const MESSAGES_MAX: usize = 1_024;
+/// How long a question may take with all that proves its answer: a client is told within ten seconds.
+const SPAN: Duration = Duration::from_millis(9_700);
 
-/// How names are resolved from the root on.
-pub struct Roots {
-    /// What the walk begins with and must not ask.
-    pub settings: iterate::Settings,
-    /// What is believed without proof; none: nothing is validated.
-    pub anchors: Vec<Record>,
-    /// Bounds on what is kept.
-    pub caps: Caps,
-}
-
-/// What came of a worker's question: a body, or why there is none.
-pub(super) type Found = Result<OwnedBody, Option<ExtendedError>>;
+const _: () = assert!(SPAN.as_millis() > iterate::bounds::QUESTION_SPAN.as_millis());
 
 /// What came to a socket.
 pub(super) enum Came {
@@ -56,106 +42,96 @@ pub(super) enum Came {
 
 /// What a walk is for.
 enum Purpose {
-    /// A worker's question.
+    /// Somebody's question.
     Client(Box<Client>),
-    /// A set that the validator needs.
-    Fetch(validate::FetchId),
+    /// A set that the court needs, for that answer first of all.
+    Fetch(FetchId, Ticket),
 }
 
-/// A worker's question.
-struct Client {
-    worker: usize,
-    ticket: u32,
-    name: Name,
-    rtype: RecordType,
-    wants: Wants,
-}
-
-/// An answer that is being validated.
-struct Judged {
-    client: Box<Client>,
-    response: Response,
-    ttl: u32,
-}
-
-/// The machines and their sockets.
+/// The machine and its sockets.
 pub(super) struct Walk {
     machine: Iterate,
-    validator: Option<Validator>,
-    caps: Caps,
+    court: Court,
     purposes: HashMap<u64, Purpose>,
-    judged: HashMap<Ticket, Judged>,
     last: u64,
     exchanges: HashMap<u64, AbortHandle>,
     tasks: JoinSet<()>,
     streams: Arc<Semaphore>,
     sender: mpsc::Sender<Came>,
     receiver: mpsc::Receiver<Came>,
-    writer: Writer,
-    /// When something is due.
+    /// When the machine has something due.
     wake: Moment,
-    /// What is to be told: to which worker, for which of its tickets.
-    found: Vec<(usize, u32, Found)>,
 }
 
 impl Walk {
-    pub(super) fn new(roots: Roots, streams: Arc<Semaphore>) -> Walk {
+    pub(super) fn new(roots: &Roots, streams: Arc<Semaphore>) -> Walk {
         let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
-        let source = Box::new(|place: &mut [u8]| {
-            for chunk in place.chunks_mut(64) {
-                // Without the system's generator nothing can be asked safely; it does not fail once it has worked.
-                if let Ok(octets) = entropy::random::<64>() {
-                    chunk.copy_from_slice(octets.get(..chunk.len()).unwrap_or_default());
-                }
-            }
-        });
         Walk {
-            machine: Iterate::new(roots.settings, source),
-            validator: (!roots.anchors.is_empty()).then(|| Validator::new(&roots.anchors)),
-            caps: roots.caps,
+            machine: machine(roots),
+            court: court(roots),
             purposes: HashMap::new(),
-            judged: HashMap::new(),
             last: 0,
             exchanges: HashMap::new(),
             tasks: JoinSet::new(),
             streams,
             sender,
             receiver,
-            writer: Writer::default(),
             wake: Moment::NEVER,
-            found: Vec::new(),
         }
     }
 
-    /// Begins to look for an answer.
-    pub(super) fn ask(&mut self, worker: usize, ticket: u32, name: &[u8], rtype: RecordType, wants: Wants) {
-        match Name::from_wire(name) {
-            Ok(name) => {
-                // Who validates needs the signatures, whoever asked.
-                let dnssec_ok = wants.dnssec_ok || self.validator.is_some();
-                let client = Box::new(Client { worker, ticket, name: name.clone(), rtype, wants });
-                self.begin(Purpose::Client(client), &name, rtype, dnssec_ok);
+    /// Begins anew from other roots: what was learned by the old ones is forgotten, and what is in work is looked for
+    /// from the new ones.
+    pub(super) fn renew(&mut self, roots: &Roots) {
+        self.machine = machine(roots);
+        // Ids of exchanges begin anew, too: nothing of the old ones may be heard.
+        self.exchanges.drain().for_each(|(_, task)| task.abort());
+        (self.sender, self.receiver) = mpsc::channel(MESSAGES_MAX);
+        let (mut clients, found) = std::mem::replace(&mut self.court, court(roots)).close();
+        found.into_iter().for_each(|found| self.court.keep(found));
+        for (_, purpose) in self.purposes.drain() {
+            if let Purpose::Client(client) = purpose {
+                clients.push(client);
             }
-            Err(_) => self.found.push((worker, ticket, Err(None))),
+        }
+        clients.into_iter().for_each(|client| self.look_for(client));
+        self.drain();
+    }
+
+    /// Begins to look for an answer.
+    pub(super) fn ask(&mut self, asker: Asker, name: &[u8], rtype: RecordType, wants: Wants) {
+        let known = Name::from_wire(name);
+        let name = known.clone().unwrap_or(Name::ROOT);
+        let client = Box::new(Client { asker, name, rtype, wants, since: now(), steps: Vec::new() });
+        match known {
+            Ok(_) => self.look_for(client),
+            Err(_) => self.court.give(*client, Err(None)),
         }
         self.drain();
     }
 
-    fn begin(&mut self, purpose: Purpose, name: &Name, rtype: RecordType, dnssec_ok: bool) {
+    fn look_for(&mut self, client: Box<Client>) {
+        // Who validates needs the signatures, whoever asked.
+        let dnssec_ok = client.wants.dnssec_ok || self.court.validates();
+        let (name, rtype, traced) = (client.name.clone(), client.rtype, client.wants_steps());
+        self.begin(Purpose::Client(client), &name, rtype, dnssec_ok, traced);
+    }
+
+    fn begin(&mut self, purpose: Purpose, name: &Name, rtype: RecordType, dnssec_ok: bool, traced: bool) {
         self.last += 1;
         self.purposes.insert(self.last, purpose);
         let name = name.to_lowercase();
         let wants = Wants { dnssec_ok, checking_disabled: false };
-        self.machine.ask(now(), self.last, &Question::new(name.as_wire(), 0, rtype, wants), false);
+        self.machine.ask(now(), self.last, &Question::new(name.as_wire(), 0, rtype, wants), traced);
     }
 
     /// Waits for something to do, and does it.
     pub(super) async fn turn(&mut self) {
-        let left = self.wake.since(now());
-        let due = tokio::time::sleep(left);
+        let wake = self.wake.min(self.court.wake());
+        let due = tokio::time::sleep(wake.since(now()));
         let came = tokio::select! {
             came = self.receiver.recv() => came,
-            () = due, if self.wake != Moment::NEVER => None,
+            () = due, if wake != Moment::NEVER => None,
             // Tasks that have ended are let go of.
             Some(_) = self.tasks.join_next() => return,
         };
@@ -167,14 +143,17 @@ impl Walk {
             Some(Came::Stream { exchange, response }) => {
                 self.machine.handle_stream(now(), exchange, response.as_deref().ok_or(()));
             }
-            None => self.machine.handle_timeout(now()),
+            None => {
+                self.machine.handle_timeout(now());
+                self.court.expire();
+            }
         }
         self.drain();
     }
 
     /// What has been found since it was asked last.
     pub(super) fn take_found(&mut self) -> Vec<(usize, u32, Found)> {
-        std::mem::take(&mut self.found)
+        self.court.take_found()
     }
 
     /// Does what the machine wants done.
@@ -198,7 +177,7 @@ impl Walk {
                         task.abort();
                     }
                 }
-                iterate::Output::Done { ticket, outcome, .. } => self.done(ticket, outcome),
+                iterate::Output::Done { ticket, outcome, trace } => self.done(ticket, outcome, trace),
                 iterate::Output::Wake(at) => {
                     self.wake = at;
                     return;
@@ -211,103 +190,47 @@ impl Walk {
         }
     }
 
-    fn done(&mut self, ticket: u64, outcome: Outcome) {
+    fn done(&mut self, ticket: u64, outcome: Outcome, mut trace: Vec<String>) {
         match (self.purposes.remove(&ticket), outcome) {
-            (Some(Purpose::Client(client)), Outcome::Found { rcode, answer, authority, ttl, .. }) => {
-                let judged = Judged { client, response: Response { rcode, answer, authority }, ttl };
-                self.judge(ticket, judged);
+            (Some(Purpose::Client(mut client)), Outcome::Found { rcode, answer, authority, ttl, .. }) => {
+                client.steps = trace;
+                self.court.judge(Ticket(ticket), client, Response { rcode, answer, authority }, ttl);
             }
-            (Some(Purpose::Client(client)), Outcome::Failed { error, .. }) => {
-                self.found.push((client.worker, client.ticket, Err(Some(error))));
+            (Some(Purpose::Client(mut client)), Outcome::Failed { error, text }) => {
+                trace.push(format!("failed: {text}"));
+                client.steps = trace;
+                self.court.give(*client, Err(Some(error)));
             }
-            (Some(Purpose::Fetch(id)), outcome) => {
+            (Some(Purpose::Fetch(id, first)), outcome) => {
                 let response = match outcome {
                     Outcome::Found { rcode, answer, authority, .. } => {
                         Ok(Response { rcode, answer, authority })
                     }
                     Outcome::Failed { .. } => Err(OutOfReach),
                 };
-                if let Some(validator) = &mut self.validator {
-                    validator.fetched(now(), wall(), id, response.as_ref().map_err(|error| *error));
-                }
-                self.heed_validator();
+                self.court.fetched((id, first), response.as_ref().map_err(|error| *error), trace);
             }
             (None, _) => {}
         }
-    }
-
-    /// Has an answer validated, if that is wanted.
-    fn judge(&mut self, ticket: u64, judged: Judged) {
-        let ticket = Ticket(ticket);
-        let validator = self.validator.as_mut().filter(|_| !judged.client.wants.checking_disabled);
-        let Some(validator) = validator else { return self.tell(judged, false, TTL_SECONDS_MAX) };
-        let asked = Asked { name: judged.client.name.clone(), rtype: judged.client.rtype };
-        match validator.start(now(), wall(), ticket, asked, &judged.response) {
-            Ok(()) => {
-                self.judged.insert(ticket, judged);
-                self.heed_validator();
-            }
-            Err(validate::Full) => {
-                self.found.push((judged.client.worker, judged.client.ticket, Err(None)));
-            }
+        while let Some(Fetch { id, asked, first, traced }) = self.court.next_fetch() {
+            self.begin(Purpose::Fetch(id, first), &asked.name, asked.rtype, true, traced);
         }
-    }
-
-    /// Does what the validator wants done.
-    fn heed_validator(&mut self) {
-        while let Some(output) = self.validator.as_mut().and_then(Validator::poll) {
-            match output {
-                validate::Output::Fetch { id, asked, .. } => {
-                    self.begin(Purpose::Fetch(id), &asked.name, asked.rtype, true);
-                }
-                validate::Output::Done { ticket, verdict, ttl_max, .. } => {
-                    let Some(judged) = self.judged.remove(&ticket) else { continue };
-                    match verdict {
-                        Verdict::Secure => self.tell(judged, true, ttl_max),
-                        Verdict::Insecure(_) | Verdict::Indeterminate(_) => self.tell(judged, false, ttl_max),
-                        Verdict::Bogus(cause) => {
-                            let Client { worker, ticket, .. } = *judged.client;
-                            self.found.push((worker, ticket, Err(Some(cause.error))));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Tells what was found, with or without the records of DNSSEC.
-    fn tell(&mut self, judged: Judged, authentic: bool, ttl_max: u32) {
-        let Judged { client, response, ttl } = judged;
-        let is_negative = response.answer.iter().all(|record| record.rtype != client.rtype);
-        let cap =
-            if is_negative { self.caps.negative_ttl_max.min(self.caps.ttl_max) } else { self.caps.ttl_max };
-        let cap = cap.min(ttl_max);
-        let is_told = |record: &Record| {
-            let is_of_dnssec =
-                matches!(record.rtype, RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3);
-            client.wants.dnssec_ok || !is_of_dnssec || [record.rtype, RecordType::ANY].contains(&client.rtype)
-        };
-        self.writer.begin(client.name.as_wire());
-        let mut fits = true;
-        for (section, records) in
-            [(Section::Answer, &response.answer), (Section::Authority, &response.authority)]
-        {
-            self.writer.section(section);
-            for Record { name, rtype, ttl, rdata, .. } in records.iter().filter(|record| is_told(record)) {
-                let written = Written { owner: name.as_wire(), rtype: *rtype, ttl: (*ttl).min(cap), rdata };
-                fits &= self.writer.put(&written).is_ok();
-            }
-        }
-        let body = self.writer.body(response.rcode, authentic, None);
-        let found = if fits { Ok(OwnedBody::new(&body, ttl.min(cap))) } else { Err(None) };
-        self.found.push((client.worker, client.ticket, found));
     }
 }
 
-fn now() -> Moment {
-    clock::moment(clock::now())
+fn machine(roots: &Roots) -> Iterate {
+    let source = Box::new(|place: &mut [u8]| {
+        for chunk in place.chunks_mut(64) {
+            // Without the system's generator nothing can be asked safely; it does not fail once it has worked.
+            if let Ok(octets) = entropy::random::<64>() {
+                chunk.copy_from_slice(octets.get(..chunk.len()).unwrap_or_default());
+            }
+        }
+    });
+    Iterate::new(roots.settings.clone(), source)
 }
 
-fn wall() -> WallSeconds {
-    WallSeconds(clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+fn court(roots: &Roots) -> Court {
+    let anchors = if roots.validates { &roots.anchors[..] } else { &[] };
+    Court::new(anchors, roots.caps, SPAN)
 }

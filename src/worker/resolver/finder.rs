@@ -36,7 +36,7 @@ impl Default for Missing {
 }
 
 impl Missing {
-    fn note(&mut self, question: &Question<'_>) {
+    pub(super) fn note(&mut self, question: &Question<'_>) {
         self.name.clear();
         self.name.extend_from_slice(question.name);
         (self.rtype, self.wants, self.hash) = (question.rtype, question.wants, question.hash);

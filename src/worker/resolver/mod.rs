@@ -9,11 +9,13 @@
 
 mod finder;
 mod ports;
+mod recall;
 mod waiter;
 
+pub(super) use recall::question;
 pub(super) use waiter::{Back, Waiter};
 
-use crate::answer::{Outcome, Verdict};
+use crate::answer::{Offers, Outcome, Verdict};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::WorkerCounters;
 use crate::base::time::Moment;
@@ -26,6 +28,8 @@ use crate::resolve::lots::Lots;
 use crate::resolve::pending::{Joined, Pending, Ticket};
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::Question;
+use crate::wire::query::Shape;
+use crate::wire::short::WINDOW;
 use crate::worker::Desk;
 use crate::worker::ends::Ends;
 use arc_swap::ArcSwap;
@@ -33,7 +37,8 @@ use crossbeam::channel::Receiver;
 use finder::{Finder, Missing};
 use mio::Token;
 use ports::Ports;
-use std::net::IpAddr;
+use recall::Recalled;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least).
@@ -44,6 +49,8 @@ const HOPS_MAX: u8 = 8;
 const MESSAGES_PER_TURN: usize = 64;
 /// Deliveries taken in one turn, so that a flood of them does not keep askers waiting.
 const DELIVERIES_PER_TURN: usize = 256;
+/// No asker has this address (RFC 4291 §2.5.2); who pretends to is offered nothing.
+const NOBODY: (Ipv6Addr, Offers) = (Ipv6Addr::UNSPECIFIED, Offers::Zones);
 /// Queries whose buffers are kept for others.
 const SPARE_MAX: usize = 4_096;
 
@@ -81,6 +88,8 @@ struct Front {
     policy: arc_swap::cache::Cache<Arc<ArcSwap<Policy>>, Arc<Policy>>,
     /// The policy that the machine knows.
     current: Arc<Policy>,
+    /// Who asked last, and what that policy offers them.
+    asked_last: (Ipv6Addr, Offers),
     /// Since when names are asked for where they are now.
     changed: Moment,
     cache: Arc<Cache>,
@@ -114,12 +123,14 @@ impl Resolver {
         let Setup { policy, cache, upstreams, ports, errands, deliveries } = setup;
         let current = policy.load_full();
         let lots = Lots::new(|| entropy::random().ok());
-        let resolver = Resolver {
+        let loops = Arc::clone(current.loops());
+        let mut resolver = Resolver {
             forward: Forward::new(current.groups(), ports, current.caps, lots),
             ports: Ports::new(ports),
             front: Front {
                 policy: arc_swap::cache::Cache::new(policy),
                 current,
+                asked_last: NOBODY,
                 changed: Moment::START,
                 cache,
                 errands,
@@ -137,6 +148,7 @@ impl Resolver {
             upstreams,
             buffer: vec![0; MESSAGE_OCTETS_MAX].into(),
         };
+        resolver.forward.set_loops(loops);
         resolver.tell_upstreams();
         resolver
     }
@@ -150,6 +162,42 @@ impl Resolver {
     #[inline]
     pub(super) fn is_client(&self, address: IpAddr) -> bool {
         self.front.current.clients.contains(address)
+    }
+
+    /// What an asker of UDP is offered; IPv4 addresses come as mapped ones. Who has asked before is not looked up again:
+    /// queries come in runs.
+    #[inline]
+    pub(super) fn offers_to(&mut self, asker: Ipv6Addr) -> Offers {
+        if self.front.asked_last.0 != asker {
+            let offers = if self.is_client(asker.into()) { Offers::Recursion } else { Offers::Zones };
+            self.front.asked_last = (asker, offers);
+        }
+        self.front.asked_last.1
+    }
+
+    /// Begins to fetch what the cache knows of each question, slots first, so that the waits for memory overlap.
+    pub(super) fn fetch<'k>(&self, questions: impl Iterator<Item = Question<'k>> + Clone) {
+        questions.clone().for_each(|question| self.front.cache.fetch_slot(&question));
+        questions.for_each(|question| self.front.cache.fetch_entry(&question));
+    }
+
+    /// Answers an ordinary query that asks `question` of others from the cache, if that is an ordinary answer.
+    #[inline(always)]
+    pub(super) fn recall(
+        &mut self,
+        (counters, now): (&WorkerCounters, Moment),
+        question: &Question<'_>,
+        query: (&[u8; WINDOW], &Shape),
+        buffer: &mut [u8],
+        udp_payload_max: u16,
+    ) -> Option<Outcome> {
+        let Recalled { outcome, refresh } =
+            recall::recall(&self.front.cache, now, question, query, buffer, udp_payload_max);
+        if refresh && self.front.current.prefetch {
+            self.front.missing.note(question);
+            self.front.arrive(None);
+        }
+        outcome.inspect(|_| counters.cache_hit())
     }
 
     /// What is known at `now`.
@@ -192,6 +240,10 @@ impl Resolver {
     /// Has a query wait for the answer to a question; where there is no room for it, it fails.
     fn join(&mut self, waiter: Waiter, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
         let now = desk.now;
+        if self.front.current.loops().recognise(question) {
+            let given = Some((*question, Body::failure(None)));
+            return self.front.answer(waiter, Anew { now, given, impatient: true }, desk, ends);
+        }
         let client = waiter.back.client();
         match self.front.pending.join(question, client, waiter, now) {
             Joined::Asked(ticket) => self.ask(ticket, question, desk, ends),
@@ -205,8 +257,13 @@ impl Resolver {
 
     fn ask(&mut self, ticket: Ticket, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
         let is_asked = match self.front.current.route(question.name) {
-            Route::Forward(group) => self.forward.ask(desk.now, ticket.number(), group, question).is_ok(),
-            Route::Iterate => (self.front.errands)(Errand::Resolve {
+            // Who does not want to be checked on asks as if nobody did.
+            Route::Forward(group)
+                if !self.front.current.validates_forwarded || question.wants.checking_disabled =>
+            {
+                self.forward.ask(desk.now, ticket.number(), group, question).is_ok()
+            }
+            Route::Forward(_) | Route::Iterate => (self.front.errands)(Errand::Resolve {
                 ticket: ticket.number(),
                 name: question.name.into(),
                 rtype: question.rtype,
@@ -243,7 +300,9 @@ impl Resolver {
                 self.front.changed = now;
             }
             self.front.current = Arc::clone(newest);
+            self.front.asked_last = NOBODY;
             self.forward.set_groups(now, self.front.current.groups());
+            self.forward.set_loops(Arc::clone(self.front.current.loops()));
             self.tell_upstreams();
         }
         for _ in 0..DELIVERIES_PER_TURN {
@@ -274,9 +333,10 @@ impl Resolver {
     fn drain(&mut self, desk: &mut Desk, ends: &mut Ends<'_>) {
         loop {
             match self.forward.poll() {
-                Output::Send { port, to, octets } => {
-                    // One that cannot be sent is one that is lost: the machine asks again.
-                    let _ = self.ports.send(port, to, octets, ends.registry);
+                Output::Send { query, port, to, octets } => {
+                    if self.ports.send(port, to, octets, ends.registry).is_err() {
+                        self.forward.handle_unsent(desk.now, query);
+                    }
                 }
                 Output::Renew { port } => self.ports.renew(port),
                 Output::Stream { stream, to, octets } => {

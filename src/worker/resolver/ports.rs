@@ -46,7 +46,7 @@ impl Ports {
         ((number / 2) as u16, number % 2 == 1)
     }
 
-    /// Sends from a slot; a message that cannot be sent is one that is lost.
+    /// Sends from a slot. An error: nothing was sent, for want of a way there, say.
     pub(super) fn send(
         &mut self,
         slot: u16,

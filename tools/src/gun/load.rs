@@ -5,7 +5,7 @@
 //! ```
 //! A lane is a socket and its 65,536 ids, given out in turn. An id is under way from its sending until its answer
 //! or its timeout; `oldest` follows behind `next`, so giving up costs nothing while answers come in order.
-//! The loop spins: a sleeping gun would have to be woken, and the server's core would pay for that. After a short
+//! The loop spins, unless others need its core: a sleeping gun has to be woken. After a short
 //! batch it leaves the socket alone for some microseconds, since asking an empty one competes with its filling.
 
 use super::check::{Rule, verdict};
@@ -62,8 +62,19 @@ pub(crate) struct Plan {
     pub(crate) timeout: Duration,
     /// What answers are held against.
     pub(crate) rule: Rule,
-    /// Others work on the gun's core: it gives the core away in each turn in which nothing moved.
-    pub(crate) yields: bool,
+    /// What it does in a turn in which nothing moved.
+    pub(crate) idle: Idle,
+}
+
+/// What becomes of the core while there is nothing to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Idle {
+    /// The gun keeps it: waking up would cost others.
+    Spin,
+    /// Whoever waits for it gets it.
+    Yield,
+    /// It is free for that long: for a gun of real-time priority, which is not held up by who shares its core.
+    Sleep(Duration),
 }
 
 /// A question under way: which one, and when it was sent or due.
@@ -162,10 +173,10 @@ impl Run<'_> {
             if !sending && self.lanes.iter().all(|lane| lane.under_way == 0) {
                 break;
             }
-            if self.plan.yields && is_still {
-                std::thread::yield_now();
-            } else {
-                std::hint::spin_loop();
+            match self.plan.idle {
+                Idle::Yield if is_still => std::thread::yield_now(),
+                Idle::Sleep(time) if is_still => clock::pause(time),
+                _ => std::hint::spin_loop(),
             }
         }
         let answered = self.report.answered.max(1) as f64;
@@ -315,7 +326,16 @@ mod tests {
 
     fn plan(target: SocketAddr, pace: Pace) -> Plan {
         let (time, timeout) = (Duration::from_secs(20), Duration::from_secs(5));
-        Plan { target, sockets: 3, time, limit: Some(3_000), pace, timeout, rule: Rule::Echo, yields: false }
+        Plan {
+            target,
+            sockets: 3,
+            time,
+            limit: Some(3_000),
+            pace,
+            timeout,
+            rule: Rule::Echo,
+            idle: Idle::Spin,
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod load;
 mod report;
 
 pub(crate) use check::Rule;
-pub(crate) use load::{Pace, Plan, fire};
+pub(crate) use load::{Idle, Pace, Plan, fire};
 
 use crate::mmsg::Batch;
 use crate::population::Population;
@@ -102,7 +102,7 @@ pub(crate) fn run(args: &GunArgs) -> Result<(), String> {
         },
         timeout: Duration::from_millis(args.timeout_ms),
         rule: if args.echo { Rule::Echo } else { Rule::Answer },
-        yields: false,
+        idle: Idle::Spin,
     };
     let report = fire(&plan, &questions)?;
     if args.json {

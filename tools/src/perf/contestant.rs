@@ -2,7 +2,7 @@
 
 use super::results::{PeerResult, Run};
 use crate::clock;
-use crate::gun::{Pace, Plan, fire, first_answer};
+use crate::gun::{Idle, Pace, Plan, fire, first_answer};
 use crate::peers::{Peer, Site};
 use crate::process::{Server, memory, prefer_session, usage};
 use crate::questions::Questions;
@@ -33,7 +33,7 @@ pub(super) struct Volley {
     /// How many are under way.
     pub(super) outstanding: usize,
     /// Others work on the gun's core.
-    pub(super) yields: bool,
+    pub(super) shares_core: bool,
 }
 
 impl Contestant {
@@ -91,7 +91,7 @@ impl Contestant {
             pace: Pace::Closed { outstanding: volley.outstanding },
             timeout: LOST_AFTER,
             rule: self.result.peer.rule(),
-            yields: volley.yields,
+            idle: if volley.shares_core { Idle::Yield } else { Idle::Spin },
         };
         let pid = self.server.pid();
         let before = usage(pid);

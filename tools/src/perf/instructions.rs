@@ -5,7 +5,7 @@
 //! counter is the processor's, through `perf stat`; where that has none (virtual machines), callgrind counts.
 
 use super::{Scratch, build_hivedns, repository};
-use crate::gun::{Pace, Plan, fire, first_answer};
+use crate::gun::{Idle, Pace, Plan, Rule, fire, first_answer};
 use crate::peers::{Duty, Peer, Site};
 use crate::population::Population;
 use crate::process::{Server, wrap};
@@ -15,7 +15,7 @@ use crate::{clock, zone};
 use clap::Args;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ const SERVER_CORE: usize = 1;
 const START_TIME: Duration = Duration::from_secs(600);
 /// How long a server may start, where it has nothing to load, and work off what was asked meanwhile.
 const SETTLE_TIME: Duration = Duration::from_secs(4);
+/// MiB of a cache that keeps everything.
+const CACHE_MIB: usize = 64;
 /// How long the questions of one run may take.
 const RUN_TIME: Duration = Duration::from_secs(600);
 
@@ -52,11 +54,25 @@ pub(crate) struct InstructionsArgs {
     /// Do not build the server
     #[arg(long)]
     no_build: bool,
+    /// Have a server of the zone asked, and count what an answer out of the cache costs; the mix has hits alone
+    #[arg(long)]
+    from_cache: bool,
     /// Fail if a server spends more than that per query
     #[arg(long)]
     at_most: Option<f64>,
     #[command(flatten)]
     mix: MixArgs,
+}
+
+impl InstructionsArgs {
+    fn mix(&self) -> MixArgs {
+        let mix = MixArgs { zone_names: self.names, count: self.long as usize, ..self.mix.clone() };
+        match self.from_cache {
+            // Few, so that the questions which fill the cache drop out of the count.
+            true => MixArgs { count: self.short as usize, recursive: true, ..mix.hits_alone() },
+            false => mix,
+        }
+    }
 }
 
 /// What counts.
@@ -76,21 +92,27 @@ pub(super) fn run(args: &InstructionsArgs) -> Result<(), String> {
     }
     let counter = Counter::choose()?;
     let scratch = Scratch::new()?;
-    let mix = MixArgs { zone_names: args.names, count: args.long as usize, ..args.mix.clone() };
+    let mix = args.mix();
     mix.check()?;
     let zone = scratch.0.join("zone");
     let population = Population::generate(mix.zone_names, mix.zone_seed);
     zone::write_file(&population, &mix.origin, None, &zone)
         .map_err(|error| format!("{}: {error}", zone.display()))?;
     let questions = generate(&population, &mix);
+    let zone_site = |directory: PathBuf, port| Site {
+        directory,
+        repository: repository(),
+        duty: Duty::Zone { origin: mix.origin.clone(), file: zone.clone() },
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+    };
+    let upstream = zone_site(scratch.0.join("upstream"), args.port + 2);
+    let _upstream = args.from_cache.then(|| Peer::Hivedns.start(0, &upstream)).transpose()?;
     let mut worst: f64 = 0.0;
     for &peer in &args.only {
-        let site = Site {
-            directory: scratch.0.join(peer.slug()),
-            repository: repository(),
-            duty: Duty::Zone { origin: mix.origin.clone(), file: zone.clone() },
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
-        };
+        let mut site = zone_site(scratch.0.join(peer.slug()), args.port);
+        if args.from_cache {
+            site.duty = Duty::Forward { upstream: upstream.listen, cache_mib: CACHE_MIB };
+        }
         let short = count(counter, peer, &site, &questions, args.short, args.outstanding)?;
         let long = count(counter, peer, &site, &questions, args.long, args.outstanding)?;
         let each = (long as f64 - short as f64) / (args.long - args.short) as f64;
@@ -134,6 +156,9 @@ fn count(
     server.hold(SERVER_CORE).map_err(failed)?;
     // What was asked while the server loaded still fills its socket.
     clock::pause(SETTLE_TIME);
+    if let Duty::Forward { .. } = site.duty {
+        warm(site.listen, questions, rule, outstanding).map_err(failed)?;
+    }
     let plan = Plan {
         target: site.listen,
         sockets: 1,
@@ -142,7 +167,7 @@ fn count(
         pace: Pace::Closed { outstanding },
         timeout: Duration::from_secs(20),
         rule,
-        yields: false,
+        idle: Idle::Spin,
     };
     let report = fire(&plan, questions)?;
     if report.answered != limit || report.wrong.total() > 0 {
@@ -154,6 +179,14 @@ fn count(
         Counter::Callgrind => server.end(),
     }
     counter.read(&site.directory).map_err(failed)
+}
+
+/// Asks everything once, so that the cache has it.
+fn warm(target: SocketAddr, questions: &Questions, rule: Rule, outstanding: usize) -> Result<(), String> {
+    let (sockets, time, timeout) = (1, RUN_TIME, Duration::from_secs(20));
+    let (limit, pace) = (Some(questions.len() as u64), Pace::Closed { outstanding });
+    fire(&Plan { target, sockets, time, limit, pace, timeout, rule, idle: Idle::Yield }, questions)?;
+    Ok(())
 }
 
 /// Removes the records of earlier runs.

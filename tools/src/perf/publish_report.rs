@@ -182,15 +182,15 @@ fn goals(results: &Results) -> Vec<Goal> {
     let published = busy.iter().flat_map(|phase| phase.publish_ms.iter().copied());
     let within = |spread: Option<Spread>| spread.map(|spread| spread.median <= CPU_RATIO_MAX);
     let (first, last) = results.resident_kib;
-    let at_most = format!("at most {CPU_RATIO_MAX}");
     vec![
         (
             "CPU per answer with changes / without, at half of the capacity",
             tell(half),
-            at_most.clone(),
+            format!("at most {CPU_RATIO_MAX}"),
             within(half),
         ),
-        ("the same, saturated", tell(full), at_most, within(full)),
+        // Without a goal: the load, which shares its core with the changes, saturates nobody then.
+        ("the same, saturated", tell(full), "".into(), None),
         ("questions lost or wrongly answered", lost.to_string(), "0".into(), Some(lost == 0)),
         (
             "changes made per second",
@@ -295,7 +295,7 @@ mod tests {
         let table = table(&results);
         for line in [
             "at half of the capacity | **1.10** (1.10–1.10) | at most 1.15 | met |",
-            "the same, saturated | **1.30** (1.30–1.30) | at most 1.15 | missed |",
+            "the same, saturated | **1.30** (1.30–1.30) |  |  |",
             "changes made per second | **10000** (10000–10000) | 10000 | met |",
             "MiB after them / before | 1.30 | at most 1.25 | missed |",
         ] {

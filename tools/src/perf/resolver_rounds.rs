@@ -97,13 +97,8 @@ fn mix(course: &Course, population: &Population, count: usize, recursive: bool) 
         seed: course.seed,
         origin: ORIGIN.to_owned(),
         count,
-        nxdomain: 0.0,
-        nodata: 0.0,
-        referral: 0.0,
-        cname: 0.0,
-        wildcard: 0.0,
         recursive,
-        ..MixArgs::default()
+        ..MixArgs::default().hits_alone()
     }
 }
 
@@ -139,7 +134,7 @@ pub(super) fn measure(course: &Course, names: usize) -> Result<SizeRuns, String>
         let site = site(course, course.scratch.join(format!("{}-{names}", peer.slug())), duty, place);
         contestants.push(Contestant::enter(peer, &site, &questions, course.server_core, course.raised)?);
     }
-    let hit = |time| Volley { time, limit: None, outstanding: course.outstanding, yields: false };
+    let hit = |time| Volley { time, limit: None, outstanding: course.outstanding, shares_core: false };
     for contestant in &contestants {
         if contestant.result.peer == Peer::Echo {
             contestant.fire(&questions, &hit(WARM_UP), 0)?;
@@ -174,7 +169,7 @@ pub(super) fn measure(course: &Course, names: usize) -> Result<SizeRuns, String>
 /// Every question once, while the upstream works on the gun's core.
 fn once(course: &Course, questions: &Questions) -> Volley {
     let limit = Some(questions.len() as u64);
-    Volley { time: PASS_TIME, limit, outstanding: course.outstanding, yields: true }
+    Volley { time: PASS_TIME, limit, outstanding: course.outstanding, shares_core: true }
 }
 
 /// Asks everything until the cache has it all.

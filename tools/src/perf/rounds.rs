@@ -75,7 +75,7 @@ pub(super) fn measure(course: &Course) -> Result<SizeResult, String> {
         };
         contestants.push(Contestant::enter(peer, &site, &questions, course.server_core, course.raised)?);
     }
-    let volley = |time| Volley { time, limit: None, outstanding: course.outstanding, yields: false };
+    let volley = |time| Volley { time, limit: None, outstanding: course.outstanding, shares_core: false };
     for contestant in &contestants {
         contestant.fire(&questions, &volley(WARM_UP), 0)?;
     }

@@ -4,10 +4,12 @@ use super::script::respond;
 use super::{CAPS, address, lots};
 use crate::base::time::Moment;
 use crate::resolve::forward::{Forward, Full, Output, QUESTION_LIFE, QUESTIONS_MAX};
+use crate::resolve::loops::Loops;
 use crate::resolve::question::{Question, Wants};
 use crate::wire::rtype::RecordType;
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 const NAME: &[u8] = b"\x03www\x07example\0";
@@ -24,13 +26,37 @@ fn drain(forward: &mut Forward) -> (Vec<Sent>, [usize; 2]) {
     let (mut sent, mut ended) = (Vec::new(), [0, 0]);
     loop {
         match forward.poll() {
-            Output::Send { port, to, octets } => sent.push((port, to, octets.to_vec())),
+            Output::Send { port, to, octets, .. } => sent.push((port, to, octets.to_vec())),
             Output::Answered { .. } => ended[0] += 1,
             Output::Failed { .. } => ended[1] += 1,
             Output::Renew { .. } | Output::Stream { .. } => {}
             Output::Wake(_) | Output::Idle => return (sent, ended),
         }
     }
+}
+
+#[test]
+fn upstreams_that_lead_back_are_not_asked_for_names_of_their_suffix() {
+    let (both, one) = (vec![address(1), address(2)], vec![address(1)]);
+    let groups = [both.clone(), one.clone()];
+    let loops = Arc::new(Loops::new([(&b"\0"[..], 0, &both[..]), (b"\x07example\0", 1, &one)]));
+    let mut forward = Forward::new(&groups, 64, CAPS, lots(5));
+    forward.set_loops(Arc::clone(&loops));
+    let mut asked = |loops_of_lines: &[usize], group: usize| {
+        (0..3).for_each(|line| loops.mark_line(line, loops_of_lines.contains(&line)));
+        forward.ask(Moment::from_micros(1), 9, group, &question()).unwrap();
+        let (sent, [_, failed]) = drain(&mut forward);
+        forward.cancel(9);
+        (sent.into_iter().map(|(_, to, _)| to).collect::<Vec<_>>(), failed == 1)
+    };
+    assert_eq!(asked(&[0], 0), (vec![address(2)], false));
+    assert_eq!(asked(&[1], 0), (vec![address(1)], false));
+    // For one suffix it leads back, for the other not.
+    assert_eq!(asked(&[0, 1], 1), (vec![address(1)], false));
+    // Nobody is left: that is known at once.
+    assert_eq!(asked(&[0, 1], 0), (vec![], true));
+    assert_eq!(asked(&[2], 1), (vec![], true));
+    assert_eq!(asked(&[], 1), (vec![address(1)], false));
 }
 
 #[test]
@@ -148,7 +174,7 @@ fn pass(forward: &mut Forward, end: Moment) -> Vec<Sent> {
     let mut sent = Vec::new();
     loop {
         match forward.poll() {
-            Output::Send { port, to, octets } => sent.push((port, to, octets.to_vec())),
+            Output::Send { port, to, octets, .. } => sent.push((port, to, octets.to_vec())),
             Output::Wake(wake) if wake <= end => forward.handle_timeout(wake),
             Output::Wake(_) | Output::Idle => return sent,
             _ => {}

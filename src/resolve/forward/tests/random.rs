@@ -176,7 +176,7 @@ fn run(servers: &[Server], asks_ms: &[u64], seed: u64, forgers: bool) -> (World,
         }
         loop {
             match forward.poll() {
-                Output::Send { port, to, octets } => world.datagram(now, port, to, octets),
+                Output::Send { port, to, octets, .. } => world.datagram(now, port, to, octets),
                 Output::Stream { stream, to, octets } => world.stream(now, stream, to, octets),
                 Output::Renew { .. } => {}
                 Output::Answered { ticket, body, .. } => {

@@ -33,6 +33,42 @@ fn a_question_is_put_to_one_upstream_and_its_answer_is_told() {
 }
 
 #[test]
+fn where_nothing_can_be_sent_the_next_is_asked_at_once() {
+    play_near(
+        "ask 1 www.example. A
+        send a q1
+        unsent q1
+        send b q2
+        # It was not sent: nobody can answer it.
+        reply q1 NOERROR www.example. 60 A 192.0.2.1
+        mismatched 1
+        reply q2 NOERROR www.example. 60 A 192.0.2.2
+        answered 1 b NOERROR www.example. 60 A 192.0.2.2
+        count a failures 1",
+    );
+}
+
+#[test]
+fn an_only_upstream_to_which_nothing_can_be_sent_is_tried_no_more_often_than_a_silent_one() {
+    play(
+        "group a
+        ignore probes
+        ask 1 www.example. A
+        send a q1
+        unsent q1
+        advance 399
+        advance 1
+        send a q2
+        unsent q2
+        await 1000
+        send a q3
+        unsent q3
+        failed 1 22
+        count a failures 3",
+    );
+}
+
+#[test]
 fn absence_is_an_answer() {
     play_near(
         "ask 1 no.example. A

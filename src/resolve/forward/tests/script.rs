@@ -9,6 +9,7 @@
 //! reply q1 NOERROR www.example. 60 A 192.0.2.1; ...   a answers; flags TC, CASE, PLAIN before the code
 //! forge q1 from=b id port name case      somebody else does, with these wrong
 //! break s1                               the stream comes to nothing
+//! unsent q1                              the system would not send it
 //! advance 150                            milliseconds
 //! await 1500                             the same, or until there is something
 //! ignore probes                          from now on
@@ -22,7 +23,7 @@
 use super::{CAPS, address, lots};
 use crate::base::time::Moment;
 use crate::resolve::exchange::QUERY_OCTETS_MAX;
-use crate::resolve::forward::{Forward, Output, StreamId};
+use crate::resolve::forward::{Forward, Output, QueryId, StreamId};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::script_tests as script;
 use crate::wire::name::Name;
@@ -38,7 +39,7 @@ const PORTS: u16 = 16;
 /// Something the machine put out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Seen {
-    Query { port: Option<(u16, SocketAddr)>, stream: Option<StreamId>, to: SocketAddr, octets: Vec<u8> },
+    Query { port: Option<(u16, QueryId)>, stream: Option<StreamId>, to: SocketAddr, octets: Vec<u8> },
     Told(String),
 }
 
@@ -83,7 +84,7 @@ impl Stage {
         self.line = line.to_owned();
         let (verb, rest) = line.split_once(' ').expect("a verb and more");
         match verb {
-            "ask" | "reply" | "forge" | "break" | "advance" | "await" | "cancel" => {
+            "ask" | "reply" | "forge" | "break" | "unsent" | "advance" | "await" | "cancel" => {
                 assert!(self.seen.is_empty(), "before `{line}` there is: {:?}", self.seen);
                 self.act(verb, rest);
             }
@@ -110,6 +111,12 @@ impl Stage {
             }
             "cancel" => self.forward.cancel(first.parse().expect("a ticket")),
             "reply" | "forge" => self.reply(first, more, verb == "forge"),
+            "unsent" => {
+                let Some(Seen::Query { port: Some((_, query)), .. }) = self.queries.get(first) else {
+                    panic!("no datagram: {}", self.line)
+                };
+                self.forward.handle_unsent(self.now, *query);
+            }
             "break" => {
                 let Some(Seen::Query { stream: Some(stream), .. }) = self.queries.get(first) else {
                     panic!("no stream: {}", self.line)
@@ -138,9 +145,9 @@ impl Stage {
         loop {
             let told = match self.forward.poll() {
                 Output::Send { octets, .. } if self.ignores_probes && octets[12] == 0 => continue,
-                Output::Send { port, to, octets } => {
+                Output::Send { query, port, to, octets } => {
                     assert!(octets.len() <= QUERY_OCTETS_MAX);
-                    Seen::Query { port: Some((port, to)), stream: None, to, octets: octets.to_vec() }
+                    Seen::Query { port: Some((port, query)), stream: None, to, octets: octets.to_vec() }
                 }
                 Output::Stream { stream, to, octets } => {
                     Seen::Query { port: None, stream: Some(stream), to, octets: octets.to_vec() }

@@ -50,6 +50,7 @@ scenarios! {
     that_there_is_no_cut_is_remembered
     the_first_walk_takes_five_packets_and_the_second_one
     the_nearest_server_is_asked_most
+    the_next_server_is_asked_before_the_first_is_given_up
     the_root_s_servers_are_learned
     tsuname
     what_nobody_asked_for_is_left

@@ -1,4 +1,7 @@
 //! A name server of the test's own: it says what it was told to say, and remembers what it was asked.
+//!
+//! Each test program uses a part of it.
+#![allow(dead_code)]
 
 use crate::oracle::message::{self, Message};
 use crate::oracle::names;
@@ -37,6 +40,7 @@ pub struct Heard {
     pub id: u16,
     /// The name in the case it came in.
     pub name: Vec<u8>,
+    pub qtype: u16,
     pub tcp: bool,
     pub flags: u16,
 }
@@ -174,7 +178,7 @@ impl Shared {
     fn hear(&self, query: &Message, from: SocketAddr, tcp: bool) -> Option<Said> {
         let (name, qtype, _) = query.question.clone()?;
         let key = (names::to_text(&names::lowered(&name)), qtype);
-        let heard = Heard { from, id: query.id, name, tcp, flags: query.flags };
+        let heard = Heard { from, id: query.id, name, qtype, tcp, flags: query.flags };
         self.heard.lock().unwrap().push(heard);
         if self.silent.load(Ordering::Acquire) {
             return None;

@@ -1,0 +1,255 @@
+//! Answers that are being validated, and how they are told: as whoever asked wants them.
+//!
+//! ```text
+//! judge ─► Validator ─ next_fetch ─► the owner asks ─► fetched ─► ... ─► take_found
+//! ```
+//!
+//! Each way of asking has a court of its own: what is known of keys by one never vouches for data of another.
+
+use crate::base::limits::TTL_SECONDS_MAX;
+use crate::base::time::Moment;
+use crate::control::resolving::Explained;
+use crate::os::clock;
+use crate::resolve::body::ExtendedError;
+use crate::resolve::errand::OwnedBody;
+use crate::resolve::harvest::Caps;
+use crate::resolve::question::Wants;
+use crate::resolve::validate::{self, Asked, OutOfReach, Response, Ticket, Validator, Verdict, WallSeconds};
+use crate::resolve::writer::{Writer, Written};
+use crate::wire::message::Rcode;
+use crate::wire::name::Name;
+use crate::wire::reply::Section;
+use crate::wire::rtype::RecordType;
+use crate::wire::section::Record;
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// What came of a question: a body, or why there is none.
+pub(super) type Found = Result<OwnedBody, Option<ExtendedError>>;
+
+/// Who wants an answer.
+pub(super) enum Asker {
+    /// That worker, which has it under that ticket.
+    Worker { worker: usize, ticket: u32 },
+    /// A user, who wants each step.
+    User(Box<dyn FnOnce(Explained) + Send>),
+}
+
+/// Somebody's question.
+pub(super) struct Client {
+    pub(super) asker: Asker,
+    pub(super) name: Name,
+    pub(super) rtype: RecordType,
+    pub(super) wants: Wants,
+    /// When it came.
+    pub(super) since: Moment,
+    /// Each step so far, if it is wanted.
+    pub(super) steps: Vec<String>,
+}
+
+impl Client {
+    pub(super) fn wants_steps(&self) -> bool {
+        matches!(self.asker, Asker::User(_))
+    }
+}
+
+/// What is to be fetched before a verdict: a set, for that answer first of all.
+pub(super) struct Fetch {
+    pub(super) id: validate::FetchId,
+    pub(super) asked: Asked,
+    pub(super) first: Ticket,
+    /// Each step of it is wanted.
+    pub(super) traced: bool,
+}
+
+/// An answer that is being validated.
+struct Judged {
+    client: Box<Client>,
+    response: Response,
+    ttl: u32,
+}
+
+/// See the module's own text.
+pub(super) struct Court {
+    /// None: nothing is validated.
+    validator: Option<Validator>,
+    caps: Caps,
+    /// How long after its question an answer is told, or a failure.
+    span: Duration,
+    judged: HashMap<Ticket, Judged>,
+    /// When each answer's time is over, in the order in which they came here.
+    ends: VecDeque<(Moment, Ticket)>,
+    fetches: VecDeque<Fetch>,
+    writer: Writer,
+    /// To which worker, for which of its tickets.
+    found: Vec<(usize, u32, Found)>,
+}
+
+impl Court {
+    /// One that trusts these anchors; none: nothing is validated.
+    pub(super) fn new(anchors: &[Record], caps: Caps, span: Duration) -> Court {
+        Court {
+            validator: (!anchors.is_empty()).then(|| Validator::new(anchors)),
+            caps,
+            span,
+            judged: HashMap::new(),
+            ends: VecDeque::new(),
+            fetches: VecDeque::new(),
+            writer: Writer::default(),
+            found: Vec::new(),
+        }
+    }
+
+    /// True if answers are validated: whoever asks others needs the signatures then.
+    pub(super) fn validates(&self) -> bool {
+        self.validator.is_some()
+    }
+
+    /// What has been found since it was asked last.
+    pub(super) fn take_found(&mut self) -> Vec<(usize, u32, Found)> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Tells what another court has found.
+    pub(super) fn keep(&mut self, found: (usize, u32, Found)) {
+        self.found.push(found);
+    }
+
+    /// What is to be fetched next.
+    pub(super) fn next_fetch(&mut self) -> Option<Fetch> {
+        self.fetches.pop_front()
+    }
+
+    /// Ends all work; those whose answers were in work.
+    pub(super) fn close(self) -> (Vec<Box<Client>>, Vec<(usize, u32, Found)>) {
+        (self.judged.into_values().map(|judged| judged.client).collect(), self.found)
+    }
+
+    /// Has an answer validated, if that is wanted, and told.
+    pub(super) fn judge(&mut self, ticket: Ticket, client: Box<Client>, response: Response, ttl: u32) {
+        let judged = Judged { client, response, ttl };
+        let validator = self.validator.as_mut().filter(|_| !judged.client.wants.checking_disabled);
+        let Some(validator) = validator else { return self.tell(judged, false, TTL_SECONDS_MAX) };
+        let asked = Asked { name: judged.client.name.clone(), rtype: judged.client.rtype };
+        match validator.start(now(), wall(), ticket, asked, &judged.response) {
+            Ok(()) => {
+                self.ends.push_back((judged.client.since + self.span, ticket));
+                self.judged.insert(ticket, judged);
+                self.heed();
+            }
+            Err(validate::Full) => self.give(*judged.client, Err(None)),
+        }
+    }
+
+    /// Takes a set that was fetched, with the steps of that, if they were wanted.
+    pub(super) fn fetched(
+        &mut self,
+        (id, first): (validate::FetchId, Ticket),
+        response: Result<&Response, OutOfReach>,
+        steps: Vec<String>,
+    ) {
+        if let Some(judged) = self.judged.get_mut(&first) {
+            judged.client.steps.extend(steps.into_iter().map(|step| format!("  {step}")));
+        }
+        if let Some(validator) = &mut self.validator {
+            validator.fetched(now(), wall(), id, response);
+        }
+        self.heed();
+    }
+
+    /// When an answer's time is over next.
+    pub(super) fn wake(&self) -> Moment {
+        // They come in the order of their ends, or nearly so; one that is told late is a little late.
+        self.ends.front().map_or(Moment::NEVER, |(at, _)| *at)
+    }
+
+    /// Gives up answers whose time is over.
+    pub(super) fn expire(&mut self) {
+        let now = now();
+        while let Some((_, ticket)) = self.ends.pop_front_if(|(at, _)| *at <= now) {
+            let Some(mut judged) = self.judged.remove(&ticket) else { continue };
+            if let Some(validator) = &mut self.validator {
+                validator.cancel(ticket);
+            }
+            judged.client.steps.push("failed: not validated in time".to_owned());
+            self.give(*judged.client, Err(Some(ExtendedError::NO_REACHABLE_AUTHORITY)));
+        }
+    }
+
+    /// Does what the validator wants done.
+    fn heed(&mut self) {
+        while let Some(output) = self.validator.as_mut().and_then(Validator::poll) {
+            match output {
+                validate::Output::Fetch { id, asked, ticket } => {
+                    let client = self.judged.get_mut(&ticket).map(|judged| &mut judged.client);
+                    let client = client.filter(|client| client.wants_steps());
+                    let traced = client.is_some();
+                    if let Some(client) = client {
+                        client.steps.push(format!("to prove it looks for {} {}", asked.name, asked.rtype));
+                    }
+                    self.fetches.push_back(Fetch { id, asked: (*asked).clone(), first: ticket, traced });
+                }
+                validate::Output::Done { ticket, verdict, ttl_max, .. } => {
+                    let Some(mut judged) = self.judged.remove(&ticket) else { continue };
+                    if judged.client.wants_steps() {
+                        judged.client.steps.push(format!("validation: {verdict}"));
+                    }
+                    match verdict {
+                        Verdict::Secure => self.tell(judged, true, ttl_max),
+                        Verdict::Insecure(_) | Verdict::Indeterminate(_) => self.tell(judged, false, ttl_max),
+                        Verdict::Bogus(cause) => self.give(*judged.client, Err(Some(cause.error))),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells whoever asked.
+    pub(super) fn give(&mut self, client: Client, found: Found) {
+        match client.asker {
+            Asker::Worker { worker, ticket } => self.found.push((worker, ticket, found)),
+            Asker::User(tell) => tell(Explained { steps: client.steps, found }),
+        }
+    }
+
+    /// Tells what was found, with or without the records of DNSSEC.
+    fn tell(&mut self, judged: Judged, authentic: bool, ttl_max: u32) {
+        let Judged { client, response, ttl } = judged;
+        let is_negative = response.answer.iter().all(|record| record.rtype != client.rtype);
+        let cap =
+            if is_negative { self.caps.negative_ttl_max.min(self.caps.ttl_max) } else { self.caps.ttl_max };
+        let cap = cap.min(ttl_max);
+        let is_told = |record: &Record| {
+            let is_of_dnssec =
+                matches!(record.rtype, RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3);
+            client.wants.dnssec_ok || !is_of_dnssec || [record.rtype, RecordType::ANY].contains(&client.rtype)
+        };
+        self.writer.begin(client.name.as_wire());
+        let mut fits = true;
+        for (section, records) in
+            [(Section::Answer, &response.answer), (Section::Authority, &response.authority)]
+        {
+            self.writer.section(section);
+            for Record { name, rtype, ttl, rdata, .. } in records.iter().filter(|record| is_told(record)) {
+                let written = Written { owner: name.as_wire(), rtype: *rtype, ttl: (*ttl).min(cap), rdata };
+                fits &= self.writer.put(&written).is_ok();
+            }
+        }
+        let body = self.writer.body(response.rcode, authentic, None);
+        let found = if fits { Ok(OwnedBody::new(&body, ttl.min(cap))) } else { Err(None) };
+        self.give(*client, found);
+    }
+}
+
+/// A response for the validator: what a body of an answer to that question says.
+pub(super) fn response(rcode: Rcode, records: impl Fn(Section) -> Vec<Record>) -> Response {
+    Response { rcode, answer: records(Section::Answer), authority: records(Section::Authority) }
+}
+
+pub(super) fn now() -> Moment {
+    clock::moment(clock::now())
+}
+
+fn wall() -> WallSeconds {
+    WallSeconds(clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
