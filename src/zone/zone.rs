@@ -8,8 +8,12 @@ use crate::base::time::Moment;
 use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::sealed::SealedRrset;
+use crate::zone::addresses::Addresses;
 use crate::zone::seal::NegativeSoa;
 use crate::zone::store::{Hint, Node, Shelf, Store, Target, node_flags};
+use crate::zone::view::Asker;
+use std::net::IpAddr;
+use std::sync::LazyLock;
 
 /// A zone's version (RFC 1982 arithmetic applies).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +33,8 @@ pub struct Zone {
     records: usize,
     /// Cuts or DNAMEs stand in a store that does not mark what lies below them: look-ups walk down to the name.
     is_walked: bool,
+    /// Who asks from where; only where records are for some askers.
+    addresses: Option<Addresses>,
 }
 
 /// Where a name leads within its zone.
@@ -70,12 +76,29 @@ impl Zone {
             serial: Serial(serial),
             records,
             is_walked: false,
+            addresses: None,
         }
     }
 
     /// The same, of a store that does not mark what lies below cuts and DNAMEs though it has some.
     pub(crate) fn walked(self) -> Zone {
         Zone { is_walked: true, ..self }
+    }
+
+    /// The same with what is known of askers.
+    pub(crate) fn for_askers(self, addresses: Addresses) -> Zone {
+        Zone { addresses: Some(addresses), ..self }
+    }
+
+    /// What is known of askers.
+    pub fn addresses(&self) -> Option<&Addresses> {
+        self.addresses.as_ref()
+    }
+
+    /// Who asks from an address.
+    pub fn asker(&self, from: Option<IpAddr>) -> &Asker {
+        static NOBODY: LazyLock<Asker> = LazyLock::new(Asker::default);
+        self.addresses.as_ref().map_or(&NOBODY, |addresses| addresses.asker(from))
     }
 
     /// True if only [`Zone::locate_from`] tells whether a name lies below a cut or a DNAME: its node does not.
