@@ -36,7 +36,7 @@ pub use keys::{Cache, Docker, Gossip, Http, Limits, Log, Resolve, Server, Servic
 pub use origin::Origin;
 pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
-pub use value::{Bounded, LogFormat, LogLevel, Share, Size};
+pub use value::{AddressOrder, Bounded, LogFormat, LogLevel, NoneHealthy, Share, Size};
 pub use zone::ZoneFile;
 
 use crate::base::limits::CONFIG_OCTETS_MAX;

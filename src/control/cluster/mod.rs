@@ -143,7 +143,7 @@ impl Cluster {
         let mut cluster = Cluster {
             gossip: Gossip::new(now, &settings, start),
             transport: Transport::new(ports, registry)?,
-            names: Names::new(domain(config), config.services.ttl, me),
+            names: Names::new(domain(config), config, me),
             keeper: None,
             resolver,
             peers: Peers::new(now, remembered.peers, lots.seed),

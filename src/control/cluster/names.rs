@@ -4,6 +4,7 @@
 //! records are RRsets as they are. What cannot be understood is left out and counted: whoever published it, all
 //! others' names go on being served.
 
+use crate::base::config::{AddressOrder, Config, NoneHealthy};
 use crate::catalog::delta::Delta;
 use crate::catalog::lease::{Lease as CatalogLease, OwnerId, Source};
 use crate::discovery::cluster::{self, Rrset};
@@ -57,15 +58,20 @@ fn current_lease(gossip: &Gossip, owner: NodeId) -> Delta {
 }
 
 impl Names {
-    pub(super) fn new(domain: Name, ttl: Duration, me: NodeId) -> Names {
-        let ttl = u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX);
+    pub(super) fn new(domain: Name, config: &Config, me: NodeId) -> Names {
+        let ttl = u32::try_from(config.services.ttl.as_secs()).unwrap_or(u32::MAX);
         let terms = Terms {
             domain: domain.clone(),
             ttl,
-            fail_open: true,
-            order: Order::Nearest,
+            fail_open: config.services.none_healthy == NoneHealthy::FailOpen,
+            order: match config.services.order {
+                AddressOrder::Nearest => Order::Nearest,
+                AddressOrder::Random => Order::Random,
+                AddressOrder::Rotate => Order::Rotate,
+                AddressOrder::Fixed => Order::Fixed,
+            },
             me: OwnerId(me.0),
-            external: String::new(),
+            external: config.docker.external.clone(),
         };
         let derived = derived::Names::new(terms);
         Names { domain, ttl, servers: Vec::new(), derived, foul: BTreeSet::new(), poison: 0 }
@@ -265,6 +271,7 @@ impl Names {
 mod tests {
     use super::*;
     use crate::base::time::Moment;
+    use crate::discovery::endpoint::{Attachment, Reach};
     use crate::gossip::identity::Generation;
     use crate::gossip::machine::{Settings, Start};
     use crate::gossip::output::{Event, Output};
@@ -295,7 +302,7 @@ mod tests {
     }
 
     fn names() -> Names {
-        Names::new(Name::parse("hive.internal.").unwrap(), Duration::from_secs(5), NodeId(7))
+        Names::new(Name::parse("hive.internal.").unwrap(), &Config::default(), NodeId(7))
     }
 
     /// `+NAME TYPE` of what is put, `-NAME TYPE` of what is dropped.
@@ -330,6 +337,52 @@ mod tests {
         let told = told(&deltas);
         assert!(told.contains(&"-old.node.hive.internal. A".to_owned()), "{told:?}");
         assert!(told.contains(&"+new.node.hive.internal. A".to_owned()), "{told:?}");
+    }
+
+    #[test]
+    fn what_an_owner_says_of_containers_becomes_names_until_it_says_so_no_more() {
+        let ((mut gossip, _), mut names) = (node("n1"), names());
+        let attachment = Attachment {
+            id: "net".into(),
+            name: "net".into(),
+            reach: Reach::Swarm,
+            ipv4: Some([10, 0, 0, 1].into()),
+            ..Attachment::default()
+        };
+        let container = |name: &str| Endpoint {
+            id: name.into(),
+            name: name.into(),
+            networks: vec![attachment.clone()],
+            ..Endpoint::default()
+        };
+        let spec = ServiceSpec { id: "s1".into(), name: "web".into(), ..ServiceSpec::default() };
+        let mut hear = |gossip: &mut Gossip, since| {
+            while !matches!(gossip.poll(NOW), Output::Wake(_)) {}
+            let log = gossip.replication().owners().get(NodeId(7)).and_then(|owner| owner.shown()).unwrap();
+            let mut deltas = Vec::new();
+            names.records(gossip, NodeId(7), log, since, &mut deltas);
+            told(&deltas).into_iter().filter(|told| told.contains("box")).collect::<Vec<_>>()
+        };
+        let all = ["+box.hive.internal. TYPE61441", "+box.net.hive.internal. TYPE61441"];
+        gossip.put(NOW, &container("box").key().unwrap(), &container("box").value().unwrap());
+        gossip.put(NOW, &spec.key().unwrap(), &spec.value().unwrap());
+        // What a later program says is nobody's fault.
+        gossip.put(NOW, b"zlater", &[9]);
+        assert_eq!(hear(&mut gossip, None), all);
+        let head =
+            gossip.replication().owners().get(NodeId(7)).and_then(|owner| owner.shown()).unwrap().head();
+        assert_eq!(hear(&mut gossip, Some(head)), [""; 0]);
+        // A new life forgets what was said; what is still said is told again.
+        assert_eq!(hear(&mut gossip, None), all);
+        gossip.remove(NOW, &container("box").key().unwrap());
+        let gone = ["-box.hive.internal. TYPE61441", "-box.net.hive.internal. TYPE61441"];
+        assert_eq!(hear(&mut gossip, Some(head)), gone);
+        gossip.put(NOW, &container("box").key().unwrap(), &container("box").value().unwrap());
+        assert_eq!(hear(&mut gossip, Some(head)), all);
+        // An entry that nobody understands takes the names away and no others.
+        gossip.put(NOW, &container("box").key().unwrap(), &[9]);
+        assert_eq!(hear(&mut gossip, Some(head)), gone);
+        assert_eq!((names.poison(), names.derived().legend().networks.len()), (1, 0));
     }
 
     #[test]
