@@ -1,5 +1,9 @@
 //! What askers in different networks, stacks and nodes get of the same names: from what nodes say to octets of answers.
 
+#[path = "support/counting.rs"]
+mod counting;
+
+use counting::counted;
 use hivedns::answer::{self, Bounds, Offers, Scratch, Verdict, answer_short};
 use hivedns::base::time::Moment;
 use hivedns::catalog::delta::Delta;
@@ -312,6 +316,28 @@ fn ports_come_with_the_addresses_that_the_asker_reaches() {
     assert_eq!(ask(&snapshot, "10.1.0.99", ("web", AAAA, 3), 1232, now).answer.len(), 0);
     let any = ask(&snapshot, "10.1.0.99", ("web", ANY, 3), 1232, now);
     assert!(any.answer.iter().all(|(rtype, ..)| *rtype == A) && any.answer.len() == 3, "{any:?}");
+}
+
+#[test]
+fn choosing_for_an_asker_allocates_nothing() {
+    let mut node = stacks();
+    let (snapshot, now) = (node.snapshot(), node.now);
+    for (owner, qtype) in [("web", A), ("web", AAAA), ("web", ANY), ("_http._tcp.web", SRV)] {
+        for from in ["10.1.0.99", "192.0.2.1", "10.3.0.9"] {
+            let message = question(owner, qtype, 3);
+            let (mut key, mut scratch) = (NameKey::default(), Box::<Scratch>::default());
+            let (mut buffer, from) = (vec![0; 65_535], from.parse().ok());
+            let (allocated, ()) = counted(|| {
+                let Accepted::Query(shape) = accept(&message, &mut key) else { panic!("a query") };
+                key.hash(snapshot.seed());
+                let route = answer::route(&snapshot, &shape, &key, ZoneNumber::default());
+                let way = (route, route.hint(&snapshot, &key));
+                let bounds = Bounds { limit: 1232, udp_payload_max: 1232, now, from };
+                answer::answer(&snapshot, way, &shape.of(&message), &key, &mut scratch, &mut buffer, bounds);
+            });
+            assert_eq!(allocated, 0, "{owner} {qtype} from {from:?}");
+        }
+    }
 }
 
 #[test]

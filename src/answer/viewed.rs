@@ -5,7 +5,7 @@ use crate::wire::reply::{Full, Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::RECORD_HEAD_OCTETS;
 use crate::zone::Zone;
-use crate::zone::store::{Node, Rrset};
+use crate::zone::store::Node;
 use crate::zone::view::{Asker, TAG_OCTETS, Tag, flags};
 use std::net::IpAddr;
 
@@ -156,7 +156,7 @@ fn rdata_at(octets: &[u8], place: u32) -> Option<&[u8]> {
 }
 
 /// What a node has of a type for some askers: puts what this one gets at the end of `section`, as many whole records as
-/// fit. How many it gets; `None` beside it if not all of them fit.
+/// fit. How many it would get, and whether all of them fit.
 pub(super) fn put(
     zone: &Zone,
     (node, rtype): (Node<'_>, RecordType),
@@ -166,8 +166,9 @@ pub(super) fn put(
     mut each: impl FnMut(usize),
 ) -> (usize, Result<(), Full>) {
     let Some(set) = node.rrset(rtype.viewed()) else { return (0, Ok(())) };
-    let octets = chosen_octets(&set);
-    chosen.choose(octets, zone.asker(asked.from), matches!(rtype, RecordType::A | RecordType::AAAA));
+    let Some(asker) = zone.asker(asked.from) else { return (0, Ok(())) };
+    let octets = set.sealed().octets;
+    chosen.choose(octets, asker, matches!(rtype, RecordType::A | RecordType::AAAA));
     let record = (rtype, Class::IN, reply.ttl_of(&set.sealed()));
     let told = chosen.each(asked.lot, |place| {
         let rdata = rdata_at(octets, place).unwrap_or_default();
@@ -175,10 +176,6 @@ pub(super) fn put(
         Ok(())
     });
     (chosen.count, told)
-}
-
-fn chosen_octets<'z>(set: &Rrset<'z>) -> &'z [u8] {
-    set.sealed().octets
 }
 
 /// Hosts of SRV records in the reply, of which addresses are to be added.

@@ -13,7 +13,6 @@ use crate::zone::seal::NegativeSoa;
 use crate::zone::store::{Hint, Node, Shelf, Store, Target, node_flags};
 use crate::zone::view::Asker;
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 /// A zone's version (RFC 1982 arithmetic applies).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,10 +94,9 @@ impl Zone {
         self.addresses.as_ref()
     }
 
-    /// Who asks from an address.
-    pub fn asker(&self, from: Option<IpAddr>) -> &Asker {
-        static NOBODY: LazyLock<Asker> = LazyLock::new(Asker::default);
-        self.addresses.as_ref().map_or(&NOBODY, |addresses| addresses.asker(from))
+    /// Who asks from an address; `None` in a zone whose records are for all askers.
+    pub fn asker(&self, from: Option<IpAddr>) -> Option<&Asker> {
+        self.addresses.as_ref().map(|addresses| addresses.asker(from))
     }
 
     /// True if only [`Zone::locate_from`] tells whether a name lies below a cut or a DNAME: its node does not.
