@@ -178,7 +178,8 @@ impl Server {
         let own = Upstreams::default();
         let upstreams = [upstreams, vec![Arc::clone(&own)]].concat();
         let workers_back = resolving::ways_back(&workers, deliveries);
-        let work = Work { todo, workers: workers_back, roots, policy: Arc::clone(&policy), upstreams: own };
+        let shared = Arc::clone(&policy);
+        let work = Work { todo, workers: workers_back, roots, policy: shared, upstreams: own };
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let cache = Arc::clone(&resolving.cache);

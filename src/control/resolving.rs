@@ -36,7 +36,7 @@ pub struct Resolving {
 /// What the control thread has the services thread do.
 pub enum Wish {
     /// Look for a name from the root and tell each step.
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Begin all walks there from now on, and forget what was learned before.
     Renew(Box<Roots>),
 }

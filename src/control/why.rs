@@ -79,7 +79,8 @@ impl Control {
         match self.tale(name, rtype, from) {
             Ok(Told::Search(search)) if !only_known => {
                 let (cache, policy) = (Arc::clone(&self.resolving.cache), Arc::clone(&self.resolving.policy));
-                (self.resolving.wish)(Wish::Explain(search.explain(cache, policy, answer)));
+                let explain = search.explain(cache, policy, answer);
+                (self.resolving.wish)(Wish::Explain(Box::new(explain)));
             }
             Ok(Told::All(document) | Told::Search(Search { document, .. })) => {
                 answer.give(Ok(Reply::Why(document)));

@@ -55,12 +55,17 @@ pub fn free_port() -> io::Result<SocketAddr> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
-/// What a hivedns at that address of HTTP has counted, as Prometheus reads it.
-pub fn metrics(http: SocketAddr) -> io::Result<String> {
+/// What a server answers over HTTP to a request for that path, the head before it.
+pub fn get(http: SocketAddr, path: &str) -> io::Result<String> {
     let (mut stream, mut text) = (TcpStream::connect(http)?, String::new());
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
     stream.read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// What a hivedns at that address of HTTP has counted, as Prometheus reads it.
+pub fn metrics(http: SocketAddr) -> io::Result<String> {
+    get(http, "/metrics")
 }
 
 /// The sum of the samples of a metric whose labels contain all of these.

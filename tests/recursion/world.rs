@@ -14,8 +14,8 @@ use crate::oracle::message::{self, Edns, Message, RD};
 use crate::oracle::process::{self, TempDir};
 use crate::oracle::{names, until_within};
 use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -119,7 +119,7 @@ impl Process {
     /// Starts `hivedns serve` on port 53.
     pub fn hivedns(name: &str, address: Ipv4Addr, dir: &Path, with: impl FnOnce(&mut Command)) -> Process {
         Process::start(name, address, dir, env!("CARGO_BIN_EXE_hivedns"), |command| {
-            command.args(["serve", "--no-docker", "--workers", "1", "--no-gossip", "--node", name]);
+            command.args(["serve", "--workers", "1", "--no-gossip", "--node", name]);
             command.args(["--listen", &port_53(address).to_string(), "--http", &http(address).to_string()]);
             command.arg("--control").arg(dir.join(format!("{name}.control")));
             command.arg("--state-dir").arg(dir.join(format!("{name}.state")));
@@ -147,14 +147,7 @@ impl Process {
 
     /// What it answers over HTTP, the head before it.
     pub fn get(&self, path: &str) -> String {
-        let told = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(http(self.address))?;
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text)?;
-            Ok(text)
-        };
-        told().unwrap_or_else(|error| panic!("{error}: {}", self.log()))
+        process::get(http(self.address), path).unwrap_or_else(|error| panic!("{error}: {}", self.log()))
     }
 
     /// A counter of its metrics, over all workers.

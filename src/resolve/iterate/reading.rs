@@ -365,4 +365,20 @@ mod tests {
         let ds = say("example.", "a.example. DS", 0, false, &[], &["a.example. 60 NS ns.test."]);
         assert_eq!(ds, "Fault(\"a referral for DS\")");
     }
+
+    #[test]
+    fn what_only_messages_carry_is_left_also_for_who_asks_for_all() {
+        let name: Wire = (*b"\x01a\x04test\0").into();
+        let zone: Wire = (*b"\x04test\0").into();
+        let mut message = b"\x12\x34\x84\0\0\x01\0\x02\0\0\0\0".to_vec();
+        message.extend(&*name);
+        message.extend(b"\0\xff\0\x01\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01");
+        // An OPT record among the answers.
+        message.extend(b"\xc0\x0c\0\x29\0\x01\0\0\0\x3c\0\0");
+        let response = Response::read(&message).unwrap();
+        let asked = Asked { zone, name, rtype: RecordType::ANY, dnssec_ok: false };
+        let Reading::Answer(piece) = read(&asked, &response) else { panic!("an answer") };
+        let types: Vec<RecordType> = piece.answer.iter().map(|record| record.rtype).collect();
+        assert_eq!(types, [RecordType::A]);
+    }
 }

@@ -26,6 +26,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// What came of a question: a body, or why there is none.
 pub(super) type Found = Result<OwnedBody, Option<ExtendedError>>;
+/// The same, told to that worker, for that ticket of its own.
+pub(super) type Told = (usize, u32, Found);
 
 /// Who wants an answer.
 pub(super) enum Asker {
@@ -82,7 +84,7 @@ pub(super) struct Court {
     fetches: VecDeque<Fetch>,
     writer: Writer,
     /// To which worker, for which of its tickets.
-    found: Vec<(usize, u32, Found)>,
+    found: Vec<Told>,
 }
 
 impl Court {
@@ -106,12 +108,12 @@ impl Court {
     }
 
     /// What has been found since it was asked last.
-    pub(super) fn take_found(&mut self) -> Vec<(usize, u32, Found)> {
+    pub(super) fn take_found(&mut self) -> Vec<Told> {
         std::mem::take(&mut self.found)
     }
 
     /// Tells what another court has found.
-    pub(super) fn keep(&mut self, found: (usize, u32, Found)) {
+    pub(super) fn keep(&mut self, found: Told) {
         self.found.push(found);
     }
 
@@ -121,8 +123,8 @@ impl Court {
     }
 
     /// Ends all work; those whose answers were in work.
-    pub(super) fn close(self) -> (Vec<Box<Client>>, Vec<(usize, u32, Found)>) {
-        (self.judged.into_values().map(|judged| judged.client).collect(), self.found)
+    pub(super) fn close(self) -> (Vec<Client>, Vec<Told>) {
+        (self.judged.into_values().map(|judged| *judged.client).collect(), self.found)
     }
 
     /// Has an answer validated, if that is wanted, and told.

@@ -58,7 +58,7 @@ pub struct Work {
     pub workers: Vec<Deliver>,
     /// Where a walk begins.
     pub roots: Roots,
-    /// Whom names are asked of, and so who could lead back to us.
+    /// Where names are asked for.
     pub policy: Arc<ArcSwap<Policy>>,
     /// Where it shows what it counts of upstream servers that it asks itself.
     pub upstreams: Upstreams,
@@ -91,8 +91,9 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
     let workers: Arc<[Deliver]> = workers.into();
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let mut walk = Walk::new(&roots, Arc::clone(&streams));
+    let mut patrol = Patrol::new(Arc::clone(&policy));
     let mut ways = Ways { policy, roots, streams: Arc::clone(&streams), upstreams, upward: None };
-    let (mut tasks, mut patrol) = (JoinSet::new(), Patrol::new(Arc::clone(&ways.policy)));
+    let mut tasks = JoinSet::new();
     loop {
         let found = ways.upward.as_mut().map(Upward::take_found).unwrap_or_default();
         for (worker, ticket, found) in walk.take_found().into_iter().chain(found) {
@@ -106,11 +107,11 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                 None => return,
             },
             () = walk.turn() => continue,
+            () = ways.turn() => continue,
             () = patrol.next() => {
                 patrol.turn(&mut tasks);
                 continue;
             }
-            () = ways.turn() => continue,
             // Those that have ended are let go of.
             Some(_) = tasks.join_next() => continue,
             // Nothing is ever sent: the sender is dropped.
@@ -133,7 +134,8 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                     _ => walk.ask(asker, &name, rtype, wants),
                 }
             }
-            Task::Wish(Wish::Explain(Explain { name, rtype, tell })) => {
+            Task::Wish(Wish::Explain(explain)) => {
+                let Explain { name, rtype, tell } = *explain;
                 walk.ask(Asker::User(tell), name.as_wire(), rtype, Wants::default());
             }
             Task::Wish(Wish::Renew(roots)) => {

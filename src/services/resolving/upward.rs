@@ -17,7 +17,7 @@ use crate::resolve::lots::Lots;
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::validate::{FetchId, OutOfReach, Ticket};
-use crate::services::resolving::court::{Asker, Client, Court, Fetch, Found, now, response};
+use crate::services::resolving::court::{Asker, Client, Court, Fetch, Told, now, response};
 use crate::services::resolving::datagram::{self, DATAGRAM_OCTETS_MAX};
 use crate::services::resolving::stream;
 use crate::services::resolving::walk::MESSAGES_MAX;
@@ -89,15 +89,17 @@ pub(super) struct Upward {
     /// When the machine has something due.
     wake: Moment,
     /// What was found by courts that are closed.
-    found: Vec<(usize, u32, Found)>,
+    found: Vec<Told>,
 }
 
 impl Upward {
     pub(super) fn new(policy: Arc<Policy>, roots: &Roots, streams: Arc<Semaphore>) -> Upward {
         let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
         let lots = Lots::new(|| entropy::random().ok());
+        let mut forward = Forward::new(policy.groups(), PORTS, policy.caps, lots);
+        forward.set_loops(Arc::clone(policy.loops()));
         Upward {
-            forward: Forward::new(policy.groups(), PORTS, policy.caps, lots),
+            forward,
             courts: courts(&policy, roots),
             policy,
             asked: HashMap::new(),
@@ -115,6 +117,7 @@ impl Upward {
     /// Other servers, or other anchors, from now on. What is being validated or on its way is asked for anew.
     pub(super) fn renew(&mut self, policy: Arc<Policy>, roots: &Roots) {
         self.forward.set_groups(now(), policy.groups());
+        self.forward.set_loops(Arc::clone(policy.loops()));
         let closed = std::mem::replace(&mut self.courts, courts(&policy, roots));
         self.policy = policy;
         let mut clients = Vec::new();
@@ -126,10 +129,10 @@ impl Upward {
         for (ticket, asked) in self.asked.drain() {
             self.forward.cancel(ticket);
             if let Purpose::Client(client) = asked.purpose {
-                clients.push(client);
+                clients.push(*client);
             }
         }
-        clients.into_iter().for_each(|client| self.look_for(client));
+        clients.into_iter().for_each(|client| self.look_for(Box::new(client)));
         self.drain();
     }
 
@@ -203,7 +206,7 @@ impl Upward {
     }
 
     /// What has been found since it was asked last.
-    pub(super) fn take_found(&mut self) -> Vec<(usize, u32, Found)> {
+    pub(super) fn take_found(&mut self) -> Vec<Told> {
         let mut found = std::mem::take(&mut self.found);
         self.courts.iter_mut().for_each(|court| found.extend(court.take_found()));
         found

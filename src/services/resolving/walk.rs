@@ -12,7 +12,7 @@ use crate::os::entropy;
 use crate::resolve::iterate::{self, Iterate, Outcome};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::validate::{FetchId, OutOfReach, Response, Ticket};
-use crate::services::resolving::court::{Asker, Client, Court, Fetch, Found, now};
+use crate::services::resolving::court::{Asker, Client, Court, Fetch, Told, now};
 use crate::services::resolving::{datagram, stream};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -91,10 +91,10 @@ impl Walk {
         found.into_iter().for_each(|found| self.court.keep(found));
         for (_, purpose) in self.purposes.drain() {
             if let Purpose::Client(client) = purpose {
-                clients.push(client);
+                clients.push(*client);
             }
         }
-        clients.into_iter().for_each(|client| self.look_for(client));
+        clients.into_iter().for_each(|client| self.look_for(Box::new(client)));
         self.drain();
     }
 
@@ -152,7 +152,7 @@ impl Walk {
     }
 
     /// What has been found since it was asked last.
-    pub(super) fn take_found(&mut self) -> Vec<(usize, u32, Found)> {
+    pub(super) fn take_found(&mut self) -> Vec<Told> {
         self.court.take_found()
     }
 
