@@ -18,6 +18,7 @@ use crate::control::records::row;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::resolving::Wish;
 use crate::control::why::elsewhere::Search;
+use crate::discovery::names::Row;
 use crate::discovery::{cluster, node};
 use crate::gossip::identity::{NodeId, Version};
 use crate::os::clock;
@@ -307,7 +308,9 @@ impl Tale<'_> {
         let mut said = services.records().of(name);
         said.retain(|record| record.rtype != RecordType::SOA);
         // Those asked for come first.
-        said.sort_by_key(|record| (record.rtype != rtype, record.rtype.0, !record.is_served, record.source));
+        said.sort_by_key(|record| {
+            (record.rtype.told() != rtype, record.rtype.0, !record.is_served, record.source)
+        });
         for record in said.iter().take(RECORDS_TOLD) {
             let found = self.record(record, &said, services.terms().lease);
             self.step("record", found);
@@ -406,15 +409,16 @@ impl Tale<'_> {
     fn of_view(&mut self, name: &Name, from: Option<IpAddr>) {
         let derived = self.control.cluster.derived();
         let readings = derived.readings(name);
-        if readings.is_empty() {
+        for reading in &readings {
+            let verdict = if reading.is_taken { "" } else { "; an earlier row wins" };
+            self.step("reading", format!("{} as {}{verdict}", reading.what, reading.row));
+        }
+        // A node's own addresses are everybody's, as is what no container has to do with.
+        if readings.iter().all(|reading| reading.row == Row::Node || !reading.is_taken) {
             if from.is_some() {
                 self.step("network", "every asker gets the same records of this name");
             }
             return;
-        }
-        for reading in &readings {
-            let verdict = if reading.is_taken { "" } else { "; an earlier row wins" };
-            self.step("reading", format!("{} as {}{verdict}", reading.what, reading.row));
         }
         let legend = derived.legend();
         let claim = from.and_then(|from| derived.asker(from)).filter(|claim| claim.networks.is_some());
