@@ -3,6 +3,7 @@
 
 use crate::answer::Scratch;
 use crate::answer::additional::{self, Added, Kind};
+use crate::answer::viewed::{self, Asked, Chosen, Targets};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
@@ -84,6 +85,8 @@ pub(super) struct Chase<'a, 'b> {
     key: &'a mut NameKey,
     trail: &'a mut Trail,
     added: &'a mut Added,
+    asked: Asked,
+    chosen: &'a mut Chosen,
     reply: &'a mut Reply<'b>,
     /// Names outside the zone and below its cuts are somebody else's to answer, and the asker may have them resolved.
     resolves: bool,
@@ -118,8 +121,8 @@ impl<'a, 'b> Chase<'a, 'b> {
         reply: &'a mut Reply<'b>,
         resolves: bool,
     ) -> Chase<'a, 'b> {
-        let Scratch { key, chase, additional, .. } = scratch;
-        Chase { zone, qtype, key, trail: chase, added: additional, reply, resolves }
+        let Scratch { key, chase, additional, asked, chosen, .. } = scratch;
+        Chase { zone, qtype, key, trail: chase, added: additional, asked: *asked, chosen, reply, resolves }
     }
 
     /// Follows a name to its end. The code is that of the last name (RFC 6604 §3), the AA bit that of the first
@@ -149,7 +152,10 @@ impl<'a, 'b> Chase<'a, 'b> {
     fn answer_node(&mut self, node: Node<'a>, owner: Owner) -> Step<'a> {
         self.reply.set_authoritative();
         // RFC 8482 §4.1: one RRset is answer enough for ANY.
-        let rrset = if self.qtype == RecordType::ANY { node.rrsets().next() } else { node.rrset(self.qtype) };
+        let rrset = match self.qtype {
+            RecordType::ANY => node.rrsets().next().filter(|rrset| !rrset.rtype().is_viewed()),
+            qtype => node.rrset(qtype),
+        };
         if let Some(rrset) = rrset {
             // A DNAME that led to its own owner has been told; one that a wildcard lends to another has not.
             if rrset.rtype() == RecordType::DNAME
@@ -161,12 +167,67 @@ impl<'a, 'b> Chase<'a, 'b> {
             }
             return self.answer_rrset(&rrset, owner);
         }
+        if node.has(node_flags::VIEWED)
+            && let Some(step) = self.answer_viewed(node, owner)
+        {
+            return step;
+        }
         if node.has(node_flags::CNAME)
             && let Some(cname) = node.rrset(RecordType::CNAME)
         {
             return self.answer_cname(node, &cname, owner);
         }
         self.answer_absent(owner, Rcode::NoError)
+    }
+
+    /// Records that are for some askers; `None` if this one gets none.
+    #[inline(never)]
+    fn answer_viewed(&mut self, node: Node<'a>, owner: Owner) -> Option<Step<'a>> {
+        let qtypes = match self.qtype {
+            RecordType::ANY => &viewed::TYPES[..],
+            ref qtype => std::slice::from_ref(qtype),
+        };
+        for rtype in qtypes {
+            let mut targets = Targets::default();
+            let note = |at| {
+                if *rtype == RecordType::SRV {
+                    targets.note(at)
+                }
+            };
+            let chosen = (self.asked, &mut *self.chosen);
+            let place = (Section::Answer, owner);
+            let (count, told) = viewed::put(self.zone, (node, *rtype), chosen, place, self.reply, note);
+            if count == 0 {
+                continue;
+            }
+            match told {
+                // As many as fit, and the asker may come back over TCP.
+                Err(_) => self.reply.set_truncated(),
+                Ok(()) => self.add_hosts(&targets),
+            }
+            return Some(Step::Done(Rcode::NoError));
+        }
+        None
+    }
+
+    /// Adds the addresses of these hosts, as far as they fit and the asker gets them.
+    fn add_hosts(&mut self, targets: &Targets) {
+        for at in targets.iter() {
+            let Some(owner) = self.reply.owner_at(at) else { continue };
+            let name = self.reply.written().get(at..at + owner.len).unwrap_or_default();
+            let Some(Place::Node(host)) = self.zone.locate_name(name, self.key) else { continue };
+            for rtype in [RecordType::A, RecordType::AAAA] {
+                let chosen = (self.asked, &mut *self.chosen);
+                let place = (Section::Additional, owner);
+                let plain = match host.rrset(rtype) {
+                    Some(rrset) => self.reply.append(Section::Additional, &rrset.sealed(), owner).map(drop),
+                    None => viewed::put(self.zone, (host, rtype), chosen, place, self.reply, |_| {}).1,
+                };
+                if plain.is_err() {
+                    return;
+                }
+            }
+        }
     }
 
     #[inline]

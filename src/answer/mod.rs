@@ -18,6 +18,7 @@ mod chaos;
 mod chase;
 mod resolve;
 mod short;
+mod viewed;
 
 use crate::answer::chase::{Chase, End};
 use crate::base::time::Moment;
@@ -29,6 +30,7 @@ use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
 use crate::zone::store::{Hint, Shelf};
+use std::net::IpAddr;
 
 pub use resolve::resolve;
 pub use short::{Offers, answer_short};
@@ -42,6 +44,16 @@ pub struct Scratch {
     outside: NameKey,
     chase: chase::Trail,
     additional: additional::Added,
+    asked: viewed::Asked,
+    chosen: viewed::Chosen,
+}
+
+impl Scratch {
+    /// For the next query.
+    fn begin(&mut self, query: &Query<'_>, from: Option<IpAddr>) {
+        self.chase.clear();
+        self.asked = viewed::Asked { from, lot: query.id() };
+    }
 }
 
 /// How large an answer may be, what it says of the server, and when it is given.
@@ -53,6 +65,8 @@ pub struct Bounds {
     pub udp_payload_max: u16,
     /// When: TTLs of records that will end soon are counted from here.
     pub now: Moment,
+    /// Who asks, where that is known.
+    pub from: Option<IpAddr>,
 }
 
 /// What became of a query.
@@ -203,7 +217,8 @@ fn is_rare(shape: &Shape) -> bool {
     // Most types lie below the first of the rare ones.
     shape.qclass() != Class::IN
         || (qtype.0.wrapping_sub(1) >= RecordType::DS.0 - 1
-            && matches!(qtype, RecordType(0) | RecordType::DS | RecordType::IXFR | RecordType::AXFR))
+            && (qtype.is_viewed()
+                || matches!(qtype, RecordType(0) | RecordType::DS | RecordType::IXFR | RecordType::AXFR)))
 }
 
 #[cold]
@@ -215,8 +230,8 @@ fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameK
         (Class::IN | Class::ANY, _) => snapshot.find_at(key, key.label_count()),
         _ => None,
     };
-    // Type 0 is no type (RFC 6895 §3.1).
-    if zone.is_some() && qtype == RecordType(0) {
+    // Type 0 is no type (RFC 6895 §3.1), nor is what only this process knows.
+    if zone.is_some() && (qtype == RecordType(0) || qtype.is_viewed()) {
         return Route::Nowhere(Rcode::NotImp);
     }
     zone.map_or(Route::Nowhere(Rcode::Refused), Route::Zone)
@@ -253,7 +268,7 @@ pub fn answer(
             match entry.and_then(ZoneEntry::zone) {
                 Some(zone) => {
                     let question = reply.question();
-                    scratch.chase.clear();
+                    scratch.begin(query, bounds.from);
                     let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, false);
                     match chase.follow(zone.locate_from(hint, key), question) {
                         End::Here(rcode) => rcode,
@@ -296,7 +311,7 @@ fn answer_part(
     };
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     let question = reply.question();
-    scratch.chase.clear();
+    scratch.begin(query, bounds.from);
     let chase = Chase::new(part, query.qtype(), scratch, &mut reply, false);
     let rcode = match chase.follow(part.locate(key), question) {
         End::Here(rcode) => rcode,
@@ -360,7 +375,7 @@ mod tests {
             key.hash(snapshot.seed());
             let route = route(&snapshot, &shape, &key, ZoneNumber::default());
             let way = (route, route.hint(&snapshot, &key));
-            let bounds = Bounds { limit, udp_payload_max: 1232, now: Moment::START };
+            let bounds = Bounds { limit, udp_payload_max: 1232, now: Moment::START, from: None };
             answer(&snapshot, way, &shape.of(&query), &key, &mut scratch, &mut buffer, bounds);
             assert_eq!((buffer[2], buffer[3] & 15, buffer[7]), expected, "{} {limit}", char::from(owner));
         }

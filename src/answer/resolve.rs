@@ -41,7 +41,7 @@ pub fn resolve(
     let zone = entry.map(ZoneEntry::metrics);
     let found = match (entry.and_then(ZoneEntry::zone), route) {
         (Some(zone), _) => {
-            scratch.chase.clear();
+            scratch.begin(query, bounds.from);
             let question = reply.question();
             let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, true);
             let end = chase.follow(zone.locate_from(hint, key), question);
@@ -54,7 +54,7 @@ pub fn resolve(
                 Some(Rcode::NotImp)
             }
             _ => {
-                scratch.chase.clear();
+                scratch.begin(query, bounds.from);
                 Journey::new(snapshot, query, scratch, elsewhere).begin_elsewhere(key, &mut reply)
             }
         },

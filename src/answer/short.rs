@@ -147,7 +147,11 @@ fn tell(
         }
         return Some((AA, Rcode::NoError));
     }
-    if node.has(node_flags::CNAME) {
+    // Who asks decides; the general way knows.
+    if node.has(node_flags::CNAME | node_flags::VIEWED) {
+        if node.has(node_flags::VIEWED) {
+            return None;
+        }
         return aliases(zone, node, qtype, sheet, offers);
     }
     absent(zone, Rcode::NoError, sheet)

@@ -6,6 +6,8 @@ use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::zone::Zone;
 use crate::zone::fault::Faults;
+use crate::zone::view::Asker;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What a zone became.
@@ -88,6 +90,20 @@ pub enum Delta {
         owner: OwnerId,
         /// What it is now.
         lease: Lease,
+    },
+    /// Who asks from an address, and what it is called; neither: nobody knows.
+    PutAddress {
+        /// The address.
+        address: IpAddr,
+        /// Who.
+        asker: Option<Asker>,
+        /// The name of its PTR.
+        name: Option<Name>,
+    },
+    /// Who those are taken for that nobody knows.
+    Outsiders {
+        /// What they get.
+        asker: Asker,
     },
     /// Whether this node knows the records of the cluster. As long as it does not, no service name can be said to
     /// be absent: what is known is told, all else gets SERVFAIL.

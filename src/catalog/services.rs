@@ -11,8 +11,11 @@ use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::zone::Zone;
+use crate::zone::addresses::{Addresses, Known};
 use crate::zone::live::ledger::SourceNumber;
 use crate::zone::live::writer::{LiveWriter, Progress};
+use crate::zone::view::Asker;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +55,7 @@ pub struct Services {
     serial: u32,
     /// The terms changed since the last version.
     is_changed: bool,
+    addresses: Addresses,
     zone: Option<Arc<Zone>>,
 }
 
@@ -65,6 +69,7 @@ impl Services {
             seed,
             serial: 0,
             is_changed: true,
+            addresses: Addresses::default(),
             zone: None,
         }
     }
@@ -146,6 +151,21 @@ impl Services {
         }
     }
 
+    pub(crate) fn put_address(&mut self, address: IpAddr, known: Option<Known>) {
+        self.addresses.put(address, known);
+        self.is_changed = true;
+    }
+
+    pub(crate) fn set_outsiders(&mut self, asker: Asker) {
+        self.addresses.set_outsiders(asker);
+        self.is_changed = true;
+    }
+
+    /// What is known of askers.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
     pub(crate) fn set_lease(&mut self, source: Source, lease: Lease) {
         let number = self.owners.number(source);
         if self.owners.set_lease(number, lease) {
@@ -217,7 +237,8 @@ impl Services {
                 ttl,
                 vec![soa.as_slice().into()],
             );
-            self.zone = Some(Arc::new(self.writer.zone(ttl, &soa)));
+            let zone = self.writer.zone(ttl, &soa).for_askers(self.addresses.clone());
+            self.zone = Some(Arc::new(zone));
         }
         self.zone.clone()
     }

@@ -8,6 +8,7 @@ use crate::catalog::snapshot::{MetricsSlot, Revision, Snapshot, ZoneEntry};
 use crate::wire::key::{HashSeed, Packed};
 use crate::wire::name::Name;
 use crate::zone::Zone;
+use crate::zone::addresses::Known;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -94,6 +95,12 @@ impl State {
             Delta::Lease { owner, lease } => {
                 self.on_services(|services| services.set_lease(Source::Owner(owner), lease));
             }
+            Delta::PutAddress { address, asker, name } => {
+                let is_known = asker.is_some() || name.is_some();
+                let known = is_known.then_some(Known { asker, name });
+                self.on_services(|services| services.put_address(address, known));
+            }
+            Delta::Outsiders { asker } => self.on_services(|services| services.set_outsiders(asker)),
             Delta::Synced(synced) => self.synced = synced,
         }
     }

@@ -107,7 +107,7 @@ impl Page {
             Source::Cluster => None,
             Source::Owner(id) => Some(id.0),
         };
-        if wanted.rtype.is_some_and(|rtype| rtype != record.rtype)
+        if wanted.rtype.is_some_and(|rtype| rtype != record.rtype.told())
             || (wanted.owner.is_some() && wanted.owner != owner)
         {
             return;

@@ -14,6 +14,7 @@ use crate::gossip::machine::ClusterWrite;
 use crate::os::clock;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
+use crate::zone::view::Tag;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -176,6 +177,14 @@ impl Control {
     }
 }
 
+/// The RDATA as an asker gets it: without what says which askers do.
+fn told_rdata(record: &RecordView) -> &[u8] {
+    match Tag::open(&record.rdata) {
+        Some((_, rdata)) if record.rtype.is_viewed() => rdata,
+        _ => &record.rdata,
+    }
+}
+
 /// A record as it is told; `name_of` knows the nodes by their ids.
 pub(super) fn row(
     record: &RecordView,
@@ -201,9 +210,9 @@ pub(super) fn row(
         left.map_or(record.ttl, |left| record.ttl.min(u32::try_from(left.as_secs()).unwrap_or(u32::MAX)));
     RecordDocument {
         name: record.name.to_string(),
-        rtype: record.rtype.to_string(),
+        rtype: record.rtype.told().to_string(),
         ttl,
-        rdata: cluster::text(record.rtype, &record.rdata),
+        rdata: cluster::text(record.rtype.told(), told_rdata(record)),
         source: if owner.is_some() { "node" } else { "cluster" }.to_owned(),
         owner: owner.and_then(name_of),
         owner_id: owner.map(|id| format!("{id:016x}")),

@@ -18,6 +18,7 @@ use crate::control::records::row;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::resolving::Wish;
 use crate::control::why::elsewhere::Search;
+use crate::discovery::names::Row;
 use crate::discovery::{cluster, node};
 use crate::gossip::identity::{NodeId, Version};
 use crate::os::clock;
@@ -98,14 +99,12 @@ impl Control {
         let snapshot = self.publisher.published().load();
         let policy = self.resolving.policy.load_full();
         let asker = from.unwrap_or(THIS_MACHINE);
-        let mut given = ask(&snapshot, &name, rtype, policy.clients.contains(asker), now);
+        let mut given = ask(&snapshot, (&name, rtype), (from, policy.clients.contains(asker)), now);
         let mut tale = Tale { control: self, snapshot: &snapshot, now, steps: Vec::new() };
         tale.of_zone(&given);
         tale.of_name(&given, &name, rtype);
         tale.of_aliases(&given, rtype);
-        if from.is_some() {
-            tale.step("network", "every asker gets the same records of our zones");
-        }
+        tale.of_view(&name, from);
         let (own, mut sought) = (given.answer.len(), None);
         if let Some((name, hash)) = given.outside.0.take() {
             tale.of_asker(asker, given.is_client);
@@ -149,7 +148,12 @@ enum Told {
 const UNKNOWN: &str = "unknown";
 
 /// Asks as a client over TCP does that wants recursion, and may have it or not.
-fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, is_client: bool, now: Moment) -> Given {
+fn ask(
+    snapshot: &Snapshot,
+    (name, rtype): (&Name, RecordType),
+    (from, is_client): (Option<IpAddr>, bool),
+    now: Moment,
+) -> Given {
     let mut message = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     put_u16(&mut message, 2, RD);
     message.extend_from_slice(name.as_wire());
@@ -157,7 +161,7 @@ fn ask(snapshot: &Snapshot, name: &Name, rtype: RecordType, is_client: bool, now
     message.extend_from_slice(&Class::IN.0.to_be_bytes());
     let (mut key, mut scratch) = (Box::<NameKey>::default(), Box::<Scratch>::default());
     let mut buffer = vec![0; REPLY_OCTETS];
-    let bounds = Bounds { limit: REPLY_OCTETS, udp_payload_max: 0, now };
+    let bounds = Bounds { limit: REPLY_OCTETS, udp_payload_max: 0, now, from };
     let (mut zone, mut outside) = (None, Outside::default());
     let outcome = match accept(&message, &mut key) {
         Accepted::Query(shape) => {
@@ -309,7 +313,9 @@ impl Tale<'_> {
         let mut said = services.records().of(name);
         said.retain(|record| record.rtype != RecordType::SOA);
         // Those asked for come first.
-        said.sort_by_key(|record| (record.rtype != rtype, record.rtype.0, !record.is_served, record.source));
+        said.sort_by_key(|record| {
+            (record.rtype.told() != rtype, record.rtype.0, !record.is_served, record.source)
+        });
         for record in said.iter().take(RECORDS_TOLD) {
             let found = self.record(record, &said, services.terms().lease);
             self.step("record", found);
@@ -404,6 +410,52 @@ impl Tale<'_> {
         }
     }
 
+    /// How the name is read, and what the asker sees of it.
+    fn of_view(&mut self, name: &Name, from: Option<IpAddr>) {
+        let derived = self.control.cluster.derived();
+        let readings = derived.readings(name);
+        for reading in &readings {
+            let verdict = if reading.is_taken { "" } else { "; an earlier row wins" };
+            self.step("reading", format!("{} as {}{verdict}", reading.what, reading.row));
+        }
+        // A node's own addresses are everybody's, as is what no container has to do with.
+        if readings.iter().all(|reading| reading.row == Row::Node || !reading.is_taken) {
+            if from.is_some() {
+                self.step("network", "every asker gets the same records of this name");
+            }
+            return;
+        }
+        let legend = derived.legend();
+        let claim = from.and_then(|from| derived.asker(from)).filter(|claim| claim.networks.is_some());
+        let told = match claim {
+            Some(claim) => {
+                let networks = claim.networks.iter().flat_map(|networks| networks.iter());
+                let networks: Vec<&str> = networks.map(|(name, _)| &**name).collect();
+                let stack = match &*claim.stack {
+                    "" => String::new(),
+                    stack => format!(" of stack {stack}"),
+                };
+                format!("the asker is container {}{stack} in {}", claim.id, networks.join(", "))
+            }
+            None => {
+                let services = self.control.state.services();
+                let asker =
+                    services.map(|services| services.addresses().asker(None).clone()).unwrap_or_default();
+                let networks = asker.networks.iter().map(|number| match legend.networks.get(number) {
+                    Some(name) => name.clone(),
+                    None => format!("network {number:08x}"),
+                });
+                match networks.collect::<Vec<_>>().join(", ") {
+                    networks if networks.is_empty() => {
+                        "the asker is not known and gets no addresses".to_owned()
+                    }
+                    networks => format!("the asker is not known and gets addresses of {networks}"),
+                }
+            }
+        };
+        self.step("network", told);
+    }
+
     /// The aliases that were followed; and what is said of the first one's target.
     fn of_aliases(&mut self, given: &Given, rtype: RecordType) {
         let aliases = given.answer.iter().filter(|record| record.rtype == RecordType::CNAME);
@@ -423,7 +475,8 @@ fn sets(node: &Node<'_>, rtype: RecordType) -> String {
     if node.is_empty() {
         return "without records, only because of names below it".to_owned();
     }
-    let types: Vec<String> = node.rrsets().map(|set| set.rtype().to_string()).collect();
-    let helps = node.rrset(rtype).is_some() || node.has(node_flags::CNAME);
+    let types: Vec<String> = node.rrsets().map(|set| set.rtype().told().to_string()).collect();
+    let has = |rtype| node.rrset(rtype).is_some();
+    let helps = has(rtype) || has(rtype.viewed()) || node.has(node_flags::CNAME);
     format!("has {}{}", types.join(", "), if helps { String::new() } else { format!(", no {rtype}") })
 }

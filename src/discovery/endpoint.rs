@@ -4,6 +4,8 @@
 //! Values are in one form, whoever made them: see [`Endpoint::normalized`]. As octets they are [`codec`]'s.
 
 pub mod codec;
+#[cfg(test)]
+mod tests;
 
 use crate::discovery::labels::Labels;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -3,6 +3,8 @@
 //! ```text
 //! `hivedns set` ─► cluster::Rrset ─► key, value ──(replicated, opaque)──► cluster::Rrset ─► records
 //! addresses ─────► node::Entry ────► value ───────(replicated, opaque)──► node::Entry ───► NODE.node.DOMAIN
+//! containers ────► endpoint::Endpoint ► value ────(replicated, opaque)──► endpoint::Endpoint ─┐
+//! managers ──────► service::ServiceSpec ► value ──(replicated, opaque)──► service::ServiceSpec ┴► names::Names ► records
 //! ```
 //!
 //! **What others send is held against the same rules as what a user types:** whatever their program made of it, an
@@ -17,5 +19,6 @@ pub mod entry;
 pub mod fields;
 pub mod label;
 pub mod labels;
+pub mod names;
 pub mod node;
 pub mod service;

@@ -149,6 +149,14 @@ impl<'p> Query<'p> {
         self.shape.qclass
     }
 
+    /// The number by which its asker knows the answer; another one for each query.
+    pub fn id(&self) -> u16 {
+        match self.message.first_chunk::<2>() {
+            Some(id) => u16::from_be_bytes(*id),
+            None => 0,
+        }
+    }
+
     /// True if DNSSEC records are wanted.
     #[inline]
     pub fn dnssec_ok(&self) -> bool {

@@ -36,10 +36,31 @@ record_types! {
     TA = 32768 "TA", DLV = 32769 "DLV",
 }
 
+/// The upper bits of the types of [`RecordType::viewed`]; the lower ones have room for all types below 256.
+const VIEWED: u16 = 0xf000;
+const VIEWED_MASK: u16 = 0xff00;
+
 impl RecordType {
     /// True for types that only questions and messages carry, never zone data (RFC 6895 §3.1: QTYPEs and meta-TYPEs).
     pub fn is_meta(self) -> bool {
         self == Self::OPT || (128..=255).contains(&self.0)
+    }
+
+    /// The type under which records of this one lie that not every asker gets. It is one of those that are kept for
+    /// future standards (RFC 6895 §3.1), and nothing outside of this process ever sees it.
+    pub const fn viewed(self) -> RecordType {
+        RecordType(VIEWED | (self.0 & !VIEWED_MASK))
+    }
+
+    /// True for a type that [`RecordType::viewed`] gives.
+    #[inline(always)]
+    pub const fn is_viewed(self) -> bool {
+        self.0 & VIEWED_MASK == VIEWED
+    }
+
+    /// The type that [`RecordType::viewed`] was given; any other is itself.
+    pub const fn told(self) -> RecordType {
+        if self.is_viewed() { RecordType(self.0 & !VIEWED_MASK) } else { self }
     }
 }
 

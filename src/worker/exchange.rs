@@ -107,7 +107,8 @@ fn answer_signed(
     mut session: Session,
 ) -> Outcome {
     let Special { message, shape, key, now, .. } = *special;
-    let bounds = Bounds { limit: desk::room(limit, &session), udp_payload_max, now };
+    let from = Some(special.from);
+    let bounds = Bounds { limit: desk::room(limit, &session), udp_payload_max, now, from };
     let route = answer::route(snapshot, &shape, key, ZoneNumber::default());
     let way = (route, route.hint(snapshot, key));
     let outcome = answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds);

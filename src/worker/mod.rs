@@ -187,7 +187,7 @@ impl Desk {
     fn answer_anew(
         &mut self,
         message: &[u8],
-        (limit, transport): (Option<usize>, Transport),
+        (limit, transport, from): (Option<usize>, Transport, IpAddr),
         buffer: &mut [u8],
         finder: Option<&mut dyn Elsewhere>,
     ) -> Option<Outcome> {
@@ -199,7 +199,8 @@ impl Desk {
         let outcome = match accepted {
             Accepted::Query(shape) => {
                 self.asked = shape.qtype().0;
-                let bounds = Bounds { limit: limit_of(&shape), udp_payload_max, now: self.now };
+                let bounds =
+                    Bounds { limit: limit_of(&shape), udp_payload_max, now: self.now, from: Some(from) };
                 key.hash(snapshot.seed());
                 let route = answer::route(snapshot, &shape, key, self.guess);
                 let way = (route, route.hint(snapshot, key));
@@ -217,7 +218,8 @@ impl Desk {
             }
             Accepted::Refuse(shape, rcode) => {
                 self.asked = 0;
-                let bounds = Bounds { limit: limit_of(&shape), udp_payload_max, now: self.now };
+                let bounds =
+                    Bounds { limit: limit_of(&shape), udp_payload_max, now: self.now, from: Some(from) };
                 answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds)
             }
             Accepted::Ignore => return None,
@@ -259,7 +261,7 @@ impl Desk {
         let snapshot = self.reader.current();
         let udp_payload_max = self.settings.udp_payload_max;
         let Accepted::Query(shape) = accept(message, &mut self.scratch.0) else { return None };
-        let bounds = Bounds { limit: buffer.len(), udp_payload_max, now: self.now };
+        let bounds = Bounds { limit: buffer.len(), udp_payload_max, now: self.now, from: None };
         let outcome = answer::refuse(snapshot, &shape.of(message), Rcode::ServFail, buffer, bounds);
         count(&self.counters, &outcome, transport, shape.qtype().0);
         Some(outcome)

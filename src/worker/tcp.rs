@@ -381,7 +381,7 @@ fn answer(
     desk: &mut Desk,
     resolver: &mut Resolving,
 ) -> Said {
-    let bounds = (Some(buffer.len()), transport);
+    let bounds = (Some(buffer.len()), transport, back.client());
     let counters = Arc::clone(&desk.counters);
     let mut resolver = resolver.as_mut().filter(|resolver| resolver.is_client(back.client()));
     let mut finder = resolver.as_mut().map(|resolver| resolver.finder(&counters, desk.now));

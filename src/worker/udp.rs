@@ -349,7 +349,8 @@ impl Bench<'_> {
         replies: &mut Replies<'_>,
     ) {
         let (query, udp_payload_max, now) = (slot.shape.of(message), self.udp_payload_max, self.now);
-        let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max, now };
+        let from = Some(replies.source(i).to_canonical());
+        let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max, now, from };
         let way = (slot.route, way.map_or(Hint::ABSENT, Way::hint));
         let mut finder = resolver.finder(self.counters, now);
         let query = (&query, &slot.key);
@@ -381,7 +382,8 @@ impl Bench<'_> {
         replies: &mut Replies<'_>,
     ) {
         let (query, udp_payload_max, now) = (slot.shape.of(message), self.udp_payload_max, self.now);
-        let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max, now };
+        let from = Some(replies.source(i).to_canonical());
+        let bounds = Bounds { limit: query.udp_limit(udp_payload_max.into()), udp_payload_max, now, from };
         let buffer = replies.buffer(i);
         match slot.kind {
             Kind::Short | Kind::Long => {

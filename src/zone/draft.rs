@@ -37,6 +37,8 @@ pub mod node_flags {
     pub const CNAME: u8 = 32;
     /// What hides it is a DNAME, not a cut.
     pub const BELOW_DNAME: u8 = 64;
+    /// Has records that not every asker gets: see [`crate::zone::view`].
+    pub const VIEWED: u8 = 128;
 }
 
 /// One owner name, or an empty non-terminal.

@@ -2,6 +2,7 @@
 //!
 //! Knows names, RRsets and their wire form; knows nothing of queries, sockets, threads or other zones.
 
+pub mod addresses;
 pub mod builtin;
 pub mod draft;
 pub mod examples;
@@ -18,6 +19,7 @@ mod set;
 pub mod sink;
 mod slots;
 pub mod store;
+pub mod view;
 #[allow(clippy::module_inception)]
 pub mod zone;
 

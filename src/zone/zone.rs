@@ -8,9 +8,12 @@ use crate::base::time::Moment;
 use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::sealed::SealedRrset;
+use crate::zone::addresses::Addresses;
 use crate::zone::history::History;
 use crate::zone::seal::NegativeSoa;
 use crate::zone::store::{Cursor, Hint, Node, Shelf, Store, Target, node_flags};
+use crate::zone::view::Asker;
+use std::net::IpAddr;
 
 /// A zone's version (RFC 1982 arithmetic applies).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +34,8 @@ pub struct Zone {
     /// Cuts or DNAMEs stand in a store that does not mark what lies below them: look-ups walk down to the name.
     is_walked: bool,
     history: History,
+    /// Who asks from where; only where records are for some askers.
+    addresses: Option<Addresses>,
 }
 
 /// Where a name leads within its zone.
@@ -73,12 +78,28 @@ impl Zone {
             records,
             is_walked: false,
             history: History::default(),
+            addresses: None,
         }
     }
 
     /// The same, of a store that does not mark what lies below cuts and DNAMEs though it has some.
     pub(crate) fn walked(self) -> Zone {
         Zone { is_walked: true, ..self }
+    }
+
+    /// The same with what is known of askers.
+    pub(crate) fn for_askers(self, addresses: Addresses) -> Zone {
+        Zone { addresses: Some(addresses), ..self }
+    }
+
+    /// What is known of askers.
+    pub fn addresses(&self) -> Option<&Addresses> {
+        self.addresses.as_ref()
+    }
+
+    /// Who asks from an address; `None` in a zone whose records are for all askers.
+    pub fn asker(&self, from: Option<IpAddr>) -> Option<&Asker> {
+        self.addresses.as_ref().map(|addresses| addresses.asker(from))
     }
 
     /// True if only [`Zone::locate_from`] tells whether a name lies below a cut or a DNAME: its node does not.

@@ -69,7 +69,12 @@ impl Library {
     /// What comes back for a message over UDP or TCP; `None` for silence.
     pub fn ask(&mut self, message: &[u8], tcp: bool) -> Option<Vec<u8>> {
         let limit = |udp: usize| if tcp { MESSAGE_OCTETS_MAX } else { udp };
-        let bounds = |udp| Bounds { limit: limit(udp), udp_payload_max: UDP_PAYLOAD_MAX, now: Moment::START };
+        let bounds = |udp| Bounds {
+            limit: limit(udp),
+            udp_payload_max: UDP_PAYLOAD_MAX,
+            now: Moment::START,
+            from: None,
+        };
         let Outcome { verdict, .. } = match accept(message, &mut self.key) {
             Accepted::Ignore => return None,
             Accepted::Refuse(shape, rcode) => {

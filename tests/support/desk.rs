@@ -152,7 +152,7 @@ impl Desk {
     /// The reply to a message, of at most `limit` octets.
     pub fn answer_within(&mut self, message: &[u8], limit: usize) -> Option<&[u8]> {
         let Desk { snapshot, key, scratch, buffer, guess, now, .. } = self;
-        let bounds = Bounds { limit, udp_payload_max: UDP_PAYLOAD, now: *now };
+        let bounds = Bounds { limit, udp_payload_max: UDP_PAYLOAD, now: *now, from: None };
         let outcome = match accept(message, key) {
             Accepted::Query(shape) => {
                 key.hash(snapshot.seed());

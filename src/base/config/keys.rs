@@ -13,7 +13,7 @@ use super::error::ConfigError;
 use super::origin::Origin;
 use super::peer::{Advertise, GOSSIP_PORT, Peer};
 use super::tsig::{TSIG_KEYS, TsigKey, TsigKeyDraft};
-use super::value::{Bounded, LogFormat, LogLevel, Raw, Share, Size, Value};
+use super::value::{AddressOrder, Bounded, LogFormat, LogLevel, NoneHealthy, Raw, Share, Size, Value};
 use super::zone::{ZONE_KEYS, ZoneDraft, ZoneFile};
 use crate::base::limits::{TCP_CONNECTIONS_MAX, UDP_PAYLOAD_MAX, UDP_PAYLOAD_PLAIN, WORKERS_MAX};
 use crate::base::network::Network;
@@ -190,8 +190,10 @@ settings! {
         lease: Duration = Duration::from_secs(60) =>
             "How long a lost node's records are served; a record with a longer TTL is served for that.";
         reverse => "Networks whose reverse names are answered.";
-        order => "Order of the addresses of a service: nearest, random, rotate or fixed.";
-        none_healthy => "What a service without healthy tasks answers: fail-open or fail-closed.";
+        order: AddressOrder = AddressOrder::Nearest =>
+            "Order of the addresses of a service: nearest, random, rotate or fixed.";
+        none_healthy: NoneHealthy = NoneHealthy::FailOpen =>
+            "What a service without healthy tasks answers: fail-open or fail-closed.";
         loss_freeze: Share = Share::percent(34) =>
             "This share of all owners, and at least 3 of them, lost within 30 s: expiry waits.";
         loss_freeze_max: Duration = Duration::from_secs(3600) =>
@@ -202,7 +204,8 @@ settings! {
             "Where the engine listens: unix:///PATH, or tcp://HOST:PORT in clear; DOCKER_HOST says it, too.";
         networks: Vec<String> = Vec::new() =>
             "Networks to learn addresses from, by name; empty = all.";
-        external => "The network whose addresses unknown clients get.";
+        external: String = String::new() =>
+            "The network whose addresses unknown clients get, by name; empty = those this instance is attached to.";
         relist: Duration = Duration::from_secs(60) =>
             "How often all containers are listed anew.";
         label_prefix: String = String::from("hivedns.") =>

@@ -42,7 +42,7 @@ pub use origin::Origin;
 pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
 pub use tsig::TsigKey;
-pub use value::{Bounded, LogFormat, LogLevel, Share, Size};
+pub use value::{AddressOrder, Bounded, LogFormat, LogLevel, NoneHealthy, Share, Size};
 pub use zone::{Content, ZoneFile};
 
 use crate::base::limits::CONFIG_OCTETS_MAX;

@@ -364,6 +364,30 @@ words! {
 }
 
 words! {
+    /// In which order the addresses of a service are told.
+    AddressOrder {
+        /// Those on the asker's node first, each group rotating.
+        Nearest = "nearest",
+        /// By lot.
+        Random = "random",
+        /// Rotating, wherever they are.
+        Rotate = "rotate",
+        /// As they are.
+        Fixed = "fixed",
+    }
+}
+
+words! {
+    /// What a service answers of whose tasks none is ready.
+    NoneHealthy {
+        /// All of them that are not withdrawn.
+        FailOpen = "fail-open",
+        /// None.
+        FailClosed = "fail-closed",
+    }
+}
+
+words! {
     /// How a line of the log is written.
     LogFormat {
         /// For people.

@@ -138,11 +138,12 @@ impl Cluster {
             },
         };
         let generation = Generation(remembered.generation);
+        let me = info.id;
         let start = machine::Start { info, generation, ring, secret: lots.secret, seed: lots.seed };
         let mut cluster = Cluster {
             gossip: Gossip::new(now, &settings, start),
             transport: Transport::new(ports, registry)?,
-            names: Names::new(domain(config), config.services.ttl),
+            names: Names::new(domain(config), config, me),
             keeper: None,
             resolver,
             peers: Peers::new(now, remembered.peers, lots.seed),
@@ -362,6 +363,7 @@ impl Cluster {
 
     /// Publishes what other nodes make `NODE.node` of.
     fn publish_address(&mut self, now: Moment) {
+        self.names.set_home(self.advertised.address.ip());
         let entry = Entry::new([self.advertised.address.ip()]);
         self.gossip.put(now, node::KEY, &entry.value());
     }
@@ -396,6 +398,11 @@ impl Cluster {
     /// True once the records are known, those of this node's own containers among them.
     pub fn is_synced(&self) -> bool {
         self.gossip.is_synced() && !self.engine.is_awaited()
+    }
+
+    /// What is made of what nodes say of their containers.
+    pub(super) fn derived(&self) -> &crate::discovery::names::Names {
+        self.names.derived()
     }
 
     /// True if this node speaks with others.

@@ -4,17 +4,23 @@
 //! records are RRsets as they are. What cannot be understood is left out and counted: whoever published it, all
 //! others' names go on being served.
 
+use crate::base::config::{AddressOrder, Config, NoneHealthy};
 use crate::catalog::delta::Delta;
 use crate::catalog::lease::{Lease as CatalogLease, OwnerId, Source};
 use crate::discovery::cluster::{self, Rrset};
+use crate::discovery::endpoint::{self, Endpoint};
+use crate::discovery::entry::Poison;
+use crate::discovery::labels::Order;
+use crate::discovery::names::{self as derived, Terms};
 use crate::discovery::node::{self, Entry};
+use crate::discovery::service::{self, ServiceSpec, TaskState};
 use crate::gossip::identity::{NodeId, Version};
 use crate::gossip::machine::Gossip;
 use crate::gossip::output::{Health, Lease, NodeInfo};
-use crate::gossip::replication::log::Log;
+use crate::gossip::replication::log::{Entry as LogEntry, Log};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Members named as the domain's name servers: more help nobody, and an answer must hold them.
@@ -22,15 +28,12 @@ const SERVERS_MAX: usize = 8;
 /// Foul records remembered, so that each is told once.
 const FOUL_MAX: usize = 1_024;
 
-/// Types of the records of a node's addresses.
-const FAMILIES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
-
 pub(super) struct Names {
     domain: Name,
     ttl: u32,
     servers: Vec<Name>,
-    /// Under which name each owner's records stand.
-    derived: BTreeMap<NodeId, Name>,
+    /// What is made of what owners say.
+    derived: derived::Names,
     foul: BTreeSet<Vec<u8>>,
     poison: u64,
 }
@@ -55,9 +58,33 @@ fn current_lease(gossip: &Gossip, owner: NodeId) -> Delta {
 }
 
 impl Names {
-    pub(super) fn new(domain: Name, ttl: Duration) -> Names {
-        let ttl = u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX);
-        Names { domain, ttl, servers: Vec::new(), derived: BTreeMap::new(), foul: BTreeSet::new(), poison: 0 }
+    pub(super) fn new(domain: Name, config: &Config, me: NodeId) -> Names {
+        let ttl = u32::try_from(config.services.ttl.as_secs()).unwrap_or(u32::MAX);
+        let terms = Terms {
+            domain: domain.clone(),
+            ttl,
+            fail_open: config.services.none_healthy == NoneHealthy::FailOpen,
+            order: match config.services.order {
+                AddressOrder::Nearest => Order::Nearest,
+                AddressOrder::Random => Order::Random,
+                AddressOrder::Rotate => Order::Rotate,
+                AddressOrder::Fixed => Order::Fixed,
+            },
+            me: OwnerId(me.0),
+            external: config.docker.external.clone(),
+        };
+        let derived = derived::Names::new(terms);
+        Names { domain, ttl, servers: Vec::new(), derived, foul: BTreeSet::new(), poison: 0 }
+    }
+
+    /// What is made of what owners say: for those who ask why.
+    pub(super) fn derived(&self) -> &derived::Names {
+        &self.derived
+    }
+
+    /// This node is reached at that address.
+    pub(super) fn set_home(&mut self, address: std::net::IpAddr) {
+        self.derived.set_home([address]);
     }
 
     pub(super) fn poison(&self) -> u64 {
@@ -76,59 +103,82 @@ impl Names {
         if since.is_none() {
             deltas.push(Delta::RenewOwner { owner: OwnerId(owner.0) });
             deltas.push(current_lease(gossip, owner));
-            self.derived.remove(&owner);
+            self.derived.renew(OwnerId(owner.0));
+            self.derived
+                .keep(OwnerId(owner.0), |kind, id| log.get(&[&[kind], id.as_bytes()].concat()).is_some());
             if owner == gossip.me().id {
                 // They were said by that owner, too.
                 self.servers.clear();
             }
         }
-        // An owner has one entry so far.
-        self.derive(gossip, owner, log, deltas);
+        match since {
+            None => log.records().for_each(|entry| self.entry(owner, &entry)),
+            Some(since) => log.since(since).iter().for_each(|entry| self.entry(owner, entry)),
+        }
+        self.node(gossip, owner, log);
+        deltas.extend(self.derived.changes());
         if owner == gossip.me().id {
             self.name_servers(gossip, deltas);
         }
     }
 
-    fn derive(&mut self, gossip: &Gossip, owner: NodeId, log: &Log, deltas: &mut Vec<Delta>) {
+    /// An owner says this under a key, or nothing any more. What is of no kind known here is a later program's.
+    fn entry(&mut self, owner: NodeId, entry: &LogEntry<'_>) {
+        let Some((&kind, id)) = entry.key.split_first() else { return };
+        let Ok(id) = std::str::from_utf8(id) else { return };
+        let teller = OwnerId(owner.0);
+        let read = match (kind, entry.value) {
+            _ if id.is_empty() => Ok(()),
+            (endpoint::codec::KIND, Some(value)) => Endpoint::decode(entry.key, value)
+                .map(|endpoint| self.derived.put_endpoint(teller, endpoint))
+                .inspect_err(|_| self.derived.drop_endpoint(teller, id)),
+            (endpoint::codec::KIND, None) => {
+                self.derived.drop_endpoint(teller, id);
+                Ok(())
+            }
+            (service::codec::SERVICE_KIND, Some(value)) => ServiceSpec::decode(entry.key, value)
+                .map(|spec| self.derived.put_service(teller, spec))
+                .inspect_err(|_| self.derived.drop_service(teller, id)),
+            (service::codec::SERVICE_KIND, None) => {
+                self.derived.drop_service(teller, id);
+                Ok(())
+            }
+            (service::codec::TASK_KIND, Some(value)) => TaskState::decode(entry.key, value)
+                .map(|task| self.derived.put_task(teller, id, task.withdrawn))
+                .inspect_err(|_| self.derived.put_task(teller, id, false)),
+            (service::codec::TASK_KIND, None) => {
+                self.derived.put_task(teller, id, false);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if let Err(poison) = read {
+            let key = [&owner.0.to_be_bytes(), entry.key].concat();
+            self.foul(&key, &format!("an entry of node {owner} about {id} is left out: {poison}"));
+        }
+    }
+
+    /// What an owner says of itself, and what it is called.
+    fn node(&mut self, gossip: &Gossip, owner: NodeId, log: &Log) {
         let name = match owner == gossip.me().id {
             true => Some(gossip.me().name.clone()),
             false => gossip.membership().get(owner).map(|member| member.told.info.name.clone()),
         };
         // Without membership there is no name yet; it comes with it.
         let Some(name) = name else { return };
-        let name = node::name_of(&name, &self.domain).ok();
-        let source = Source::Owner(OwnerId(owner.0));
-        let before = match &name {
-            Some(name) => self.derived.insert(owner, name.clone()),
-            None => self.derived.remove(&owner),
-        };
-        if let Some(old) = before.filter(|old| Some(old) != name.as_ref()) {
-            deltas.extend(FAMILIES.map(|rtype| Delta::DropRecords { source, name: old.clone(), rtype }));
-        }
-        let Some(name) = name else { return };
-        let sets = match log.get(node::KEY).map(Entry::decode) {
-            Some(Ok(entry)) => entry.records(),
+        let entry: Option<Result<Entry, Poison>> = log.get(node::KEY).map(Entry::decode);
+        let entry = match entry {
+            Some(Ok(entry)) => Some(entry),
             Some(Err(poison)) => {
                 self.foul(
                     &owner.0.to_be_bytes(),
                     &format!("the entry of node {owner} is left out: {poison}"),
                 );
-                Vec::new()
+                None
             }
-            None => Vec::new(),
+            None => None,
         };
-        for rtype in FAMILIES {
-            deltas.push(match sets.iter().find(|set| set.rtype == rtype) {
-                Some(set) => Delta::PutRecords {
-                    source,
-                    name: name.clone(),
-                    rtype,
-                    ttl: self.ttl,
-                    rdatas: set.rdatas.iter().map(|rdata| rdata.clone().into()).collect(),
-                },
-                None => Delta::DropRecords { source, name: name.clone(), rtype },
-            });
-        }
+        self.derived.put_node(OwnerId(owner.0), entry.as_ref().map(|entry| (&*name, entry)));
     }
 
     /// A cluster-wide set changed.
@@ -161,14 +211,16 @@ impl Names {
     pub(super) fn member(&mut self, gossip: &Gossip, info: &NodeInfo, deltas: &mut Vec<Delta>) {
         if let Some(log) = gossip.replication().owners().get(info.id).and_then(|owner| owner.shown()) {
             deltas.push(current_lease(gossip, info.id));
-            self.derive(gossip, info.id, log, deltas);
+            self.node(gossip, info.id, log);
+            deltas.extend(self.derived.changes());
         }
         self.name_servers(gossip, deltas);
     }
 
     pub(super) fn forgotten(&mut self, gossip: &Gossip, id: NodeId, deltas: &mut Vec<Delta>) {
         deltas.push(Delta::DropOwner { owner: OwnerId(id.0) });
-        self.derived.remove(&id);
+        self.derived.forget(OwnerId(id.0));
+        deltas.extend(self.derived.changes());
         self.name_servers(gossip, deltas);
     }
 
@@ -219,6 +271,7 @@ impl Names {
 mod tests {
     use super::*;
     use crate::base::time::Moment;
+    use crate::discovery::endpoint::{Attachment, Reach};
     use crate::gossip::identity::Generation;
     use crate::gossip::machine::{Settings, Start};
     use crate::gossip::output::{Event, Output};
@@ -249,7 +302,7 @@ mod tests {
     }
 
     fn names() -> Names {
-        Names::new(Name::parse("hive.internal.").unwrap(), Duration::from_secs(5))
+        Names::new(Name::parse("hive.internal.").unwrap(), &Config::default(), NodeId(7))
     }
 
     /// `+NAME TYPE` of what is put, `-NAME TYPE` of what is dropped.
@@ -282,8 +335,54 @@ mod tests {
         let mut deltas = Vec::new();
         names.records(&after, NodeId(7), &log, Some(Version(1)), &mut deltas);
         let told = told(&deltas);
-        assert_eq!(told[..2], ["-old.node.hive.internal. A", "-old.node.hive.internal. AAAA"]);
+        assert!(told.contains(&"-old.node.hive.internal. A".to_owned()), "{told:?}");
         assert!(told.contains(&"+new.node.hive.internal. A".to_owned()), "{told:?}");
+    }
+
+    #[test]
+    fn what_an_owner_says_of_containers_becomes_names_until_it_says_so_no_more() {
+        let ((mut gossip, _), mut names) = (node("n1"), names());
+        let attachment = Attachment {
+            id: "net".into(),
+            name: "net".into(),
+            reach: Reach::Swarm,
+            ipv4: Some([10, 0, 0, 1].into()),
+            ..Attachment::default()
+        };
+        let container = |name: &str| Endpoint {
+            id: name.into(),
+            name: name.into(),
+            networks: vec![attachment.clone()],
+            ..Endpoint::default()
+        };
+        let spec = ServiceSpec { id: "s1".into(), name: "web".into(), ..ServiceSpec::default() };
+        let mut hear = |gossip: &mut Gossip, since| {
+            while !matches!(gossip.poll(NOW), Output::Wake(_)) {}
+            let log = gossip.replication().owners().get(NodeId(7)).and_then(|owner| owner.shown()).unwrap();
+            let mut deltas = Vec::new();
+            names.records(gossip, NodeId(7), log, since, &mut deltas);
+            told(&deltas).into_iter().filter(|told| told.contains("box")).collect::<Vec<_>>()
+        };
+        let all = ["+box.hive.internal. TYPE61441", "+box.net.hive.internal. TYPE61441"];
+        gossip.put(NOW, &container("box").key().unwrap(), &container("box").value().unwrap());
+        gossip.put(NOW, &spec.key().unwrap(), &spec.value().unwrap());
+        // What a later program says is nobody's fault.
+        gossip.put(NOW, b"zlater", &[9]);
+        assert_eq!(hear(&mut gossip, None), all);
+        let head =
+            gossip.replication().owners().get(NodeId(7)).and_then(|owner| owner.shown()).unwrap().head();
+        assert_eq!(hear(&mut gossip, Some(head)), [""; 0]);
+        // A new life forgets what was said; what is still said is told again.
+        assert_eq!(hear(&mut gossip, None), all);
+        gossip.remove(NOW, &container("box").key().unwrap());
+        let gone = ["-box.hive.internal. TYPE61441", "-box.net.hive.internal. TYPE61441"];
+        assert_eq!(hear(&mut gossip, Some(head)), gone);
+        gossip.put(NOW, &container("box").key().unwrap(), &container("box").value().unwrap());
+        assert_eq!(hear(&mut gossip, Some(head)), all);
+        // An entry that nobody understands takes the names away and no others.
+        gossip.put(NOW, &container("box").key().unwrap(), &[9]);
+        assert_eq!(hear(&mut gossip, Some(head)), gone);
+        assert_eq!((names.poison(), names.derived().legend().networks.len()), (1, 0));
     }
 
     #[test]
@@ -294,8 +393,8 @@ mod tests {
         let log = gossip.replication().owners().get(NodeId(7)).and_then(|owner| owner.shown()).unwrap();
         for _ in 0..2 {
             let mut deltas = Vec::new();
-            names.derive(&gossip, NodeId(7), log, &mut deltas);
-            assert_eq!(told(&deltas), ["-n1.node.hive.internal. A", "-n1.node.hive.internal. AAAA"]);
+            names.records(&gossip, NodeId(7), log, Some(Version(1)), &mut deltas);
+            assert!(!told(&deltas).iter().any(|told| told.contains("n1.node")), "{deltas:?}");
         }
         assert_eq!((names.poison(), names.foul.len()), (2, 1));
     }

@@ -435,6 +435,7 @@ impl Front {
     fn answer(&mut self, mut waiter: Waiter, anew: Anew<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
         let mut reply = std::mem::take(&mut self.reply);
         let (counters, bounds) = (Arc::clone(&desk.counters), ends.bounds(&waiter.back));
+        let bounds = (bounds.0, bounds.1, waiter.back.client());
         let mut finder = self.finder(&counters, anew);
         let outcome = desk.answer_anew(&waiter.message, bounds, &mut reply, Some(&mut finder));
         let is_missing = matches!(outcome, Some(Outcome { verdict: Verdict::Forward, .. }));

@@ -164,7 +164,12 @@ mod tests {
             room: &mut room,
             rdata: &mut rdata,
         };
-        let bounds = Bounds { limit: query.udp_limit(PAYLOAD_MAX.into()), udp_payload_max: PAYLOAD_MAX, now };
+        let bounds = Bounds {
+            limit: query.udp_limit(PAYLOAD_MAX.into()),
+            udp_payload_max: PAYLOAD_MAX,
+            now,
+            from: None,
+        };
         let snapshot = State::new(seed(), 4).snapshot(now);
         let way = (route, Hint::ABSENT);
         let mut scratch = Scratch::default();

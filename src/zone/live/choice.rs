@@ -44,7 +44,8 @@ impl Standing {
 pub(crate) struct Choice {
     /// Which of what is said.
     pub(crate) said: usize,
-    lost: bool,
+    /// It comes last.
+    pub(crate) lost: bool,
     ttl: u32,
     ttl_max: u32,
     until: Moment,

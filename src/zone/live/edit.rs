@@ -4,12 +4,13 @@ use crate::base::time::Moment;
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
-use crate::zone::live::choice::{Choices, terms};
+use crate::zone::live::choice::{Choice, Choices, terms};
 use crate::zone::live::directory::Directory;
 use crate::zone::live::ledger::{self, Encoder, Said, SourceNumber};
 use crate::zone::live::writer::Sources;
 use crate::zone::set::SetWriter;
 use crate::zone::store::{NODE_HEAD, aligned, node_flags};
+use crate::zone::view;
 
 /// Records that one name may hold, of all sources, served or not: a service has some thousands of tasks; the
 /// whole name is written anew with each change.
@@ -176,6 +177,8 @@ impl NodeWriter {
         flags |= if is_dname { node_flags::DNAME } else { 0 };
         flags |= if has(RecordType::CNAME) { node_flags::CNAME } else { 0 };
         flags |= if edit.has_wildcard { node_flags::WILDCARD_CHILD } else { 0 };
+        let is_viewed = |choice: &Choice| edit.said[choice.said].rtype.is_viewed();
+        flags |= if self.choices.records.iter().any(is_viewed) { node_flags::VIEWED } else { 0 };
 
         out.extend_from_slice(&[key.len() as u8, flags, 0, 0]);
         const _: () = assert!(NODE_HEAD == 4);
@@ -196,7 +199,13 @@ impl NodeWriter {
                 if !self.sets.has_room(said.rdata.len()) {
                     break;
                 }
-                self.sets.record(rtype, terms.ttl, &said.rdata);
+                if choice.lost && rtype.is_viewed() {
+                    let mut rdata = said.rdata.clone();
+                    view::set_lost(&mut rdata, true);
+                    self.sets.record(rtype, terms.ttl, &rdata);
+                } else {
+                    self.sets.record(rtype, terms.ttl, &said.rdata);
+                }
                 taken += 1;
             }
             let deadline = (terms.until != Moment::NEVER).then_some(terms.until);

@@ -14,6 +14,7 @@ use crate::wire::message::HEADER_OCTETS;
 use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{RECORD_HEAD_OCTETS, compressible_names};
 use crate::zone::store::{Node, Rrset};
+use crate::zone::view;
 
 /// Who says a record; numbers are given by the owner of the zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +137,11 @@ fn rdatas<'s>(set: &Rrset<'s>, owner: &'s [u8]) -> impl Iterator<Item = Box<[u8]
         let rdata = octets.get(start..end)?;
         at = end;
         Some(match compressible_names(rtype) {
+            None if rtype.is_viewed() => {
+                let mut rdata: Box<[u8]> = rdata.into();
+                view::set_lost(&mut rdata, false);
+                rdata
+            }
             None => rdata.into(),
             Some((skip, count)) => expand(octets, owner, (start, end), skip, count).into(),
         })

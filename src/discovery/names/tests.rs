@@ -1,0 +1,6 @@
+//! The table of names as scenarios, and as properties: the order of what is said changes nothing, nor whether names are
+//! made one change after another or from nothing.
+
+mod properties;
+mod table;
+mod world;
