@@ -79,7 +79,7 @@ fn messages() -> Vec<(&'static str, Vec<u8>, Option<u16>)> {
         ("ANY", plain("z.", 255), Some(0)),
         ("CHAOS", of("version.bind.", 16, 3, None), Some(0)),
         ("refused", plain("www.elsewhere.", 1), Some(5)),
-        ("transfer, which another desk decides", plain("z.", 252), None),
+        ("transfer, which takes a stream", plain("z.", 252), Some(4)),
         ("FORMERR", changed(5, 2), Some(1)),
         ("NOTIMP", changed(2, 0x28), Some(4)),
         ("BADVERS", of("www.z.", 1, 1, Some(&edns(1232, 1, &[]))), Some(16)),

@@ -6,9 +6,12 @@ use hivedns::base::time::Moment;
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
+use hivedns::transfer::desk::{self, Turn};
+use hivedns::transfer::policy::Policy;
+use hivedns::transfer::tsig::WallSeconds;
 use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::name::Name;
-use hivedns::wire::query::{Accepted, accept};
+use hivedns::wire::query::{Accepted, Shape, accept};
 use hivedns::wire::rtype::RecordType;
 use hivedns::wire::short;
 use hivedns::zone::Zone;
@@ -17,6 +20,7 @@ use hivedns::zone::fault::{Faults, place_in};
 use hivedns::zone::master::{self, Disk, Options};
 use hivedns::zone::seal::seal;
 use hivedns::zone::sink::{Record as Given, RecordSink};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -166,12 +170,35 @@ impl Desk {
             Accepted::Refuse(shape, rcode) => {
                 answer::refuse(snapshot, &shape.of(message), rcode, buffer, bounds)
             }
-            // What is about a zone as such is not for this desk.
-            Accepted::Special(_) | Accepted::Ignore => return None,
+            Accepted::Special(shape) => {
+                key.hash(snapshot.seed());
+                return self.answer_special(message, shape, limit);
+            }
+            Accepted::Ignore => return None,
         };
         match outcome.verdict {
             Verdict::Reply(len) => self.buffer.get(..len),
-            Verdict::Drop | Verdict::Forward | Verdict::Transfer => None,
+            Verdict::Transfer => match accept(message, key) {
+                Accepted::Query(shape) => {
+                    key.hash(snapshot.seed());
+                    self.answer_special(message, shape, limit)
+                }
+                _ => None,
+            },
+            Verdict::Drop | Verdict::Forward => None,
+        }
+    }
+
+    /// The reply to a message about a zone as such, or a signed one, where nobody may anything and no key is known. The
+    /// question's name is at hand, hashed.
+    fn answer_special(&mut self, message: &[u8], shape: Shape, limit: usize) -> Option<&[u8]> {
+        let Desk { snapshot, key, buffer, .. } = self;
+        let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let asked = desk::Asked { message, shape, key, from, now: WallSeconds(1_800_000_000) };
+        let paper = desk::Paper { buffer, limit, udp_payload_max: UDP_PAYLOAD };
+        match desk::take(&asked, &Policy::default(), (snapshot, None), paper) {
+            Turn::Reply { len, .. } | Turn::Notified { len, .. } => self.buffer.get(..len),
+            Turn::Transfer(_) | Turn::Query(_) => None,
         }
     }
 }
