@@ -9,6 +9,11 @@ use std::time::Duration;
 /// remembered that has an age.
 pub const LOOK_BACK: Duration = Duration::from_secs(3 * 24 * 3_600);
 
+/// Seconds since 1970, as a clock on the wall shows them: by them signatures begin and end (RFC 4034 §3.1.5, RFC 8945 §4.2),
+/// and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WallSeconds(pub u64);
+
 /// A moment on a monotonic clock, in microseconds since a start that only the clock's owner knows. Two moments
 /// compare only if they come from one clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

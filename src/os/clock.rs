@@ -1,8 +1,8 @@
 //! The clocks. Only the loops of threads read them; everything below takes `now` as an argument.
 
-use crate::base::time::{LOOK_BACK, Moment};
+use crate::base::time::{LOOK_BACK, Moment, WallSeconds};
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The start from which all threads count their moments.
 static START: OnceLock<Instant> = OnceLock::new();
@@ -26,6 +26,11 @@ pub fn moment(instant: Instant) -> Moment {
 #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// Seconds of [`wall`]: for signatures, which end by it.
+pub fn wall_seconds() -> WallSeconds {
+    WallSeconds(wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@
 //!                                        └─ an ordinary query ─► answered as any other, then signed
 //! ```
 
+use crate::base::time::WallSeconds;
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::transfer::message::NOTIFY;
 use crate::transfer::outgoing::Outgoing;
 use crate::transfer::policy::{Policy, ZonePolicy};
-use crate::transfer::tsig::WallSeconds;
 use crate::transfer::tsig::record::{self, Tsig};
 use crate::transfer::tsig::server::{self, Checked, Session};
 use crate::wire::key::NameKey;

@@ -10,8 +10,8 @@
 //! What cannot be is an error, and then nothing of it counts. All of it is bounded.
 
 use crate::base::octets::{u16_at, u32_at};
+use crate::base::time::WallSeconds;
 use crate::transfer::message::is_answer_to;
-use crate::transfer::tsig::WallSeconds;
 use crate::transfer::tsig::client::{Exchange, Unproven};
 use crate::wire::message::{HEADER_OCTETS, Rcode, TC};
 use crate::wire::name::Name;

@@ -8,8 +8,8 @@
 //! ```
 
 use crate::base::limits::MESSAGE_OCTETS_MAX;
+use crate::base::time::WallSeconds;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
-use crate::transfer::tsig::WallSeconds;
 use crate::transfer::tsig::server::Session;
 use crate::wire::page::Page;
 use crate::wire::query::{Query, Shape};

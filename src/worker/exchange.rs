@@ -7,7 +7,6 @@ use crate::os::clock;
 use crate::transfer::desk::{self, Asked, Paper, Turn};
 use crate::transfer::outgoing::Outgoing;
 use crate::transfer::policy::Policy;
-use crate::transfer::tsig::WallSeconds;
 use crate::transfer::tsig::server::Session;
 use crate::wire::key::NameKey;
 use crate::wire::query::Shape;
@@ -15,7 +14,6 @@ use crate::zone::Serial;
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 /// Takes the news that the primary of a zone, by its apex in lower-cased wire form, has a new version. It must not wait.
 pub type Told = Box<dyn Fn(&[u8], Option<Serial>) + Send>;
@@ -53,11 +51,6 @@ pub(super) enum Done {
     Stream(Box<Outgoing>),
 }
 
-/// Seconds of the wall clock.
-pub(super) fn wall() -> WallSeconds {
-    WallSeconds(clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
-}
-
 impl Exchange {
     /// Takes a message; `held` as for [`desk::take`].
     #[cold]
@@ -70,7 +63,7 @@ impl Exchange {
         paper: Paper<'_>,
     ) -> Done {
         let Special { message, shape, key, from, .. } = *special;
-        let asked = Asked { message, shape, key, from, now: wall() };
+        let asked = Asked { message, shape, key, from, now: clock::wall_seconds() };
         let policy = self.policy.load();
         let Paper { buffer, limit, udp_payload_max } = paper;
         let turn = {
@@ -113,7 +106,7 @@ fn answer_signed(
     let way = (route, route.hint(snapshot, key));
     let outcome = answer::answer(snapshot, way, &shape.of(message), key, scratch, buffer, bounds);
     match outcome.verdict {
-        Verdict::Reply(len) => match desk::sign(&mut session, buffer, len, wall()) {
+        Verdict::Reply(len) => match desk::sign(&mut session, buffer, len, clock::wall_seconds()) {
             0 => Outcome { verdict: Verdict::Drop, ..outcome },
             len => Outcome { verdict: Verdict::Reply(len), ..outcome },
         },

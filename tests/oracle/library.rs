@@ -3,13 +3,12 @@
 
 use hivedns::answer::{self, Bounds, Offers, Outcome, Scratch, Verdict};
 use hivedns::base::limits::MESSAGE_OCTETS_MAX;
-use hivedns::base::time::Moment;
+use hivedns::base::time::{Moment, WallSeconds};
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
 use hivedns::transfer::desk::{self, Asked, Paper, Turn};
 use hivedns::transfer::policy::Policy;
-use hivedns::transfer::tsig::WallSeconds;
 use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::name::Name;
 use hivedns::wire::query::{Accepted, Shape, accept};

@@ -2,13 +2,12 @@
 //! socket, no thread.
 
 use hivedns::answer::{self, Bounds, Offers, Route, Scratch, Verdict};
-use hivedns::base::time::Moment;
+use hivedns::base::time::{Moment, WallSeconds};
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
 use hivedns::transfer::desk::{self, Turn};
 use hivedns::transfer::policy::Policy;
-use hivedns::transfer::tsig::WallSeconds;
 use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::name::Name;
 use hivedns::wire::query::{Accepted, Shape, accept};

@@ -11,10 +11,10 @@
 //! What is missing is told as a [`Need`]. When it is there, the same is asked again from the start, and now finds more
 //! in memory.
 
-use crate::base::time::Moment;
+use crate::base::time::{Moment, WallSeconds};
 use crate::resolve::validate::Asked;
 use crate::resolve::validate::anchors::Anchors;
-use crate::resolve::validate::check::{Digest, Keys, WallSeconds, Work, believe, read_ds, verify};
+use crate::resolve::validate::check::{Digest, Keys, Work, believe, read_ds, verify};
 use crate::resolve::validate::denial::{Denial, Proven};
 use crate::resolve::validate::limits::{ABSENCE_SECONDS_MAX, BOGUS_REMEMBERED_FOR};
 use crate::resolve::validate::memory::{Known, Memory};

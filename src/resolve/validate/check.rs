@@ -1,5 +1,6 @@
 //! Keys, and whether a signature is by one of them (RFC 4035 §5.3). What can be made expensive is counted in [`Work`].
 
+use crate::base::time::WallSeconds;
 use crate::resolve::validate::limits::{
     CHECKS_MAX, DIGESTS_OF_ZONE_MAX, DS_OF_ZONE_MAX, FAILED_CHECKS_MAX, FAILED_CHECKS_OF_SET_MAX,
     KEYS_OF_ZONE_MAX, NSEC3_HASHES_MAX,
@@ -16,16 +17,10 @@ use std::cmp::Ordering;
 /// The one protocol of DNSKEY records (RFC 4034 §2.1.2).
 const PROTOCOL: u8 = 3;
 
-/// Seconds since 1970, as a clock on the wall shows them: signatures end by it, and by no other clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WallSeconds(pub u64);
-
-impl WallSeconds {
-    /// Seconds from now to `then`, whose upper bits are those that bring it closest (RFC 4034 §3.1.5, RFC 1982).
-    fn until(self, then: u32) -> i32 {
-        // Signatures count modulo 2^32, so the upper bits are not needed.
-        then.wrapping_sub(self.0 as u32) as i32
-    }
+/// Seconds from `now` to `then`, whose upper bits are those that bring it closest (RFC 4034 §3.1.5, RFC 1982).
+fn until(now: WallSeconds, then: u32) -> i32 {
+    // Signatures count modulo 2^32, so the upper bits are not needed.
+    then.wrapping_sub(now.0 as u32) as i32
 }
 
 /// What an answer has cost so far, and what it may cost.
@@ -140,11 +135,11 @@ pub(super) fn verify(set: &Set, keys: &Keys, wall: WallSeconds, work: &mut Work)
         if !is_supported(signature.algorithm) {
             continue;
         }
-        if wall.until(signature.expiration) < 0 {
+        if until(wall, signature.expiration) < 0 {
             cause = verdict::EXPIRED;
             continue;
         }
-        if wall.until(signature.inception) > 0 {
+        if until(wall, signature.inception) > 0 {
             cause = verdict::NOT_YET_VALID;
             continue;
         }
@@ -166,7 +161,7 @@ pub(super) fn verify(set: &Set, keys: &Keys, wall: WallSeconds, work: &mut Work)
         for key in keys {
             work.check()?;
             if key.made(signature, &signed) {
-                let left = u32::try_from(wall.until(signature.expiration)).unwrap_or(0);
+                let left = u32::try_from(until(wall, signature.expiration)).unwrap_or(0);
                 let ttl = set.ttl.min(signature.ttl).min(signature.original_ttl).min(left);
                 return Ok(Signed { labels: signature.labels, ttl });
             }

@@ -1,9 +1,9 @@
 //! One answer in work: each of its sets is judged, then what it denies.
 
 use crate::base::limits::TTL_SECONDS_MAX;
-use crate::base::time::Moment;
+use crate::base::time::{Moment, WallSeconds};
 use crate::resolve::validate::chain::{Asker, Need, Replies, Standing, Trust, is_denial};
-use crate::resolve::validate::check::{Signed, WallSeconds, Work, verify};
+use crate::resolve::validate::check::{Signed, Work, verify};
 use crate::resolve::validate::denial::{Denial, Proven};
 use crate::resolve::validate::limits::{FETCHES_MAX, REPLY_OCTETS_MAX, SETS_MAX};
 use crate::resolve::validate::set::{Set, seat, sets};

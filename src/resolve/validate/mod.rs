@@ -30,11 +30,10 @@ mod tests;
 mod trail;
 mod verdict;
 
-pub use check::WallSeconds;
 pub use verdict::{Cause, Spent, Verdict};
 
 use crate::base::limits::TTL_SECONDS_MAX;
-use crate::base::time::Moment;
+use crate::base::time::{Moment, WallSeconds};
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;

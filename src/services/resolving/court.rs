@@ -14,7 +14,7 @@ use crate::resolve::body::ExtendedError;
 use crate::resolve::errand::OwnedBody;
 use crate::resolve::harvest::Caps;
 use crate::resolve::question::Wants;
-use crate::resolve::validate::{self, Asked, OutOfReach, Response, Ticket, Validator, Verdict, WallSeconds};
+use crate::resolve::validate::{self, Asked, OutOfReach, Response, Ticket, Validator, Verdict};
 use crate::resolve::writer::{Writer, Written};
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
@@ -22,7 +22,7 @@ use crate::wire::reply::Section;
 use crate::wire::rtype::RecordType;
 use crate::wire::section::Record;
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What came of a question: a body, or why there is none.
 pub(super) type Found = Result<OwnedBody, Option<ExtendedError>>;
@@ -133,7 +133,7 @@ impl Court {
         let validator = self.validator.as_mut().filter(|_| !judged.client.wants.checking_disabled);
         let Some(validator) = validator else { return self.tell(judged, false, TTL_SECONDS_MAX) };
         let asked = Asked { name: judged.client.name.clone(), rtype: judged.client.rtype };
-        match validator.start(now(), wall(), ticket, asked, &judged.response) {
+        match validator.start(now(), clock::wall_seconds(), ticket, asked, &judged.response) {
             Ok(()) => {
                 self.ends.push_back((judged.client.since + self.span, ticket));
                 self.judged.insert(ticket, judged);
@@ -154,7 +154,7 @@ impl Court {
             judged.client.steps.extend(steps.into_iter().map(|step| format!("  {step}")));
         }
         if let Some(validator) = &mut self.validator {
-            validator.fetched(now(), wall(), id, response);
+            validator.fetched(now(), clock::wall_seconds(), id, response);
         }
         self.heed();
     }
@@ -250,8 +250,4 @@ pub(super) fn response(rcode: Rcode, records: impl Fn(Section) -> Vec<Record>) -
 
 pub(super) fn now() -> Moment {
     clock::moment(clock::now())
-}
-
-fn wall() -> WallSeconds {
-    WallSeconds(clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }

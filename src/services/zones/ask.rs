@@ -1,7 +1,8 @@
 //! One question to one primary: for the SOA over UDP, for the zone or what changed in it over TCP.
 
 use crate::base::limits::TRANSFER_OCTETS_MAX;
-use crate::services::zones::{id, wall};
+use crate::os::clock;
+use crate::services::zones::id;
 use crate::transfer::incoming::{Came, Incoming, Wrong, serial_of, soa_answer};
 use crate::transfer::message;
 use crate::transfer::secondary::Errand;
@@ -64,7 +65,7 @@ async fn soa(errand: &Errand, key: Option<Arc<Key>>) -> io::Result<Result<Serial
         // Connected: nothing from elsewhere reaches it, and the system tells of ICMP.
         socket.connect(errand.primary).await?;
         let mut octets = asked.clone();
-        let exchange = key.as_ref().map(|key| Exchange::begin(key, &mut octets, wall()));
+        let exchange = key.as_ref().map(|key| Exchange::begin(key, &mut octets, clock::wall_seconds()));
         socket.send(&octets).await?;
         match timeout(patience, hear_soa(&socket, &asked, exchange)).await {
             Ok(heard) => match heard? {
@@ -94,7 +95,9 @@ async fn hear_soa(
         if !message::is_answer_to(asked, octets) {
             continue;
         }
-        if let Some(Err(unproven)) = exchange.as_mut().map(|exchange| exchange.heard(octets, wall())) {
+        if let Some(Err(unproven)) =
+            exchange.as_mut().map(|exchange| exchange.heard(octets, clock::wall_seconds()))
+        {
             return Ok(Err(Wrong::Unproven(unproven)));
         }
         return Ok(soa_answer(asked, octets));
@@ -133,7 +136,7 @@ async fn stream(
     let qtype = if soa.is_some() { RecordType::IXFR } else { RecordType::AXFR };
     let asked = message::question(id()?, &errand.origin, qtype, soa.as_deref());
     let mut octets = asked.clone();
-    let exchange = key.map(|key| Exchange::begin(&key, &mut octets, wall()));
+    let exchange = key.map(|key| Exchange::begin(&key, &mut octets, clock::wall_seconds()));
     let connecting = timeout(CONNECT_MAX, TcpStream::connect(errand.primary));
     let mut stream = connecting.await.map_err(|_| late("no connection in time"))??;
     stream.set_nodelay(true)?;
@@ -157,7 +160,7 @@ async fn stream(
             Ok(Err(error)) => return Err(error),
             Err(_) => return Err(late("the primary stalls")),
         }
-        match incoming.message(&buffer, wall()) {
+        match incoming.message(&buffer, clock::wall_seconds()) {
             Ok(Some(came)) => return Ok(Ok(came)),
             Ok(None) => {}
             Err(wrong) => return Ok(Err(wrong)),

@@ -17,14 +17,14 @@ use crate::transfer::message;
 use crate::transfer::order::{News, Order};
 use crate::transfer::policy::Policy;
 use crate::transfer::secondary::{Act, Errand, Outcome, Secondaries};
+use crate::transfer::tsig::Key;
 use crate::transfer::tsig::client::Exchange;
-use crate::transfer::tsig::{Key, WallSeconds};
 use crate::wire::name::Name;
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -96,11 +96,6 @@ impl Notifies {
             let _ = self.0.try_send(Order::Notified(origin, serial));
         }
     }
-}
-
-/// Seconds of the wall clock.
-fn wall() -> WallSeconds {
-    WallSeconds(clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
 /// An id that nobody can guess.
@@ -237,7 +232,7 @@ impl Talk {
                     let mut message = send.message;
                     if let Some(key) = send.key.as_ref().and_then(|name| self.policy.key(name)) {
                         // Acknowledgements only stop what would be repeated: theirs need not be proven.
-                        Exchange::begin(key, &mut message, wall());
+                        Exchange::begin(key, &mut message, clock::wall_seconds());
                     }
                     if let Err(error) = self.sockets.send(send.to, &message).await {
                         tracing::debug!(to = %send.to, "NOTIFY was not sent: {error}");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::config::{Config, ConfigFile, Hmac, Inputs};
-use crate::base::time::Moment;
+use crate::base::time::{Moment, WallSeconds};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::state::State;
 use crate::transfer::access::AccessList;

@@ -1,6 +1,7 @@
 //! Transfers as servers send them, in one message or in many; and what none may send.
 
 use super::*;
+use crate::base::time::WallSeconds;
 use crate::transfer::message::question;
 use crate::wire::key::NameKey;
 use crate::wire::page::Page;

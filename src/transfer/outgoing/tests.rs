@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::base::config::Hmac;
-use crate::base::time::Moment;
+use crate::base::time::{Moment, WallSeconds};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::state::State;
 use crate::transfer::incoming::{Came, Incoming};
 use crate::transfer::message::question;
+use crate::transfer::tsig::Key;
 use crate::transfer::tsig::client::Exchange;
 use crate::transfer::tsig::record::find;
 use crate::transfer::tsig::server::{Checked, check};
-use crate::transfer::tsig::{Key, WallSeconds};
 use crate::wire::key::{HashSeed, NameKey};
 use crate::wire::name::Name;
 use crate::wire::query::{Accepted, accept};

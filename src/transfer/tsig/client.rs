@@ -1,8 +1,9 @@
 //! The side that asks: signing a request, checking what is said to it, message by message (RFC 8945 §5.1, §5.3, §5.4).
 
+use crate::base::time::WallSeconds;
 use crate::transfer::tsig::mac::{self, Compared, Variables, is_in_time};
 use crate::transfer::tsig::record::{self, Signer};
-use crate::transfer::tsig::{FUDGE_SECONDS, Key, WallSeconds, algorithm_name};
+use crate::transfer::tsig::{FUDGE_SECONDS, Key, algorithm_name};
 use std::fmt;
 use std::sync::Arc;
 

@@ -2,8 +2,9 @@
 
 use crate::base::config::Hmac;
 use crate::base::octets::u16_at;
+use crate::base::time::WallSeconds;
 use crate::transfer::tsig::record::Tsig;
-use crate::transfer::tsig::{Key, WallSeconds, algorithm_name};
+use crate::transfer::tsig::{Key, algorithm_name};
 use crate::wire::message::HEADER_OCTETS;
 use crate::wire::rtype::Class;
 use ring::hmac;

@@ -25,10 +25,6 @@ pub const SECRET_OCTETS_MIN: usize = 16;
 /// Octets of a secret at most: more would only be hashed.
 pub const SECRET_OCTETS_MAX: usize = 512;
 
-/// Seconds since 1970; 48 bits are told (RFC 8945 §4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WallSeconds(pub u64);
-
 /// What is wrong with a signature (RFC 8945 §4.2; RFC 2845 gave the numbers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TsigError {

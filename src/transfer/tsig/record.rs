@@ -5,8 +5,9 @@
 //! ```
 
 use crate::base::octets::{put_u16, u16_at};
+use crate::base::time::WallSeconds;
 use crate::transfer::tsig::mac::{Variables, time_octets};
-use crate::transfer::tsig::{Key, WallSeconds, algorithm_name};
+use crate::transfer::tsig::{Key, algorithm_name};
 use crate::wire::message::HEADER_OCTETS;
 use crate::wire::name::Name;
 use crate::wire::response::{pass_name, read_name};

@@ -1,8 +1,9 @@
 //! The side that answers: checking a request, signing what is said to it (RFC 8945 §5.2, §5.3).
 
+use crate::base::time::WallSeconds;
 use crate::transfer::tsig::mac::{self, Compared, OCTETS_MAX, Variables, is_in_time, time_octets};
 use crate::transfer::tsig::record::{self, Signer, Tsig};
-use crate::transfer::tsig::{FUDGE_SECONDS, Key, TsigError, WallSeconds, algorithm_name};
+use crate::transfer::tsig::{FUDGE_SECONDS, Key, TsigError, algorithm_name};
 use std::sync::Arc;
 
 /// A request whose signature is right, and what was signed last of the answer.

@@ -4,6 +4,7 @@ use super::client::{Exchange, Unproven};
 use super::record::find;
 use super::server::{Checked, Session, check};
 use super::*;
+use crate::base::time::WallSeconds;
 use std::sync::Arc;
 
 const NOW: WallSeconds = WallSeconds(1_700_000_000);

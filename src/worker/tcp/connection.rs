@@ -1,7 +1,7 @@
 //! One TCP connection: what was read and not answered, what was answered and not taken (RFC 7766).
 
+use crate::os::clock;
 use crate::transfer::outgoing::Outgoing;
-use crate::worker::exchange::wall;
 use mio::net::TcpStream;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -63,7 +63,7 @@ impl Connection {
     /// Adds the next message of the transfer to what is to be written; false if it cannot go on.
     pub(super) fn transfer_on(&mut self, buffer: &mut [u8]) -> bool {
         let Some(mut transfer) = self.transfer.take() else { return true };
-        let Some(len) = transfer.next(buffer, wall()) else { return false };
+        let Some(len) = transfer.next(buffer, clock::wall_seconds()) else { return false };
         self.append(buffer.get(..len).unwrap_or_default());
         if !transfer.is_over() {
             self.transfer = Some(transfer);

@@ -4,9 +4,9 @@ use super::signer::{Signer, ZONE_KEY};
 use super::world::World;
 use super::zone::{WALL, Zone, name, record};
 use super::{Denies, NSEC3, world};
-use crate::base::time::Moment;
+use crate::base::time::{Moment, WallSeconds};
 use crate::resolve::hints::root_anchors;
-use crate::resolve::validate::{Asked, FetchId, Output, Ticket, Validator, Verdict, WallSeconds};
+use crate::resolve::validate::{Asked, FetchId, Output, Ticket, Validator, Verdict};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 

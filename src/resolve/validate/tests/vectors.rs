@@ -3,9 +3,10 @@
 
 use super::world::World;
 use super::zone::{name, record};
+use crate::base::time::WallSeconds;
 use crate::resolve::validate::check::{Keys, Work, believe, read_ds, verify};
 use crate::resolve::validate::set::sets;
-use crate::resolve::validate::{Asked, Response, WallSeconds};
+use crate::resolve::validate::{Asked, Response};
 use crate::wire::message::Rcode;
 use crate::wire::rtype::RecordType;
 use crate::wire::section::Record;

@@ -1,10 +1,8 @@
 //! All zones of a made-up world, and a validator that asks them.
 
 use super::zone::{WALL, Zone, name};
-use crate::base::time::Moment;
-use crate::resolve::validate::{
-    Asked, OutOfReach, Output, Response, Spent, Ticket, Validator, Verdict, WallSeconds,
-};
+use crate::base::time::{Moment, WallSeconds};
+use crate::resolve::validate::{Asked, OutOfReach, Output, Response, Spent, Ticket, Validator, Verdict};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::wire::section::Record;
