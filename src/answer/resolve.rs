@@ -43,7 +43,7 @@ pub fn resolve(
         (Some(zone), _) => {
             scratch.begin(query, bounds.from);
             let question = reply.question();
-            let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, true);
+            let chase = Chase::new(zone, query, scratch, &mut reply, true);
             let end = chase.follow(zone.locate_from(hint, key), question);
             Journey::new(snapshot, query, scratch, elsewhere).go_on(end, &mut reply)
         }
@@ -214,6 +214,6 @@ impl<'j> Journey<'j> {
     fn follow(&mut self, zone: &Zone, owner: Owner, reply: &mut Reply<'_>) -> End {
         let place = zone.locate(&self.scratch.outside);
         self.scratch.chase.leave();
-        Chase::new(zone, self.query.qtype(), self.scratch, reply, true).follow(place, owner)
+        Chase::new(zone, self.query, self.scratch, reply, true).follow(place, owner)
     }
 }
