@@ -304,9 +304,9 @@ impl<'a, 'b> Chase<'a, 'b> {
     /// Below a DNAME: the set itself and the CNAME that it means for this name (RFC 6672 §3.1).
     fn answer_dname(&mut self, node: Node<'a>, owner: Owner) -> Step<'a> {
         self.reply.set_authoritative();
-        let truncated = |reply: &mut Reply<'_>| {
+        let truncated = |reply: &mut Reply<'_>, rcode| {
             reply.set_truncated();
-            Step::Done(Rcode::NoError)
+            Step::Done(rcode)
         };
         let Some(dname) = node.rrset(RecordType::DNAME) else { return Step::Done(Rcode::ServFail) };
         let pass = self.trail.pass(node, owner, self.reply);
@@ -319,18 +319,20 @@ impl<'a, 'b> Chase<'a, 'b> {
             return Step::Done(Rcode::ServFail);
         };
         let target = sealed.octets.get(RECORD_HEAD_OCTETS..).unwrap_or_default();
-        if pass == Pass::First && self.put(Section::Answer, (&node, &dname), suffix).is_err() {
-            return truncated(self.reply);
-        }
         let len = prefix_len + target.len();
+        // A name that grows with every round is a loop, and ends as one.
+        let is_too_long = len > NAME_OCTETS_MAX && pass == Pass::First;
+        let rcode = if is_too_long { Rcode::YxDomain } else { Rcode::NoError };
+        if pass == Pass::First && self.put(Section::Answer, (&node, &dname), suffix).is_err() {
+            return truncated(self.reply, rcode);
+        }
         if len > NAME_OCTETS_MAX {
-            // A name that grows with every round is a loop, and ends as one.
-            return Step::Done(if pass == Pass::First { Rcode::YxDomain } else { Rcode::NoError });
+            return Step::Done(rcode);
         }
         let record = (RecordType::CNAME, Class::IN, self.reply.ttl_of(&sealed));
         let parts = [prefix.get(..prefix_len).unwrap_or_default(), target];
         let Ok(at) = self.reply.append_record(Section::Answer, owner, record, &parts) else {
-            return truncated(self.reply);
+            return truncated(self.reply, rcode);
         };
         if self.qtype == RecordType::CNAME {
             return Step::Done(Rcode::NoError);

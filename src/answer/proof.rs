@@ -107,7 +107,9 @@ pub(super) fn put_negative_soa(
     let soa = zone.negative_soa();
     let mark = reply.mark();
     reply.append(Section::Authority, &soa, apex)?;
-    let Some(signatures) = zone.apex().signatures(RecordType::SOA).filter(|_| is_signed) else { return Ok(()) };
+    let Some(signatures) = zone.apex().signatures(RecordType::SOA).filter(|_| is_signed) else {
+        return Ok(());
+    };
     match reply.append(Section::Authority, &signatures, apex) {
         // Theirs is the TTL of what they cover (RFC 4034 §3).
         Ok(start) => reply.write_ttls(start, signatures.records, soa.ttl()),
@@ -278,7 +280,9 @@ impl<'z> Prover<'_, 'z, '_> {
         let mut name = [0; NAME_OCTETS_MAX + 2];
         let Some(name) = self.wildcard(labels, &mut name) else { return Ok(()) };
         match nsec3.find(self.zone, name) {
-            Some(Hashed::At(node) | Hashed::Covered(node)) => self.tell(Some(node), RecordType::NSEC3, subject),
+            Some(Hashed::At(node) | Hashed::Covered(node)) => {
+                self.tell(Some(node), RecordType::NSEC3, subject)
+            }
             None => Ok(()),
         }
     }
@@ -286,7 +290,9 @@ impl<'z> Prover<'_, 'z, '_> {
     /// Puts a node's record and its signatures into the authority section, unless they are there. As much of its name as it
     /// has in common with the subject's points there.
     fn tell(&mut self, node: Option<Node<'z>>, rtype: RecordType, subject: Subject) -> Result<(), Full> {
-        let Some((node, rrset)) = node.and_then(|node| Some((node, node.rrset(rtype)?))) else { return Ok(()) };
+        let Some((node, rrset)) = node.and_then(|node| Some((node, node.rrset(rtype)?))) else {
+            return Ok(());
+        };
         if self.proofs.told.iter().take(self.proofs.count).any(|told| *told == node.id()) {
             return Ok(());
         }

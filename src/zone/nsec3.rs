@@ -34,7 +34,9 @@ impl Hashing {
 
     /// True if RDATA of an NSEC3 record says that its owner was hashed so.
     pub(crate) fn made(&self, rdata: &[u8]) -> bool {
-        let Some((&[algorithm, _, high, low, salt_len], rest)) = rdata.split_first_chunk() else { return false };
+        let Some((&[algorithm, _, high, low, salt_len], rest)) = rdata.split_first_chunk() else {
+            return false;
+        };
         algorithm == SHA1
             && u16::from_be_bytes([high, low]) == self.iterations
             && rest.get(..usize::from(salt_len)) == Some(&*self.salt)
@@ -94,7 +96,9 @@ mod tests {
             assert_eq!(hashing.hash(Name::parse(name).unwrap().as_wire()), hashed.as_bytes(), "{name}");
         }
         assert!(hashing.made(b"\x01\x01\x00\x0c\x04\xaa\xbb\xcc\xddrest"));
-        for other in [&b"\x02\x00\x00\x0c\x04\xaa\xbb\xcc\xdd"[..], b"\x01\x00\x00\x0b\x04\xaa\xbb\xcc\xdd", b"\x01"] {
+        for other in
+            [&b"\x02\x00\x00\x0c\x04\xaa\xbb\xcc\xdd"[..], b"\x01\x00\x00\x0b\x04\xaa\xbb\xcc\xdd", b"\x01"]
+        {
             assert!(!hashing.made(other));
         }
         assert_eq!(Hashing::read(b"\x02\0\0\0\0"), None);

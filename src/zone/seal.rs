@@ -106,7 +106,8 @@ fn occlude(draft: &mut ZoneDraft) -> Vec<u8> {
 
 /// Node numbers ordered by shard (a counting sort), the hidden ones left out.
 fn spread(nodes: &[DraftNode], shards: usize, signing: Option<&Signing>) -> Vec<u32> {
-    let is_seen = |(number, _): &(u32, &DraftNode)| !signing.is_some_and(|signing| signing.is_hidden(*number));
+    let is_seen =
+        |(number, _): &(u32, &DraftNode)| !signing.is_some_and(|signing| signing.is_hidden(*number));
     let mut starts = vec![0u32; shards + 1];
     for (_, node) in (0u32..).zip(nodes).filter(is_seen) {
         starts[shard_of(node.hash, shards) + 1] += 1;

@@ -73,7 +73,8 @@ impl Signing {
         ways.sort_by_key(Hashing::iterations);
         let (cheap, costly): (Vec<_>, Vec<_>) =
             ways.into_iter().partition(|way| way.iterations() <= ITERATIONS_MAX);
-        let mut chains = cheap.into_iter().map(|way| (chain(draft, &way), way)).filter(|(chain, _)| !chain.is_empty());
+        let mut chains =
+            cheap.into_iter().map(|way| (chain(draft, &way), way)).filter(|(chain, _)| !chain.is_empty());
         if let Some((chain, hashing)) = chains.next() {
             let chain = if chain == self.hidden { Arc::clone(hidden) } else { self.spots_of(&chain) };
             return Denial::Nsec3(Nsec3 { hashing, chain });

@@ -410,7 +410,10 @@ impl Zone {
     /// Labels of the closest encloser of a name at or below the apex that is not there itself (RFC 4592 §3.3.1).
     pub fn closest_encloser(&self, name: &NameKey) -> usize {
         let deeper = self.origin_labels + 1..name.label_count();
-        deeper.take_while(|depth| self.find_ancestor(name, *depth).is_some()).last().unwrap_or(self.origin_labels)
+        deeper
+            .take_while(|depth| self.find_ancestor(name, *depth).is_some())
+            .last()
+            .unwrap_or(self.origin_labels)
     }
 
     /// Reads and hashes a target's whole name.
