@@ -49,6 +49,11 @@ impl Trail {
         self.zone += 1;
     }
 
+    /// The number of the zone in which the chain is.
+    pub(super) fn zone(&self) -> u32 {
+        self.zone
+    }
+
     /// True if the zone is the one in which the question lies.
     fn is_at_home(&self) -> bool {
         self.zone == 0
@@ -395,9 +400,13 @@ impl<'a, 'b> Chase<'a, 'b> {
         proof::put(self.reply, section, set, owner, self.denial.is_some())
     }
 
-    /// Proves that wildcards stood in rightly, so far.
+    /// Proves that wildcards stood in rightly in this zone, so far.
     fn prove_expansions(&mut self) {
-        let zone = self.trail.zone;
+        self.prove_expansions_in(self.trail.zone);
+    }
+
+    /// The same where the zone was the one of that number, and may be left.
+    pub(super) fn prove_expansions_in(&mut self, zone: u32) {
         self.prove(|prover| prover.expansions(zone));
     }
 

@@ -134,6 +134,14 @@ impl Zone {
         Zone::new(denies, text.lines().map(read).collect())
     }
 
+    /// The same where an alias leads elsewhere.
+    pub fn with_alias(mut self, owner: &str, target: &str) -> Zone {
+        let [owner, target] = [owner, target].map(|text| Name::parse(text).expect("a name"));
+        let alias = record(&owner, RecordType::CNAME, target.as_wire());
+        self.sets.insert((owner, RecordType::CNAME), vec![alias]);
+        self
+    }
+
     /// The records of the chain.
     pub fn proofs(&self) -> impl Iterator<Item = &Record> {
         self.chain.iter()

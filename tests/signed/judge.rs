@@ -52,7 +52,8 @@ impl Told {
                     || record.rtype == RecordType::RRSIG
                         && record.rdata.starts_with(&RecordType::DS.0.to_be_bytes()))
         };
-        let (answer, authority) = authority.into_iter().partition(is_ds);
+        let rest = authority.into_iter().filter(|record| record.rtype != RecordType::NS);
+        let (answer, authority) = rest.partition(is_ds);
         Told { response: Response { rcode, answer, authority }, ..self }
     }
 }
@@ -106,14 +107,12 @@ impl Judge {
     /// What the validator finds; of an answer that leads below a cut nothing is to be found here.
     pub fn judge(&mut self, name: &Name, rtype: RecordType, told: &Told) -> String {
         let leads_away = told.response.authority.iter().any(|record| record.rtype == RecordType::NS);
-        let is_ds = rtype == RecordType::DS
-            && told.response.answer.iter().all(|record| record.rtype != RecordType::CNAME);
         // Whether the zone itself is signed the zone above it says.
         let is_apex = |name: &Name| name.label_count() == 1;
         let aliases = told.response.answer.iter().filter(|record| record.rtype == RecordType::CNAME);
         let mut ends = aliases.filter_map(|alias| Name::from_wire(&alias.rdata).ok());
         let is_own_ds = rtype == RecordType::DS && (is_apex(name) || ends.any(|end| is_apex(&end)));
-        if leads_away && !is_ds || is_own_ds {
+        if leads_away || is_own_ds {
             return "secure".into();
         }
         if told.runs_in_circles() {

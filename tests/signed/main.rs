@@ -20,6 +20,7 @@ mod signer;
 mod signers;
 #[path = "../support/mod.rs"]
 mod support;
+mod whole;
 
 use chance::Denies;
 use hivedns::wire::message::Rcode;
