@@ -8,6 +8,7 @@
 //! ```
 
 mod answers;
+pub mod asking;
 mod cached;
 mod ceded;
 mod clerk;
@@ -52,6 +53,7 @@ use crate::control::zone_status::{faulty, tell_faults, zone_status};
 use crate::gossip::secrecy::keyring::Ring;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
+use crate::resolve::errand::MemberErrand;
 use crate::transfer::order::News;
 use crate::wire::name::Name;
 use crate::worker::Worker;
@@ -106,6 +108,13 @@ pub enum Event {
         request: Request,
         /// Where the answer goes.
         answer: Answer,
+    },
+    /// A worker has a query that members may answer.
+    AskMember {
+        /// The worker's number.
+        worker: usize,
+        /// What it waits for.
+        errand: MemberErrand,
     },
     /// The container engine has news.
     Engine(Vec<Tale>),
@@ -234,7 +243,8 @@ impl Control {
 
     /// Gives the cluster its turn.
     fn turn(&mut self, now: Moment) {
-        let deltas = self.cluster.turn(now, self.poll.registry());
+        let mut deltas = self.cluster.turn(now, self.poll.registry());
+        deltas.extend(self.correspond(now));
         self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
         self.due.applied(&self.state);
@@ -276,6 +286,10 @@ impl Control {
                     self.status_at = Some(clock::now());
                 }
                 // What changed of the cluster's records comes with its next turn.
+                false
+            }
+            Event::AskMember { worker, errand } => {
+                self.ask_members(worker, errand);
                 false
             }
             // The caller has seen to it.
@@ -442,6 +456,7 @@ impl Control {
                 self.cluster.ready(now, event);
             }
         }
+        self.give_up_asking();
         self.cluster.end();
         for worker in &self.workers {
             worker.stop();

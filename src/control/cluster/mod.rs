@@ -96,6 +96,8 @@ pub struct Cluster {
     /// The drain is over, and these have not acknowledged.
     pub(super) drained: Option<Vec<NodeId>>,
     alone: bool,
+    /// What members ask of this node, and what became of its own questions.
+    pub(super) letters: Vec<Event>,
     /// When the machine wants to be woken.
     wake_at: Moment,
     name: String,
@@ -151,6 +153,7 @@ impl Cluster {
             draining: None,
             drained: None,
             alone: false,
+            letters: Vec::new(),
             wake_at: now,
             name: config.gossip.cluster.clone(),
         };
@@ -305,6 +308,7 @@ impl Cluster {
                 self.names.renamed(&self.gossip, deltas);
             }
             Event::Keys => self.keep_ring(),
+            letter @ (Event::Asked { .. } | Event::Known { .. }) => self.letters.push(letter),
             Event::Drained { missing } => self.drained = Some(missing),
             Event::ExpiryFrozen(true) => {
                 tracing::error!("many nodes were lost at once: their records do not expire for now");

@@ -14,6 +14,7 @@ mod doing;
 mod greeting;
 mod joining;
 mod purging;
+mod questions;
 mod streams;
 mod telling;
 mod traffic;
@@ -48,6 +49,7 @@ pub use asking_heads::{Answered, OwnerState, States};
 pub use checking::CHECK_EVERY;
 pub use comparing::COMPARE_EVERY;
 pub use joining::{ALONE_AFTER, UNSYNCED_FOR};
+pub use questions::{QUESTION_OCTETS_MAX, QUESTIONS_MAX};
 pub use traffic::{ByKind, Traffic};
 
 /// Octets that all frames of a datagram may have.
@@ -100,6 +102,7 @@ pub struct Gossip {
     checking: checking::Checking,
     purging: purging::Purging,
     greeting: greeting::Greeting,
+    questions: questions::Questions,
     room: usize,
     traffic: Traffic,
 }
@@ -144,6 +147,7 @@ impl Gossip {
             checking: checking::Checking::new(now),
             purging: purging::Purging::new(now),
             greeting: greeting::Greeting::new(),
+            questions: questions::Questions::default(),
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -249,6 +253,8 @@ impl Gossip {
                 Kind::Key => self.hear_key(now, from, body).is_ok(),
                 Kind::AskStates => self.hear_ask_states(now, from, body).is_ok(),
                 Kind::States => self.hear_states(now, from, body).is_ok(),
+                Kind::Question => self.hear_question(now, from, body).is_ok(),
+                Kind::Known => self.hear_known(from, body).is_ok(),
                 // These belong to streams.
                 Kind::Table | Kind::Want | Kind::Done => false,
                 Kind::Delta
@@ -276,6 +282,7 @@ impl Gossip {
         self.join_if_due(now);
         self.withdraw_if_due(now);
         self.ask_states_if_due(now);
+        self.ask_members_if_due(now);
         self.purge_if_due(now);
         self.streams_if_due(now);
         self.settle(now);
@@ -295,6 +302,7 @@ impl Gossip {
             self.joining.next(),
             withdrawing,
             self.asking_next(),
+            self.questions.next(),
             self.purging.next(),
             self.streams_next(),
         ];
