@@ -233,8 +233,8 @@ impl<'j> Journey<'j> {
 
     /// Notes that the chain comes back with that name; false if it has been there, or may come back no more.
     fn returns_to(&mut self, target: Owner, reply: &Reply<'_>) -> bool {
-        let mut known = self.returns.iter().flatten().chain([&reply.question()]);
-        if known.any(|own| reply.is_same_name(*own, target)) {
+        let question = reply.question();
+        if self.returns.iter().flatten().chain([&question]).any(|own| reply.is_same_name(*own, target)) {
             return false;
         }
         let free = self.returns.iter_mut().find(|place| place.is_none());

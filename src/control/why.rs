@@ -254,7 +254,7 @@ impl Tale<'_> {
                 "cluster",
                 match self.control.cluster.is_synced() {
                     true => "its records are known here",
-                    false => "not all of its records are known here yet: what is known is told, instead of absence SERVFAIL",
+                    false => "not all of its records are known here yet: what is known is told, and a member asked for what is not",
                 },
             );
             return;
