@@ -34,6 +34,8 @@ documents! {
         cluster: Option<ClusterDocument>,
         /// The container engine; null if none is watched.
         docker: Option<EngineDocument>,
+        /// What the engine's own resolver answers otherwise; null if nothing is compared with it.
+        shadow: Option<ShadowDocument>,
         /// How many workers answer.
         workers: usize,
         /// Rises with each change of what is served.
@@ -78,6 +80,28 @@ documents! {
         manager: bool,
         /// This node speaks for that swarm: the lowest of its living managers.
         speaks: bool,
+    }
+
+    /// What came of comparing answers with those of the engine's own resolver.
+    ShadowDocument {
+        /// Names that both answered for, since the start.
+        compared: u64,
+        /// Those of them for which the answers differed, twice.
+        differences: u64,
+        /// Names for which one of the two gave no answer.
+        unanswered: u64,
+        /// The last differences, the oldest first.
+        last: Vec<ShadowDifferenceDocument>,
+    }
+
+    /// A name for which the engine's own resolver and this server answer differently.
+    ShadowDifferenceDocument {
+        /// The name, as the engine's resolver is asked for it.
+        name: String,
+        /// Addresses that only the engine's resolver tells.
+        missing: Vec<String>,
+        /// Addresses that only this server tells.
+        surplus: Vec<String>,
     }
 
     /// The cluster as this node sees it.
