@@ -14,10 +14,11 @@ use crate::catalog::delta::Delta;
 use crate::catalog::lease::OwnerId;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::control::Control;
+use crate::control::cluster::Letter;
 use crate::discovery::question::Question;
 use crate::gossip::identity::NodeId;
 use crate::gossip::machine::{QUESTION_OCTETS_MAX, QUESTIONS_MAX};
-use crate::gossip::output::{DATAGRAM_OCTETS_MAX, Event};
+use crate::gossip::output::DATAGRAM_OCTETS_MAX;
 use crate::os::clock;
 use crate::resolve::errand::{Delivery, MemberErrand};
 use crate::resolve::pending::network_of;
@@ -28,7 +29,6 @@ use crate::wire::message::Rcode;
 use crate::wire::name::Name;
 use crate::wire::query::{Accepted, accept};
 use crate::wire::rtype::Class;
-use crate::zone::view::Asker;
 use crossbeam::channel::Sender;
 use std::collections::BTreeMap;
 
@@ -83,8 +83,7 @@ impl Control {
             Ok(name) if self.resolving.asking.has_room(&errand) => {
                 let services = self.state.services();
                 let asker = services.map(|services| services.addresses().asker(Some(errand.client)).clone());
-                let question =
-                    Question::new(name, errand.rtype, errand.client, &asker.unwrap_or_else(Asker::default));
+                let question = Question::new(name, errand.rtype, errand.client, &asker.unwrap_or_default());
                 self.cluster.gossip.ask_members(now, &question.to_octets())
             }
             _ => None,
@@ -104,19 +103,17 @@ impl Control {
         let snapshot = self.publisher.published().load();
         for letter in letters {
             match letter {
-                Event::Asked { by, number, question } => {
+                Letter::Asked(by, number, question) => {
                     let len = self.answer_of(&snapshot, (by, number), &question, now).unwrap_or(0);
                     let answer = self.resolving.asking.desk.buffer.get(..len).unwrap_or_default();
                     self.cluster.gossip.answer_member(now, by, number, answer);
                 }
-                Event::Known { number, answer } => {
+                Letter::Known(number, answer) => {
                     let asking = &mut self.resolving.asking;
                     let Some((worker, errand)) = asking.out.remove(&number) else { continue };
                     let said = answer.and_then(|answer| asking.read(&errand, &answer));
                     self.tell_worker(worker, errand.ticket, said);
                 }
-                // Only these two are letters.
-                _ => {}
             }
         }
         self.cluster.drain(now)

@@ -80,6 +80,14 @@ const KEPT_WITHIN: Duration = Duration::from_secs(5);
 /// How long the news that this node stops is sent, before it stops.
 const FAREWELL: Duration = Duration::from_millis(250);
 
+/// What a member writes to this node in particular, by the number of a question.
+pub(super) enum Letter {
+    /// It asks.
+    Asked(NodeId, u64, Bytes),
+    /// What became of a question of this node's; `None`: nobody knew the answer.
+    Known(u64, Option<Bytes>),
+}
+
 /// The member.
 pub struct Cluster {
     pub(super) gossip: Gossip,
@@ -97,7 +105,7 @@ pub struct Cluster {
     pub(super) drained: Option<Vec<NodeId>>,
     alone: bool,
     /// What members ask of this node, and what became of its own questions.
-    pub(super) letters: Vec<Event>,
+    pub(super) letters: Vec<Letter>,
     /// When the machine wants to be woken.
     wake_at: Moment,
     name: String,
@@ -308,7 +316,8 @@ impl Cluster {
                 self.names.renamed(&self.gossip, deltas);
             }
             Event::Keys => self.keep_ring(),
-            letter @ (Event::Asked { .. } | Event::Known { .. }) => self.letters.push(letter),
+            Event::Asked { by, number, question } => self.letters.push(Letter::Asked(by, number, question)),
+            Event::Known { number, answer } => self.letters.push(Letter::Known(number, answer)),
             Event::Drained { missing } => self.drained = Some(missing),
             Event::ExpiryFrozen(true) => {
                 tracing::error!("many nodes were lost at once: their records do not expire for now");
