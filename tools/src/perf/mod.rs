@@ -18,6 +18,7 @@ mod results;
 mod rounds;
 mod row;
 mod scenarios;
+mod transfer;
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(crate) enum PerfCommand {
     Render(authoritative::RenderArgs),
     Replication(replication::ReplicationArgs),
     Resolver(resolver::ResolverArgs),
+    Transfer(transfer::TransferArgs),
 }
 
 /// Runs `tools perf`.
@@ -43,6 +45,7 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
         PerfCommand::Render(args) => authoritative::render(args),
         PerfCommand::Replication(args) => replication::run(args),
         PerfCommand::Resolver(args) => resolver::run(args),
+        PerfCommand::Transfer(args) => transfer::run(args),
     }
 }
 
