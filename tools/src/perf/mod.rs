@@ -19,6 +19,8 @@ mod rounds;
 mod row;
 mod scenarios;
 mod transfer;
+mod update;
+mod updater;
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -34,6 +36,7 @@ pub(crate) enum PerfCommand {
     Replication(replication::ReplicationArgs),
     Resolver(resolver::ResolverArgs),
     Transfer(transfer::TransferArgs),
+    Update(update::UpdateArgs),
 }
 
 /// Runs `tools perf`.
@@ -46,6 +49,7 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
         PerfCommand::Replication(args) => replication::run(args),
         PerfCommand::Resolver(args) => resolver::run(args),
         PerfCommand::Transfer(args) => transfer::run(args),
+        PerfCommand::Update(args) => update::run(args),
     }
 }
 
