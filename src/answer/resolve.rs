@@ -304,7 +304,7 @@ impl<'j> Journey<'j> {
 
     /// Goes on with a name of a zone of which not all is known: what is there is told; what is not, a member is asked
     /// for. `None` if that is not known yet. The name has been [read](Journey::read).
-    fn follow_part(&mut self, part: &Zone, owner: Owner, reply: &mut Reply<'_>) -> Option<End> {
+    fn follow_part(&mut self, part: &'j Zone, owner: Owner, reply: &mut Reply<'_>) -> Option<End> {
         let (start, answers) = (reply.written().len(), reply.count(Section::Answer));
         // Who has the first name of a chain decides, as above.
         let is_authoritative = reply.is_authoritative() || owner == reply.question();
