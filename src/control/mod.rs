@@ -17,6 +17,7 @@ pub mod document;
 mod due;
 pub mod engine;
 pub mod exchange;
+mod health;
 mod listing;
 mod mailbox;
 mod members;
@@ -43,10 +44,11 @@ use crate::control::document::NodeDocument;
 use crate::control::due::Due;
 use crate::control::engine::Tale;
 use crate::control::exchange::Exchange;
+use crate::control::health::{faulty, tell_faults, zone_status};
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
-use crate::control::status::{Health, Status, ZoneStatus};
+use crate::control::status::Status;
 use crate::gossip::secrecy::keyring::Ring;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
@@ -55,7 +57,6 @@ use crate::wire::name::Name;
 use crate::worker::Worker;
 use crate::zone::Zone;
 use crate::zone::builtin::BUILTIN;
-use crate::zone::fault::{Fault, Faults, Severity};
 use arc_swap::ArcSwap;
 use crossbeam::channel::Receiver;
 use mio::{Events, Poll};
@@ -75,8 +76,6 @@ const RECLAIM_EVERY: Duration = Duration::from_millis(50);
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// How long the news that this node has left is sent.
 const LEAVING: Duration = Duration::from_millis(500);
-/// Faults of a zone that the log and the status show.
-const FAULTS_SHOWN: usize = 10;
 
 /// What the control thread is told.
 #[derive(Debug)]
@@ -454,38 +453,5 @@ impl Control {
             }
         }
         self.cluster.finish(deadline);
-    }
-}
-
-fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
-    let (health, serial, records) = match content {
-        ZoneContent::Pending => (Health::Loading, None, 0),
-        ZoneContent::Sealed(zone) => (Health::Serving, Some(zone.serial().0), zone.record_count()),
-        ZoneContent::Expired(_) => return exchange::expired(origin),
-        ZoneContent::Faulty(faults) => return faulty(origin, faults),
-    };
-    let journal = match content {
-        ZoneContent::Sealed(zone) => (zone.history().steps(), zone.history().octets()),
-        ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => (0, 0),
-    };
-    ZoneStatus { origin: origin.clone(), health, serial, records, journal }
-}
-
-fn faulty(origin: &Name, faults: &Faults) -> ZoneStatus {
-    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
-    let health = Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect());
-    ZoneStatus { origin: origin.clone(), health, serial: None, records: 0, journal: (0, 0) }
-}
-
-fn tell_faults(origin: &Name, faults: &Faults) {
-    for fault in faults.iter().take(FAULTS_SHOWN) {
-        match fault.severity {
-            Severity::Error => tracing::error!(zone = %origin, "{fault}"),
-            Severity::Warning => tracing::warn!(zone = %origin, "{fault}"),
-        }
-    }
-    let more = (faults.errors() + faults.warnings()).saturating_sub(FAULTS_SHOWN);
-    if more > 0 {
-        tracing::warn!(zone = %origin, "and {more} more faults; `hivedns check` shows them");
     }
 }
