@@ -11,6 +11,7 @@ use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{Sealer, wire_len};
 use crate::wire::short::RUN_OCTETS;
+use crate::zone::Serial;
 use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
 use crate::zone::fault::Faults;
 use crate::zone::rdata::canonicalize;
@@ -150,6 +151,17 @@ pub(crate) fn soa_field(rdata: &[u8], index: usize) -> u32 {
     let names = wire_len(rdata);
     let names = names + wire_len(rdata.get(names..).unwrap_or_default());
     crate::base::octets::u32_at(rdata, names + 4 * index).unwrap_or(0)
+}
+
+/// SOA RDATA with another serial.
+pub(crate) fn with_serial(rdata: &[u8], serial: Serial) -> Vec<u8> {
+    let names = wire_len(rdata);
+    let names = names + wire_len(rdata.get(names..).unwrap_or_default());
+    let mut rdata = rdata.to_vec();
+    if let Some(place) = rdata.get_mut(names..names + 4) {
+        place.copy_from_slice(&serial.0.to_be_bytes());
+    }
+    rdata
 }
 
 /// The SOA as negative answers carry it: TTL min(TTL, MINIMUM) (RFC 2308 §5), sealed for the apex.
