@@ -4,9 +4,9 @@
 use crate::base::config::{Config, ConfigError, Content, TsigKey, ZoneFile};
 use crate::base::limits::SECRET_FILE_OCTETS_MAX;
 use crate::catalog::delta::{Delta, ZoneContent};
-use crate::control::request::{Refused, RefusedKind, Reply};
 use crate::control::Control;
 use crate::control::health::{faulty, tell_faults};
+use crate::control::request::{Refused, RefusedKind, Reply};
 use crate::loader::Loaded;
 use crate::loader::received::{Arrival, Received};
 use crate::os::clock;
@@ -16,6 +16,7 @@ use crate::transfer::order::{News, Order};
 use crate::transfer::policy::{Policy, ZonePolicy};
 use crate::transfer::secondary::{Spec, Terms};
 use crate::transfer::tsig::{Key, SECRET_OCTETS_MAX, SECRET_OCTETS_MIN};
+use crate::transfer::update::rights::Rights;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::zone::fault::{Faults, place_in};
@@ -51,9 +52,10 @@ pub struct Exchange {
 pub struct Secrets(Vec<(PathBuf, Vec<u8>)>);
 
 impl Secrets {
-    /// Reads those of the configuration; what is wrong with each. `before`: those that were read already.
+    /// Reads those of the configuration; what is wrong with each key. `before`: those that were read already.
     pub fn read(config: &Config, before: &Secrets) -> Result<Secrets, Vec<ConfigError>> {
         let (mut secrets, mut errors) = (Vec::new(), Vec::new());
+        errors.extend(config.keys.iter().filter_map(|key| rights(key).err()));
         for key in &config.keys {
             let path = &key.secret_file;
             let known = before.0.iter().find(|(known, _)| known == path);
@@ -115,13 +117,30 @@ pub fn policy(config: &Config, secrets: &Secrets) -> Policy {
     });
     let zones = config.zones.iter().filter_map(|zone| {
         let notify_from = match &zone.content {
-            Content::File(_) => None,
+            Content::File(_) | Content::Services => None,
             Content::Primaries(primaries) => Some(notify_from(zone, primaries)),
         };
-        let policy = ZonePolicy { transfer: AccessList::new(&zone.transfer), notify_from };
+        let (transfer, update) = (AccessList::new(&zone.transfer), AccessList::new(&zone.update));
+        let policy = ZonePolicy { transfer, notify_from, update };
         Some((Name::parse(zone.origin.as_str()).ok()?, policy))
     });
-    Policy::new(keys.collect(), zones)
+    // What is no type was complained about before.
+    let rights =
+        config.keys.iter().filter_map(|key| Some((Name::parse(key.name.as_str()).ok()?, rights(key).ok()?)));
+    Policy::new(keys.collect(), zones).with_rights(rights)
+}
+
+/// What a key may touch by updates.
+fn rights(key: &TsigKey) -> Result<Rights, ConfigError> {
+    let names = key.names.iter().filter_map(|name| Name::parse(name.as_str()).ok());
+    let types = key.types.iter().map(|text| {
+        let rtype = text.parse::<RecordType>().ok().filter(|rtype| !rtype.is_meta() && !rtype.is_viewed());
+        rtype.ok_or_else(|| ConfigError {
+            at: key.said.source("key.types"),
+            message: format!("key.types: expected record types such as A or TYPE65280, found {text:?}"),
+        })
+    });
+    Ok(Rights::new(names.collect(), types.collect::<Result<_, _>>()?))
 }
 
 /// The primaries, signing if the zone has a key, and who else was named.
@@ -134,7 +153,7 @@ fn notify_from(zone: &ZoneFile, primaries: &[SocketAddr]) -> AccessList {
 /// The zones that come from elsewhere.
 fn specs(config: &Config) -> Vec<Spec> {
     let specs = config.zones.iter().filter_map(|zone| match &zone.content {
-        Content::File(_) => None,
+        Content::File(_) | Content::Services => None,
         Content::Primaries(primaries) => Some(Spec {
             origin: Name::parse(zone.origin.as_str()).ok()?,
             primaries: primaries.clone(),
@@ -170,13 +189,13 @@ impl Control {
         let _ = (self.exchange.orders)(Order::Zones(specs(&self.config), policy));
     }
 
-    fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
+    pub(super) fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
         let is_it = |zone: &&ZoneFile| Name::parse(zone.origin.as_str()).as_ref() == Ok(origin);
         self.config.zones.iter().find(is_it)
     }
 
     pub(super) fn is_secondary(&self, origin: &Name) -> bool {
-        self.zone_file(origin).is_some_and(|zone| zone.file().is_none())
+        self.zone_file(origin).is_some_and(|zone| matches!(zone.content, Content::Primaries(_)))
     }
 
     /// A version of a zone is in place of `old`: others are told, if it is a later one; and when it is to be asked for.
@@ -304,9 +323,17 @@ impl Control {
                 let _ = (self.exchange.orders)(order);
             }
             ZoneVerb::Refresh | ZoneVerb::Retransfer => {
-                if file.file().is_some() {
-                    let error = format!("{name} is a primary zone: `reload` reads it again");
-                    return refused(RefusedKind::Conflict, error);
+                match &file.content {
+                    Content::Primaries(_) => {}
+                    Content::File(_) => {
+                        let error = format!("{name} is a primary zone: `reload` reads it again");
+                        return refused(RefusedKind::Conflict, error);
+                    }
+                    Content::Services => {
+                        let error =
+                            format!("{name} comes from the cluster: `resync` compares it with others");
+                        return refused(RefusedKind::Conflict, error);
+                    }
                 }
                 let _ = (self.exchange.orders)(Order::Refresh(name.clone(), what == ZoneVerb::Retransfer));
             }

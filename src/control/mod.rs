@@ -27,6 +27,7 @@ pub mod request;
 pub mod resolving;
 mod specs;
 pub mod status;
+mod updates;
 pub mod ways;
 mod why;
 
@@ -49,10 +50,13 @@ use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
 use crate::control::status::Status;
+use crate::control::updates::Updates;
 use crate::gossip::secrecy::keyring::Ring;
+use crate::loader::updated::Updated;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
 use crate::transfer::order::News;
+use crate::transfer::update::request::Request as UpdateRequest;
 use crate::wire::name::Name;
 use crate::worker::Worker;
 use crate::zone::Zone;
@@ -91,6 +95,10 @@ pub enum Event {
     Arrived(Box<Loaded>),
     /// The thread that talks to other servers has something to say of a zone.
     Exchange(News),
+    /// Somebody who may wants a zone changed.
+    Update(Box<UpdateRequest>),
+    /// The loader has carried updates out, or not.
+    Updated(Box<Updated>),
     /// Read the configuration and the zones anew.
     Reload,
     /// Members to join were found.
@@ -146,6 +154,7 @@ pub struct Control {
     reloading: Option<Round>,
     resolving: Resolving,
     exchange: Exchange,
+    updates: Updates,
 }
 
 impl Control {
@@ -183,6 +192,7 @@ impl Control {
             reloading: None,
             resolving,
             exchange,
+            updates: Updates::default(),
         };
         control.exchange_anew();
         control.load_zones();
@@ -259,9 +269,16 @@ impl Control {
     /// Takes an event; true if the state changed.
     fn take(&mut self, event: Event) -> bool {
         match event {
-            Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
+            Event::Loaded { round, loaded } => {
+                let origin = loaded.origin.clone();
+                let is_changed = self.take_zone(round, *loaded);
+                self.carry_on(&origin);
+                is_changed
+            }
             Event::Arrived(loaded) => self.take_arrival(*loaded),
             Event::Exchange(news) => self.hear(news),
+            Event::Update(request) => self.update(*request),
+            Event::Updated(updated) => self.take_updated(*updated),
             Event::Reload => self.reload().is_ok(),
             Event::Request { request, answer } => self.obey(request, answer),
             Event::Resolved { addresses, all } => {
@@ -329,6 +346,8 @@ impl Control {
                 }
                 is_new
             }
+            // As it was updated it is newer than its file.
+            None if faults.errors() == 0 && self.is_served(&origin) => false,
             None if self.is_served(&origin) => {
                 tracing::error!(zone = %origin, "the zone's file is faulty: its former content stays");
                 false
@@ -367,6 +386,7 @@ impl Control {
             worker.nudge();
         }
         self.tell_others();
+        self.updates.published();
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
         self.published = end;
@@ -443,6 +463,8 @@ impl Control {
             }
         }
         self.cluster.end();
+        // Who waits is told before the workers end.
+        drop(std::mem::take(&mut self.updates));
         for worker in &self.workers {
             worker.stop();
         }

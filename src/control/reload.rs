@@ -192,6 +192,7 @@ impl Control {
             .collect();
         for origin in gone {
             self.awaited.remove(&origin);
+            self.updates.forget(&origin);
             self.state.apply(Delta::DropZone { origin });
         }
         let new: Vec<Name> = {
@@ -203,8 +204,10 @@ impl Control {
         }
         for spec in specs {
             self.awaited.insert(spec.origin.clone(), self.round);
-            let old = self.served(&spec.origin);
-            self.loader.load(self.round, spec, old);
+            if !self.updates.puts_off(self.round, &spec) {
+                let old = self.served(&spec.origin);
+                self.loader.load(self.round, spec, old);
+            }
         }
     }
 }

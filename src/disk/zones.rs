@@ -1,5 +1,6 @@
 //! Zones that were transferred, each in a file of its own: `zone.ORIGIN`, replaced whole, in the envelope that every file
-//! has. When it was last known to be the primary's newest version is the file's time of modification.
+//! has. When it was last known to be the primary's newest version is the file's time of modification. And primary zones as
+//! updates have left them: `updated.ORIGIN`.
 //!
 //! **The law of use: as for [`super::StateDir`], in a directory that one holds.** What a zone is is not known here: a name
 //! and octets.
@@ -18,10 +19,12 @@ const NAME_CHARACTERS_MAX: usize = 180;
 /// Files set aside for each zone.
 const ASIDE_MAX: u32 = 10;
 
-/// Where transferred zones are kept.
+/// Where zones are kept, all of one kind.
 #[derive(Debug, Clone)]
 pub struct Zones {
     dir: PathBuf,
+    /// What the names of their files begin with.
+    kind: &'static str,
 }
 
 /// A zone as it was kept.
@@ -50,14 +53,32 @@ pub enum Lost {
 }
 
 impl Zones {
-    /// In the state directory that this process holds.
+    /// Transferred ones, in the state directory that this process holds.
     pub fn new(dir: &Path) -> Zones {
-        Zones { dir: dir.to_owned() }
+        Zones { dir: dir.to_owned(), kind: "zone" }
+    }
+
+    /// In the same directory, primary ones that were updated.
+    pub fn of_updates(&self) -> Zones {
+        Zones { dir: self.dir.clone(), kind: "updated" }
+    }
+
+    /// True if something is kept of the zone of that origin.
+    pub fn has(&self, origin: &str) -> bool {
+        self.path(origin).exists()
+    }
+
+    /// Sets aside what something newer has taken the place of, and forgets what was set aside so before; where it lies
+    /// then.
+    pub fn supersede(&self, origin: &str) -> Option<PathBuf> {
+        let path = self.path(origin);
+        let aside = with_suffix(&path, "superseded");
+        fs::rename(&path, &aside).ok().map(|()| aside)
     }
 
     /// Where the zone of that origin, in presentation form, is kept.
     pub fn path(&self, origin: &str) -> PathBuf {
-        self.dir.join(format!("zone.{}", file_name(origin)))
+        self.dir.join(format!("{}.{}", self.kind, file_name(origin)))
     }
 
     /// Keeps a zone: it is on disk when this returns.

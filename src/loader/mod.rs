@@ -5,9 +5,11 @@
 
 pub mod hints;
 pub mod received;
+pub mod updated;
 
 use crate::disk::zones::Zones;
 use crate::loader::received::Arrival;
+use crate::loader::updated::{Group, Updated};
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::zone::Zone;
@@ -38,6 +40,8 @@ pub enum Source {
     },
     /// Transfers from other servers; what was kept of the last one.
     Transfers,
+    /// A master file, and what updates have made of it.
+    Updated(PathBuf),
 }
 
 /// A zone to load.
@@ -81,6 +85,7 @@ pub fn load(spec: &ZoneSpec, seed: HashSeed, old: Option<&Zone>, zones: Option<&
             master::read(Box::new(text.as_bytes()), file, options, &Disk, &mut draft, &mut faults);
         }
         Source::Transfers => return received::restore(&spec.origin, zones, seed),
+        Source::Updated(path) => return updated::reload(spec, path, seed, old, zones),
     }
     let (zone, sealing) = seal(draft);
     faults.absorb(sealing);
@@ -98,6 +103,8 @@ enum Job {
     Zone { round: u64, spec: ZoneSpec, old: Option<Arc<Zone>> },
     /// What a transfer brought.
     Arrival(Arrival),
+    /// Updates of a zone.
+    Updates(Group),
     /// The kept zone of that origin was the newest then.
     Checked(Name, SystemTime),
 }
@@ -109,6 +116,8 @@ pub enum Done {
     Zone(u64, Loaded),
     /// A transferred zone was made.
     Arrival(Loaded),
+    /// Updates were carried out, or not.
+    Updates(Updated),
 }
 
 type Garbage = Box<dyn Any + Send>;
@@ -145,6 +154,9 @@ impl Loader {
                     }
                     Job::Zone { .. } => {}
                     Job::Arrival(arrival) => done(Done::Arrival(received::put(arrival, seed, zones.as_ref()))),
+                    Job::Updates(group) => {
+                        done(Done::Updates(updated::carry_out(group, seed, zones.as_ref())));
+                    }
                     Job::Checked(origin, at) => {
                         if let Some(zones) = &zones
                             && let Err(error) = zones.touch(&origin.to_string(), at)
@@ -173,6 +185,11 @@ impl Loader {
     /// Has a zone made of what a transfer brought, and kept.
     pub fn put(&self, arrival: Arrival) {
         self.ask(Job::Arrival(arrival));
+    }
+
+    /// Has updates carried out, and what they make of their zone kept.
+    pub fn update(&self, group: Group) {
+        self.ask(Job::Updates(group));
     }
 
     /// Has it noted that the kept zone of that origin was the newest then.

@@ -48,7 +48,21 @@ pub struct Arrival {
 
 /// Makes the zone, and keeps it.
 pub fn put(arrival: Arrival, seed: HashSeed, zones: Option<&Zones>) -> Loaded {
-    let Arrival { origin, old, received, at } = arrival;
+    let at = arrival.at;
+    let (loaded, run) = make(arrival, seed);
+    if let Some(zones) = zones
+        && loaded.zone.is_some()
+        && let Err(error) = zones.write(&loaded.origin.to_string(), &run, at)
+    {
+        let path = zones.path(&loaded.origin.to_string());
+        tracing::error!(zone = %loaded.origin, "not kept for the next start: {}: {error}", path.display());
+    }
+    loaded
+}
+
+/// Makes the zone; the records that are to be kept of it.
+pub(super) fn make(arrival: Arrival, seed: HashSeed) -> (Loaded, Vec<u8>) {
+    let Arrival { origin, old, received, .. } = arrival;
     let steps = match &received {
         Received::Whole(_) => None,
         Received::Steps(steps) => Some(steps.clone()),
@@ -60,10 +74,10 @@ pub fn put(arrival: Arrival, seed: HashSeed, zones: Option<&Zones>) -> Loaded {
     };
     let run = match run {
         Ok(run) => run,
-        Err(why) => return refused(origin, why),
+        Err(why) => return (refused(origin, why), Vec::new()),
     };
     let mut loaded = read(&origin, &run, seed);
-    let Some(zone) = loaded.zone.take() else { return loaded };
+    let Some(zone) = loaded.zone.take() else { return (loaded, run) };
     let zone = match (&old, steps) {
         (Some(old), Some(steps)) => {
             let history = old.history().then(steps, zone.octets());
@@ -73,13 +87,7 @@ pub fn put(arrival: Arrival, seed: HashSeed, zones: Option<&Zones>) -> Loaded {
         (None, _) => zone,
     };
     loaded.zone = Some(zone);
-    if let Some(zones) = zones
-        && let Err(error) = zones.write(&origin.to_string(), &run, at)
-    {
-        let path = zones.path(&origin.to_string());
-        tracing::error!(zone = %origin, "not kept for the next start: {}: {error}", path.display());
-    }
-    loaded
+    (loaded, run)
 }
 
 /// Reads what was kept of a zone.
@@ -117,7 +125,7 @@ fn refused(origin: Name, why: String) -> Loaded {
 }
 
 /// Seals plain records.
-fn read(origin: &Name, run: &[u8], seed: HashSeed) -> Loaded {
+pub(super) fn read(origin: &Name, run: &[u8], seed: HashSeed) -> Loaded {
     let mut draft = ZoneDraft::new(origin, seed);
     let (mut rest, mut number) = (run, 0);
     let place = |number| place_in(PathBuf::from(format!("{origin} (transferred)")), number, 1);

@@ -6,9 +6,14 @@ use hivedns::base::time::{Moment, WallSeconds};
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
-use hivedns::transfer::desk::{self, Turn};
-use hivedns::transfer::policy::Policy;
+use hivedns::loader::received::{Arrival, Received, put};
+use hivedns::transfer::access::AccessList;
+use hivedns::transfer::desk::{self, Permitted, Turn};
+use hivedns::transfer::policy::{Policy, ZonePolicy};
+use hivedns::transfer::update::content::of_zone;
+use hivedns::transfer::update::{Ledger, difference};
 use hivedns::wire::key::{HashSeed, NameKey};
+use hivedns::wire::message::Rcode;
 use hivedns::wire::name::Name;
 use hivedns::wire::query::{Accepted, Shape, accept};
 use hivedns::wire::rtype::RecordType;
@@ -17,11 +22,13 @@ use hivedns::zone::Zone;
 use hivedns::zone::draft::ZoneDraft;
 use hivedns::zone::fault::{Faults, place_in};
 use hivedns::zone::master::{self, Disk, Options};
+use hivedns::zone::plain::Unsealer;
 use hivedns::zone::seal::seal;
 use hivedns::zone::sink::{Record as Given, RecordSink};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Octets of UDP payload that replies offer.
 pub const UDP_PAYLOAD: u16 = 1232;
@@ -91,6 +98,8 @@ pub struct Desk {
     guess: ZoneNumber,
     /// When answers are given.
     pub now: Moment,
+    /// What any zone may be asked; by default, nobody may anything.
+    pub policy: Policy,
 }
 
 impl Desk {
@@ -103,7 +112,17 @@ impl Desk {
             window: [0xc0; short::WINDOW],
             guess: ZoneNumber::default(),
             now: Moment::START,
+            policy: Policy::default(),
         }
+    }
+
+    /// Lets anybody here change any zone. What is changed is looked at and forgotten.
+    pub fn permit_updates(&mut self) {
+        let update = AccessList::of(&[LOCALHOST], None);
+        let zones = self.snapshot.entries().iter().filter_map(|entry| entry.zone());
+        let zones = zones
+            .map(|zone| (zone.origin().clone(), ZonePolicy { update: update.clone(), ..Default::default() }));
+        self.policy = Policy::new(Vec::new(), zones.collect::<Vec<_>>());
     }
 
     /// The reply to a message, as over TCP.
@@ -188,16 +207,50 @@ impl Desk {
         }
     }
 
-    /// The reply to a message about a zone as such, or a signed one, where nobody may anything and no key is known. The
-    /// question's name is at hand, hashed.
+    /// The reply to a message about a zone as such, or a signed one, where no key is known. The question's name is at hand,
+    /// hashed.
     fn answer_special(&mut self, message: &[u8], shape: Shape, limit: usize) -> Option<&[u8]> {
-        let Desk { snapshot, key, buffer, .. } = self;
-        let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let Desk { snapshot, key, buffer, policy, .. } = self;
+        let from = LOCALHOST;
         let asked = desk::Asked { message, shape, key, from, now: WallSeconds(1_800_000_000) };
         let paper = desk::Paper { buffer, limit, udp_payload_max: UDP_PAYLOAD };
-        match desk::take(&asked, &Policy::default(), (snapshot, None), paper) {
+        match desk::take(&asked, policy, (snapshot, None), paper) {
             Turn::Reply { len, .. } | Turn::Notified { len, .. } => self.buffer.get(..len),
+            Turn::Update(permitted) => {
+                let Permitted { update, held } = *permitted;
+                let origin = update.zone().to_lowercase();
+                let zone = snapshot.entries().iter().find(|entry| entry.origin_key() == origin.as_wire());
+                let zone = zone.and_then(|entry| entry.zone()).expect("it is permitted");
+                let mut unsealer = Unsealer::default();
+                let mut ledger = Ledger::new(zone.origin(), |name| of_zone(zone, &mut unsealer, name));
+                let code = match ledger.judge(&update) {
+                    Ok(changes) => {
+                        assert_eq!(changes.is_empty(), difference(&changes).is_none());
+                        difference(&changes).into_iter().for_each(|step| {
+                            let (origin, old) = (zone.origin().clone(), resealed(zone));
+                            let received = Received::Steps(vec![Arc::new(step)]);
+                            let arrival =
+                                Arrival { origin, old: Some(old), received, at: SystemTime::UNIX_EPOCH };
+                            let loaded = put(arrival, seed(), None);
+                            assert!(loaded.zone.is_some(), "{}", told(&loaded.faults));
+                        });
+                        Rcode::NoError
+                    }
+                    Err(code) => code,
+                };
+                let len = held.answer(code, buffer, WallSeconds(1_800_000_000));
+                self.buffer.get(..len)
+            }
             Turn::Transfer(_) | Turn::Query(_) => None,
         }
     }
+}
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A zone of its own with the same records.
+fn resealed(zone: &Zone) -> Arc<Zone> {
+    let mut draft = ZoneDraft::new(zone.origin(), seed());
+    Unsealer::default().all(zone, |record| draft.record(*record, &place_in("test", 1, 1)));
+    Arc::new(seal(draft).0.expect("it is one already"))
 }
