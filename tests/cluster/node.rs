@@ -30,6 +30,8 @@ pub struct Node {
     pub dir: PathBuf,
     pub lease: &'static str,
     pub keys: Option<PathBuf>,
+    /// More of its configuration.
+    pub config: Option<PathBuf>,
     /// More to join, by name.
     pub join: Option<String>,
     pub socket: UdpSocket,
@@ -54,6 +56,7 @@ impl Node {
             dir: own,
             lease: "60s",
             keys: None,
+            config: None,
             join: None,
             socket,
             child: None,
@@ -76,6 +79,9 @@ impl Node {
             command.args(["--join", &join.join(",")]);
         }
         command.env("HIVEDNS_SERVICES__LEASE", self.lease);
+        if let Some(config) = &self.config {
+            command.arg("-c").arg(config);
+        }
         if let Some(keys) = &self.keys {
             command.env("HIVEDNS_GOSSIP__KEYS_FILE", keys);
         }

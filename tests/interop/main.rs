@@ -9,6 +9,8 @@ mod abuse;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod peers;
+mod update;
+mod updating;
 mod zone;
 
 use oracle::process::{Server, TempDir};
@@ -176,6 +178,9 @@ fn matrix() {
         ok()
     });
     row("primary: AXFR, NOTIFY, IXFR, TSIG", out);
+    row("primary: UPDATE, followed", update::followed());
+    let messages = update::as_bind_does();
+    row("primary: UPDATE, outcome (messages)", ["-".into(), "-".into(), format!("ok ({messages})")]);
     row("primary: wrong key refused", OTHERS.map(|peer| (wrong_key(Peer::Hivedns, peer), ok()).1));
     let incremental = OTHERS.map(|peer| {
         let mut pair = follows(peer, Peer::Hivedns);

@@ -87,7 +87,9 @@ fn written(plan: &Plan<'_>, file: &str, text: &str) -> PathBuf {
 fn hivedns(plan: &Plan<'_>) -> Command {
     written(plan, "secret", plan.secret);
     let content = match plan.file {
-        Some(file) => format!("file = \"{}\"\nnotify = [\"{}\"]", file.display(), plan.other),
+        Some(file) => {
+            format!("file = \"{}\"\nnotify = [\"{}\"]\nupdate = [\"key:{KEY}\"]", file.display(), plan.other)
+        }
         None => format!("primary = [\"{}\"]", plan.other),
     };
     let text = format!(
@@ -99,7 +101,7 @@ fn hivedns(plan: &Plan<'_>) -> Command {
     );
     let config = written(plan, "hivedns.toml", &text);
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-    command.arg("serve").arg("-c").arg(config).arg("--no-gossip");
+    command.arg("serve").arg("-c").arg(config).args(["--no-gossip", "--no-docker"]);
     command.arg("--control").arg(plan.dir.join("control")).current_dir(plan.dir);
     command
 }
@@ -159,7 +161,7 @@ fn bind(plan: &Plan<'_>) -> Command {
     let (dir, own, other) = (plan.dir.display(), plan.address.port(), plan.other.port());
     let content = match plan.file {
         Some(file) => format!(
-            "type primary; file \"{}\"; ixfr-from-differences yes; notify explicit; \
+            "type primary; file \"{}\"; ixfr-from-differences yes; notify explicit; allow-update {{ key \"{KEY}\"; }}; check-integrity no; \
              also-notify {{ 127.0.0.1 port {other} key \"{KEY}\"; }};",
             file.display()
         ),
