@@ -202,8 +202,10 @@ impl Lot {
         match self.below(10) {
             0..=3 => {
                 let (ttl, data) = (self.of(&["60", "300"]), self.of(&DATA));
-                // A DNAME hides the zone's own name servers: BIND refuses that, where RFC 2136 has no word.
-                let owner = if data.starts_with("DNAME") && owner == "@" { "d" } else { owner };
+                // There BIND takes none: it would hide the zone's name servers, or means nothing that is sure
+                // (RFC 4592 §4.4). RFC 2136 has no word of it.
+                let is_odd = data.starts_with("DNAME") && ["@", "*.w"].contains(&owner);
+                let owner = if is_odd { "d" } else { owner };
                 format!("add {owner} {ttl} {data}")
             }
             4 => format!("delete {owner} {}", self.of(&DATA)),
