@@ -17,7 +17,7 @@ use hivedns::zone::Zone;
 use hivedns::zone::draft::ZoneDraft;
 use hivedns::zone::fault::{Faults, place_in};
 use hivedns::zone::master::{self, Disk, Options};
-use hivedns::zone::seal::seal;
+use hivedns::zone::seal::{Form, seal, seal_as};
 use hivedns::zone::sink::{Record as Given, RecordSink};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -42,6 +42,11 @@ pub struct Entry {
 
 /// Seals records.
 pub fn zone(origin: &[u8], entries: &[Entry]) -> Result<Zone, String> {
+    zone_as(Form::Arena, origin, entries)
+}
+
+/// Seals records in that form.
+pub fn zone_as(form: Form, origin: &[u8], entries: &[Entry]) -> Result<Zone, String> {
     let origin = Name::from_wire(origin).map_err(|e| e.to_string())?;
     let mut draft = ZoneDraft::new(&origin, seed());
     for (line, entry) in (1u32..).zip(entries) {
@@ -49,7 +54,7 @@ pub fn zone(origin: &[u8], entries: &[Entry]) -> Result<Zone, String> {
         draft
             .record(Given { owner, rtype: RecordType(*rtype), ttl: *ttl, rdata }, &place_in("test", line, 1));
     }
-    let (zone, faults) = seal(draft);
+    let (zone, faults) = seal_as(draft, form);
     zone.ok_or_else(|| told(&faults))
 }
 
