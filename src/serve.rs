@@ -176,6 +176,7 @@ impl Server {
             let _ = to_control.send(match done {
                 Done::Zone(round, loaded) => Event::Loaded { round, loaded: Box::new(loaded) },
                 Done::Arrival(loaded) => Event::Arrived(Box::new(loaded)),
+                Done::Updates(updated) => Event::Updated(Box::new(updated)),
             });
         })
         .map_err(|error| failed("start the loader", error))?;
@@ -217,6 +218,7 @@ impl Server {
             orders: Box::new(move |order| orders.give(order)),
             secrets: self.secrets,
             untold: Vec::new(),
+            unacknowledged: Vec::new(),
         };
         let control = Control::new(
             (inputs, self.config, keys),

@@ -48,6 +48,7 @@ use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
 use crate::control::status::{Health, Status, ZoneStatus};
 use crate::gossip::secrecy::keyring::Ring;
+use crate::loader::updates::Updated;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
 use crate::transfer::order::News;
@@ -90,6 +91,8 @@ pub enum Event {
     },
     /// The loader made a zone of what a transfer brought, or could not.
     Arrived(Box<Loaded>),
+    /// Updates were carried out.
+    Updated(Box<Updated>),
     /// The thread that talks to other servers has something to say of a zone.
     Exchange(News),
     /// Read the configuration and the zones anew.
@@ -262,6 +265,7 @@ impl Control {
         match event {
             Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
             Event::Arrived(loaded) => self.take_arrival(*loaded),
+            Event::Updated(updated) => self.take_updates(*updated),
             Event::Exchange(news) => self.hear(news),
             Event::Reload => self.reload().is_ok(),
             Event::Request { request, answer } => self.obey(request, answer),
@@ -297,7 +301,7 @@ impl Control {
         if !is_secondary {
             tell_faults(&origin, &faults);
         }
-        if zone.is_none()
+        if faults.errors() > 0
             && !is_secondary
             && let Some(reload) = &mut self.reloading
         {
@@ -315,7 +319,6 @@ impl Control {
                     tracing::info!(zone = %origin, serial, records, "zone loaded");
                 }
                 let old = self.served(&origin).map(|old| old.serial());
-                let zone = Arc::new(zone);
                 let content = ZoneContent::Sealed(Arc::clone(&zone));
                 self.state.apply(Delta::PutZone { origin, content });
                 self.tell_served(old, &zone, checked);
@@ -367,6 +370,7 @@ impl Control {
         for worker in &self.workers {
             worker.nudge();
         }
+        self.acknowledge();
         self.tell_others();
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
