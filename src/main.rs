@@ -158,7 +158,7 @@ impl Checked {
             Some(ZoneSpec { origin, source: ZoneSource::File(file.clone()) })
         });
         for spec in specs {
-            self.faults(&spec.origin, &loader::load(&spec, seed, None, None).faults);
+            self.faults(&spec.origin, &loader::load(&spec, seed, None).faults);
         }
     }
 

@@ -220,6 +220,7 @@ impl Server {
             orders: Box::new(move |order| orders.give(order)),
             secrets: self.secrets,
             untold: Vec::new(),
+            unacknowledged: Vec::new(),
         };
         let control = Control::new(
             (inputs, self.config, keys),

@@ -50,7 +50,7 @@ const HOUSE: &[Room] = &[
         "worker",
         &["base", "os", "wire", "zone", "catalog", "answer", "resolve", "transfer"],
     ),
-    room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog", "disk", "resolve", "transfer"]),
+    room(Floor::Threads, "loader", &["base", "os", "wire", "zone", "catalog", "disk", "resolve"]),
     room(
         Floor::Threads,
         "control",

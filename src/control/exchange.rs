@@ -9,6 +9,7 @@ use crate::control::health::{faulty, tell_faults};
 use crate::control::request::{Refused, RefusedKind, Reply};
 use crate::loader::Loaded;
 use crate::loader::received::{Arrival, Received};
+use crate::loader::updates::{Acknowledge, Updated};
 use crate::os::clock;
 use crate::transfer::access::AccessList;
 use crate::transfer::incoming::Came;
@@ -45,6 +46,8 @@ pub struct Exchange {
     pub secrets: Secrets,
     /// What others are to be told once it is published: who asks at once must find it.
     pub untold: Vec<Order>,
+    /// Whose updates are to be published.
+    pub unacknowledged: Vec<Acknowledge>,
 }
 
 /// The secrets of keys. A file may be out of reach since rights were given up: then its secret is as it was.
@@ -242,8 +245,7 @@ impl Control {
                     Came::Steps(steps) => Received::Steps(steps),
                     Came::Current(_) => return false,
                 };
-                let old = self.at_hand(&origin);
-                self.loader.put(Arrival { origin, old, received, at: clock::wall() });
+                self.loader.put(Arrival { origin, received, at: clock::wall() });
                 false
             }
             News::Checked(origin) => {
@@ -296,10 +298,28 @@ impl Control {
         tracing::info!(zone = %origin, serial, records, steps, "zone transferred");
         // A copy that is still being read would be older.
         self.awaited.remove(&origin);
-        let zone = Arc::new(zone);
         self.state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::clone(&zone)) });
         self.tell_served(old, &zone, None);
         true
+    }
+
+    /// Puts what updates have made in place; who made them is told once it is published. True if that is to be done.
+    pub(super) fn take_updates(&mut self, updated: Updated) -> bool {
+        let Updated { origin, zone, made } = updated;
+        let is_wanted = self.zone_file(&origin).is_some();
+        if let Some(zone) = zone.filter(|_| is_wanted) {
+            let old = self.served(&origin).map(|old| old.serial());
+            // What is still being read goes on from this version or an earlier one, and comes later.
+            self.state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::clone(&zone)) });
+            self.tell_served(old, &zone, None);
+        }
+        self.exchange.unacknowledged.extend(made);
+        true
+    }
+
+    /// Tells those whose updates are served now.
+    pub(super) fn acknowledge(&mut self) {
+        self.exchange.unacknowledged.drain(..).for_each(|done| done(Ok(())));
     }
 
     /// Has a zone asked for, transferred or announced, as a user wants.

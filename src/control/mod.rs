@@ -50,9 +50,8 @@ use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
 use crate::control::status::Status;
-use crate::control::updates::Updates;
 use crate::gossip::secrecy::keyring::Ring;
-use crate::loader::updated::Updated;
+use crate::loader::updates::Updated;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
 use crate::transfer::order::News;
@@ -93,12 +92,12 @@ pub enum Event {
     },
     /// The loader made a zone of what a transfer brought, or could not.
     Arrived(Box<Loaded>),
+    /// Updates were carried out.
+    Updated(Box<Updated>),
     /// The thread that talks to other servers has something to say of a zone.
     Exchange(News),
     /// Somebody who may wants a zone changed.
     Update(Box<UpdateRequest>),
-    /// The loader has carried updates out, or not.
-    Updated(Box<Updated>),
     /// Read the configuration and the zones anew.
     Reload,
     /// Members to join were found.
@@ -154,7 +153,8 @@ pub struct Control {
     reloading: Option<Round>,
     resolving: Resolving,
     exchange: Exchange,
-    updates: Updates,
+    /// As many hold it as updates are under way, and this one.
+    under_way: Arc<()>,
 }
 
 impl Control {
@@ -192,7 +192,7 @@ impl Control {
             reloading: None,
             resolving,
             exchange,
-            updates: Updates::default(),
+            under_way: Arc::default(),
         };
         control.exchange_anew();
         control.load_zones();
@@ -217,7 +217,7 @@ impl Control {
             }
             while let Ok(event) = mailbox.try_recv() {
                 match event {
-                    Event::Stop => return self.stop(),
+                    Event::Stop => return self.stop(mailbox),
                     event => {
                         let is_changed = self.take(event);
                         self.due.note(is_changed);
@@ -226,7 +226,7 @@ impl Control {
             }
             self.turn(now);
             if self.leaving {
-                return self.stop();
+                return self.stop(mailbox);
             }
             self.due.note(self.state.next_expiry() <= now);
             more_work = self.state.work(now);
@@ -269,16 +269,11 @@ impl Control {
     /// Takes an event; true if the state changed.
     fn take(&mut self, event: Event) -> bool {
         match event {
-            Event::Loaded { round, loaded } => {
-                let origin = loaded.origin.clone();
-                let is_changed = self.take_zone(round, *loaded);
-                self.carry_on(&origin);
-                is_changed
-            }
+            Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
             Event::Arrived(loaded) => self.take_arrival(*loaded),
+            Event::Updated(updated) => self.take_updates(*updated),
             Event::Exchange(news) => self.hear(news),
             Event::Update(request) => self.update(*request),
-            Event::Updated(updated) => self.take_updated(*updated),
             Event::Reload => self.reload().is_ok(),
             Event::Request { request, answer } => self.obey(request, answer),
             Event::Resolved { addresses, all } => {
@@ -313,7 +308,7 @@ impl Control {
         if !is_secondary {
             tell_faults(&origin, &faults);
         }
-        if zone.is_none()
+        if faults.errors() > 0
             && !is_secondary
             && let Some(reload) = &mut self.reloading
         {
@@ -331,7 +326,6 @@ impl Control {
                     tracing::info!(zone = %origin, serial, records, "zone loaded");
                 }
                 let old = self.served(&origin).map(|old| old.serial());
-                let zone = Arc::new(zone);
                 let content = ZoneContent::Sealed(Arc::clone(&zone));
                 self.state.apply(Delta::PutZone { origin, content });
                 self.tell_served(old, &zone, checked);
@@ -346,8 +340,6 @@ impl Control {
                 }
                 is_new
             }
-            // As it was updated it is newer than its file.
-            None if faults.errors() == 0 && self.is_served(&origin) => false,
             None if self.is_served(&origin) => {
                 tracing::error!(zone = %origin, "the zone's file is faulty: its former content stays");
                 false
@@ -385,8 +377,8 @@ impl Control {
         for worker in &self.workers {
             worker.nudge();
         }
+        self.acknowledge();
         self.tell_others();
-        self.updates.published();
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
         self.published = end;
@@ -441,7 +433,7 @@ impl Control {
         }));
     }
 
-    fn stop(mut self) {
+    fn stop(mut self, mailbox: &Receiver<Event>) {
         self.status.rcu(|old| Status { ready: false, reason: "stopping".into(), ..Status::clone(old) });
         let begun = clock::now();
         let until = match self.leaving {
@@ -463,8 +455,7 @@ impl Control {
             }
         }
         self.cluster.end();
-        // Who waits is told before the workers end.
-        drop(std::mem::take(&mut self.updates));
+        self.settle_updates(mailbox, begun);
         for worker in &self.workers {
             worker.stop();
         }

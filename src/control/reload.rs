@@ -192,7 +192,6 @@ impl Control {
             .collect();
         for origin in gone {
             self.awaited.remove(&origin);
-            self.updates.forget(&origin);
             self.state.apply(Delta::DropZone { origin });
         }
         let new: Vec<Name> = {
@@ -202,12 +201,12 @@ impl Control {
         for origin in new {
             self.state.apply(Delta::PutZone { origin, content: ZoneContent::Pending });
         }
+        let changing = specs.iter().filter(|spec| spec.source.changes());
+        self.loader.retain(changing.map(|spec| spec.origin.clone()).collect());
         for spec in specs {
             self.awaited.insert(spec.origin.clone(), self.round);
-            if !self.updates.puts_off(self.round, &spec) {
-                let old = self.served(&spec.origin);
-                self.loader.load(self.round, spec, old);
-            }
+            let old = self.served(&spec.origin);
+            self.loader.load(self.round, spec, old);
         }
     }
 }

@@ -1,137 +1,73 @@
-//! Dynamic updates. Those of one zone are carried out in groups, one group after another: what comes while one is being
-//! written to the disk makes the next. Those of the domain of services become cluster-wide records.
+//! Dynamic updates: those of a zone go to the loader, those of the domain of services become cluster-wide records.
 //!
 //! ```text
-//! Event::Update ─┬─ a zone's: waits ─► LOADER: judged, made, on disk ─► published ─► answered
+//! Event::Update ─┬─ a zone's ─► LOADER: judged by the version at hand ─► on disk ─► published ─► answered
 //!                └─ the domain's: judged, written ─► published, on disk ─► answered
 //! ```
 
-use crate::catalog::delta::{Delta, ZoneContent};
-use crate::control::Control;
 use crate::control::document::SetDocument;
 use crate::control::request::{Answer, Reply};
+use crate::control::{Control, Event};
 use crate::discovery::cluster::{self, Rrset};
 use crate::gossip::machine::ClusterWrite;
-use crate::loader::ZoneSpec;
-use crate::loader::updated::{Group, Updated};
+use crate::loader::updates::{Propose, Update as ZoneUpdate};
 use crate::os::clock;
-use crate::transfer::update::content::{Owner, Set};
-use crate::transfer::update::request::{Answer as UpdateAnswer, Request};
-use crate::transfer::update::{Change, Ledger, Update};
+use crate::transfer::update::content::{Owner, Set, of_amendment};
+use crate::transfer::update::request::Request;
+use crate::transfer::update::{Change, Ledger, Update, difference};
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crossbeam::channel::Receiver;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-/// All that is asked for and not answered. **Dropping it answers with SERVFAIL.** Workers bound how much that is.
-#[derive(Default)]
-pub(super) struct Updates {
-    zones: BTreeMap<Name, Office>,
-    /// What is answered once it is published.
-    done: Vec<(UpdateAnswer, Rcode)>,
-}
-
-/// Updates of one zone.
-#[derive(Default)]
-struct Office {
-    waiting: Vec<Request>,
-    /// Those of the group that is being carried out.
-    carried: Option<Vec<UpdateAnswer>>,
-    /// The file is to be read in that round, once the group is done.
-    reload: Option<(u64, ZoneSpec)>,
-}
-
-impl Updates {
-    /// True, if a zone is to be read once its updates are done, which is remembered; an older round is forgotten.
-    pub(super) fn puts_off(&mut self, round: u64, spec: &ZoneSpec) -> bool {
-        let office = self.zones.get_mut(&spec.origin).filter(|office| office.carried.is_some());
-        office.map(|office| office.reload = Some((round, spec.clone()))).is_some()
-    }
-
-    /// A zone is gone: whoever waits for it hears so, and it is not read again.
-    pub(super) fn forget(&mut self, origin: &Name) {
-        if let Some(office) = self.zones.get_mut(origin) {
-            (office.waiting, office.reload) = (Vec::new(), None);
-        }
-    }
-
-    /// What was done is published.
-    pub(super) fn published(&mut self) {
-        self.done.drain(..).for_each(|(answer, code)| answer.give(code));
-    }
-}
+/// How long a stop waits for updates that are on their way to the disk.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
 
 impl Control {
     /// Takes an update that is permitted; true if the state changed.
     pub(super) fn update(&mut self, request: Request) -> bool {
-        let origin = request.update.zone().clone();
-        if origin == self.domain() {
+        if *request.update.zone() == self.domain() {
             return self.update_services(request);
         }
-        self.updates.zones.entry(origin.clone()).or_default().waiting.push(request);
-        self.carry_on(&origin);
+        let Request { update, answer } = request;
+        let (origin, code) = (update.zone().clone(), Arc::new(OnceLock::new()));
+        let (told, under_way) = (Arc::clone(&code), Arc::clone(&self.under_way));
+        let propose: Propose = Box::new(move |amendment| {
+            let changes = Ledger::new(update.zone(), |name| of_amendment(amendment, name)).judge(&update);
+            match changes {
+                Ok(changes) => difference(&changes),
+                Err(refused) => {
+                    // Said once, here.
+                    let _ = code.set(refused);
+                    None
+                }
+            }
+        });
+        let done = Box::new(move |outcome: Result<(), _>| {
+            let code = if outcome.is_ok() { Rcode::NoError } else { Rcode::ServFail };
+            answer.give(told.get().copied().unwrap_or(code));
+            drop(under_way);
+        });
+        self.loader.update(ZoneUpdate { origin, propose, done });
         false
     }
 
-    /// Has the next group of a zone's updates carried out, unless there is something to wait for.
-    pub(super) fn carry_on(&mut self, origin: &Name) {
-        if self.awaited.contains_key(origin) {
-            return;
-        }
-        let (zone, is_wanted) = (self.served(origin), self.takes_updates(origin));
-        let Some(office) = self.updates.zones.get_mut(origin) else { return };
-        if office.carried.is_some() {
-            return;
-        }
-        let waiting = std::mem::take(&mut office.waiting);
-        let Some(old) = zone.filter(|_| is_wanted && !waiting.is_empty()) else {
-            // Whoever waits for a zone that is no longer served hears so.
-            self.updates.zones.remove(origin);
-            return;
-        };
-        let (updates, answers) =
-            waiting.into_iter().map(|Request { update, answer }| (update, answer)).unzip();
-        office.carried = Some(answers);
-        self.loader.update(Group { origin: origin.clone(), old, updates, at: clock::wall() });
-    }
-
-    fn takes_updates(&self, origin: &Name) -> bool {
-        self.zone_file(origin).is_some_and(|zone| zone.file().is_some() && !zone.update.is_empty())
-    }
-
-    /// Puts in place what updates have made of their zone; true if the state changed.
-    pub(super) fn take_updated(&mut self, updated: Updated) -> bool {
-        let Updated { origin, zone, codes } = updated;
-        let Some(office) = self.updates.zones.get_mut(&origin) else { return false };
-        let (answers, reload) = (office.carried.take().unwrap_or_default(), office.reload.take());
-        let answered = answers.into_iter().zip(codes);
-        let is_wanted = self.takes_updates(&origin);
-        let is_changed = match zone.filter(|_| is_wanted) {
-            Some(zone) => {
-                let old = self.served(&origin).map(|old| old.serial());
-                let (serial, records) = (zone.serial().0, zone.record_count());
-                tracing::debug!(zone = %origin, serial, records, "zone updated");
-                let content = ZoneContent::Sealed(Arc::clone(&zone));
-                self.state.apply(Delta::PutZone { origin: origin.clone(), content });
-                self.tell_served(old, &zone, None);
-                self.updates.done.extend(answered);
-                true
+    /// Waits a while for updates that are on their way, so that who sent them hears what became of them. Nothing of them is
+    /// published any more; the disk has it.
+    pub(super) fn settle_updates(&mut self, mailbox: &Receiver<Event>, begun: Instant) {
+        loop {
+            self.acknowledge();
+            if Arc::strong_count(&self.under_way) == 1 {
+                return;
             }
-            None if is_wanted => {
-                answered.for_each(|(answer, code)| answer.give(code));
-                false
+            match mailbox.recv_deadline(begun + SETTLE_MAX) {
+                Ok(Event::Updated(updated)) => _ = self.take_updates(*updated),
+                // Dropped, it says so to whoever waits.
+                Ok(_) => {}
+                Err(_) => return,
             }
-            // A reload has taken the zone away, or its updates: SERVFAIL.
-            None => false,
-        };
-        match reload {
-            Some((round, spec)) => {
-                let old = self.served(&origin);
-                self.loader.load(round, spec, old);
-            }
-            None => self.carry_on(&origin),
         }
-        is_changed
     }
 
     /// Carries out an update of the domain of services: the sets that it changes become the cluster's, whatever they were

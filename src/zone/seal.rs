@@ -14,6 +14,10 @@ use crate::wire::short::RUN_OCTETS;
 use crate::zone::Serial;
 use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
 use crate::zone::fault::Faults;
+use crate::zone::live::block::Block;
+use crate::zone::live::directory::{BITS_MAX, Directory};
+use crate::zone::live::ledger::Encoder;
+use crate::zone::live::patch::BLOCK_NODES_MAX;
 use crate::zone::rdata::canonicalize;
 use crate::zone::set::SetWriter;
 use crate::zone::slots::{SHARD_OCTETS_MAX, SLOTS_PER_NODE, Slots};
@@ -28,21 +32,45 @@ const NODES_PER_SHARD: usize = 256;
 /// Records of a set that are compared pair by pair.
 const SMALL_SET: usize = 16;
 
+/// How a sealed zone is to lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// In one run of octets: the next version is sealed anew.
+    Arena,
+    /// In blocks that versions share: [`crate::zone::amend`] makes the next one.
+    Blocks,
+}
+
 /// Seals a draft. The faults hold what the reader found and what sealing adds; with an error among them there
 /// is no zone.
-pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
+pub fn seal(draft: ZoneDraft) -> (Option<Zone>, Faults) {
+    seal_as(draft, Form::Arena)
+}
+
+/// As [`seal`], in that form.
+pub fn seal_as(mut draft: ZoneDraft, form: Form) -> (Option<Zone>, Faults) {
     draft.end_of_input();
     let mut faults = draft.take_faults();
     let occluders = occlude(&mut draft);
     let mut work = Work::new(&draft, &occluders);
+    if form == Form::Blocks {
+        work.children = children(&draft.nodes);
+    }
     let apex_records: Vec<DraftRecord<'_>> = draft.records(&draft.nodes[0]).collect();
     check_apex(&draft, &apex_records, &mut faults);
 
-    let shards = draft.nodes.len().div_ceil(NODES_PER_SHARD);
+    let depth = block_depth(draft.nodes.len());
+    let shards = match form {
+        Form::Arena => draft.nodes.len().div_ceil(NODES_PER_SHARD),
+        Form::Blocks => 1 << depth,
+    };
     let order = spread(&draft.nodes, shards);
-    let mut octets = Vec::with_capacity(estimate(&draft));
-    advise_huge(&mut octets);
-    let mut directory = Vec::with_capacity(shards);
+    let mut octets = Vec::new();
+    if form == Form::Arena {
+        octets.reserve_exact(estimate(&draft));
+        advise_huge(&mut octets);
+    }
+    let (mut directory, mut blocks) = (Vec::new(), Vec::new());
     let mut rest = &order[..];
     for shard in 0..shards {
         let count = rest
@@ -51,24 +79,51 @@ pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
             .count();
         let (own, others) = rest.split_at(count);
         rest = others;
-        match work.shard(own, &mut octets, &mut faults) {
-            Some(at) => directory.push(at),
-            None => faults
-                .error(draft.place_of_zone(), "the zone is too large: its names would not fit in a shard"),
+        let shard = work.shard(own, &mut octets, &mut faults);
+        let is_placed = match (shard, form) {
+            (Some(at), Form::Arena) => {
+                directory.push(at);
+                true
+            }
+            (Some(at), Form::Blocks) => {
+                let block = Block::of_shard(std::mem::take(&mut octets), at, own.len(), depth);
+                block.map(|block| blocks.push(block)).is_some()
+            }
+            (None, _) => false,
+        };
+        if !is_placed {
+            faults.error(draft.place_of_zone(), "the zone is too large: its names would not fit in a shard");
         }
     }
     if faults.errors() > 0 {
         return (None, faults);
     }
     octets.shrink_to_fit();
+    let blocks = match form {
+        Form::Arena => Blocks::Arena { octets, shards: directory.into_boxed_slice() },
+        Form::Blocks => Blocks::Apart(Directory::of(&blocks, depth)),
+    };
     let soa = apex_records.iter().find(|record| record.rtype == RecordType::SOA);
     let negative_soa = NegativeSoa::new(&work.origin, soa.map(|soa| (soa.ttl, soa.rdata)));
     let origin_len = draft.origin().as_wire().len();
-    let store = Store { blocks: Blocks::Arena { octets, shards: directory.into_boxed_slice() }, origin_len };
+    let store = Store { blocks, origin_len };
     let serial = soa.map_or(0, |soa| soa_field(soa.rdata, 0));
     let zone =
         Zone::new(draft.origin().clone(), draft.seed(), store, negative_soa, serial, draft.record_count());
     (Some(zone), faults)
+}
+
+/// The bits of hashes that blocks of so many nodes in all begin with: then they are half full on average, and seldom
+/// split soon.
+fn block_depth(nodes: usize) -> u32 {
+    (0..BITS_MAX).find(|depth| nodes >> depth <= BLOCK_NODES_MAX / 2).unwrap_or(BITS_MAX)
+}
+
+/// How many names stand directly below each; of the apex nobody wants to know, it exists anyway.
+fn children(nodes: &[DraftNode]) -> Vec<u32> {
+    let mut children = vec![0; nodes.len()];
+    nodes.iter().filter(|node| node.depth > 1).for_each(|node| children[node.parent as usize] += 1);
+    children
 }
 
 /// Marks the nodes below cuts and DNAMEs; the depth below the apex of what hides each (the topmost counts).
@@ -197,8 +252,11 @@ impl NegativeSoa {
 struct Work<'d> {
     draft: &'d ZoneDraft,
     occluders: &'d [u8],
+    /// In blocks each node is followed by a ledger, which knows how many names stand below.
+    children: Vec<u32>,
     origin: Name,
     writer: SetWriter,
+    ledger: Encoder,
     owner: Vec<u8>,
     records: Vec<DraftRecord<'d>>,
     nodes: Vec<u8>,
@@ -211,7 +269,9 @@ impl<'d> Work<'d> {
         Work {
             draft,
             occluders,
+            children: Vec::new(),
             writer: SetWriter::new(&origin, draft.seed()),
+            ledger: Encoder::default(),
             origin,
             owner: Vec::new(),
             records: Vec::new(),
@@ -271,6 +331,11 @@ impl<'d> Work<'d> {
         match u8::try_from(rrsets) {
             Ok(count) => self.nodes[head + 2] = count,
             Err(_) => faults.error(draft.place(records[0].at), "more than 255 types at one name"),
+        }
+        if let Some(children) = self.children.get(number) {
+            self.ledger.begin(*children);
+            self.ledger.end(&mut self.nodes);
+            self.pad();
         }
         debug_assert_eq!((self.nodes.len() - head) % 4, 0);
         self.records = records;

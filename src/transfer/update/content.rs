@@ -3,8 +3,7 @@
 use super::canonical;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
-use crate::zone::Zone;
-use crate::zone::plain::Unsealer;
+use crate::zone::amend::Amendment;
 use std::collections::BTreeMap;
 
 /// What a name has.
@@ -82,21 +81,11 @@ impl Set {
 }
 
 /// What a name in a zone has: its own records only, whatever cut, alias or wildcard there is (RFC 2136 §7.16).
-pub fn of_zone(zone: &Zone, unsealer: &mut Unsealer, name: &Name) -> Owner {
-    let lower = name.to_lowercase();
-    let key = lower.as_wire().len().checked_sub(zone.origin_len()).and_then(|len| lower.as_wire().get(..len));
-    let node = key.and_then(|key| zone.find(zone.hash_of(key), key));
-    let Some(node) = node else { return Owner::free(name) };
-    let mut owner = Owner::free(name);
-    if let Ok(kept) = Name::from_wire(&[node.cased_key(), zone.origin().as_wire()].concat()) {
-        owner.name = kept;
-    }
-    for rrset in node.rrsets() {
-        let mut set = None::<Set>;
-        unsealer.each(zone, &node, &rrset, |record| {
-            set.get_or_insert_with(|| Set::new(record.ttl)).add(record.rtype, record.rdata);
-        });
-        owner.sets.extend(set.map(|set| (rrset.rtype(), set)));
+pub fn of_amendment(amendment: &mut Amendment<'_>, name: &Name) -> Owner {
+    let mut owner = Owner::free(&amendment.cased(name));
+    for record in amendment.records(name) {
+        let set = owner.sets.entry(record.rtype).or_insert_with(|| Set::new(record.ttl));
+        set.add(record.rtype, &record.rdata);
     }
     owner
 }

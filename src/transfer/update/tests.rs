@@ -1,16 +1,17 @@
 //! Each rule of RFC 2136 §3, by what it says and what it leaves of a zone.
 
-use super::content::of_zone;
+use super::content::of_amendment;
 use super::*;
 use crate::transfer::update::rights::Rights;
 use crate::wire::key::HashSeed;
 use crate::wire::message::Rcode;
 use crate::wire::rtype::Class;
 use crate::zone::Zone;
+use crate::zone::amend::Amendment;
 use crate::zone::draft::ZoneDraft;
 use crate::zone::fault::Faults;
 use crate::zone::master::{self, Disk, Options};
-use crate::zone::plain::{self, Unsealer};
+use crate::zone::plain;
 use crate::zone::rdata;
 use crate::zone::seal::seal;
 use std::path::Path;
@@ -130,8 +131,8 @@ fn lines(text: &str) -> Vec<u8> {
 }
 
 fn judge(zone: &Zone, messages: &[Vec<u8>]) -> Vec<Result<Vec<Change>, Rcode>> {
-    let mut unsealer = Unsealer::default();
-    let mut ledger = Ledger::new(zone.origin(), |name| of_zone(zone, &mut unsealer, name));
+    let mut amendment = Amendment::begin(zone);
+    let mut ledger = Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name));
     messages.iter().map(|message| ledger.judge(&Update::read(message)?)).collect()
 }
 
@@ -433,8 +434,8 @@ fn a_key_touches_what_it_may_and_nothing_else() {
         let Some(update) = rights.permit(Update::read(&lines(text)).unwrap()) else {
             return "REFUSED".to_owned();
         };
-        let mut unsealer = Unsealer::default();
-        match Ledger::new(zone.origin(), |name| of_zone(&zone, &mut unsealer, name)).judge(&update) {
+        let mut amendment = Amendment::begin(&zone);
+        match Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name)).judge(&update) {
             Ok(changes) => format!("{}", changes.len()),
             Err(code) => code.to_string(),
         }
@@ -459,8 +460,8 @@ fn a_key_touches_what_it_may_and_nothing_else() {
     // Some of what the name has is not its own.
     let rights = Rights::new(vec![], vec![RecordType::TXT]);
     let update = rights.permit(Update::read(&lines("add a 5 TXT y\ndelete a")).unwrap()).unwrap();
-    let mut unsealer = Unsealer::default();
-    let mut ledger = Ledger::new(zone.origin(), |name| of_zone(&zone, &mut unsealer, name));
+    let mut amendment = Amendment::begin(&zone);
+    let mut ledger = Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name));
     assert_eq!(ledger.judge(&update), Err(Rcode::Refused));
     let more = Update::read(&lines("prereq yxrrset a TXT x")).unwrap();
     assert_eq!(ledger.judge(&more), Ok(vec![]), "nothing of it counts");

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::zone::fault::place_in;
+use crate::zone::plain::Unsealer;
 use crate::zone::sink::{Record, RecordSink};
 use proptest::prelude::*;
 
