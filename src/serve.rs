@@ -183,7 +183,8 @@ impl Server {
         .map_err(|error| failed("start the loader", error))?;
 
         let (errands, todo) = services::errands();
-        let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), errands);
+        let ways = (errands, &mailbox);
+        let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), ways);
         let Prepared { resolving, setups, deliveries, upstreams, walks: (roots, policy) } =
             prepared.map_err(StartError::Configuration)?;
         let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets)));

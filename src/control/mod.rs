@@ -8,6 +8,7 @@
 //! ```
 
 mod answers;
+pub mod asking;
 mod cached;
 mod ceded;
 mod clerk;
@@ -17,7 +18,6 @@ pub mod document;
 mod due;
 pub mod engine;
 pub mod exchange;
-mod health;
 mod listing;
 mod mailbox;
 mod members;
@@ -30,6 +30,7 @@ pub mod status;
 mod updates;
 pub mod ways;
 mod why;
+mod zone_status;
 
 pub use mailbox::Mailbox;
 pub use specs::{initial, zone_specs};
@@ -45,15 +46,16 @@ use crate::control::document::NodeDocument;
 use crate::control::due::Due;
 use crate::control::engine::Tale;
 use crate::control::exchange::Exchange;
-use crate::control::health::{faulty, tell_faults, zone_status};
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
 use crate::control::status::Status;
+use crate::control::zone_status::{faulty, tell_faults, zone_status};
 use crate::gossip::secrecy::keyring::Ring;
 use crate::loader::updates::Updated;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
+use crate::resolve::errand::MemberErrand;
 use crate::transfer::order::News;
 use crate::transfer::update::request::Request as UpdateRequest;
 use crate::wire::name::Name;
@@ -113,6 +115,13 @@ pub enum Event {
         request: Request,
         /// Where the answer goes.
         answer: Answer,
+    },
+    /// A worker has a query that members may answer.
+    AskMember {
+        /// The worker's number.
+        worker: usize,
+        /// What it waits for.
+        errand: MemberErrand,
     },
     /// The container engine has news.
     Engine(Vec<Tale>),
@@ -244,7 +253,8 @@ impl Control {
 
     /// Gives the cluster its turn.
     fn turn(&mut self, now: Moment) {
-        let deltas = self.cluster.turn(now, self.poll.registry());
+        let mut deltas = self.cluster.turn(now, self.poll.registry());
+        deltas.extend(self.correspond(now));
         self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
         self.due.applied(&self.state);
@@ -288,6 +298,10 @@ impl Control {
                     self.status_at = Some(clock::now());
                 }
                 // What changed of the cluster's records comes with its next turn.
+                false
+            }
+            Event::AskMember { worker, errand } => {
+                self.ask_members(worker, errand);
                 false
             }
             // The caller has seen to it.
@@ -454,6 +468,7 @@ impl Control {
                 self.cluster.ready(now, event);
             }
         }
+        self.give_up_asking();
         self.cluster.end();
         self.settle_updates(mailbox, begun);
         for worker in &self.workers {

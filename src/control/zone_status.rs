@@ -1,4 +1,4 @@
-//! How each zone is: for the status, and what is wrong with it for the log.
+//! How a zone is: what the status tells of it, and the log of its faults.
 
 use crate::catalog::delta::ZoneContent;
 use crate::control::exchange;
@@ -9,7 +9,7 @@ use crate::zone::fault::{Fault, Faults, Severity};
 /// Faults of a zone that the log and the status show.
 const FAULTS_SHOWN: usize = 10;
 
-/// For the status.
+/// How it is.
 pub(super) fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
     let (health, serial, records) = match content {
         ZoneContent::Pending => (Health::Loading, None, 0),
@@ -24,14 +24,14 @@ pub(super) fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
     ZoneStatus { origin: origin.clone(), health, serial, records, journal }
 }
 
-/// A zone of which only its faults are known.
+/// One whose file cannot be served.
 pub(super) fn faulty(origin: &Name, faults: &Faults) -> ZoneStatus {
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
     let health = Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect());
     ZoneStatus { origin: origin.clone(), health, serial: None, records: 0, journal: (0, 0) }
 }
 
-/// For the log: the first faults.
+/// Tells the log.
 pub(super) fn tell_faults(origin: &Name, faults: &Faults) {
     for fault in faults.iter().take(FAULTS_SHOWN) {
         match fault.severity {
