@@ -177,6 +177,7 @@ impl Server {
             let _ = to_control.send(match done {
                 Done::Zone(round, loaded) => Event::Loaded { round, loaded: Box::new(loaded) },
                 Done::Arrival(loaded) => Event::Arrived(Box::new(loaded)),
+                Done::Updates(updated) => Event::Updated(Box::new(updated)),
             });
         })
         .map_err(|error| failed("start the loader", error))?;
@@ -188,7 +189,7 @@ impl Server {
             prepared.map_err(StartError::Configuration)?;
         let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets)));
         let ((notifies, notified), (orders, ordered)) = (services::notifies(), services::orders());
-        let exchanges = exchanges(setups.len(), &transfers, &notifies);
+        let exchanges = exchanges(setups.len(), &transfers, &notifies, &mailbox);
         let setups = setups.into_iter().zip(exchanges).collect();
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
@@ -220,6 +221,7 @@ impl Server {
             orders: Box::new(move |order| orders.give(order)),
             secrets: self.secrets,
             untold: Vec::new(),
+            unacknowledged: Vec::new(),
         };
         let control = Control::new(
             (inputs, self.config, keys),
@@ -361,12 +363,16 @@ fn exchanges(
     workers: usize,
     policy: &Arc<ArcSwap<Policy>>,
     notifies: &Notifies,
+    mailbox: &Mailbox,
 ) -> impl Iterator<Item = worker::Exchange> {
     (0..workers).map(move |_| {
-        let notifies = notifies.clone();
+        let (notifies, mailbox) = (notifies.clone(), mailbox.clone());
+        // Nobody listens any more when the server is stopping: then it is dropped, which answers it.
+        let ask = Box::new(move |update| _ = mailbox.send(Event::Update(Box::new(update))));
         worker::Exchange {
             policy: Arc::clone(policy),
             told: Box::new(move |origin, serial| notifies.tell(origin, serial)),
+            updates: worker::Updates::new(ask),
         }
     })
 }

@@ -108,6 +108,10 @@ impl Elsewhere for Address {
             .ok()
             .map(|()| Rcode::NoError)
     }
+
+    fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Reply<'_>) -> Option<Rcode> {
+        None
+    }
 }
 
 #[test]
