@@ -30,6 +30,7 @@ use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
 use crate::zone::store::{Hint, Shelf};
+use crate::zone::view::Asker;
 use std::net::IpAddr;
 
 pub use resolve::resolve;
@@ -53,6 +54,12 @@ impl Scratch {
     fn begin(&mut self, query: &Query<'_>, from: Option<IpAddr>) {
         self.chase.clear();
         self.asked = viewed::Asked { from, lot: query.id() };
+    }
+
+    /// From now on whoever asks is taken for that one, in every zone that knows askers; `None`: for whom the zone knows by
+    /// the address.
+    pub fn stand_in(&mut self, asker: Option<Asker>) {
+        self.chosen.stand_in = asker;
     }
 }
 
@@ -102,6 +109,15 @@ pub trait Elsewhere {
     /// Puts what is known of the name into the reply, where it stands at `owner`; the code. `None` if nothing is known
     /// yet: then the reply comes to nothing. `key` is hashed with the snapshot's seed.
     fn find(
+        &mut self,
+        key: &NameKey,
+        query: &Query<'_>,
+        owner: Owner,
+        reply: &mut Reply<'_>,
+    ) -> Option<Rcode>;
+
+    /// The same of a name of a zone of which not all is known here, from a member of the cluster that knows all of it.
+    fn find_at_member(
         &mut self,
         key: &NameKey,
         query: &Query<'_>,

@@ -1,12 +1,16 @@
 //! Answering those who may have names resolved: where a zone of this server ends, the chain goes on in another one, or
 //! with what is known from elsewhere.
 
+#[cfg(test)]
+mod part_tests;
+
 use crate::answer::chase::{Chase, End};
 use crate::answer::{Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
+use crate::wire::name::is_at_or_below;
 use crate::wire::query::Query;
 use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
@@ -32,9 +36,15 @@ pub fn resolve(
         Route::Transfer => return TRANSFER,
         Route::Chaos | Route::Nowhere(_) => (None, route),
     };
-    // What is not known yet of a zone of ours is not known elsewhere either.
-    if entry.is_some_and(|entry| entry.zone().is_none()) {
-        return answer(snapshot, (route, hint), query, key, scratch, buffer, bounds);
+    if let Some(entry) = entry.filter(|entry| entry.zone().is_none()) {
+        return match entry.part() {
+            Some(part) if query.qclass() == Class::IN => {
+                let part = (part, entry.metrics());
+                resolve_part(snapshot, part, query, scratch, buffer, bounds, elsewhere)
+            }
+            // What cannot be told of a zone of ours nobody else can tell.
+            _ => answer(snapshot, (route, hint), query, key, scratch, buffer, bounds),
+        };
     }
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     reply.set_recursion_available(query);
@@ -62,6 +72,31 @@ pub fn resolve(
         (None, Route::Zone(_) | Route::Transfer) => Some(Rcode::ServFail),
     };
     finish(snapshot, query, reply, (found, zone), bounds)
+}
+
+/// Resolves a name of a zone of which not all is known.
+#[cold]
+fn resolve_part(
+    snapshot: &Snapshot,
+    (part, zone): (&Zone, MetricsSlot),
+    query: &Query<'_>,
+    scratch: &mut Scratch,
+    buffer: &mut [u8],
+    bounds: Bounds,
+    elsewhere: &mut dyn Elsewhere,
+) -> Outcome {
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
+    reply.set_recursion_available(query);
+    scratch.begin(query, bounds.from);
+    let question = reply.question();
+    let mut journey = Journey::new(snapshot, query, scratch, elsewhere);
+    let found = match journey.read(question, &reply) {
+        Some(()) => {
+            journey.follow_part(part, question, &mut reply).and_then(|end| journey.go_on(end, &mut reply))
+        }
+        None => Some(Rcode::ServFail),
+    };
+    finish(snapshot, query, reply, (found, Some(zone)), bounds)
 }
 
 fn finish(
@@ -124,8 +159,11 @@ impl<'j> Journey<'j> {
             let next = if is_alias { self.nearest() } else { None };
             match next.map(ZoneEntry::zone) {
                 Some(Some(zone)) => end = self.follow(zone, owner, reply),
-                // A zone of ours that cannot answer.
-                Some(None) => return Some(Rcode::ServFail),
+                Some(None) => match next.and_then(ZoneEntry::part) {
+                    Some(part) => end = self.follow_part(part, owner, reply)?,
+                    // A zone of ours that cannot answer.
+                    None => return Some(Rcode::ServFail),
+                },
                 None => {
                     let before = (reply.written().len(), reply.count(Section::Answer));
                     let rcode = self.elsewhere.find(&self.scratch.outside, self.query, owner, reply)?;
@@ -175,18 +213,15 @@ impl<'j> Journey<'j> {
 
     /// Goes on in a zone of ours with a name that others led to.
     fn enter(&mut self, entry: &'j ZoneEntry, target: Owner, reply: &mut Reply<'_>) -> End {
-        let known = self
-            .returns
-            .iter()
-            .flatten()
-            .chain([&reply.question()])
-            .any(|own| reply.is_same_name(*own, target));
-        let (false, Some(free)) = (known, self.returns.iter_mut().find(|place| place.is_none())) else {
+        if !self.returns_to(target, reply) {
             // A loop ends with what was collected.
             return End::Here(Rcode::NoError);
+        }
+        let zone = match (entry.zone(), entry.part()) {
+            (Some(zone), _) => zone,
+            (None, Some(_)) => return End::Outside(target),
+            (None, None) => return End::Here(Rcode::ServFail),
         };
-        *free = Some(target);
-        let Some(zone) = entry.zone() else { return End::Here(Rcode::ServFail) };
         // Who has the first name of a chain decides whether all of it is told with authority (RFC 1035 §4.1.1).
         let was_authoritative = reply.is_authoritative();
         let end = self.follow(zone, target, reply);
@@ -194,6 +229,16 @@ impl<'j> Journey<'j> {
             reply.clear_authoritative();
         }
         end
+    }
+
+    /// Notes that the chain comes back with that name; false if it has been there, or may come back no more.
+    fn returns_to(&mut self, target: Owner, reply: &Reply<'_>) -> bool {
+        let question = reply.question();
+        if self.returns.iter().flatten().chain([&question]).any(|own| reply.is_same_name(*own, target)) {
+            return false;
+        }
+        let free = self.returns.iter_mut().find(|place| place.is_none());
+        free.map(|free| *free = Some(target)).is_some()
     }
 
     /// Makes a name in the reply ready for look-up.
@@ -215,5 +260,62 @@ impl<'j> Journey<'j> {
         let place = zone.locate(&self.scratch.outside);
         self.scratch.chase.leave();
         Chase::new(zone, self.query.qtype(), self.scratch, reply, true).follow(place, owner)
+    }
+
+    /// Goes on with a name of a zone of which not all is known: what is there is told; what is not, a member is asked
+    /// for. `None` if that is not known yet. The name has been [read](Journey::read).
+    fn follow_part(&mut self, part: &Zone, owner: Owner, reply: &mut Reply<'_>) -> Option<End> {
+        let (start, answers) = (reply.written().len(), reply.count(Section::Answer));
+        // Who has the first name of a chain decides, as above.
+        let is_authoritative = reply.is_authoritative() || owner == reply.question();
+        let end = self.follow(part, owner, reply);
+        if !is_authoritative {
+            reply.clear_authoritative();
+        }
+        let End::Here(rcode) = end else { return Some(end) };
+        // An SOA in the authority section is absence, be it of the target of an alias.
+        let is_present = reply.count(Section::Answer) > answers && reply.count(Section::Authority) == 0;
+        if rcode == Rcode::NoError && (is_present || reply.is_truncated()) {
+            return Some(end);
+        }
+        reply.cut(start, answers);
+        reply.clear_authoritative();
+        // The chain within the zone may have led to another name.
+        self.read(owner, reply)?;
+        let rcode = self.elsewhere.find_at_member(&self.scratch.outside, self.query, owner, reply)?;
+        if is_authoritative && rcode != Rcode::ServFail {
+            reply.set_authoritative();
+        }
+        Some(self.leave_part(part, (start, answers), reply).unwrap_or(End::Here(rcode)))
+    }
+
+    /// Where what a member said, which begins there, with so many records of the answer before it, leads out of its zone;
+    /// `None` if it does not.
+    fn leave_part(
+        &mut self,
+        part: &Zone,
+        (mut at, mut count): (usize, u16),
+        reply: &Reply<'_>,
+    ) -> Option<End> {
+        let is_alias_wanted = [RecordType::CNAME, RecordType::ANY].contains(&self.query.qtype());
+        if is_alias_wanted || reply.is_truncated() || reply.count(Section::Authority) > 0 {
+            return None;
+        }
+        let mut target = None;
+        while count < reply.count(Section::Answer) {
+            let (rtype, rdata) = reply.record_at(at)?;
+            (at, count) = (rdata.end, count + 1);
+            match rtype {
+                RecordType::CNAME => target = Some(rdata.start),
+                RecordType::DNAME | RecordType::RRSIG => {}
+                _ => return None,
+            }
+        }
+        let target = reply.owner_at(target?)?;
+        self.read(target, reply)?;
+        // Within its zone a member has followed it.
+        let is_within = is_at_or_below(self.scratch.outside.as_wire(), part.origin_key().as_wire());
+        // A loop ends with what was collected.
+        (!is_within && self.returns_to(target, reply)).then_some(End::Outside(target))
     }
 }

@@ -18,6 +18,9 @@ mod results;
 mod rounds;
 mod row;
 mod scenarios;
+mod transfer;
+mod update;
+mod updater;
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -32,6 +35,8 @@ pub(crate) enum PerfCommand {
     Render(authoritative::RenderArgs),
     Replication(replication::ReplicationArgs),
     Resolver(resolver::ResolverArgs),
+    Transfer(transfer::TransferArgs),
+    Update(update::UpdateArgs),
 }
 
 /// Runs `tools perf`.
@@ -43,6 +48,8 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
         PerfCommand::Render(args) => authoritative::render(args),
         PerfCommand::Replication(args) => replication::run(args),
         PerfCommand::Resolver(args) => resolver::run(args),
+        PerfCommand::Transfer(args) => transfer::run(args),
+        PerfCommand::Update(args) => update::run(args),
     }
 }
 
