@@ -1,6 +1,7 @@
 //! Putting the server together: sockets, privileges, threads, in the order in which each may fail.
 
 mod docker;
+mod exchanges;
 mod resolving;
 
 use crate::base::config::{Config, Inputs};
@@ -23,8 +24,7 @@ use crate::os::unix::{self, Listening};
 use crate::os::{affinity, clock, entropy, privileges};
 use crate::serve::resolving::Prepared;
 use crate::services::docker::Docker;
-use crate::services::{self, Insight, Notifies, Services, Standings, Work, ZoneWork};
-use crate::transfer::policy::Policy;
+use crate::services::{self, Insight, Services, Standings, Work, ZoneWork};
 use crate::wire::key::HashSeed;
 use crate::worker::{self, Settings, Setup, Sockets, Upstreams, Worker};
 use arc_swap::ArcSwap;
@@ -189,7 +189,7 @@ impl Server {
             prepared.map_err(StartError::Configuration)?;
         let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets)));
         let ((notifies, notified), (orders, ordered)) = (services::notifies(), services::orders());
-        let exchanges = exchanges(setups.len(), &transfers, &notifies, &mailbox);
+        let exchanges = exchanges::make(setups.len(), &transfers, &notifies, &mailbox);
         let setups = setups.into_iter().zip(exchanges).collect();
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
@@ -357,25 +357,6 @@ fn settings(config: &Config) -> Settings {
 }
 
 const _: () = assert!(limits::UDP_PAYLOAD_MAX <= crate::os::udp::DATAGRAM_OCTETS_MAX as u32);
-
-/// What each worker needs for what is about zones as such.
-fn exchanges(
-    workers: usize,
-    policy: &Arc<ArcSwap<Policy>>,
-    notifies: &Notifies,
-    mailbox: &Mailbox,
-) -> impl Iterator<Item = worker::Exchange> {
-    (0..workers).map(move |_| {
-        let (notifies, mailbox) = (notifies.clone(), mailbox.clone());
-        // Nobody listens any more when the server is stopping: then it is dropped, which answers it.
-        let ask = Box::new(move |update| _ = mailbox.send(Event::Update(Box::new(update))));
-        worker::Exchange {
-            policy: Arc::clone(policy),
-            told: Box::new(move |origin, serial| notifies.tell(origin, serial)),
-            updates: worker::Updates::new(ask),
-        }
-    })
-}
 
 fn start_workers(
     sockets: Vec<Sockets>,

@@ -192,7 +192,7 @@ impl Control {
         let _ = (self.exchange.orders)(Order::Zones(specs(&self.config), policy));
     }
 
-    pub(super) fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
+    fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
         let is_it = |zone: &&ZoneFile| Name::parse(zone.origin.as_str()).as_ref() == Ok(origin);
         self.config.zones.iter().find(is_it)
     }

@@ -36,6 +36,7 @@ mod hand;
 mod journal;
 pub mod place;
 mod records;
+pub mod sum;
 #[cfg(test)]
 mod tests;
 pub mod zones;

@@ -1,5 +1,6 @@
 //! The file of a primary zone that updates change: read as any master file, and remembered by what it says.
 
+use crate::disk::sum::Sum;
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -45,7 +46,7 @@ impl Note {
 /// A draft that notes what it is given.
 pub(super) struct Noting {
     draft: ZoneDraft,
-    hasher: crc32fast::Hasher,
+    sum: Sum,
     records: u32,
     serial: Option<u32>,
     is_signed: bool,
@@ -55,8 +56,7 @@ impl RecordSink for Noting {
     fn record(&mut self, record: Record<'_>, place: &Place) {
         let Record { owner, rtype, ttl, rdata } = record;
         for part in [owner, &rtype.0.to_be_bytes(), &ttl.to_be_bytes(), rdata] {
-            self.hasher.update(&(part.len() as u32).to_be_bytes());
-            self.hasher.update(part);
+            self.sum.add(part);
         }
         self.records = self.records.wrapping_add(1);
         if rtype == RecordType::SOA {
@@ -72,13 +72,13 @@ pub(super) fn read(origin: &Name, path: &Path, seed: HashSeed) -> (Noting, Fault
     let (mut draft, mut faults) = (ZoneDraft::new(origin, seed), Faults::default());
     draft.set_file(&Arc::from(path));
     let (records, serial, is_signed) = (0, None, false);
-    let mut noting = Noting { draft, hasher: crc32fast::Hasher::new(), records, serial, is_signed };
+    let mut noting = Noting { draft, sum: Sum::default(), records, serial, is_signed };
     let options = Options { origin, ttl: None };
     if let Err(unreadable) = master::read_file(path, options, &mut noting, &mut faults) {
         faults.error(place_in(path, 1, 1), unreadable.error.to_string());
         return (noting, faults, None);
     }
-    let (sum, records) = (noting.hasher.clone().finalize(), noting.records);
+    let (sum, records) = (noting.sum.get(), noting.records);
     let note = noting.serial.map(|serial| Note { serial, sum, records });
     (noting, faults, note)
 }

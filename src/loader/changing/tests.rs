@@ -1,6 +1,7 @@
 //! What is there after a restart, whatever came before it and wherever a crash came; and files beside updates.
 
 use super::*;
+use crate::loader::updates::Propose;
 use crate::wire::rtype::RecordType;
 use crate::zone::plain;
 use crate::zone::sink::Record;
@@ -117,15 +118,14 @@ fn arrival(received: Received) -> Arrival {
 /// An update that adds a name under the serial at hand; what became of it.
 fn update(number: u32) -> (Update, Receiver<Result<(), Unmade>>) {
     let (told, outcome) = unbounded();
-    let propose: Box<dyn FnOnce(&mut Amendment<'_>) -> Option<Difference> + Send> =
-        Box::new(move |amendment| {
-            let from = amendment.serial().0;
-            let mut records = Vec::new();
-            write(&mut records, "z.", RecordType::SOA, &soa(from));
-            write(&mut records, "z.", RecordType::SOA, &soa(from + 1));
-            write(&mut records, &format!("u{number}.z."), RecordType::TXT, &txt(number));
-            Some(Difference::new(Serial(from), Serial(from + 1), records))
-        });
+    let propose: Propose = Box::new(move |amendment| {
+        let from = amendment.serial().0;
+        let mut records = Vec::new();
+        write(&mut records, "z.", RecordType::SOA, &soa(from));
+        write(&mut records, "z.", RecordType::SOA, &soa(from + 1));
+        write(&mut records, &format!("u{number}.z."), RecordType::TXT, &txt(number));
+        Some(Difference::new(Serial(from), Serial(from + 1), records))
+    });
     (Update { origin: origin(), propose, done: Box::new(move |done| drop(told.send(done))) }, outcome)
 }
 
@@ -363,7 +363,7 @@ fn an_update_that_the_disk_does_not_take_is_not_made() {
     // The first needs a new copy: its directory is gone.
     fs::rename(&place.dir, &moved).unwrap();
     let (large, refused) = update(2);
-    let propose: Box<dyn FnOnce(&mut Amendment<'_>) -> Option<Difference> + Send> = Box::new(|amendment| {
+    let propose: Propose = Box::new(|amendment| {
         let from = amendment.serial().0;
         let mut records = Vec::new();
         write(&mut records, "z.", RecordType::SOA, &soa(from));

@@ -181,9 +181,7 @@ impl<'z> Amendment<'z> {
             };
             let old = self.old;
             let edit = self.edit(&key, record.owner);
-            if !before.contains_key(&key) {
-                before.insert(key, edit.content.clone());
-            }
+            before.entry(key).or_insert_with(|| edit.content.clone());
             match soas {
                 0 => return Err(Misfit("a step does not begin with a SOA".to_owned())),
                 1 => {
