@@ -13,6 +13,19 @@ const RATE: u32 = 100;
 /// Tasks of a service with many, and in full length.
 const MANY: (usize, usize) = (24, 200);
 
+/// A service whose tasks are well until there is a file `/tmp/ill`.
+const FRAIL: &str = r#"
+version: "3.8"
+services:
+  frail:
+    image: client:1
+    networks: [clients]
+    healthcheck: { test: ["CMD", "/pause", "check"], interval: 1s, retries: 1 }
+    deploy: { replicas: 2, endpoint_mode: dnsrr }
+networks:
+  clients: { external: true, name: hivedns }
+"#;
+
 /// Waits until exactly these tasks are told on all nodes.
 #[track_caller]
 pub fn all_nodes_tell(swarm: &Swarm, asker: &Container, name: &str, tasks: &[Container]) {
@@ -61,12 +74,11 @@ pub fn many(swarm: &mut Swarm, is_long: bool) {
 
 /// A task that fails its check is told no more from then on; its successor is.
 pub fn unhealthy(swarm: &mut Swarm, _: bool) {
-    let check = ["--health-cmd", "/pause check", "--health-interval", "1s", "--health-retries", "1"];
-    swarm.service("frail", &[&["--replicas", "2"][..], &check].concat(), &[]);
+    swarm.stack("check", FRAIL);
     swarm.service("asker", &[], &[]);
     let asker = &swarm.wait_tasks("asker", 1)[0];
-    let tasks = swarm.wait_tasks("frail", 2);
-    all_nodes_tell(swarm, asker, "frail", &tasks);
+    let tasks = swarm.wait_tasks("check_frail", 2);
+    all_nodes_tell(swarm, asker, "frail.check", &tasks);
     let (ill, well) = (&tasks[0], &tasks[1]);
     let mark = swarm.dir.join("ill");
     std::fs::write(&mark, "").expect("a file");
@@ -75,17 +87,17 @@ pub fn unhealthy(swarm: &mut Swarm, _: bool) {
     let old = ill.address(CLIENTS).to_string();
     wait_for("the address of what fails its check to go", || {
         swarm.numbers().all(|number| {
-            let told = ask(asker.pid, swarm.listener(number), By::Udp, &named("frail"), A);
+            let told = ask(asker.pid, swarm.listener(number), By::Udp, &named("frail.check"), A);
             told.is_some_and(|told| !told.answers.contains(&old) && told.answers.contains(&address(well)))
         })
     });
     let mut tasks = Vec::new();
     wait_for("a task in its place", || {
-        tasks = swarm.tasks("frail");
+        tasks = swarm.tasks("check_frail");
         tasks.len() == 2 && tasks.iter().all(|task| task.id != ill.id)
     });
-    all_nodes_tell(swarm, asker, "frail", &tasks);
-    swarm.remove("frail");
+    all_nodes_tell(swarm, asker, "frail.check", &tasks);
+    swarm.remove("check_frail");
     swarm.remove("asker");
 }
 

@@ -79,7 +79,8 @@ fn main() -> ExitCode {
     }
     match stage::enter() {
         Place::Nowhere(why) => skipped(&why),
-        Place::Done(status) => status,
+        Place::Done(true) => ExitCode::SUCCESS,
+        Place::Done(false) => ExitCode::FAILURE,
         Place::Inner(dir) => play(&dir, &wish, &steps),
     }
 }

@@ -141,7 +141,7 @@ impl Engine {
 
     /// Waits until it answers.
     pub fn wait_up(&self) {
-        wait_for(&format!("the engine of {} to answer\n{}", self.node.name, self.log()), || self.is_up());
+        wait_for(&format!("the engine of {} to answer", self.node.name), || self.is_up());
     }
 }
 

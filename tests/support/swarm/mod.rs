@@ -9,7 +9,7 @@
 //!   └── veth ── node n3                                                  └ hivedns, web, ...
 //! ```
 //! What must work panics if it does not: the outer process cleans up and tells.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
 
 pub mod ask;
 #[path = "../../oracle/clock.rs"]

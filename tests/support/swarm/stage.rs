@@ -1,13 +1,13 @@
-//! Where a swarm may do as it likes: a copy of this process as the first of its own process, network and mount
-//! namespaces. When it ends, however it does, the kernel ends every engine and container in there, and with them their
-//! mounts and networks; the outer process removes what is left, a directory and control groups.
+//! Where a swarm may do as it likes: a copy of this process in process, network and mount namespaces of its own. When it
+//! ends, however it does, the kernel ends every engine and container in there, and with them their mounts and networks; the
+//! outer process removes what is left, a directory and control groups.
 
 use super::say::{said, tried};
 use super::until_within;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Tells the inner process where its directory is.
@@ -23,8 +23,8 @@ const ENGINE: &[&str] = &["docker", "dockerd", "containerd", "runc"];
 pub enum Place {
     /// Be the inner process; all files go here.
     Inner(PathBuf),
-    /// The inner process ended so.
-    Done(ExitCode),
+    /// The inner process ended: whether well.
+    Done(bool),
     /// It cannot be: why.
     Nowhere(String),
 }
@@ -43,13 +43,13 @@ pub fn enter() -> Place {
     fs::create_dir_all(&dir).expect("a directory");
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--mount", "--pid", "--fork"]);
-    command.args(["--kill-child", "--mount-proc", "--"]);
+    // The first process of a namespace has to take leave of orphans that end: a shell does.
+    command.args(["--kill-child", "--mount-proc", "--", "sh", "-c", "\"$0\" \"$@\"; exit $?"]);
     command.arg(env::current_exe().expect("this program")).args(env::args_os().skip(1));
     let status = command.env(STAGE, &dir).stdin(Stdio::null()).status();
     clean(&dir);
     match status {
-        Ok(status) if status.success() => Place::Done(ExitCode::SUCCESS),
-        Ok(_) => Place::Done(ExitCode::FAILURE),
+        Ok(status) => Place::Done(status.success()),
         Err(error) => Place::Nowhere(format!("setpriv: {error}")),
     }
 }

@@ -18,6 +18,13 @@ mod results;
 mod rounds;
 mod row;
 mod scenarios;
+mod swarm;
+mod swarm_changes;
+mod swarm_cut;
+mod swarm_report;
+mod swarm_speed;
+mod swarm_update;
+mod swarm_watch;
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -32,6 +39,7 @@ pub(crate) enum PerfCommand {
     Render(authoritative::RenderArgs),
     Replication(replication::ReplicationArgs),
     Resolver(resolver::ResolverArgs),
+    Swarm(swarm::SwarmArgs),
 }
 
 /// Runs `tools perf`.
@@ -43,6 +51,7 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
         PerfCommand::Render(args) => authoritative::render(args),
         PerfCommand::Replication(args) => replication::run(args),
         PerfCommand::Resolver(args) => resolver::run(args),
+        PerfCommand::Swarm(args) => swarm::run(args),
     }
 }
 
