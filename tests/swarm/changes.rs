@@ -51,11 +51,11 @@ pub fn scale(swarm: &mut Swarm, _: bool) {
         told.is_some_and(|told| told.answers.is_empty())
     };
     wait_for("no address of a service without tasks", || swarm.numbers().all(gone));
-    swarm.remove("flex");
+    swarm.remove(&["flex"]);
     for number in swarm.numbers() {
         is_told(asker, swarm.listener(number), By::Udp, "flex", A, &nothing(NXDOMAIN));
     }
-    swarm.remove("asker");
+    swarm.remove(&["asker"]);
 }
 
 /// Many tasks: as many as are there, over UDP as many as fit with the rest over TCP.
@@ -69,14 +69,14 @@ pub fn many(swarm: &mut Swarm, is_long: bool) {
         let told = ask(tasks[0].pid, swarm.listener(number), By::Udp, &named("many"), A).expect("an answer");
         assert!(!told.answers.is_empty() && told.set().is_subset(&expected.1), "{told:?}");
     }
-    swarm.remove("many");
+    swarm.remove(&["many"]);
 }
 
 /// A task that fails its check is told no more from then on; its successor is.
 pub fn unhealthy(swarm: &mut Swarm, _: bool) {
     swarm.stack("check", FRAIL);
-    swarm.service("asker", &[], &[]);
-    let asker = &swarm.wait_tasks("asker", 1)[0];
+    swarm.service("doctor", &[], &[]);
+    let asker = &swarm.wait_tasks("doctor", 1)[0];
     let tasks = swarm.wait_tasks("check_frail", 2);
     all_nodes_tell(swarm, asker, "frail.check", &tasks);
     let (ill, well) = (&tasks[0], &tasks[1]);
@@ -97,30 +97,30 @@ pub fn unhealthy(swarm: &mut Swarm, _: bool) {
         tasks.len() == 2 && tasks.iter().all(|task| task.id != ill.id)
     });
     all_nodes_tell(swarm, asker, "frail.check", &tasks);
-    swarm.remove("check_frail");
-    swarm.remove("asker");
+    swarm.remove(&["check_frail", "doctor"]);
 }
 
-fn address(task: &Container) -> String {
+/// Where clients find it.
+pub fn address(task: &Container) -> String {
     task.address(CLIENTS).to_string()
 }
 
 /// A container that is killed is told no more; its successor is, and meanwhile the others are.
 pub fn killed(swarm: &mut Swarm, _: bool) {
-    swarm.service("web", &["--replicas", "3"], &[]);
-    let tasks = swarm.wait_tasks("web", 3);
-    all_nodes_tell(swarm, &tasks[0], "web", &tasks);
-    let load = load(&tasks[0], vec![swarm.listener(1), swarm.listener(2)], "web");
+    swarm.service("mortal", &["--replicas", "3"], &[]);
+    let tasks = swarm.wait_tasks("mortal", 3);
+    all_nodes_tell(swarm, &tasks[0], "mortal", &tasks);
+    let load = load(&tasks[0], vec![swarm.listener(1), swarm.listener(2)], "mortal");
     Node::kill(tasks[1].pid);
     let mut after = Vec::new();
     wait_for("a task in its place", || {
-        after = swarm.tasks("web");
+        after = swarm.tasks("mortal");
         after.len() == 3 && after.iter().all(|task| task.id != tasks[1].id)
     });
-    all_nodes_tell(swarm, &tasks[0], "web", &after);
+    all_nodes_tell(swarm, &tasks[0], "mortal", &after);
     let report = load.end();
     assert!(report.failures.is_empty(), "{report:?}");
-    swarm.remove("web");
+    swarm.remove(&["mortal"]);
 }
 
 /// A load on a name, from a container.
@@ -130,24 +130,23 @@ pub fn load(asker: &Container, servers: Vec<SocketAddr>, labels: &str) -> Load {
 
 /// A service that is updated task by task, under load: no look-up fails, and at the end the new tasks are told.
 pub fn service_update(swarm: &mut Swarm, _: bool) {
-    swarm.service("asker", &[], &[]);
+    swarm.service("looker", &[], &[]);
     let update =
-        ["--replicas", "4", "--update-parallelism", "1", "--update-delay", "0s", "--update-monitor", "1s"];
-    swarm.service("web", &[&update[..], &["--stop-grace-period", "1s"]].concat(), &[]);
-    let asker = &swarm.wait_tasks("asker", 1)[0];
-    let before = swarm.wait_tasks("web", 4);
-    all_nodes_tell(swarm, asker, "web", &before);
-    let load = load(asker, swarm.numbers().map(|number| swarm.listener(number)).collect(), "web");
-    swarm.manager().docker(&["service", "update", "--detach", "--quiet", "--force", "web"]);
+        ["--replicas", "3", "--update-parallelism", "1", "--update-delay", "0s", "--update-monitor", "1s"];
+    swarm.service("rolling", &[&update[..], &["--stop-grace-period", "1s"]].concat(), &[]);
+    let asker = &swarm.wait_tasks("looker", 1)[0];
+    let before = swarm.wait_tasks("rolling", 3);
+    all_nodes_tell(swarm, asker, "rolling", &before);
+    let load = load(asker, swarm.numbers().map(|number| swarm.listener(number)).collect(), "rolling");
+    swarm.manager().docker(&["service", "update", "--detach", "--quiet", "--force", "rolling"]);
     let mut after = Vec::new();
     wait_for("all tasks to be new", || {
-        after = swarm.tasks("web");
+        after = swarm.tasks("rolling");
         let is_new = |task: &Container| before.iter().all(|old| old.id != task.id);
-        after.len() == 4 && after.iter().all(is_new)
+        after.len() == 3 && after.iter().all(is_new)
     });
-    all_nodes_tell(swarm, asker, "web", &after);
+    all_nodes_tell(swarm, asker, "rolling", &after);
     let report = load.end();
     assert!(report.failures.is_empty() && report.asked > 0, "{report:?}");
-    swarm.remove("web");
-    swarm.remove("asker");
+    swarm.remove(&["rolling", "looker"]);
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::ask::{A, AAAA, By, MX, NOERROR, NS, NXDOMAIN, PTR, SRV, TXT, Told, ask};
 use crate::harness::engine::Container;
-use crate::harness::{CLIENTS, DOMAIN, PACE, PATIENCE, Swarm, until_within};
+use crate::harness::{CLIENTS, DOMAIN, PACE, PATIENCE, SLOW, Swarm, now, until_within};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -57,10 +57,14 @@ pub fn is_told(asker: &Container, server: SocketAddr, by: By, labels: &str, rtyp
     let (name, mut told) = (named(labels), None);
     let is_so = |told: &Told| (told.rcode, told.set()) == *expected;
     let what = format!("{} at {server} by {by:?}: {name} {rtype}", asker.name);
+    let began = now();
     let found = until_within(PATIENCE, PACE, || {
         told = ask(asker.pid, server, by, &name, rtype);
         told.as_ref().is_some_and(is_so)
     });
+    if began.elapsed() > SLOW {
+        println!("  {what}: after {:.1} s", began.elapsed().as_secs_f64());
+    }
     assert!(found, "{what}\nexpected {expected:?}\ntold {told:?}");
 }
 

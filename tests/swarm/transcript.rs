@@ -10,7 +10,7 @@ use std::process::Command;
 
 const HEAD: &str = "# A swarm, from nothing\n
 Written by `cargo test --test swarm -- --transcript docs/swarm.md`, which raises three engines on one machine, each in a
-network of its own, without any registry, and types what stands here. `client:1` is an image of two small static programs:
+network of its own, without any registry, and types what stands here (`ssh NODE` goes to the engine of that node). `client:1` is an image of two small static programs:
 one that waits, and one that asks the C library for a name.\n\n";
 
 /// Types what the documents say, looks at what is said, and writes it down.

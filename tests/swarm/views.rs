@@ -37,11 +37,7 @@ pub fn two_stacks(swarm: &mut Swarm, _: bool) {
             }
         }
     }
-    for stack in ["left", "right"] {
-        swarm.manager().docker(&["stack", "rm", stack]);
-    }
-    swarm.wait_tasks("left_api", 0);
-    swarm.wait_tasks("right_api", 0);
+    swarm.manager().docker(&["stack", "rm", "left", "right"]);
 }
 
 fn addresses(tasks: &[Container]) -> Vec<String> {
@@ -72,9 +68,7 @@ pub fn two_networks(swarm: &mut Swarm, _: bool) {
             is_told(&both[0], server, by, "far", A, &within(&far, "backend"));
         }
     }
-    for service in ["both", "far", "outer"] {
-        swarm.remove(service);
-    }
+    swarm.remove(&["both", "far", "outer"]);
 }
 
 /// Addresses of IPv6 networks are told as AAAA, those of others as nothing.
@@ -97,9 +91,7 @@ pub fn ipv6(swarm: &mut Swarm, _: bool) {
             is_told(four, server, by, "dual", A, &some(addresses(&dual)));
         }
     }
-    for service in ["dual", "four"] {
-        swarm.remove(service);
-    }
+    swarm.remove(&["dual", "four"]);
 }
 
 /// The IPv6 address of a slot.
@@ -110,20 +102,20 @@ fn one(tasks: &[Container], slot: usize) -> crate::names::Expected {
 
 /// Every way to a server that the documents tell of, by the C library and by hand; what is not the swarm's is found, too.
 pub fn ways(swarm: &mut Swarm, _: bool) {
-    swarm.service("web", &["--replicas", "3", "--dns", "172.18.0.1"], &[]);
-    let web = swarm.wait_tasks("web", 3);
+    swarm.service("ways", &["--replicas", "3", "--dns", "172.18.0.1"], &[]);
+    let web = swarm.wait_tasks("ways", 3);
     let all = some(addresses(&web));
     for task in &web {
         for by in [By::Udp, By::Tcp] {
-            is_told(task, swarm.gateway(), by, "web", A, &all);
+            is_told(task, swarm.gateway(), by, "ways", A, &all);
             is_told(task, swarm.gateway(), by, "_8080._tcp.absent", A, &nothing(3));
         }
         let engine = swarm.engines.iter().find(|engine| engine.node.name == task.node).expect("its engine");
         let looked_up = |name: &str| engine.docker(&["exec", &task.id, "/lookup", name]);
         let found: std::collections::BTreeSet<String> =
-            looked_up("web.hive.internal").lines().map(str::to_owned).collect();
+            looked_up("ways.hive.internal").lines().map(str::to_owned).collect();
         assert_eq!(found, all.1);
         assert_eq!(looked_up("www.outside"), "192.0.2.80");
     }
-    swarm.remove("web");
+    swarm.remove(&["ways"]);
 }

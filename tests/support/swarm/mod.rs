@@ -39,8 +39,15 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a condition of another process is looked at.
 pub const PACE: Duration = Duration::from_millis(50);
 
+/// What takes longer is worth a line.
+pub const SLOW: Duration = Duration::from_secs(5);
+
 /// Waits until `condition` holds; panics if it does not, with what `told` says then.
 #[track_caller]
 pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    let began = now();
     assert!(until_within(PATIENCE, PACE, condition), "in vain: {what}");
+    if began.elapsed() > SLOW {
+        println!("  {what}: after {:.1} s", began.elapsed().as_secs_f64());
+    }
 }

@@ -66,6 +66,7 @@ impl Swarm {
         let said = run(&mut swarm.shell(1, &typed));
         // What follows tells a token that is nobody's business.
         swarm.remember(1, &typed, said.lines().next().unwrap_or_default());
+        swarm.write_ssh();
         let token = swarm.manager().docker(&["swarm", "join-token", "--quiet", "worker"]);
         for number in 2..=nodes {
             swarm.join(number, &token);
@@ -111,6 +112,16 @@ impl Swarm {
         self.record.borrow().clone()
     }
 
+    /// There is no other machine to log in at: `ssh NODE` goes to that node's engine.
+    fn write_ssh(&self) {
+        let bin = self.dir.join("bin");
+        fs::create_dir_all(&bin).expect("a directory");
+        let host = format!("unix://{}/$node/socket", self.dir.display());
+        let text = format!("#!/bin/sh\nnode=$1; shift\nDOCKER_HOST={host} exec \"$@\"\n");
+        fs::write(bin.join("ssh"), text).expect("a file");
+        run(Command::new("chmod").arg("755").arg(bin.join("ssh")));
+    }
+
     fn remember(&self, number: usize, typed: &str, said: &str) {
         let (node, typed, said) = (self.engine(number).node.name.clone(), typed.to_owned(), said.to_owned());
         self.record.borrow_mut().push(Line { node, typed, said });
@@ -119,8 +130,10 @@ impl Swarm {
     /// A shell in the repository whose `docker` speaks to that node's engine.
     fn shell(&self, number: usize, typed: &str) -> Command {
         let mut command = Command::new("bash");
-        command.args(["-c", typed]).current_dir(&self.repository);
+        command.args(["-o", "pipefail", "-c", typed]).current_dir(&self.repository);
         command.env("DOCKER_HOST", self.engine(number).host()).env_remove("DOCKER_CONTEXT");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.dir.join("bin").display()));
         command
     }
 
@@ -134,14 +147,9 @@ impl Swarm {
         }
         let said = run(&mut shell);
         self.remember(1, typed, &said);
-        let image = self.dir.join("image.tar");
-        let save = run(self.manager().command(&["save", "--output"]).arg(&image).arg("hivedns:latest"));
-        assert!(save.is_empty(), "{save}");
         for number in self.numbers().skip(1) {
-            let said = run(self.engine(number).command(&["load", "--input"]).arg(&image));
-            self.remember(1, &format!("docker save hivedns:latest | ssh n{number} docker load"), &said);
+            self.typed(1, &format!("docker save hivedns:latest | ssh n{number} docker load"));
         }
-        fs::remove_file(image).expect("a file");
     }
 
     /// Makes the image of what runs beside it, on all nodes: `/pause` waits, `/lookup` asks the C library for a name.
@@ -232,11 +240,10 @@ impl Swarm {
         self.manager().docker(&[&create[..], &network, options, &[CLIENT], program].concat());
     }
 
-    /// Removes a service, and waits until its tasks have ended.
+    /// Removes services; their tasks may take a moment.
     #[track_caller]
-    pub fn remove(&self, service: &str) {
-        self.manager().docker(&["service", "rm", service]);
-        self.wait_tasks(service, 0);
+    pub fn remove(&self, services: &[&str]) {
+        self.manager().docker(&[&["service", "rm"], services].concat());
     }
 
     /// Deploys a stack of that text.

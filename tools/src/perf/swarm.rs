@@ -6,7 +6,7 @@ use super::machine::head;
 use super::swarm_cut::{self, Cut};
 use super::swarm_report::{Results, table};
 use super::swarm_speed::{self, Course};
-use super::swarm_update::{self, Update};
+use super::swarm_update::{self, Servers, Update, other};
 use super::{authoritative, repository, swarm_changes};
 use crate::swarm::Swarm;
 use crate::swarm::stage::{self, Place};
@@ -94,7 +94,9 @@ fn measure(args: &SwarmArgs, dir: &Path, program: &Path) -> Result<(), String> {
     swarm.client_image();
     swarm.deploy();
     // Who asks, on each node, in networks that outlive every change.
-    swarm.service("asker", &["--mode", "global"], &[]);
+    let second = other(&swarm).to_string();
+    let dns = ["--dns", &swarm.gateway().ip().to_string(), "--dns", &second];
+    swarm.service("asker", &[&["--mode", "global"][..], &dns].concat(), &[]);
     let mut askers = swarm.wait_tasks("asker", NODES);
     askers.sort_by(|one, other| one.node.cmp(&other.node));
 
@@ -119,7 +121,7 @@ fn measure(args: &SwarmArgs, dir: &Path, program: &Path) -> Result<(), String> {
             Some(swarm_cut::measure(&swarm, &askers, &Cut { time: Duration::from_secs(args.cut) })?);
     }
     if has(Part::Update) {
-        for servers in [2, 1] {
+        for servers in [Servers::Two, Servers::One, Servers::Engine] {
             let update = Update { servers, rate: args.rate };
             results.updates.push(swarm_update::measure(&swarm, &askers[1], &update)?);
         }

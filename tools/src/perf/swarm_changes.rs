@@ -96,7 +96,7 @@ pub(super) fn measure(swarm: &Swarm, askers: &[Container], rounds: usize) -> Res
         tell(&changes, round);
     }
     drop(watch);
-    swarm.remove("flex");
+    swarm.remove(&["flex"]);
     Ok(changes)
 }
 

@@ -4,7 +4,7 @@ use super::report::{Goal, cell, goal, goal_table, head_table};
 use super::swarm_changes::{Change, What};
 use super::swarm_cut;
 use super::swarm_speed::{Run, WAYS, Way};
-use super::swarm_update;
+use super::swarm_update::{self, Servers};
 use super::swarm_watch::Who;
 use crate::stats::Spread;
 use std::collections::BTreeMap;
@@ -158,16 +158,16 @@ fn updates(out: &mut String, results: &Results) {
     let _ = writeln!(
         out,
         "\n## A rolling update of hivedns under look-ups\n\nA stub resolver with `timeout:1 attempts:3` asks the published \
-         ports of that many nodes, its own first.\n\n\
-         | servers | look-ups/s | look-ups | failed | failing for, ms | longest answered, ms | its node's restart, ms |\n\
-         |---:|---:|---:|---:|---:|---:|---:|"
+         ports of nodes.\n\n\
+         | asked | look-ups/s | look-ups | failed | failing for, ms | longest answered, ms | its node's restart, ms |\n\
+         |---|---:|---:|---:|---:|---:|---:|"
     );
     for told in &results.updates {
         let report = &told.report;
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {:.0} | {:.0} | {:.0} |",
-            told.servers,
+            told.servers.title(),
             told.rate,
             report.asked,
             report.failures.len(),
@@ -182,7 +182,8 @@ fn updates(out: &mut String, results: &Results) {
             *spans.entry((failure.at.as_millis() / SPAN_MS, &failure.why)).or_default() += 1;
         }
         if !spans.is_empty() {
-            let _ = writeln!(out, "\nFailed with {} server: at s, why, how many:\n", told.servers);
+            let _ =
+                writeln!(out, "\nFailed of those who ask {}: at s, why, how many:\n", told.servers.title());
         }
         for ((span, why), count) in spans {
             let at = (span * SPAN_MS) as f64 / 1e3;
@@ -217,12 +218,13 @@ fn goals(out: &mut String, results: &Results) {
     for told in &results.updates {
         let failed = told.report.failures.len() as f64;
         match told.servers {
-            1 => lines.push(goal(
+            Servers::Engine => {}
+            Servers::One => lines.push(goal(
                 "one server: look-ups fail for so many ms",
                 failing_ms(told),
                 Goal::AtMost(FAILING_MS_MAX),
             )),
-            _ => lines.push(goal("two servers: failed look-ups", failed, Goal::AtMost(0.0))),
+            Servers::Two => lines.push(goal("two servers: failed look-ups", failed, Goal::AtMost(0.0))),
         }
     }
     goal_table(out, &lines);

@@ -113,7 +113,7 @@ pub(super) fn measure(swarm: &Swarm, asker: &Container, course: &Course) -> Resu
             runs.push(run);
         }
     }
-    swarm.remove("web");
+    swarm.remove(&["web"]);
     Ok(runs)
 }
 
