@@ -22,6 +22,7 @@ use crate::os::listen::{self, Pair};
 use crate::os::unix::{self, Listening};
 use crate::os::{affinity, clock, entropy, privileges};
 use crate::serve::resolving::Prepared;
+use crate::services::docker::Docker;
 use crate::services::{self, Insight, Notifies, Services, Standings, Work, ZoneWork};
 use crate::transfer::policy::Policy;
 use crate::wire::key::HashSeed;
@@ -181,7 +182,8 @@ impl Server {
         .map_err(|error| failed("start the loader", error))?;
 
         let (errands, todo) = services::errands();
-        let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), errands);
+        let ways = (errands, &mailbox);
+        let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), ways);
         let Prepared { resolving, setups, deliveries, upstreams, walks: (roots, policy) } =
             prepared.map_err(StartError::Configuration)?;
         let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets)));
@@ -207,6 +209,7 @@ impl Server {
             cache,
             upstreams,
             standings: standings.clone(),
+            shadow: docker.as_ref().and_then(Docker::board),
             policy,
         };
         let to_control = mailbox.clone();

@@ -2,6 +2,8 @@
 //! and what comes back is there at once.
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+#[path = "cluster/asking.rs"]
+mod asking;
 #[path = "cluster/node.rs"]
 mod node;
 #[path = "oracle/mod.rs"]

@@ -4,8 +4,9 @@
 use crate::base::config::{Config, ConfigError, Content, TsigKey, ZoneFile};
 use crate::base::limits::SECRET_FILE_OCTETS_MAX;
 use crate::catalog::delta::{Delta, ZoneContent};
+use crate::control::Control;
 use crate::control::request::{Refused, RefusedKind, Reply};
-use crate::control::{Control, faulty, tell_faults};
+use crate::control::zone_status::{faulty, tell_faults};
 use crate::loader::Loaded;
 use crate::loader::received::{Arrival, Received};
 use crate::os::clock;

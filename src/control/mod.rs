@@ -8,6 +8,7 @@
 //! ```
 
 mod answers;
+pub mod asking;
 mod cached;
 mod ceded;
 mod clerk;
@@ -28,6 +29,7 @@ mod specs;
 pub mod status;
 pub mod ways;
 mod why;
+mod zone_status;
 
 pub use mailbox::Mailbox;
 pub use specs::{initial, zone_specs};
@@ -46,16 +48,17 @@ use crate::control::exchange::Exchange;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
-use crate::control::status::{Health, Status, ZoneStatus};
+use crate::control::status::Status;
+use crate::control::zone_status::{faulty, tell_faults, zone_status};
 use crate::gossip::secrecy::keyring::Ring;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
+use crate::resolve::errand::MemberErrand;
 use crate::transfer::order::News;
 use crate::wire::name::Name;
 use crate::worker::Worker;
 use crate::zone::Zone;
 use crate::zone::builtin::BUILTIN;
-use crate::zone::fault::{Fault, Faults, Severity};
 use arc_swap::ArcSwap;
 use crossbeam::channel::Receiver;
 use mio::{Events, Poll};
@@ -75,8 +78,6 @@ const RECLAIM_EVERY: Duration = Duration::from_millis(50);
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// How long the news that this node has left is sent.
 const LEAVING: Duration = Duration::from_millis(500);
-/// Faults of a zone that the log and the status show.
-const FAULTS_SHOWN: usize = 10;
 
 /// What the control thread is told.
 #[derive(Debug)]
@@ -107,6 +108,13 @@ pub enum Event {
         request: Request,
         /// Where the answer goes.
         answer: Answer,
+    },
+    /// A worker has a query that members may answer.
+    AskMember {
+        /// The worker's number.
+        worker: usize,
+        /// What it waits for.
+        errand: MemberErrand,
     },
     /// The container engine has news.
     Engine(Vec<Tale>),
@@ -235,7 +243,8 @@ impl Control {
 
     /// Gives the cluster its turn.
     fn turn(&mut self, now: Moment) {
-        let deltas = self.cluster.turn(now, self.poll.registry());
+        let mut deltas = self.cluster.turn(now, self.poll.registry());
+        deltas.extend(self.correspond(now));
         self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
         self.due.applied(&self.state);
@@ -277,6 +286,10 @@ impl Control {
                     self.status_at = Some(clock::now());
                 }
                 // What changed of the cluster's records comes with its next turn.
+                false
+            }
+            Event::AskMember { worker, errand } => {
+                self.ask_members(worker, errand);
                 false
             }
             // The caller has seen to it.
@@ -443,6 +456,7 @@ impl Control {
                 self.cluster.ready(now, event);
             }
         }
+        self.give_up_asking();
         self.cluster.end();
         for worker in &self.workers {
             worker.stop();
@@ -454,38 +468,5 @@ impl Control {
             }
         }
         self.cluster.finish(deadline);
-    }
-}
-
-fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
-    let (health, serial, records) = match content {
-        ZoneContent::Pending => (Health::Loading, None, 0),
-        ZoneContent::Sealed(zone) => (Health::Serving, Some(zone.serial().0), zone.record_count()),
-        ZoneContent::Expired(_) => return exchange::expired(origin),
-        ZoneContent::Faulty(faults) => return faulty(origin, faults),
-    };
-    let journal = match content {
-        ZoneContent::Sealed(zone) => (zone.history().steps(), zone.history().octets()),
-        ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => (0, 0),
-    };
-    ZoneStatus { origin: origin.clone(), health, serial, records, journal }
-}
-
-fn faulty(origin: &Name, faults: &Faults) -> ZoneStatus {
-    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
-    let health = Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect());
-    ZoneStatus { origin: origin.clone(), health, serial: None, records: 0, journal: (0, 0) }
-}
-
-fn tell_faults(origin: &Name, faults: &Faults) {
-    for fault in faults.iter().take(FAULTS_SHOWN) {
-        match fault.severity {
-            Severity::Error => tracing::error!(zone = %origin, "{fault}"),
-            Severity::Warning => tracing::warn!(zone = %origin, "{fault}"),
-        }
-    }
-    let more = (faults.errors() + faults.warnings()).saturating_sub(FAULTS_SHOWN);
-    if more > 0 {
-        tracing::warn!(zone = %origin, "and {more} more faults; `hivedns check` shows them");
     }
 }

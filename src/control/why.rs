@@ -58,13 +58,23 @@ struct Given {
 
 /// The name that would be looked for elsewhere, with its hash.
 #[derive(Default)]
-struct Outside(Option<(Vec<u8>, u64)>);
+struct Outside {
+    name: Option<(Vec<u8>, u64)>,
+    /// A member would be asked.
+    asks_member: bool,
+}
 
 impl Elsewhere for Outside {
     /// Notes the name, and adds nothing.
     fn find(&mut self, key: &NameKey, _: &Query<'_>, _: Owner, _: &mut Sheet<'_>) -> Option<Rcode> {
-        self.0 = Some((key.as_wire().to_vec(), key.full_hash()));
+        self.name = Some((key.as_wire().to_vec(), key.full_hash()));
         Some(Rcode::NoError)
+    }
+
+    /// The same.
+    fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Sheet<'_>) -> Option<Rcode> {
+        self.asks_member = true;
+        Some(Rcode::ServFail)
     }
 }
 
@@ -102,11 +112,14 @@ impl Control {
         let mut given = ask(&snapshot, (&name, rtype), (from, policy.clients.contains(asker)), now);
         let mut tale = Tale { control: self, snapshot: &snapshot, now, steps: Vec::new() };
         tale.of_zone(&given);
+        if given.outside.asks_member {
+            tale.of_member(&mut given, asker);
+        }
         tale.of_name(&given, &name, rtype);
         tale.of_aliases(&given, rtype);
         tale.of_view(&name, from);
         let (own, mut sought) = (given.answer.len(), None);
-        if let Some((name, hash)) = given.outside.0.take() {
+        if let Some((name, hash)) = given.outside.name.take() {
             tale.of_asker(asker, given.is_client);
             if given.is_client && tale.of_elsewhere(&policy, (&name, hash, rtype), &mut given) {
                 sought = Some((name, hash));
@@ -225,7 +238,7 @@ impl Tale<'_> {
     /// The nearest zone, and what stands in the way of an answer from it.
     fn of_zone(&mut self, given: &Given) {
         let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else {
-            let code = match (given.rcode, given.is_client && given.outside.0.is_some()) {
+            let code = match (given.rcode, given.is_client && given.outside.name.is_some()) {
                 (Some(rcode), false) => format!(": {rcode}"),
                 (Some(_) | None, _) => String::new(),
             };
@@ -241,7 +254,7 @@ impl Tale<'_> {
                 "cluster",
                 match self.control.cluster.is_synced() {
                     true => "its records are known here",
-                    false => "not all of its records are known here yet: what is known is told, instead of absence SERVFAIL",
+                    false => "not all of its records are known here yet: what is known is told, and a member asked for what is not",
                 },
             );
             return;

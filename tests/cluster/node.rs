@@ -32,6 +32,10 @@ pub struct Node {
     pub keys: Option<PathBuf>,
     /// More to join, by name.
     pub join: Option<String>,
+    /// Where others are told to reach it, if that is elsewhere.
+    pub advertise: Option<SocketAddr>,
+    /// Who may have names resolved, if not the usual ones.
+    pub clients: Option<&'static str>,
     pub socket: UdpSocket,
     pub child: Option<Child>,
 }
@@ -55,6 +59,8 @@ impl Node {
             lease: "60s",
             keys: None,
             join: None,
+            advertise: None,
+            clients: None,
             socket,
             child: None,
         }
@@ -76,6 +82,12 @@ impl Node {
             command.args(["--join", &join.join(",")]);
         }
         command.env("HIVEDNS_SERVICES__LEASE", self.lease);
+        if let Some(advertise) = self.advertise {
+            command.env("HIVEDNS_GOSSIP__ADVERTISE", advertise.to_string());
+        }
+        if let Some(clients) = self.clients {
+            command.env("HIVEDNS_LIMITS__CLIENTS", clients);
+        }
         if let Some(keys) = &self.keys {
             command.env("HIVEDNS_GOSSIP__KEYS_FILE", keys);
         }
@@ -93,12 +105,17 @@ impl Node {
 
     /// The answer to a question, if there is one in time.
     pub fn ask(&self, name: &str) -> Option<Message> {
+        self.exchange(&query(7, name, A))
+    }
+
+    /// The answer to a query, if there is one in time.
+    pub fn exchange(&self, query: &[u8]) -> Option<Message> {
         let mut buffer = [0; 4096];
         // What came too late for an earlier question is not the answer to this one.
         self.socket.set_nonblocking(true).expect("a socket");
         while self.socket.recv(&mut buffer).is_ok() {}
         self.socket.set_nonblocking(false).expect("a socket");
-        self.socket.send_to(&query(7, name, A), self.dns).ok()?;
+        self.socket.send_to(query, self.dns).ok()?;
         let (len, _) = self.socket.recv_from(&mut buffer).ok()?;
         message::decode(&buffer[..len]).ok()
     }

@@ -25,6 +25,9 @@ mod swarm_report;
 mod swarm_speed;
 mod swarm_update;
 mod swarm_watch;
+mod transfer;
+mod update;
+mod updater;
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -40,6 +43,8 @@ pub(crate) enum PerfCommand {
     Replication(replication::ReplicationArgs),
     Resolver(resolver::ResolverArgs),
     Swarm(swarm::SwarmArgs),
+    Transfer(transfer::TransferArgs),
+    Update(update::UpdateArgs),
 }
 
 /// Runs `tools perf`.
@@ -52,6 +57,8 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
         PerfCommand::Replication(args) => replication::run(args),
         PerfCommand::Resolver(args) => resolver::run(args),
         PerfCommand::Swarm(args) => swarm::run(args),
+        PerfCommand::Transfer(args) => transfer::run(args),
+        PerfCommand::Update(args) => update::run(args),
     }
 }
 
