@@ -6,7 +6,7 @@ use super::keys::{Cache, Docker, Gossip, Limits, Resolve, Server, Services};
 use super::origin::{Origin, is_label};
 use super::peer::{Advertise, ENGINE_PORTS};
 use super::tsig::TsigKey;
-use super::zone::ZoneFile;
+use super::zone::{Content, ZoneFile};
 use super::{Config, Inputs};
 use crate::base::limits::{
     CACHE_SIZE_OCTETS_MIN, CLUSTER_NAME_OCTETS_MAX, IDENTITY_OCTETS_MAX, JOIN_MAX, KEYS_FILE_OCTETS_MAX,
@@ -29,6 +29,7 @@ impl Config {
         settle_resolve(&mut self.resolve, inputs, &faults);
         settle_cache(&self.cache, &mut faults);
         settle_lists(&self.resolve, &self.limits, &mut faults);
+        settle_sources(&mut self.zones, &self.services.domain, errors);
         settle_zones(&self.zones, &self.keys, errors);
     }
 }
@@ -143,6 +144,25 @@ fn settle_lists(resolve: &Resolve, limits: &Limits, faults: &mut Faults<'_>) {
         }
     }
 }
+
+/// The content of the services' domain comes from the cluster, that of all other zones from a file or from other servers.
+/// Those for which it is otherwise are left out.
+fn settle_sources(zones: &mut Vec<ZoneFile>, domain: &Origin, errors: &mut Vec<ConfigError>) {
+    zones.retain(|zone| {
+        let (key, message) = match (&zone.content, zone.origin.is_same(domain)) {
+            (Content::Cluster, false) => {
+                ("zone.file", "missing; every [[zone]] needs it, or zone.primary")
+            }
+            (Content::File(_), true) => ("zone.file", OF_THE_CLUSTER),
+            (Content::Primaries(_), true) => ("zone.primary", OF_THE_CLUSTER),
+            (Content::Cluster, true) | (Content::File(_) | Content::Primaries(_), false) => return true,
+        };
+        errors.push(ConfigError::about(zone.said.source(key), key, message));
+        false
+    });
+}
+
+const OF_THE_CLUSTER: &str = "this is services.domain, whose names come from the cluster: leave it out";
 
 /// Every key that a zone names has to be there.
 fn settle_zones(zones: &[ZoneFile], keys: &[TsigKey], errors: &mut Vec<ConfigError>) {

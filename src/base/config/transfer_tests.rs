@@ -37,6 +37,19 @@ fn who_may_transfer_is_this_machine_unless_told_otherwise() {
 }
 
 #[test]
+fn the_domain_of_service_names_needs_no_source_and_goes_to_nobody_unless_told() {
+    let (config, errors) = examined("[[zone]]\norigin = \"Hive.internal\"\nnotify = \"192.0.2.3\"\n");
+    assert_eq!(errors, [""; 0]);
+    assert_eq!((&config.zones[0].content, &config.zones[0].transfer[..]), (&Content::Cluster, &[][..]));
+    let text = "[[zone]]\norigin = \"s.\"\ntransfer = [\"192.0.2.0/24\"]\n[services]\ndomain = \"s.\"\n";
+    let (config, errors) = examined(text);
+    assert_eq!((errors.len(), config.zones[0].transfer.len()), (0, 1));
+    let (again, errors) = examined(&print(&config));
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(again.zones, config.zones);
+}
+
+#[test]
 fn what_makes_no_sense_is_told() {
     let zone = "[[zone]]\norigin = \"a.\"\n";
     for (text, error) in [
@@ -53,6 +66,10 @@ fn what_makes_no_sense_is_told() {
         (
             format!("{zone}file = \"a\"\ntransfer = [\"key:no.\"]\n"),
             "4:12: zone.transfer: there is no [[key]] of the name no.",
+        ),
+        (
+            "[[zone]]\norigin = \"hive.internal.\"\nfile = \"a\"\n".to_owned(),
+            "3:8: zone.file: this is services.domain, whose names come from the cluster: leave it out",
         ),
         (format!("{KEY}{KEY}"), "5:8: key.name: xfr. is given twice, first at 2:8"),
         ("[[key]]\nname = \"a\"\n".to_owned(), "1:1: key.secret_file: missing; every [[key]] needs it"),

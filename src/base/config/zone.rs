@@ -17,6 +17,8 @@ pub enum Content {
     File(PathBuf),
     /// These servers, the first that answers; never empty. This server is a secondary.
     Primaries(Vec<SocketAddr>),
+    /// The cluster: this is the domain of service names, and nothing but who may have it is said here.
+    Cluster,
 }
 
 /// A zone that is served.
@@ -55,7 +57,15 @@ impl ZoneFile {
     pub fn file(&self) -> Option<&Path> {
         match &self.content {
             Content::File(file) => Some(file),
-            Content::Primaries(_) => None,
+            Content::Primaries(_) | Content::Cluster => None,
+        }
+    }
+
+    /// The servers that a secondary is a secondary of; none for any other zone.
+    pub fn primaries(&self) -> &[SocketAddr] {
+        match &self.content {
+            Content::Primaries(servers) => servers,
+            Content::File(_) | Content::Cluster => &[],
         }
     }
 }
@@ -116,7 +126,7 @@ pub(super) static ZONE_KEYS: &[Key] = &[
             draft.note(raw)
         },
         |zone| match &zone.content {
-            Content::File(_) => None,
+            Content::File(_) | Content::Cluster => None,
             Content::Primaries(servers) => Some(peers(servers)),
         },
     ),
@@ -182,7 +192,7 @@ impl ZoneDraft {
     }
 
     /// The zone, its file relative to `directory`; a missing key is complained about at `at`, the whole zone.
-    pub(super) fn finish(self, directory: &Path, at: &Source) -> Result<ZoneFile, Vec<ConfigError>> {
+    pub(super) fn finish(mut self, directory: &Path, at: &Source) -> Result<ZoneFile, Vec<ConfigError>> {
         let wrong = |key: &str, message: &str| ConfigError::about(at.clone(), key, message);
         let content = match (self.file, self.primary) {
             (Some(file), None) => Ok(Content::File(directory.join(file))),
@@ -193,15 +203,23 @@ impl ZoneDraft {
             (Some(_), Some(_)) => {
                 Err(wrong("zone.primary", "a zone has a file or primaries, not both: which is its source?"))
             }
+            (None, None) if self.origin.is_none() => {
+                Err(wrong("zone.file", "missing; every [[zone]] needs it, or zone.primary"))
+            }
+            // Whether it is the domain, which needs neither, is known when all keys are.
             (None, None) => {
-                let message = "missing; every [[zone]] needs it, or zone.primary";
-                Err(wrong("zone.file", message))
+                self.said.note("zone.file", at.clone());
+                Ok(Content::Cluster)
             }
         };
         let origin = self.origin.ok_or_else(|| wrong("zone.origin", "missing; every [[zone]] needs it"));
         match (origin, content) {
             (Ok(origin), Ok(content)) => Ok(ZoneFile {
-                transfer: self.transfer.unwrap_or_else(Access::loopback),
+                // What goes out of the domain costs all nodes something: somebody has to want it.
+                transfer: self.transfer.unwrap_or_else(|| match content {
+                    Content::Cluster => Vec::new(),
+                    Content::File(_) | Content::Primaries(_) => Access::loopback(),
+                }),
                 notify: self.notify.iter().map(|server| server.0).collect(),
                 accept_notify: self.accept_notify,
                 tsig: self.tsig,
