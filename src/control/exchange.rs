@@ -114,7 +114,7 @@ pub fn policy(config: &Config, secrets: &Secrets) -> Policy {
     });
     let zones = config.zones.iter().filter_map(|zone| {
         let notify_from = match &zone.content {
-            Content::File(_) => None,
+            Content::File(_) | Content::Cluster => None,
             Content::Primaries(primaries) => Some(notify_from(zone, primaries)),
         };
         let policy = ZonePolicy { transfer: AccessList::new(&zone.transfer), notify_from };
@@ -133,7 +133,7 @@ fn notify_from(zone: &ZoneFile, primaries: &[SocketAddr]) -> AccessList {
 /// The zones that come from elsewhere.
 fn specs(config: &Config) -> Vec<Spec> {
     let specs = config.zones.iter().filter_map(|zone| match &zone.content {
-        Content::File(_) => None,
+        Content::File(_) | Content::Cluster => None,
         Content::Primaries(primaries) => Some(Spec {
             origin: Name::parse(zone.origin.as_str()).ok()?,
             primaries: primaries.clone(),
@@ -175,7 +175,7 @@ impl Control {
     }
 
     pub(super) fn is_secondary(&self, origin: &Name) -> bool {
-        self.zone_file(origin).is_some_and(|zone| zone.file().is_none())
+        self.zone_file(origin).is_some_and(|zone| !zone.primaries().is_empty())
     }
 
     /// A version of a zone is in place of `old`: others are told, if it is a later one; and when it is to be asked for.
@@ -223,7 +223,7 @@ impl Control {
                     Came::Current(_) => return false,
                 };
                 let old = self.at_hand(&origin);
-                self.loader.put(Arrival { origin, old, received, at: clock::wall() });
+                self.loader.put(Arrival { origin, old, received, at: clock::wall(), is_kept: true });
                 false
             }
             News::Checked(origin) => {
@@ -259,6 +259,9 @@ impl Control {
 
     /// Puts what was transferred in place, if it is a zone; true if the state changed.
     pub(super) fn take_arrival(&mut self, loaded: Loaded) -> bool {
+        if loaded.origin == *self.cluster.domain() {
+            return self.take_version(loaded);
+        }
         let Loaded { origin, zone, faults, .. } = loaded;
         if !self.is_secondary(&origin) {
             // It is no longer wanted.
@@ -303,8 +306,11 @@ impl Control {
                 let _ = (self.exchange.orders)(order);
             }
             ZoneVerb::Refresh | ZoneVerb::Retransfer => {
-                if file.file().is_some() {
-                    let error = format!("{name} is a primary zone: `reload` reads it again");
+                if file.primaries().is_empty() {
+                    let error = match file.file() {
+                        Some(_) => format!("{name} is a primary zone: `reload` reads it again"),
+                        None => format!("the names of {name} come from the cluster"),
+                    };
                     return refused(RefusedKind::Conflict, error);
                 }
                 let _ = (self.exchange.orders)(Order::Refresh(name.clone(), what == ZoneVerb::Retransfer));

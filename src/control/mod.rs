@@ -20,6 +20,7 @@ pub mod exchange;
 mod listing;
 mod mailbox;
 mod members;
+mod outward;
 mod records;
 mod reload;
 pub mod request;
@@ -43,6 +44,7 @@ use crate::control::document::NodeDocument;
 use crate::control::due::Due;
 use crate::control::engine::Tale;
 use crate::control::exchange::Exchange;
+use crate::control::outward::Outward;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
@@ -147,6 +149,7 @@ pub struct Control {
     reloading: Option<Round>,
     resolving: Resolving,
     exchange: Exchange,
+    outward: Outward,
 }
 
 impl Control {
@@ -184,6 +187,7 @@ impl Control {
             reloading: None,
             resolving,
             exchange,
+            outward: Outward::default(),
         };
         control.exchange_anew();
         control.load_zones();
@@ -239,6 +243,7 @@ impl Control {
         self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
         self.due.applied(&self.state);
+        self.take_cuts();
         self.tell_drained();
         self.tell_diff();
     }

@@ -53,6 +53,7 @@ impl Control {
         self.take_over(config);
         self.exchange.secrets = secrets;
         self.exchange_anew();
+        self.go_out_or_stay();
         self.resolving.take_over(policy, roots);
         self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
         self.load_zones();
@@ -187,7 +188,8 @@ impl Control {
             .state
             .zones()
             .map(|(origin, _)| origin)
-            .filter(|origin| !wanted.contains(origin))
+            // What goes out of the domain is not loaded.
+            .filter(|origin| !wanted.contains(origin) && *origin != self.cluster.domain())
             .cloned()
             .collect();
         for origin in gone {

@@ -44,11 +44,13 @@ pub struct Arrival {
     pub received: Received,
     /// When.
     pub at: SystemTime,
+    /// It is to be there after a restart.
+    pub is_kept: bool,
 }
 
 /// Makes the zone, and keeps it.
 pub fn put(arrival: Arrival, seed: HashSeed, zones: Option<&Zones>) -> Loaded {
-    let Arrival { origin, old, received, at } = arrival;
+    let Arrival { origin, old, received, at, is_kept } = arrival;
     let steps = match &received {
         Received::Whole(_) => None,
         Received::Steps(steps) => Some(steps.clone()),
@@ -73,7 +75,7 @@ pub fn put(arrival: Arrival, seed: HashSeed, zones: Option<&Zones>) -> Loaded {
         (None, _) => zone,
     };
     loaded.zone = Some(zone);
-    if let Some(zones) = zones
+    if let Some(zones) = zones.filter(|_| is_kept)
         && let Err(error) = zones.write(&origin.to_string(), &run, at)
     {
         let path = zones.path(&origin.to_string());
@@ -263,6 +265,7 @@ mod tests {
             old,
             received,
             at: SystemTime::UNIX_EPOCH,
+            is_kept: true,
         };
         assert!(restore(&origin, Some(&zones), seed).zone.is_none());
         let first = put(arrival(Received::Whole(plain::of_zone(&versions[0])), None), seed, Some(&zones));

@@ -11,6 +11,7 @@
 //! the same.
 
 mod advertise;
+mod cuts;
 mod engine;
 mod keys;
 mod names;
@@ -19,12 +20,13 @@ mod resolver;
 mod transport;
 
 pub(super) use advertise::source as source_toward;
+pub(in crate::control) use cuts::News;
 pub use engine::{Engine, Speak};
 pub use keys::read_keys;
 pub use resolver::Resolver;
 pub use transport::Ports;
 
-use crate::base::config::Config;
+use crate::base::config::{Config, Content};
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
@@ -38,9 +40,11 @@ use crate::gossip::machine::{self, Gossip};
 use crate::gossip::output::{Event, Health, NodeInfo, Output};
 use crate::gossip::replication::leases::FreezeRule;
 use crate::keeper::{Keeper, Write};
+use crate::os::clock;
 use crate::wire::name::Name;
 use advertise::Advertised;
 use bytes::Bytes;
+use cuts::Cuts;
 use keys::Keys;
 use mio::Registry;
 use names::Names;
@@ -48,7 +52,7 @@ use peers::Peers;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use transport::Transport;
 
 /// What the node brings from its disk, or was drawn at its start.
@@ -93,6 +97,9 @@ pub struct Cluster {
     keys: Keys,
     advertised: Advertised,
     pub(super) engine: Engine,
+    /// If the domain goes to other servers.
+    cuts: Option<Cuts>,
+    domain: Name,
     /// Who waits for a drain, how many members there were, and whether this node leaves afterwards.
     pub(super) draining: Option<(usize, bool, Answer)>,
     /// The drain is over, and these have not acknowledged.
@@ -150,12 +157,15 @@ impl Cluster {
             keys,
             advertised,
             engine,
+            cuts: None,
+            domain: domain(config),
             draining: None,
             drained: None,
             alone: false,
             wake_at: now,
             name: config.gossip.cluster.clone(),
         };
+        cluster.set_cuts(now, config);
         let mut deltas = vec![cluster.terms(config)];
         for (key, stored) in &remembered.cluster {
             if !cluster.gossip.restore_cluster(now, stored) {
@@ -206,7 +216,8 @@ impl Cluster {
         let resolve = self.resolver.as_ref().map_or(Moment::NEVER, Resolver::next);
         let waiting = self.keeper.as_ref().map_or(Moment::NEVER, Keeper::next_wake);
         let sockets = self.transport.next_wake();
-        self.wake_at.min(resolve).min(self.peers.next()).min(waiting).min(sockets)
+        let cuts = self.cuts.as_ref().map_or(Moment::NEVER, Cuts::next_wake);
+        self.wake_at.min(resolve).min(self.peers.next()).min(waiting).min(sockets).min(cuts)
     }
 
     /// Something happened on a socket; if it is none of the cluster's, nothing follows.
@@ -229,9 +240,12 @@ impl Cluster {
         if let Some(keeper) = &self.keeper {
             keeper.give_up(now);
         }
-        let deltas = self.drain(now);
+        let mut all = self.drain(now);
+        if self.cuts.is_some() {
+            self.cut(now);
+            all.extend(self.drain(now));
+        }
         self.transport.flush(now, &mut self.gossip, registry);
-        let mut all = deltas;
         all.extend(self.drain(now));
         self.elect();
         all.extend(self.engine.take_deltas());
@@ -259,6 +273,9 @@ impl Cluster {
     }
 
     fn hear(&mut self, event: Event, deltas: &mut Vec<Delta>) {
+        if let Some(cuts) = &mut self.cuts {
+            cuts.hear(&event);
+        }
         match event {
             Event::Records { owner, log, since } => {
                 self.engine.records(owner, &log);
@@ -313,6 +330,57 @@ impl Cluster {
             }
             Event::ExpiryFrozen(false) => tracing::warn!("records of lost nodes expire again"),
         }
+    }
+
+    /// Has the domain go to other servers, or not any more, as is configured; true if it does not any more.
+    pub(super) fn set_cuts(&mut self, now: Moment, config: &Config) -> bool {
+        let is_wanted = goes_out(config);
+        if is_wanted && self.cuts.is_none() {
+            let settings = cuts::Settings {
+                names: names::terms(self.domain.clone(), config, self.gossip.me().id),
+                ttl: names::seconds(config.services.ttl),
+                negative_ttl: names::seconds(config.services.negative_ttl),
+                lease: config.services.lease,
+            };
+            self.cuts = Some(Cuts::new(now, settings, &self.gossip));
+        }
+        if !is_wanted && let Some(cuts) = self.cuts.take() {
+            cuts.take_back(now, &mut self.gossip);
+            return true;
+        }
+        false
+    }
+
+    /// This node makes no cuts any more: it takes back all that it says.
+    pub(super) fn end_cuts(&mut self) {
+        if let Some(cuts) = &mut self.cuts {
+            cuts.end();
+        }
+    }
+
+    fn cut(&mut self, now: Moment) {
+        let is_synced = self.is_synced();
+        let seconds = clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let Cluster { cuts: Some(cuts), names, gossip, .. } = self else { return };
+        cuts.set_networks(&names.derived().outsiders());
+        cuts.turn((now, seconds), is_synced, gossip);
+    }
+
+    /// What became of the version of the domain that goes to other servers.
+    pub(super) fn take_cuts(&mut self) -> Vec<News> {
+        self.cuts.as_mut().map(Cuts::take_news).unwrap_or_default()
+    }
+
+    /// A version could not be put in place.
+    pub(super) fn cut_failed(&mut self) {
+        if let Some(cuts) = &mut self.cuts {
+            cuts.failed();
+        }
+    }
+
+    /// The domain of service names.
+    pub(super) fn domain(&self) -> &Name {
+        &self.domain
     }
 
     fn keep(&self, write: Write) {
@@ -491,6 +559,12 @@ fn tell_member(info: &NodeInfo, health: Health) {
             tracing::info!(%node, %address, "a member is {}", health_word(health));
         }
     }
+}
+
+/// True if the configuration lets the domain go to other servers, or has them told of it.
+fn goes_out(config: &Config) -> bool {
+    let of_cluster = config.zones.iter().filter(|zone| zone.content == Content::Cluster);
+    of_cluster.into_iter().any(|zone| !zone.transfer.is_empty() || !zone.notify.is_empty())
 }
 
 /// The domain of service names.
