@@ -114,7 +114,7 @@ pub fn policy(config: &Config, secrets: &Secrets) -> Policy {
     });
     let zones = config.zones.iter().filter_map(|zone| {
         let notify_from = match &zone.content {
-            Content::File(_) | Content::Cluster => None,
+            Content::File(_) | Content::Cluster | Content::Catalog => None,
             Content::Primaries(primaries) => Some(notify_from(zone, primaries)),
         };
         let policy = ZonePolicy { transfer: AccessList::new(&zone.transfer), notify_from };
@@ -133,7 +133,7 @@ fn notify_from(zone: &ZoneFile, primaries: &[SocketAddr]) -> AccessList {
 /// The zones that come from elsewhere.
 fn specs(config: &Config) -> Vec<Spec> {
     let specs = config.zones.iter().filter_map(|zone| match &zone.content {
-        Content::File(_) | Content::Cluster => None,
+        Content::File(_) | Content::Cluster | Content::Catalog => None,
         Content::Primaries(primaries) => Some(Spec {
             origin: Name::parse(zone.origin.as_str()).ok()?,
             primaries: primaries.clone(),
@@ -169,7 +169,7 @@ impl Control {
         let _ = (self.exchange.orders)(Order::Zones(specs(&self.config), policy));
     }
 
-    fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
+    pub(super) fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
         let is_it = |zone: &&ZoneFile| Name::parse(zone.origin.as_str()).as_ref() == Ok(origin);
         self.config.zones.iter().find(is_it)
     }
@@ -263,7 +263,7 @@ impl Control {
             return self.take_version(loaded);
         }
         let Loaded { origin, zone, faults, .. } = loaded;
-        if !self.is_secondary(&origin) {
+        if !self.is_secondary(&origin) && !self.is_made_here(&origin) {
             // It is no longer wanted.
             self.loader.free(zone);
             return false;
@@ -282,6 +282,7 @@ impl Control {
         let zone = Arc::new(zone);
         self.state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::clone(&zone)) });
         self.tell_served(old, &zone, None);
+        self.take_catalog(zone.origin());
         true
     }
 
@@ -309,7 +310,7 @@ impl Control {
                 if file.primaries().is_empty() {
                     let error = match file.file() {
                         Some(_) => format!("{name} is a primary zone: `reload` reads it again"),
-                        None => format!("the names of {name} come from the cluster"),
+                        None => format!("{name} is made here: nobody is asked for it"),
                     };
                     return refused(RefusedKind::Conflict, error);
                 }

@@ -9,6 +9,7 @@
 
 mod answers;
 mod cached;
+mod catalogs;
 mod ceded;
 mod clerk;
 pub mod cluster;
@@ -38,6 +39,7 @@ use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
+use crate::control::catalogs::Catalogs;
 use crate::control::clerk::Clerk;
 use crate::control::cluster::Cluster;
 use crate::control::document::NodeDocument;
@@ -150,6 +152,7 @@ pub struct Control {
     resolving: Resolving,
     exchange: Exchange,
     outward: Outward,
+    catalogs: Catalogs,
 }
 
 impl Control {
@@ -188,6 +191,7 @@ impl Control {
             resolving,
             exchange,
             outward: Outward::default(),
+            catalogs: Catalogs::default(),
         };
         control.exchange_anew();
         control.load_zones();
@@ -322,8 +326,9 @@ impl Control {
                 let old = self.served(&origin).map(|old| old.serial());
                 let zone = Arc::new(zone);
                 let content = ZoneContent::Sealed(Arc::clone(&zone));
-                self.state.apply(Delta::PutZone { origin, content });
+                self.state.apply(Delta::PutZone { origin: origin.clone(), content });
                 self.tell_served(old, &zone, checked);
+                self.take_catalog(&origin);
                 true
             }
             None if self.is_secondary(&origin) => {

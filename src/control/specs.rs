@@ -16,8 +16,8 @@ pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
         let source = match &zone.content {
             Content::File(file) => Source::File(file.clone()),
             Content::Primaries(_) => Source::Transfers,
-            // There is nothing to load: the cluster says it.
-            Content::Cluster => return None,
+            // There is nothing to load: the cluster says it, or it follows from the others.
+            Content::Cluster | Content::Catalog => return None,
         };
         Some(ZoneSpec { origin: Name::parse(zone.origin.as_str()).ok()?, source })
     });

@@ -100,6 +100,8 @@ enum Job {
     Arrival(Arrival),
     /// The kept zone of that origin was the newest then.
     Checked(Name, SystemTime),
+    /// What is kept of the zone of that origin goes.
+    Forget(Name),
 }
 
 /// What the loader has done.
@@ -145,6 +147,13 @@ impl Loader {
                     }
                     Job::Zone { .. } => {}
                     Job::Arrival(arrival) => done(Done::Arrival(received::put(arrival, seed, zones.as_ref()))),
+                    Job::Forget(origin) => {
+                        if let Some(zones) = &zones
+                            && let Err(error) = zones.remove(&origin.to_string())
+                        {
+                            tracing::warn!(zone = %origin, "cannot remove what was kept of it: {error}");
+                        }
+                    }
                     Job::Checked(origin, at) => {
                         if let Some(zones) = &zones
                             && let Err(error) = zones.touch(&origin.to_string(), at)
@@ -178,6 +187,11 @@ impl Loader {
     /// Has it noted that the kept zone of that origin was the newest then.
     pub fn checked(&self, origin: Name, at: SystemTime) {
         self.ask(Job::Checked(origin, at));
+    }
+
+    /// Has what is kept of a zone removed, after what was asked for before.
+    pub fn forget(&self, origin: Name) {
+        self.ask(Job::Forget(origin));
     }
 
     fn ask(&self, job: Job) {

@@ -155,7 +155,9 @@ fn settle_sources(zones: &mut Vec<ZoneFile>, domain: &Origin, errors: &mut Vec<C
             }
             (Content::File(_), true) => ("zone.file", OF_THE_CLUSTER),
             (Content::Primaries(_), true) => ("zone.primary", OF_THE_CLUSTER),
-            (Content::Cluster, true) | (Content::File(_) | Content::Primaries(_), false) => return true,
+            (Content::Catalog, true) => ("zone.catalog", OF_THE_CLUSTER),
+            (Content::Cluster, true)
+            | (Content::File(_) | Content::Primaries(_) | Content::Catalog, false) => return true,
         };
         errors.push(ConfigError::about(zone.said.source(key), key, message));
         false

@@ -50,6 +50,20 @@ fn the_domain_of_service_names_needs_no_source_and_goes_to_nobody_unless_told() 
 }
 
 #[test]
+fn a_catalog_comes_from_elsewhere_or_lists_what_is_here() {
+    let text = "[[zone]]\norigin = \"a.\"\nprimary = [\"192.0.2.1\"]\ncatalog = true\n[[zone]]\norigin = \"b.\"\n\
+                catalog = true\n[[zone]]\norigin = \"c.\"\nfile = \"c\"\ncatalog = false\n";
+    let (config, errors) = examined(text);
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(config.zones.iter().map(|zone| zone.catalog).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(config.zones[1].content, Content::Catalog);
+    let member = config.zones[0].member("m.example.").unwrap();
+    assert_eq!((member.catalog, member.content), (false, config.zones[0].content.clone()));
+    let (again, errors) = examined(&print(&config));
+    assert_eq!((again.zones, errors.len()), (config.zones, 0));
+}
+
+#[test]
 fn what_makes_no_sense_is_told() {
     let zone = "[[zone]]\norigin = \"a.\"\n";
     for (text, error) in [
@@ -66,6 +80,10 @@ fn what_makes_no_sense_is_told() {
         (
             format!("{zone}file = \"a\"\ntransfer = [\"key:no.\"]\n"),
             "4:12: zone.transfer: there is no [[key]] of the name no.",
+        ),
+        (
+            "[[zone]]\norigin = \"a.\"\nfile = \"a\"\ncatalog = true\n".to_owned(),
+            "1:1: zone.file: a catalog comes from primaries, or is made of the zones that have a file: leave it out",
         ),
         (
             "[[zone]]\norigin = \"hive.internal.\"\nfile = \"a\"\n".to_owned(),

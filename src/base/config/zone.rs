@@ -19,6 +19,8 @@ pub enum Content {
     Primaries(Vec<SocketAddr>),
     /// The cluster: this is the domain of service names, and nothing but who may have it is said here.
     Cluster,
+    /// This configuration: a catalog of the zones that have a file in it.
+    Catalog,
 }
 
 /// A zone that is served.
@@ -36,6 +38,10 @@ pub struct ZoneFile {
     pub accept_notify: Vec<Access>,
     /// The key that signs what is asked of the primaries and told to others; one of [`super::Config::keys`].
     pub tsig: Option<Origin>,
+    /// It lists zones (RFC 9432): with primaries those that come from there, too; alone the ones that have a file here.
+    pub catalog: bool,
+    /// The catalog that lists it; none for what the configuration names itself.
+    pub member_of: Option<Origin>,
     /// Where its keys were said.
     pub said: Said,
 }
@@ -49,15 +55,23 @@ impl ZoneFile {
             notify: Vec::new(),
             accept_notify: Vec::new(),
             tsig: None,
+            catalog: false,
+            member_of: None,
             said,
         }
+    }
+
+    /// A zone that this catalog lists: it comes from where the catalog comes from, and goes to where that goes.
+    pub fn member(&self, origin: &str) -> Option<ZoneFile> {
+        let origin = Origin::parse(origin)?;
+        Some(ZoneFile { origin, catalog: false, member_of: Some(self.origin.clone()), ..self.clone() })
     }
 
     /// The file, of a primary.
     pub fn file(&self) -> Option<&Path> {
         match &self.content {
             Content::File(file) => Some(file),
-            Content::Primaries(_) | Content::Cluster => None,
+            Content::Primaries(_) | Content::Cluster | Content::Catalog => None,
         }
     }
 
@@ -65,7 +79,7 @@ impl ZoneFile {
     pub fn primaries(&self) -> &[SocketAddr] {
         match &self.content {
             Content::Primaries(servers) => servers,
-            Content::File(_) | Content::Cluster => &[],
+            Content::File(_) | Content::Cluster | Content::Catalog => &[],
         }
     }
 }
@@ -80,6 +94,7 @@ pub(super) struct ZoneDraft {
     notify: Vec<Peering>,
     accept_notify: Vec<Access>,
     tsig: Option<Origin>,
+    catalog: bool,
     said: Said,
 }
 
@@ -126,7 +141,7 @@ pub(super) static ZONE_KEYS: &[Key] = &[
             draft.note(raw)
         },
         |zone| match &zone.content {
-            Content::File(_) | Content::Cluster => None,
+            Content::File(_) | Content::Cluster | Content::Catalog => None,
             Content::Primaries(servers) => Some(peers(servers)),
         },
     ),
@@ -168,7 +183,15 @@ pub(super) static ZONE_KEYS: &[Key] = &[
         |zone| zone.tsig.as_ref().map(Value::emit),
     ),
     later("share", "Whether cluster-wide records may stand in the zone."),
-    later("catalog", "Whether the zone is a catalog of zones."),
+    key(
+        "catalog",
+        "Whether the zone is a catalog: with primary, of zones to have too; alone, of the zones with a file.",
+        |draft, raw| {
+            draft.catalog = bool::read(raw)?;
+            draft.note(raw)
+        },
+        |zone| zone.catalog.then(|| true.emit()),
+    ),
 ];
 
 /// A list that is not longer than any has to be.
@@ -195,6 +218,10 @@ impl ZoneDraft {
     pub(super) fn finish(mut self, directory: &Path, at: &Source) -> Result<ZoneFile, Vec<ConfigError>> {
         let wrong = |key: &str, message: &str| ConfigError::about(at.clone(), key, message);
         let content = match (self.file, self.primary) {
+            (Some(_), _) if self.catalog => {
+                let message = "a catalog comes from primaries, or is made of the zones that have a file: leave it out";
+                Err(wrong("zone.file", message))
+            }
             (Some(file), None) => Ok(Content::File(directory.join(file))),
             (None, Some(servers)) if !servers.is_empty() => {
                 Ok(Content::Primaries(servers.iter().map(|server| server.0).collect()))
@@ -203,6 +230,7 @@ impl ZoneDraft {
             (Some(_), Some(_)) => {
                 Err(wrong("zone.primary", "a zone has a file or primaries, not both: which is its source?"))
             }
+            (None, None) if self.catalog => Ok(Content::Catalog),
             (None, None) if self.origin.is_none() => {
                 Err(wrong("zone.file", "missing; every [[zone]] needs it, or zone.primary"))
             }
@@ -218,11 +246,12 @@ impl ZoneDraft {
                 // What goes out of the domain costs all nodes something: somebody has to want it.
                 transfer: self.transfer.unwrap_or_else(|| match content {
                     Content::Cluster => Vec::new(),
-                    Content::File(_) | Content::Primaries(_) => Access::loopback(),
+                    Content::File(_) | Content::Primaries(_) | Content::Catalog => Access::loopback(),
                 }),
                 notify: self.notify.iter().map(|server| server.0).collect(),
                 accept_notify: self.accept_notify,
                 tsig: self.tsig,
+                catalog: self.catalog,
                 ..ZoneFile::new(origin, content, self.said)
             }),
             (origin, content) => Err(origin.err().into_iter().chain(content.err()).collect()),
