@@ -122,9 +122,8 @@ impl Control {
             .filter(|member| !before.contains_key(*member) || gone.contains(member))
             .cloned()
             .collect();
-        let is_moved = before.iter().any(|(member, (had, _))| {
-            owners.get(member).is_some_and(|(has, _)| has != had)
-        });
+        let is_moved =
+            before.iter().any(|(member, (had, _))| owners.get(member).is_some_and(|(has, _)| has != had));
         self.catalogs.members = owners;
         self.append_members();
         if gone.is_empty() && new.is_empty() && !is_moved {
@@ -145,9 +144,11 @@ impl Control {
         self.config.zones.retain(|zone| zone.member_of.is_none());
         let catalogs: BTreeMap<Name, ZoneFile> =
             self.config.zones.iter().filter_map(|zone| Some((apex(zone)?, zone.clone()))).collect();
-        let members = self.catalogs.members.iter().filter_map(|(member, (catalog, _))| {
-            catalogs.get(catalog)?.member(&member.to_string())
-        });
+        let members = self
+            .catalogs
+            .members
+            .iter()
+            .filter_map(|(member, (catalog, _))| catalogs.get(catalog)?.member(&member.to_string()));
         let members: Vec<ZoneFile> = members.collect();
         self.config.zones.extend(members);
     }
@@ -157,9 +158,9 @@ impl Control {
         let is_one = |zone: &&ZoneFile| zone.catalog && !zone.primaries().is_empty();
         let left: BTreeSet<Name> = self.config.zones.iter().filter(is_one).filter_map(apex).collect();
         self.catalogs.listed.retain(|catalog, _| left.contains(catalog));
-        self.catalogs.made.retain(|catalog, _| {
-            self.config.zones.iter().any(|zone| apex(zone).as_ref() == Some(catalog))
-        });
+        self.catalogs
+            .made
+            .retain(|catalog, _| self.config.zones.iter().any(|zone| apex(zone).as_ref() == Some(catalog)));
         // What is no member any more goes with all that the configuration does not name.
         self.catalogs.members = self.owners();
         self.append_members();
@@ -184,7 +185,13 @@ impl Control {
                 Some(_) | None => by_clock,
             };
             let received = Received::Whole(catalog::write(&origin, serial.0, &own));
-            self.loader.put(Arrival { origin: origin.clone(), old, received, at: clock::wall(), is_kept: false });
+            self.loader.put(Arrival {
+                origin: origin.clone(),
+                old,
+                received,
+                at: clock::wall(),
+                is_kept: false,
+            });
             self.catalogs.made.insert(origin, own.clone());
         }
     }

@@ -333,14 +333,14 @@ impl Control {
             }
             None if self.is_secondary(&origin) => {
                 self.tell_absent(&origin);
-                let is_new = !self.is_served(&origin);
+                let is_new = self.served(&origin).is_none();
                 if is_new {
                     self.state
                         .apply(Delta::PutZone { origin, content: ZoneContent::Faulty(Arc::new(faults)) });
                 }
                 is_new
             }
-            None if self.is_served(&origin) => {
+            None if self.served(&origin).is_some() => {
                 tracing::error!(zone = %origin, "the zone's file is faulty: its former content stays");
                 false
             }
@@ -352,10 +352,6 @@ impl Control {
         };
         // Readiness may hang on the last zone, even if that did not change.
         changed || self.awaited.is_empty()
-    }
-
-    fn is_served(&self, origin: &Name) -> bool {
-        self.served(origin).is_some()
     }
 
     /// The zone of that origin, as it is served.

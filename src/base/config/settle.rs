@@ -150,9 +150,7 @@ fn settle_lists(resolve: &Resolve, limits: &Limits, faults: &mut Faults<'_>) {
 fn settle_sources(zones: &mut Vec<ZoneFile>, domain: &Origin, errors: &mut Vec<ConfigError>) {
     zones.retain(|zone| {
         let (key, message) = match (&zone.content, zone.origin.is_same(domain)) {
-            (Content::Cluster, false) => {
-                ("zone.file", "missing; every [[zone]] needs it, or zone.primary")
-            }
+            (Content::Cluster, false) => ("zone.file", "missing; every [[zone]] needs it, or zone.primary"),
             (Content::File(_), true) => ("zone.file", OF_THE_CLUSTER),
             (Content::Primaries(_), true) => ("zone.primary", OF_THE_CLUSTER),
             (Content::Catalog, true) => ("zone.catalog", OF_THE_CLUSTER),

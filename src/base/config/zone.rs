@@ -219,7 +219,8 @@ impl ZoneDraft {
         let wrong = |key: &str, message: &str| ConfigError::about(at.clone(), key, message);
         let content = match (self.file, self.primary) {
             (Some(_), _) if self.catalog => {
-                let message = "a catalog comes from primaries, or is made of the zones that have a file: leave it out";
+                let message =
+                    "a catalog comes from primaries, or is made of the zones that have a file: leave it out";
                 Err(wrong("zone.file", message))
             }
             (Some(file), None) => Ok(Content::File(directory.join(file))),

@@ -9,7 +9,9 @@
 
 use crate::base::time::Moment;
 use crate::control::cluster::names::servers;
-use crate::discovery::cut::entry::{CUT_KEY, Cut, Head, NETWORKS_MAX, Place, Terms, WISH_KEY, read_wish, wish};
+use crate::discovery::cut::entry::{
+    CUT_KEY, Cut, Head, NETWORKS_MAX, Place, Terms, WISH_KEY, read_wish, wish,
+};
 use crate::discovery::cut::prefix::Heard;
 use crate::discovery::cut::replica::{Lacking, Replica, Version};
 use crate::discovery::cut::sequence::{Sequence, next_serial};
@@ -73,6 +75,7 @@ pub(in crate::control) struct Cuts {
     is_due: bool,
     follow_at: Moment,
     cut_at: Moment,
+    cut_again_at: Moment,
     /// The next lease that is over, or the next cut without a reason.
     next_end: Moment,
     news: Vec<News>,
@@ -95,6 +98,7 @@ impl Cuts {
             is_due: true,
             follow_at: now,
             cut_at: now,
+            cut_again_at: now,
             next_end: Moment::NEVER,
             news: Vec::new(),
             is_over: false,
@@ -160,7 +164,7 @@ impl Cuts {
         }
     }
 
-    /// This node takes back what it says and says nothing any more.
+    /// This node takes back what it says and says nothing any more; others' cuts it goes on following.
     pub(in crate::control) fn end(&mut self) {
         self.is_over = true;
     }
@@ -188,7 +192,7 @@ impl Cuts {
     /// When [`Cuts::turn`] is due though nothing happens.
     pub(in crate::control) fn next_wake(&self) -> Moment {
         let follow = if self.is_news { self.follow_at } else { Moment::NEVER };
-        let cut = if self.is_due { self.cut_at } else { self.next_end };
+        let cut = if self.is_due { self.cut_at } else { self.next_end.max(self.cut_at) };
         follow.min(cut)
     }
 
@@ -208,13 +212,13 @@ impl Cuts {
         is_synced: bool,
         gossip: &mut Gossip,
     ) {
-        if !is_synced || self.is_over {
+        if !is_synced {
             // That will be told.
             (self.is_news, self.is_due, self.next_end) = (false, false, Moment::NEVER);
             return;
         }
         let me = gossip.me().id;
-        if !self.wishes.contains_key(&me) {
+        if !self.wishes.contains_key(&me) && !self.is_over {
             gossip.put(now, WISH_KEY, &wish(Serial(0)));
         }
         if self.is_news && self.follow_at <= now {
@@ -222,12 +226,16 @@ impl Cuts {
             self.follow(gossip);
         }
         if (self.is_due || self.next_end <= now) && self.cut_at <= now {
-            match self.sequencer(gossip) {
-                Some(sequencer) if sequencer == me => self.cut(now, seconds, gossip),
-                Some(sequencer) => self.leave_it_to(now, sequencer, gossip),
-                None => {}
-            }
             self.is_due = false;
+            self.next_end = match self.sequencer(gossip) {
+                // What it took back it does not say again.
+                _ if self.is_over => Moment::NEVER,
+                Some(sequencer) if sequencer == me => self.cut(now, seconds, gossip),
+                sequencer => {
+                    sequencer.into_iter().for_each(|sequencer| self.leave_it_to(now, sequencer, gossip));
+                    Moment::NEVER
+                }
+            };
         }
     }
 
@@ -337,12 +345,13 @@ impl Cuts {
         }
     }
 
-    /// Makes a cut, if anything differs from the last one.
-    fn cut(&mut self, now: Moment, seconds: u64, gossip: &mut Gossip) {
+    /// Makes a cut, if anything differs from the last one; when the next one is due though nothing happens.
+    fn cut(&mut self, now: Moment, seconds: u64, gossip: &mut Gossip) -> Moment {
         let (me, own_name) = (gossip.me().id, gossip.me().name.clone());
         let (mut heads, next_end) = self.heads_now(now, gossip);
         let own = heads.get(&me.0).map(|head| head.place);
-        let Some(own) = own else { return };
+        // What this node says itself is told at once.
+        let Some(own) = own else { return Moment::NEVER };
         let said = self.sequences.get(&me).cloned().unwrap_or_default();
         let known = self.known();
         let sets = self.replica.latest_sets();
@@ -355,15 +364,13 @@ impl Cuts {
             is_latest && cut.sets == sets && cut.terms == terms && *said.heads() == heads
         });
         let is_own_news = said.cut().is_none_or(|(at, _)| own.head > at);
-        if is_said && !is_own_news && self.next_end > now {
-            self.next_end = self.next_end.min(next_end);
-            return;
+        if is_said && !is_own_news && self.cut_again_at > now {
+            return next_end.min(self.cut_again_at);
         }
         let mut there = heads.clone();
         there.insert(me.0, own_head(own));
         if self.go_to(&there, sets, &terms, gossip).is_err() {
-            self.next_end = now + CUT_EVERY;
-            return;
+            return now + CUT_EVERY;
         }
         let lane = self.wishes.keys().position(|id| *id == me).unwrap_or(0) as u8;
         let serial = next_serial(known, lane, seconds);
@@ -377,8 +384,8 @@ impl Cuts {
             gossip.remove(now, &Head::key(*owner));
         }
         gossip.put(now, CUT_KEY, &cut.value());
-        self.cut_at = now + CUT_EVERY;
-        self.next_end = next_end.min(now + CUT_AT_LEAST_EVERY);
+        (self.cut_at, self.cut_again_at) = (now + CUT_EVERY, now + CUT_AT_LEAST_EVERY);
+        next_end.min(self.cut_again_at)
     }
 
     /// All serials that this node knows of.

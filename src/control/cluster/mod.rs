@@ -15,6 +15,8 @@ mod cuts;
 mod engine;
 mod keys;
 mod names;
+mod numbers;
+mod outward;
 mod peers;
 mod resolver;
 mod transport;
@@ -26,13 +28,11 @@ pub use keys::read_keys;
 pub use resolver::Resolver;
 pub use transport::Ports;
 
-use crate::base::config::{Config, Content};
+use crate::base::config::Config;
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
-use crate::control::document::ClusterDocument;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
-use crate::control::status::GossipNumbers;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::node::{self, Entry};
 use crate::gossip::identity::{Generation, NodeId};
@@ -40,7 +40,6 @@ use crate::gossip::machine::{self, Gossip};
 use crate::gossip::output::{Event, Health, NodeInfo, Output};
 use crate::gossip::replication::leases::FreezeRule;
 use crate::keeper::{Keeper, Write};
-use crate::os::clock;
 use crate::wire::name::Name;
 use advertise::Advertised;
 use bytes::Bytes;
@@ -49,10 +48,9 @@ use keys::Keys;
 use mio::Registry;
 use names::Names;
 use peers::Peers;
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use transport::Transport;
 
 /// What the node brings from its disk, or was drawn at its start.
@@ -332,57 +330,6 @@ impl Cluster {
         }
     }
 
-    /// Has the domain go to other servers, or not any more, as is configured; true if it does not any more.
-    pub(super) fn set_cuts(&mut self, now: Moment, config: &Config) -> bool {
-        let is_wanted = goes_out(config);
-        if is_wanted && self.cuts.is_none() {
-            let settings = cuts::Settings {
-                names: names::terms(self.domain.clone(), config, self.gossip.me().id),
-                ttl: names::seconds(config.services.ttl),
-                negative_ttl: names::seconds(config.services.negative_ttl),
-                lease: config.services.lease,
-            };
-            self.cuts = Some(Cuts::new(now, settings, &self.gossip));
-        }
-        if !is_wanted && let Some(cuts) = self.cuts.take() {
-            cuts.take_back(now, &mut self.gossip);
-            return true;
-        }
-        false
-    }
-
-    /// This node makes no cuts any more: it takes back all that it says.
-    pub(super) fn end_cuts(&mut self) {
-        if let Some(cuts) = &mut self.cuts {
-            cuts.end();
-        }
-    }
-
-    fn cut(&mut self, now: Moment) {
-        let is_synced = self.is_synced();
-        let seconds = clock::wall().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let Cluster { cuts: Some(cuts), names, gossip, .. } = self else { return };
-        cuts.set_networks(&names.derived().outsiders());
-        cuts.turn((now, seconds), is_synced, gossip);
-    }
-
-    /// What became of the version of the domain that goes to other servers.
-    pub(super) fn take_cuts(&mut self) -> Vec<News> {
-        self.cuts.as_mut().map(Cuts::take_news).unwrap_or_default()
-    }
-
-    /// A version could not be put in place.
-    pub(super) fn cut_failed(&mut self) {
-        if let Some(cuts) = &mut self.cuts {
-            cuts.failed();
-        }
-    }
-
-    /// The domain of service names.
-    pub(super) fn domain(&self) -> &Name {
-        &self.domain
-    }
-
     fn keep(&self, write: Write) {
         if let Some(keeper) = &self.keeper {
             keeper.keep(write);
@@ -488,55 +435,9 @@ impl Cluster {
     pub(super) fn value(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.gossip.replication().cluster().get(key).map(|value| value.to_vec())
     }
-
-    /// For the status.
-    pub fn document(&self) -> ClusterDocument {
-        let mut members = BTreeMap::new();
-        *members.entry("alive".to_owned()).or_default() += 1;
-        for member in self.gossip.membership().members() {
-            *members.entry(health_word(member.health).to_owned()).or_default() += 1;
-        }
-        ClusterDocument {
-            name: self.name.clone(),
-            address: self.transport.is_open().then(|| self.gossip.me().address.to_string()),
-            synced: self.gossip.is_synced(),
-            alone: self.alone && self.gossip.membership().alive() == 0,
-            expiry_frozen: self.gossip.replication().leases().is_frozen(),
-            plaintext: self.gossip.secrecy().ring().is_empty(),
-            members,
-        }
-    }
-
-    /// For the metrics.
-    pub fn numbers(&self) -> GossipNumbers {
-        let (gossip, traffic) = (&self.gossip, self.gossip.traffic());
-        let membership = gossip.membership().counts();
-        let refused = gossip.secrecy().refusals().iter().map(|(why, count)| (why.reason(), count));
-        let more = [
-            ("strange", traffic.strange),
-            ("poison", self.names.poison()),
-            ("overflow", self.transport.overflowed()),
-            ("members_full", membership.refused),
-            ("oversize", self.transport.oversize()),
-        ];
-        GossipNumbers {
-            sent: traffic.sent,
-            received: traffic.received,
-            streamed: traffic.streamed,
-            queued: gossip.queued_octets(),
-            mismatches: gossip.replication().counts().mismatches,
-            events: vec![
-                ("silent", membership.silent),
-                ("declared_down", membership.declared_down),
-                ("refuted", membership.refuted),
-                ("pause", membership.pauses),
-            ],
-            dropped: refused.chain(more).map(|(why, count)| (format!("gossip_{why}"), count)).collect(),
-        }
-    }
 }
 
-/// The words of [`ClusterDocument::members`].
+/// The words of [`ClusterDocument::members`](crate::control::document::ClusterDocument).
 pub const HEALTHS: [&str; 5] = ["alive", "suspect", "restarting", "down", "left"];
 
 /// `alive`, `suspect` and so on.
@@ -559,12 +460,6 @@ fn tell_member(info: &NodeInfo, health: Health) {
             tracing::info!(%node, %address, "a member is {}", health_word(health));
         }
     }
-}
-
-/// True if the configuration lets the domain go to other servers, or has them told of it.
-fn goes_out(config: &Config) -> bool {
-    let of_cluster = config.zones.iter().filter(|zone| zone.content == Content::Cluster);
-    of_cluster.into_iter().any(|zone| !zone.transfer.is_empty() || !zone.notify.is_empty())
 }
 
 /// The domain of service names.

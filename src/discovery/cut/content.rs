@@ -75,14 +75,7 @@ impl Content {
     }
 
     /// What a source says of a name and a type is replaced; without RDATA it says nothing.
-    pub fn put(
-        &mut self,
-        source: Source,
-        name: &Name,
-        rtype: RecordType,
-        ttl: u32,
-        rdatas: Vec<Box<[u8]>>,
-    ) {
+    pub fn put(&mut self, source: Source, name: &Name, rtype: RecordType, ttl: u32, rdatas: Vec<Box<[u8]>>) {
         let lowered = name.to_lowercase();
         if !lowered.is_at_or_below(&self.domain) {
             return;
@@ -235,10 +228,7 @@ fn bounded<'r>(rtype: RecordType, rdatas: impl Iterator<Item = &'r [u8]>) -> BTr
 
 /// What those get whom nobody knows, in some networks: of one stack, one record of each thing. What is for those on one
 /// node nobody gets who is on none.
-fn see<'r>(
-    rdatas: impl Iterator<Item = &'r Box<[u8]>>,
-    networks: &[u32],
-) -> impl Iterator<Item = &'r [u8]> {
+fn see<'r>(rdatas: impl Iterator<Item = &'r Box<[u8]>>, networks: &[u32]) -> impl Iterator<Item = &'r [u8]> {
     let mut seen: Vec<(Tag, usize, &[u8])> = rdatas
         .filter_map(|sealed| Tag::open(sealed))
         .filter(|(tag, _)| tag.flags & flags::LOCAL == 0)

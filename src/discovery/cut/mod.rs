@@ -19,5 +19,3 @@ pub mod prefix;
 pub mod replica;
 pub mod sequence;
 pub mod sets;
-#[cfg(test)]
-mod tests;

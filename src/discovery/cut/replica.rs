@@ -133,8 +133,7 @@ impl Replica {
         }
         let changes = self.sets.advance(sets).ok_or(Lacking::Sets)?;
         changes.iter().for_each(|(key, value)| self.take_set(key, value.as_deref()));
-        let gone: Vec<u64> =
-            self.listed.keys().filter(|owner| !heads.contains_key(owner)).copied().collect();
+        let gone: Vec<u64> = self.listed.keys().filter(|owner| !heads.contains_key(owner)).copied().collect();
         for owner in &gone {
             self.prefixes.remove(owner);
             self.nodes.remove(owner);
@@ -265,7 +264,10 @@ impl Replica {
         }
         let mut out = Vec::new();
         let owner = self.domain.to_lowercase();
-        plain::write(&mut out, &Record { owner: owner.as_wire(), rtype: RecordType::SOA, ttl, rdata: &rdata });
+        plain::write(
+            &mut out,
+            &Record { owner: owner.as_wire(), rtype: RecordType::SOA, ttl, rdata: &rdata },
+        );
         out
     }
 }

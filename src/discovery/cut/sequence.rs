@@ -90,7 +90,13 @@ mod tests {
     #[test]
     fn the_next_serial_is_later_than_all_whatever_the_clock_says() {
         for seconds in [0, 5, 0xff_ffff, 0x80_0000, 1_790_000_000] {
-            for known in [vec![], vec![0], vec![5 << 8 | 3, 5 << 8 | 200], vec![0xffff_ff05, 0x0000_0105], vec![u32::MAX]] {
+            for known in [
+                vec![],
+                vec![0],
+                vec![5 << 8 | 3, 5 << 8 | 200],
+                vec![0xffff_ff05, 0x0000_0105],
+                vec![u32::MAX],
+            ] {
                 let next = next_serial(known.iter().map(|serial| Serial(*serial)), 7, seconds);
                 assert_eq!(next.0 & 0xff, 7);
                 for serial in known {

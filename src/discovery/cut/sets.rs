@@ -82,7 +82,8 @@ pub(super) fn hash(parts: &[&[u8]]) -> u64 {
         let mut last = [0; 8];
         last[..tail.len()].copy_from_slice(tail);
         words.iter().chain([&last]).fold(state, |state, word| {
-            let product = u128::from(state ^ u64::from_le_bytes(*word)).wrapping_mul(u128::from(FACTOR) << 1 | 1);
+            let product =
+                u128::from(state ^ u64::from_le_bytes(*word)).wrapping_mul(u128::from(FACTOR) << 1 | 1);
             (product as u64 ^ (product >> 64) as u64).rotate_left(23).wrapping_add(state ^ FACTOR)
         })
     })

@@ -1,8 +1,11 @@
 //! Whole worlds of nodes that go to other servers with the domain, in virtual time. Secondaries ask now this node and now
 //! that one, and hold what they get against what every other node has under the same serial.
 
+mod secondary;
+
 use super::*;
 use crate::base::time::Moment;
+use crate::catalog::lease::OwnerId;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::endpoint::{Attachment, Endpoint, Reach};
 use crate::discovery::labels::Order;
@@ -12,14 +15,13 @@ use crate::gossip::membership;
 use crate::gossip::output::{NodeInfo, Output, StreamId};
 use crate::gossip::replication::leases::FreezeRule;
 use crate::gossip::secrecy::keyring::Ring;
-use crate::catalog::lease::OwnerId;
 use crate::testing::machine::{Change, Changes, Held, LEASE, Machine, News as Told, Start, Warm, Wish};
 use crate::testing::scenario::{Asked, Scenario};
 use crate::testing::simulate::simulate;
 use crate::wire::name::Name;
-use crate::zone::plain;
 use crate::zone::view::number;
 use bytes::Bytes;
+use secondary::{Copy, Lots};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -33,102 +35,6 @@ const SECONDARIES: usize = 6;
 const ASK_EVERY: u32 = 40;
 /// The network of all containers.
 const NETWORK: &str = "net";
-
-/// Records as lines that compare: all of a zone.
-type Zone = BTreeSet<Vec<u8>>;
-
-fn lines(run: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    plain::records(run).map(|record| {
-        let mut line = Vec::new();
-        plain::write(&mut line, &record);
-        line
-    })
-}
-
-/// Applies a step as RFC 1995 §4 has it.
-fn apply(zone: &mut Zone, step: &[u8]) {
-    let mut soas = 0;
-    for record in plain::records(step) {
-        soas += usize::from(record.rtype == crate::wire::rtype::RecordType::SOA);
-        let mut line = Vec::new();
-        plain::write(&mut line, &record);
-        match soas {
-            1 => assert!(zone.remove(&line), "what goes was there"),
-            _ => assert!(zone.insert(line), "what comes was not"),
-        }
-    }
-}
-
-/// A server that has the domain, and how it came to be what it is.
-#[derive(Default, Clone)]
-struct Copy {
-    serial: Option<Serial>,
-    zone: Zone,
-    /// Each step with the serial that it leads from.
-    journal: Vec<(Serial, Vec<u8>)>,
-}
-
-impl Copy {
-    fn take(&mut self, version: &Version) {
-        let soa = match version {
-            Version::Whole(run) => {
-                (self.zone, self.journal) = (lines(run).collect(), Vec::new());
-                None
-            }
-            Version::Step(step) => {
-                assert_eq!(Some(step.from()), self.serial, "a step leads on from what there is");
-                apply(&mut self.zone, step.records());
-                self.journal.push((step.from(), step.records().to_vec()));
-                Some(step.to())
-            }
-        };
-        self.serial = soa.or_else(|| serial_of(&self.zone));
-    }
-
-    /// As a secondary that asks that primary.
-    fn ask(&mut self, primary: &Copy, lots: &mut Lots) {
-        let Some(offered) = primary.serial else { return };
-        if self.serial.is_some_and(|have| !have.is_before(offered)) {
-            return;
-        }
-        let from = primary.journal.iter().rposition(|(from, _)| Some(*from) == self.serial);
-        match from {
-            Some(from) => {
-                primary.journal[from..].iter().for_each(|(_, step)| apply(&mut self.zone, step));
-                lots.steps += 1;
-            }
-            None => {
-                self.zone.clone_from(&primary.zone);
-                lots.wholes += 1;
-            }
-        }
-        self.serial = Some(offered);
-        assert_eq!(self.zone, primary.zone, "the secondary has what the primary has");
-    }
-}
-
-fn serial_of(zone: &Zone) -> Option<Serial> {
-    let soas = zone.iter().filter_map(|line| plain::first(line)).map(|(record, _)| record);
-    let mut soas = soas.filter(|record| record.rtype == crate::wire::rtype::RecordType::SOA);
-    let numbers = soas.next()?.rdata.last_chunk::<20>()?;
-    assert!(soas.next().is_none(), "a zone has one SOA");
-    Some(Serial(u32::from_be_bytes([numbers[0], numbers[1], numbers[2], numbers[3]])))
-}
-
-/// What all nodes of a world are held against.
-#[derive(Default)]
-struct Lots {
-    /// Under each serial the zone that somebody had.
-    seen: BTreeMap<u32, Zone>,
-    latest: Option<Serial>,
-    /// What each node that runs has at present.
-    nodes: BTreeMap<SocketAddr, Option<Serial>>,
-    secondaries: Vec<Copy>,
-    steps: usize,
-    wholes: usize,
-    withdrawn: usize,
-    rng: Option<fastrand::Rng>,
-}
 
 thread_local! {
     /// Of the world that runs on this thread.
@@ -202,14 +108,7 @@ impl Citizen {
     fn new(gossip: Gossip, now: Moment) -> Citizen {
         let settings = Settings { names: terms(), ttl: 5, negative_ttl: 2, lease: LEASE };
         let cuts = Cuts::new(now, settings, &gossip);
-        Citizen {
-            gossip,
-            cuts,
-            copy: Copy::default(),
-            served: BTreeMap::new(),
-            is_turned: false,
-            wish: None,
-        }
+        Citizen { gossip, cuts, copy: Copy::default(), served: BTreeMap::new(), is_turned: false, wish: None }
     }
 
     /// What was handed in has an effect on cuts when all of it has been told.
@@ -390,7 +289,7 @@ impl Machine for Citizen {
                     }
                     let next = self.served.values().copied().min().unwrap_or(Moment::NEVER);
                     let own = self.cuts.next_wake();
-                    Wish::Wake(wake.min(next).min(own.max(now + Duration::from_micros(1))))
+                    Wish::Wake(wake.min(next).min(own))
                 }
             };
         }
