@@ -56,6 +56,8 @@ pub struct Services {
     /// The terms changed since the last version.
     is_changed: bool,
     addresses: Addresses,
+    /// RDATA of the SOA of the version that goes to other servers: told instead of one of this node's own.
+    outward_soa: Option<Box<[u8]>>,
     zone: Option<Arc<Zone>>,
 }
 
@@ -70,6 +72,7 @@ impl Services {
             serial: 0,
             is_changed: true,
             addresses: Addresses::default(),
+            outward_soa: None,
             zone: None,
         }
     }
@@ -161,6 +164,12 @@ impl Services {
         self.is_changed = true;
     }
 
+    /// Other servers get a version with that SOA, or none. Whoever compares serials has to see the one that it would get.
+    pub(crate) fn set_outward(&mut self, soa: Option<Box<[u8]>>) {
+        self.is_changed |= self.outward_soa != soa;
+        self.outward_soa = soa;
+    }
+
     /// What is known of askers.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
@@ -245,6 +254,9 @@ impl Services {
 
     /// The RDATA of the SOA (RFC 1035 §3.3.13).
     fn soa(&self) -> Vec<u8> {
+        if let Some(soa) = &self.outward_soa {
+            return soa.to_vec();
+        }
         let Terms { origin, primary, negative_ttl, .. } = &self.terms;
         let mut rdata = primary.as_wire().to_vec();
         let mailbox = [b"\x0ahostmaster", origin.as_wire()].concat();

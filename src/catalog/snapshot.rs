@@ -33,6 +33,16 @@ pub struct ZoneEntry {
     pub(crate) metrics: MetricsSlot,
     /// Another zone's apex lies below this one's.
     pub(crate) has_below: bool,
+    /// What other servers get.
+    pub(crate) outward: Outward,
+}
+
+/// What other servers get of a zone.
+pub(crate) enum Outward {
+    /// What it is answered from.
+    Same,
+    /// Another version of its own, if there is one yet.
+    Apart(Option<Arc<Zone>>),
 }
 
 impl ZoneEntry {
@@ -59,6 +69,14 @@ impl ZoneEntry {
     #[inline]
     pub fn zone(&self) -> Option<&Zone> {
         self.zone.as_deref()
+    }
+
+    /// What other servers get of it, if they can have it.
+    pub fn outward(&self) -> Option<&Zone> {
+        match &self.outward {
+            Outward::Same => self.zone(),
+            Outward::Apart(zone) => zone.as_deref(),
+        }
     }
 
     /// What is known of the zone, if that is not all of it.
@@ -240,6 +258,7 @@ mod tests {
             is_ceded: false,
             metrics: MetricsSlot(0),
             has_below: false,
+            outward: Outward::Same,
         };
         Snapshot::new(Revision(1), HashSeed::new([7; 16]), "", names.iter().map(entry).collect())
     }

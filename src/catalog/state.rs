@@ -4,11 +4,13 @@ use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::lease::Source;
 use crate::catalog::services::Services;
-use crate::catalog::snapshot::{MetricsSlot, Revision, Snapshot, ZoneEntry};
+use crate::catalog::snapshot::{MetricsSlot, Outward, Revision, Snapshot, ZoneEntry};
 use crate::wire::key::{HashSeed, Packed};
 use crate::wire::name::Name;
+use crate::wire::rtype::RecordType;
 use crate::zone::Zone;
 use crate::zone::addresses::Known;
+use crate::zone::plain::Unsealer;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -65,10 +67,12 @@ impl State {
         match delta {
             Delta::PutZone { origin, content } => {
                 let metrics = self.slot(&origin);
+                self.set_outward(&origin, &content);
                 self.zones.insert(origin, ZoneState { content, metrics });
             }
             Delta::DropZone { origin } => {
                 self.zones.remove(&origin);
+                self.set_outward(&origin, &ZoneContent::Pending);
             }
             Delta::Cede { suffixes } => self.ceded = suffixes,
             Delta::Identify { identity } => self.identity = identity,
@@ -103,6 +107,18 @@ impl State {
             Delta::Outsiders { asker } => self.on_services(|services| services.set_outsiders(asker)),
             Delta::Synced(synced) => self.synced = synced,
         }
+    }
+
+    /// A zone of the services' origin is what other servers get of them.
+    fn set_outward(&mut self, origin: &Name, content: &ZoneContent) {
+        let Some(services) = self.services.as_mut().filter(|services| services.terms().origin == *origin)
+        else {
+            return;
+        };
+        services.set_outward(match content {
+            ZoneContent::Sealed(zone) => soa_rdata(zone),
+            ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => None,
+        });
     }
 
     fn on_services(&mut self, change: impl FnOnce(&mut Services)) {
@@ -173,7 +189,7 @@ impl State {
             None => None,
         };
         let services = services.map(|(origin, zone)| (self.slot(&origin), origin, zone));
-        // A configured zone of the same origin yields to the services.
+        // A zone of the same origin is not what is answered from.
         let zones = self
             .zones
             .iter()
@@ -190,6 +206,11 @@ impl State {
         if let Some((metrics, origin, zone)) = &services {
             let place = entries.partition_point(|(other, _)| *other < origin);
             let mut entry = entry(origin, zone.clone(), *metrics);
+            let outward = self.zones.get(origin).filter(|_| self.synced);
+            entry.outward = Outward::Apart(match outward.map(|outward| &outward.content) {
+                Some(ZoneContent::Sealed(zone)) => Some(Arc::clone(zone)),
+                _ => None,
+            });
             if !self.synced {
                 // What was kept on disk is served before anybody was met; absence is not known yet.
                 entry.part = entry.zone.take();
@@ -247,7 +268,16 @@ fn entry(origin: &Name, zone: Option<Arc<Zone>>, metrics: MetricsSlot) -> ZoneEn
         is_ceded: false,
         metrics,
         has_below: false,
+        outward: Outward::Same,
     }
+}
+
+/// The RDATA of a zone's SOA.
+fn soa_rdata(zone: &Zone) -> Option<Box<[u8]>> {
+    let (apex, mut rdata) = (zone.apex(), None);
+    let soa = apex.rrset(RecordType::SOA)?;
+    Unsealer::default().each(zone, &apex, &soa, |record| rdata = Some(record.rdata.into()));
+    rdata
 }
 
 #[cfg(test)]

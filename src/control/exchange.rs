@@ -120,7 +120,7 @@ pub fn policy(config: &Config, secrets: &Secrets) -> Policy {
     });
     let zones = config.zones.iter().filter_map(|zone| {
         let notify_from = match &zone.content {
-            Content::File(_) | Content::Services => None,
+            Content::File(_) | Content::Cluster | Content::Catalog => None,
             Content::Primaries(primaries) => Some(notify_from(zone, primaries)),
         };
         let (transfer, update) = (AccessList::new(&zone.transfer), AccessList::new(&zone.update));
@@ -156,7 +156,7 @@ fn notify_from(zone: &ZoneFile, primaries: &[SocketAddr]) -> AccessList {
 /// The zones that come from elsewhere.
 fn specs(config: &Config) -> Vec<Spec> {
     let specs = config.zones.iter().filter_map(|zone| match &zone.content {
-        Content::File(_) | Content::Services => None,
+        Content::File(_) | Content::Cluster | Content::Catalog => None,
         Content::Primaries(primaries) => Some(Spec {
             origin: Name::parse(zone.origin.as_str()).ok()?,
             primaries: primaries.clone(),
@@ -192,13 +192,13 @@ impl Control {
         let _ = (self.exchange.orders)(Order::Zones(specs(&self.config), policy));
     }
 
-    fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
+    pub(super) fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
         let is_it = |zone: &&ZoneFile| Name::parse(zone.origin.as_str()).as_ref() == Ok(origin);
         self.config.zones.iter().find(is_it)
     }
 
     pub(super) fn is_secondary(&self, origin: &Name) -> bool {
-        self.zone_file(origin).is_some_and(|zone| matches!(zone.content, Content::Primaries(_)))
+        self.zone_file(origin).is_some_and(|zone| !zone.primaries().is_empty())
     }
 
     /// A version of a zone is in place of `old`: others are told, if it is a later one; and when it is to be asked for.
@@ -245,7 +245,8 @@ impl Control {
                     Came::Steps(steps) => Received::Steps(steps),
                     Came::Current(_) => return false,
                 };
-                self.loader.put(Arrival { origin, received, at: clock::wall() });
+                let old = self.at_hand(&origin);
+                self.loader.put(Arrival { origin, old, received, at: clock::wall(), is_kept: true });
                 false
             }
             News::Checked(origin) => {
@@ -281,8 +282,11 @@ impl Control {
 
     /// Puts what was transferred in place, if it is a zone; true if the state changed.
     pub(super) fn take_arrival(&mut self, loaded: Loaded) -> bool {
+        if loaded.origin == *self.cluster.domain() {
+            return self.take_version(loaded);
+        }
         let Loaded { origin, zone, faults, .. } = loaded;
-        if !self.is_secondary(&origin) {
+        if !self.is_secondary(&origin) && !self.is_made_here(&origin) {
             // It is no longer wanted.
             self.loader.free(zone);
             return false;
@@ -300,6 +304,7 @@ impl Control {
         self.awaited.remove(&origin);
         self.state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::clone(&zone)) });
         self.tell_served(old, &zone, None);
+        self.take_catalog(zone.origin());
         true
     }
 
@@ -343,17 +348,12 @@ impl Control {
                 let _ = (self.exchange.orders)(order);
             }
             ZoneVerb::Refresh | ZoneVerb::Retransfer => {
-                match &file.content {
-                    Content::Primaries(_) => {}
-                    Content::File(_) => {
-                        let error = format!("{name} is a primary zone: `reload` reads it again");
-                        return refused(RefusedKind::Conflict, error);
-                    }
-                    Content::Services => {
-                        let error =
-                            format!("{name} comes from the cluster: `resync` compares it with others");
-                        return refused(RefusedKind::Conflict, error);
-                    }
+                if file.primaries().is_empty() {
+                    let error = match file.file() {
+                        Some(_) => format!("{name} is a primary zone: `reload` reads it again"),
+                        None => format!("{name} is made here: nobody is asked for it"),
+                    };
+                    return refused(RefusedKind::Conflict, error);
                 }
                 let _ = (self.exchange.orders)(Order::Refresh(name.clone(), what == ZoneVerb::Retransfer));
             }

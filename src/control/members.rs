@@ -111,6 +111,7 @@ impl Control {
         let alive = self.cluster.gossip.membership().alive();
         self.cluster.draining = Some((alive, leave, answer));
         self.cluster.engine.withdraw();
+        self.cluster.end_cuts();
         self.cluster.gossip.drain(clock::moment(clock::now()), timeout.min(DRAIN_MAX));
     }
 

@@ -10,6 +10,7 @@
 mod answers;
 pub mod asking;
 mod cached;
+mod catalogs;
 mod ceded;
 mod clerk;
 pub mod cluster;
@@ -21,6 +22,7 @@ pub mod exchange;
 mod listing;
 mod mailbox;
 mod members;
+mod outward;
 mod records;
 mod reload;
 pub mod request;
@@ -40,12 +42,14 @@ use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
+use crate::control::catalogs::Catalogs;
 use crate::control::clerk::Clerk;
 use crate::control::cluster::Cluster;
 use crate::control::document::NodeDocument;
 use crate::control::due::Due;
 use crate::control::engine::Tale;
 use crate::control::exchange::Exchange;
+use crate::control::outward::Outward;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
@@ -164,6 +168,8 @@ pub struct Control {
     exchange: Exchange,
     /// As many hold it as updates are under way, and this one.
     under_way: Arc<()>,
+    outward: Outward,
+    catalogs: Catalogs,
 }
 
 impl Control {
@@ -202,6 +208,8 @@ impl Control {
             resolving,
             exchange,
             under_way: Arc::default(),
+            outward: Outward::default(),
+            catalogs: Catalogs::default(),
         };
         control.exchange_anew();
         control.load_zones();
@@ -258,6 +266,7 @@ impl Control {
         self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
         self.due.applied(&self.state);
+        self.take_cuts();
         self.tell_drained();
         self.tell_diff();
     }
@@ -341,20 +350,21 @@ impl Control {
                 }
                 let old = self.served(&origin).map(|old| old.serial());
                 let content = ZoneContent::Sealed(Arc::clone(&zone));
-                self.state.apply(Delta::PutZone { origin, content });
+                self.state.apply(Delta::PutZone { origin: origin.clone(), content });
                 self.tell_served(old, &zone, checked);
+                self.take_catalog(&origin);
                 true
             }
             None if self.is_secondary(&origin) => {
                 self.tell_absent(&origin);
-                let is_new = !self.is_served(&origin);
+                let is_new = self.served(&origin).is_none();
                 if is_new {
                     self.state
                         .apply(Delta::PutZone { origin, content: ZoneContent::Faulty(Arc::new(faults)) });
                 }
                 is_new
             }
-            None if self.is_served(&origin) => {
+            None if self.served(&origin).is_some() => {
                 tracing::error!(zone = %origin, "the zone's file is faulty: its former content stays");
                 false
             }
@@ -366,10 +376,6 @@ impl Control {
         };
         // Readiness may hang on the last zone, even if that did not change.
         changed || self.awaited.is_empty()
-    }
-
-    fn is_served(&self, origin: &Name) -> bool {
-        self.served(origin).is_some()
     }
 
     /// The zone of that origin, as it is served.

@@ -52,7 +52,9 @@ impl Control {
         tracing::info!("reloading");
         self.take_over(config);
         self.exchange.secrets = secrets;
+        self.catalogs_anew();
         self.exchange_anew();
+        self.go_out_or_stay();
         self.resolving.take_over(policy, roots);
         self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });
         self.load_zones();
@@ -187,7 +189,9 @@ impl Control {
             .state
             .zones()
             .map(|(origin, _)| origin)
-            .filter(|origin| !wanted.contains(origin))
+            // What goes out of the domain, and catalogs that are made here, are not loaded.
+            .filter(|origin| !wanted.contains(origin) && *origin != self.cluster.domain())
+            .filter(|origin| !self.is_made_here(origin))
             .cloned()
             .collect();
         for origin in gone {
@@ -208,5 +212,6 @@ impl Control {
             let old = self.served(&spec.origin);
             self.loader.load(self.round, spec, old);
         }
+        self.make_catalogs();
     }
 }

@@ -17,7 +17,8 @@ pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
             Content::File(file) if zone.update.is_empty() => Source::File(file.clone()),
             Content::File(file) => Source::Updated(file.clone()),
             Content::Primaries(_) => Source::Transfers,
-            Content::Services => return None,
+            // There is nothing to load: the cluster says it, or it follows from the others.
+            Content::Cluster | Content::Catalog => return None,
         };
         Some(ZoneSpec { origin: Name::parse(zone.origin.as_str()).ok()?, source })
     });

@@ -5,6 +5,7 @@
 //! addresses ─────► node::Entry ────► value ───────(replicated, opaque)──► node::Entry ───► NODE.node.DOMAIN
 //! containers ────► endpoint::Endpoint ► value ────(replicated, opaque)──► endpoint::Endpoint ─┐
 //! managers ──────► service::ServiceSpec ► value ──(replicated, opaque)──► service::ServiceSpec ┴► names::Names ► records
+//! a sequencer ───► cut::entry ──────► values ─────(replicated, opaque)──► cut::replica ──► a zone for other servers
 //! ```
 //!
 //! **What others send is held against the same rules as what a user types:** whatever their program made of it, an
@@ -13,6 +14,7 @@
 pub mod cluster;
 #[cfg(test)]
 mod cluster_tests;
+pub mod cut;
 pub mod endpoint;
 pub mod engine;
 pub mod entry;

@@ -121,6 +121,14 @@ impl Zones {
         OpenOptions::new().write(true).open(self.path(origin))?.set_modified(checked)
     }
 
+    /// Keeps nothing of a zone any more.
+    pub fn remove(&self, origin: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(origin)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// What is kept. A faulty file is set aside.
     pub fn read(&self, origin: &str) -> Result<Kept, Lost> {
         let path = self.path(origin);

@@ -184,7 +184,10 @@ impl Changing {
 
     /// Makes the zone that a transfer brought, and keeps it.
     pub(super) fn put(&mut self, arrival: Arrival) -> Loaded {
-        let Arrival { origin, received, at } = arrival;
+        if !arrival.is_kept {
+            return self.put_apart(arrival);
+        }
+        let Arrival { origin, received, at, .. } = arrival;
         let old = self.all.get(&origin).map(|holding| Arc::clone(&holding.zone));
         match (received, old) {
             (Received::Whole(run), old) => self.put_whole(&origin, &run, old, at),
@@ -210,6 +213,43 @@ impl Changing {
             (Received::Steps(_), None) => {
                 refused(&origin, "there is no version to apply changes to".to_owned())
             }
+        }
+    }
+
+    /// Makes the zone that this server made of what it knows: nothing of it is kept, and it is nobody's next version here.
+    fn put_apart(&self, arrival: Arrival) -> Loaded {
+        let Arrival { origin, old, received, .. } = arrival;
+        match (received, old) {
+            (Received::Whole(run), old) => {
+                let (zone, faults) = read(&origin, &run, self.seed);
+                let zone = zone.map(|zone| match old {
+                    Some(old) => history::succeed(&old, zone),
+                    None => zone,
+                });
+                Loaded { origin, zone: zone.map(Arc::new), faults, checked: None }
+            }
+            (Received::Steps(steps), Some(old)) => {
+                let mut amendment = Amendment::begin(&old);
+                for step in &steps {
+                    if let Err(misfit) = amendment.take(step) {
+                        return refused(&origin, misfit.to_string());
+                    }
+                }
+                made(amendment, &old, self.seed)
+            }
+            (Received::Steps(_), None) => {
+                refused(&origin, "there is no version to apply changes to".to_owned())
+            }
+        }
+    }
+
+    /// What is kept of a zone goes.
+    pub(super) fn forget(&mut self, origin: &Name) {
+        self.all.remove(origin);
+        let Some(zones) = &self.zones else { return };
+        let name = origin.to_string();
+        if let Err(error) = zones.drop_changes(&name).and_then(|()| zones.remove(&name)) {
+            tracing::warn!(zone = %origin, "cannot remove what was kept of it: {error}");
         }
     }
 

@@ -138,6 +138,8 @@ enum Job {
     Retain(Vec<Name>),
     /// A copy was written.
     Copied(Copied),
+    /// What is kept of the zone of that origin goes.
+    Forget(Name),
 }
 
 /// What the loader has done.
@@ -237,6 +239,11 @@ impl Loader {
         self.ask(Job::Checked(origin, at));
     }
 
+    /// Has what is kept of a zone removed, after what was asked for before.
+    pub fn forget(&self, origin: Name) {
+        self.ask(Job::Forget(origin));
+    }
+
     fn ask(&self, job: Job) {
         let _ = self.changes.send(Box::new(job));
     }
@@ -315,6 +322,7 @@ impl Desk {
                     (self.done)(Done::Updates(changing.update(&origin, group)));
                 }
                 Job::Retain(origins) => changing.retain(&origins),
+                Job::Forget(origin) => changing.forget(&origin),
                 Job::Copied(copied) => changing.copied(copied),
             }
         }

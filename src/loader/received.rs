@@ -29,10 +29,14 @@ pub enum Received {
 pub struct Arrival {
     /// Its apex.
     pub origin: Name,
+    /// The version at hand; of a zone that is kept the loader has it.
+    pub old: Option<Arc<Zone>>,
     /// What came.
     pub received: Received,
     /// When.
     pub at: SystemTime,
+    /// It is to be there after a restart.
+    pub is_kept: bool,
 }
 
 pub(super) const NOTHING_YET: &str = "the zone has not been transferred yet";

@@ -149,7 +149,7 @@ impl Desk<'_> {
         if !matches!(self.query().qclass(), Class::IN | Class::ANY) || entry.labels() != key.label_count() {
             return Err(Rcode::NotAuth);
         }
-        // Built-in zones and that of the services are nobody else's affair.
+        // Zones that the configuration does not name are nobody else's affair.
         let policy = self.policy.zone(entry.origin_key()).ok_or(Rcode::Refused)?;
         Ok((number, entry, policy))
     }
@@ -170,7 +170,7 @@ impl Desk<'_> {
         if !policy.transfer.permits(self.asked.from, key) {
             return self.say(Rcode::Refused, session, paper);
         }
-        if entry.zone().is_none() {
+        if entry.outward().is_none() {
             return self.say(Rcode::ServFail, session, paper);
         }
         let have = match is_whole {
@@ -191,7 +191,7 @@ impl Desk<'_> {
     fn current(&self, entry: &ZoneEntry, session: Option<Session>, paper: Paper<'_>) -> Turn {
         self.reply(Rcode::NoError, session, paper, |reply| {
             reply.set_authoritative();
-            let soa = entry.zone().and_then(|zone| zone.apex().rrset(RecordType::SOA));
+            let soa = entry.outward().and_then(|zone| zone.apex().rrset(RecordType::SOA));
             if let Some(soa) = soa {
                 let question = reply.question();
                 // An SOA and a question always fit.

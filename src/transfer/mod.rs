@@ -13,6 +13,7 @@
 
 pub mod access;
 pub mod announce;
+pub mod catalog;
 pub mod desk;
 pub mod incoming;
 pub mod message;

@@ -6,6 +6,7 @@
 //! ```
 
 mod abuse;
+mod lists;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod peers;
@@ -194,7 +195,32 @@ fn matrix() {
     });
     row("secondary: the same (IXFRs), restart", incremental);
     row("secondary: wrong key refused", OTHERS.map(|peer| (wrong_key(peer, Peer::Hivedns), ok()).1));
+    row("the services' domain: the same", OTHERS.map(|peer| (lists::domain(peer), ok()).1));
+    // This NSD is of a time before catalogs.
+    let known = |peer: Peer, check: fn(Peer)| match peer {
+        Peer::Nsd => "-".to_owned(),
+        Peer::Hivedns | Peer::Knot | Peer::Bind => (check(peer), ok()).1,
+    };
+    row("catalog made here", OTHERS.map(|peer| known(peer, lists::made)));
+    row("catalog obeyed, restart", OTHERS.map(|peer| known(peer, lists::obeyed)));
     say(&rows.concat());
+}
+
+#[test]
+fn the_domain_goes_to_others() {
+    if is_ready("the_domain_goes_to_others") {
+        OTHERS.into_iter().for_each(lists::domain);
+    }
+}
+
+#[test]
+fn catalogs_are_made_and_obeyed() {
+    if is_ready("catalogs_are_made_and_obeyed") {
+        [Peer::Knot, Peer::Bind].into_iter().for_each(|peer| {
+            lists::made(peer);
+            lists::obeyed(peer);
+        });
+    }
 }
 
 /// Killed without a warning, and its primary gone: it serves what it had, and follows again when the primary is back.

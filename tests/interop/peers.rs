@@ -74,7 +74,7 @@ impl Peer {
     }
 }
 
-fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let places = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
     let found = places.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists());
     Command::new(found.unwrap_or_else(|| panic!("{name} is not installed")))

@@ -30,8 +30,9 @@ impl Config {
         settle_resolve(&mut self.resolve, inputs, &faults);
         settle_cache(&self.cache, &mut faults);
         settle_lists(&self.resolve, &self.limits, &mut faults);
+        settle_sources(&mut self.zones, &self.services.domain, errors);
         settle_zones(&self.zones, &self.keys, errors);
-        settle_updates(&self.zones, &self.services.domain, errors);
+        settle_updates(&self.zones, errors);
     }
 }
 
@@ -149,6 +150,25 @@ fn settle_lists(resolve: &Resolve, limits: &Limits, faults: &mut Faults<'_>) {
     }
 }
 
+/// The content of the services' domain comes from the cluster, that of all other zones from a file or from other servers.
+/// Those for which it is otherwise are left out.
+fn settle_sources(zones: &mut Vec<ZoneFile>, domain: &Origin, errors: &mut Vec<ConfigError>) {
+    zones.retain(|zone| {
+        let (key, message) = match (&zone.content, zone.origin.is_same(domain)) {
+            (Content::Cluster, false) => ("zone.file", "missing; every [[zone]] needs it, or zone.primary"),
+            (Content::File(_), true) => ("zone.file", OF_THE_CLUSTER),
+            (Content::Primaries(_), true) => ("zone.primary", OF_THE_CLUSTER),
+            (Content::Catalog, true) => ("zone.catalog", OF_THE_CLUSTER),
+            (Content::Cluster, true)
+            | (Content::File(_) | Content::Primaries(_) | Content::Catalog, false) => return true,
+        };
+        errors.push(ConfigError::about(zone.said.source(key), key, message));
+        false
+    });
+}
+
+const OF_THE_CLUSTER: &str = "this is services.domain, whose names come from the cluster: leave it out";
+
 /// Every key that a zone names has to be there.
 fn settle_zones(zones: &[ZoneFile], keys: &[TsigKey], errors: &mut Vec<ConfigError>) {
     let is_known = |name: &Origin| keys.iter().any(|key| key.name.is_same(name));
@@ -170,38 +190,14 @@ fn settle_zones(zones: &[ZoneFile], keys: &[TsigKey], errors: &mut Vec<ConfigErr
 }
 
 /// Updates need a place to go to: a primary zone, or the cluster's records.
-fn settle_updates(zones: &[ZoneFile], domain: &Origin, errors: &mut Vec<ConfigError>) {
-    for zone in zones {
-        let mut wrong = |key: &str, message: &str| {
-            errors.push(ConfigError::about(zone.said.source(key), key, message));
+fn settle_updates(zones: &[ZoneFile], errors: &mut Vec<ConfigError>) {
+    for zone in zones.iter().filter(|zone| !zone.update.is_empty()) {
+        let why = match &zone.content {
+            Content::File(_) | Content::Cluster => continue,
+            Content::Primaries(_) => "a secondary takes no updates: its primary does",
+            Content::Catalog => "a catalog is made of the other zones: it takes no updates",
         };
-        let is_services = zone.origin.is_same(domain);
-        match &zone.content {
-            Content::Services if !is_services => {
-                wrong("zone.file", "missing; every [[zone]] needs it, or zone.primary");
-            }
-            Content::Services => {
-                for (key, is_said) in [
-                    ("zone.transfer", !zone.transfer.is_empty()),
-                    ("zone.notify", !zone.notify.is_empty()),
-                    ("zone.accept_notify", !zone.accept_notify.is_empty()),
-                    ("zone.tsig", zone.tsig.is_some()),
-                ] {
-                    if is_said {
-                        wrong(key, "not available yet for the domain of services");
-                    }
-                }
-            }
-            Content::File(_) | Content::Primaries(_) if zone.update.is_empty() => {}
-            Content::File(_) | Content::Primaries(_) if is_services => {
-                wrong(
-                    "zone.update",
-                    "updates of the domain of services go to the cluster: leave out file and primary",
-                );
-            }
-            Content::Primaries(_) => wrong("zone.update", "a secondary takes no updates: its primary does"),
-            Content::File(_) => {}
-        }
+        errors.push(ConfigError::about(zone.said.source("zone.update"), "zone.update", why));
     }
 }
 

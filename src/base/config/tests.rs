@@ -61,7 +61,7 @@ const PROMISED: &str = "
     shadow: sample
     http: listen
     log: level format
-    zone: origin file primary transfer update notify accept_notify tsig -share -catalog
+    zone: origin file primary transfer update notify accept_notify tsig -share catalog
     key: name algorithm -secret secret_file names types";
 
 #[test]

@@ -37,6 +37,33 @@ fn who_may_transfer_is_this_machine_unless_told_otherwise() {
 }
 
 #[test]
+fn the_domain_of_service_names_needs_no_source_and_goes_to_nobody_unless_told() {
+    let (config, errors) = examined("[[zone]]\norigin = \"Hive.internal\"\nnotify = \"192.0.2.3\"\n");
+    assert_eq!(errors, [""; 0]);
+    assert_eq!((&config.zones[0].content, &config.zones[0].transfer[..]), (&Content::Cluster, &[][..]));
+    let text = "[[zone]]\norigin = \"s.\"\ntransfer = [\"192.0.2.0/24\"]\n[services]\ndomain = \"s.\"\n";
+    let (config, errors) = examined(text);
+    assert_eq!((errors.len(), config.zones[0].transfer.len()), (0, 1));
+    let (again, errors) = examined(&print(&config));
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(again.zones, config.zones);
+}
+
+#[test]
+fn a_catalog_comes_from_elsewhere_or_lists_what_is_here() {
+    let text = "[[zone]]\norigin = \"a.\"\nprimary = [\"192.0.2.1\"]\ncatalog = true\n[[zone]]\norigin = \"b.\"\n\
+                catalog = true\n[[zone]]\norigin = \"c.\"\nfile = \"c\"\ncatalog = false\n";
+    let (config, errors) = examined(text);
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(config.zones.iter().map(|zone| zone.catalog).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(config.zones[1].content, Content::Catalog);
+    let member = config.zones[0].member("m.example.").unwrap();
+    assert_eq!((member.catalog, member.content), (false, config.zones[0].content.clone()));
+    let (again, errors) = examined(&print(&config));
+    assert_eq!((again.zones, errors.len()), (config.zones, 0));
+}
+
+#[test]
 fn what_makes_no_sense_is_told() {
     let zone = "[[zone]]\norigin = \"a.\"\n";
     for (text, error) in [
@@ -63,17 +90,20 @@ fn what_makes_no_sense_is_told() {
             "4:10: zone.update: a secondary takes no updates: its primary does",
         ),
         (
-            "[[zone]]\norigin = \"Hive.internal.\"\nfile = \"a\"\nupdate = \"192.0.2.1\"\n".to_owned(),
-            "4:10: zone.update: updates of the domain of services go to the cluster: leave out file and primary",
-        ),
-        (
-            "[[zone]]\norigin = \"hive.internal.\"\ntransfer = \"192.0.2.1\"\nupdate = \"192.0.2.1\"\n"
-                .to_owned(),
-            "3:12: zone.transfer: not available yet for the domain of services",
+            "[[zone]]\norigin = \"a.\"\ncatalog = true\nupdate = \"192.0.2.1\"\n".to_owned(),
+            "4:10: zone.update: a catalog is made of the other zones: it takes no updates",
         ),
         (
             format!("{zone}update = \"192.0.2.1\"\n"),
             "1:1: zone.file: missing; every [[zone]] needs it, or zone.primary",
+        ),
+        (
+            "[[zone]]\norigin = \"a.\"\nfile = \"a\"\ncatalog = true\n".to_owned(),
+            "1:1: zone.file: a catalog comes from primaries, or is made of the zones that have a file: leave it out",
+        ),
+        (
+            "[[zone]]\norigin = \"hive.internal.\"\nfile = \"a\"\n".to_owned(),
+            "3:8: zone.file: this is services.domain, whose names come from the cluster: leave it out",
         ),
         (format!("{KEY}{KEY}"), "5:8: key.name: xfr. is given twice, first at 2:8"),
         ("[[key]]\nname = \"a\"\n".to_owned(), "1:1: key.secret_file: missing; every [[key]] needs it"),
@@ -93,7 +123,7 @@ fn who_may_update_is_nobody_unless_told_and_the_domain_of_services_needs_nothing
     let entries: Vec<usize> = config.zones.iter().map(|zone| zone.update.len()).collect();
     assert_eq!(entries, [2, 0, 1]);
     let services = &config.zones[2];
-    assert_eq!((&services.content, &services.transfer), (&Content::Services, &Vec::new()));
+    assert_eq!((&services.content, &services.transfer), (&Content::Cluster, &Vec::new()));
     assert_eq!(config.keys[0].names.iter().map(Origin::as_str).collect::<Vec<_>>(), ["x.a.", "y.a."]);
     assert_eq!(config.keys[0].types, ["A", "TXT"]);
     // What is printed says the same.

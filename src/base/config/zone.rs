@@ -17,8 +17,10 @@ pub enum Content {
     File(PathBuf),
     /// These servers, the first that answers; never empty. This server is a secondary.
     Primaries(Vec<SocketAddr>),
-    /// The cluster: it is the domain of services.
-    Services,
+    /// The cluster: this is the domain of service names, and only who may have or update it is said here.
+    Cluster,
+    /// This configuration: a catalog of the zones that have a file in it.
+    Catalog,
 }
 
 /// A zone that is served.
@@ -38,6 +40,10 @@ pub struct ZoneFile {
     pub tsig: Option<Origin>,
     /// Who may update it.
     pub update: Vec<Access>,
+    /// It lists zones (RFC 9432): with primaries those that come from there, too; alone the ones that have a file here.
+    pub catalog: bool,
+    /// The catalog that lists it; none for what the configuration names itself.
+    pub member_of: Option<Origin>,
     /// Where its keys were said.
     pub said: Said,
 }
@@ -52,15 +58,31 @@ impl ZoneFile {
             accept_notify: Vec::new(),
             tsig: None,
             update: Vec::new(),
+            catalog: false,
+            member_of: None,
             said,
         }
+    }
+
+    /// A zone that this catalog lists: it comes from where the catalog comes from, and goes to where that goes.
+    pub fn member(&self, origin: &str) -> Option<ZoneFile> {
+        let origin = Origin::parse(origin)?;
+        Some(ZoneFile { origin, catalog: false, member_of: Some(self.origin.clone()), ..self.clone() })
     }
 
     /// The file, of a primary.
     pub fn file(&self) -> Option<&Path> {
         match &self.content {
             Content::File(file) => Some(file),
-            Content::Primaries(_) | Content::Services => None,
+            Content::Primaries(_) | Content::Cluster | Content::Catalog => None,
+        }
+    }
+
+    /// The servers that a secondary is a secondary of; none for any other zone.
+    pub fn primaries(&self) -> &[SocketAddr] {
+        match &self.content {
+            Content::Primaries(servers) => servers,
+            Content::File(_) | Content::Cluster | Content::Catalog => &[],
         }
     }
 }
@@ -76,6 +98,7 @@ pub(super) struct ZoneDraft {
     accept_notify: Vec<Access>,
     tsig: Option<Origin>,
     update: Vec<Access>,
+    catalog: bool,
     said: Said,
 }
 
@@ -122,7 +145,7 @@ pub(super) static ZONE_KEYS: &[Key] = &[
             draft.note(raw)
         },
         |zone| match &zone.content {
-            Content::File(_) | Content::Services => None,
+            Content::File(_) | Content::Cluster | Content::Catalog => None,
             Content::Primaries(servers) => Some(peers(servers)),
         },
     ),
@@ -172,7 +195,15 @@ pub(super) static ZONE_KEYS: &[Key] = &[
         |zone| zone.tsig.as_ref().map(Value::emit),
     ),
     later("share", "Whether cluster-wide records may stand in the zone."),
-    later("catalog", "Whether the zone is a catalog of zones."),
+    key(
+        "catalog",
+        "Whether the zone is a catalog: with primary, of zones to have too; alone, of the zones with a file.",
+        |draft, raw| {
+            draft.catalog = bool::read(raw)?;
+            draft.note(raw)
+        },
+        |zone| zone.catalog.then(|| true.emit()),
+    ),
 ];
 
 /// A list that is not longer than any has to be.
@@ -199,6 +230,11 @@ impl ZoneDraft {
     pub(super) fn finish(mut self, directory: &Path, at: &Source) -> Result<ZoneFile, Vec<ConfigError>> {
         let wrong = |key: &str, message: &str| ConfigError::about(at.clone(), key, message);
         let content = match (self.file, self.primary) {
+            (Some(_), _) if self.catalog => {
+                let message =
+                    "a catalog comes from primaries, or is made of the zones that have a file: leave it out";
+                Err(wrong("zone.file", message))
+            }
             (Some(file), None) => Ok(Content::File(directory.join(file))),
             (None, Some(servers)) if !servers.is_empty() => {
                 Ok(Content::Primaries(servers.iter().map(|server| server.0).collect()))
@@ -207,27 +243,29 @@ impl ZoneDraft {
             (Some(_), Some(_)) => {
                 Err(wrong("zone.primary", "a zone has a file or primaries, not both: which is its source?"))
             }
-            // Whether it is that domain is seen when all is known.
-            (None, None) if !self.update.is_empty() => Ok(Content::Services),
+            (None, None) if self.catalog => Ok(Content::Catalog),
+            (None, None) if self.origin.is_none() => {
+                Err(wrong("zone.file", "missing; every [[zone]] needs it, or zone.primary"))
+            }
+            // Whether it is the domain, which needs neither, is known when all keys are.
             (None, None) => {
-                let message = "missing; every [[zone]] needs it, or zone.primary";
-                Err(wrong("zone.file", message))
+                self.said.note("zone.file", at.clone());
+                Ok(Content::Cluster)
             }
         };
-        if matches!(content, Ok(Content::Services)) {
-            self.said.note("zone.file", at.clone());
-        }
         let origin = self.origin.ok_or_else(|| wrong("zone.origin", "missing; every [[zone]] needs it"));
         match (origin, content) {
             (Ok(origin), Ok(content)) => Ok(ZoneFile {
+                // What goes out of the domain costs all nodes something: somebody has to want it.
                 transfer: self.transfer.unwrap_or_else(|| match content {
-                    Content::Services => Vec::new(),
-                    Content::File(_) | Content::Primaries(_) => Access::loopback(),
+                    Content::Cluster => Vec::new(),
+                    Content::File(_) | Content::Primaries(_) | Content::Catalog => Access::loopback(),
                 }),
                 notify: self.notify.iter().map(|server| server.0).collect(),
                 accept_notify: self.accept_notify,
                 tsig: self.tsig,
                 update: self.update,
+                catalog: self.catalog,
                 ..ZoneFile::new(origin, content, self.said)
             }),
             (origin, content) => Err(origin.err().into_iter().chain(content.err()).collect()),

@@ -11,15 +11,18 @@
 //! the same.
 
 mod advertise;
+mod cuts;
 mod engine;
 mod keys;
 mod names;
+mod outward;
 mod peers;
 mod resolver;
 mod told;
 mod transport;
 
 pub(super) use advertise::source as source_toward;
+pub(in crate::control) use cuts::News;
 pub use engine::{Engine, Speak};
 pub use keys::read_keys;
 pub use resolver::Resolver;
@@ -40,6 +43,7 @@ use crate::keeper::{Keeper, Write};
 use crate::wire::name::Name;
 use advertise::Advertised;
 use bytes::Bytes;
+use cuts::Cuts;
 use keys::Keys;
 use mio::Registry;
 use names::Names;
@@ -99,6 +103,9 @@ pub struct Cluster {
     keys: Keys,
     advertised: Advertised,
     pub(super) engine: Engine,
+    /// If the domain goes to other servers.
+    cuts: Option<Cuts>,
+    domain: Name,
     /// Who waits for a drain, how many members there were, and whether this node leaves afterwards.
     pub(super) draining: Option<(usize, bool, Answer)>,
     /// The drain is over, and these have not acknowledged.
@@ -158,6 +165,8 @@ impl Cluster {
             keys,
             advertised,
             engine,
+            cuts: None,
+            domain: domain(config),
             draining: None,
             drained: None,
             alone: false,
@@ -165,6 +174,7 @@ impl Cluster {
             wake_at: now,
             name: config.gossip.cluster.clone(),
         };
+        cluster.set_cuts(now, config);
         let mut deltas = vec![cluster.terms(config)];
         for (key, stored) in &remembered.cluster {
             if !cluster.gossip.restore_cluster(now, stored) {
@@ -215,7 +225,8 @@ impl Cluster {
         let resolve = self.resolver.as_ref().map_or(Moment::NEVER, Resolver::next);
         let waiting = self.keeper.as_ref().map_or(Moment::NEVER, Keeper::next_wake);
         let sockets = self.transport.next_wake();
-        self.wake_at.min(resolve).min(self.peers.next()).min(waiting).min(sockets)
+        let cuts = self.cuts.as_ref().map_or(Moment::NEVER, Cuts::next_wake);
+        self.wake_at.min(resolve).min(self.peers.next()).min(waiting).min(sockets).min(cuts)
     }
 
     /// Something happened on a socket; if it is none of the cluster's, nothing follows.
@@ -238,9 +249,12 @@ impl Cluster {
         if let Some(keeper) = &self.keeper {
             keeper.give_up(now);
         }
-        let deltas = self.drain(now);
+        let mut all = self.drain(now);
+        if self.cuts.is_some() {
+            self.cut(now);
+            all.extend(self.drain(now));
+        }
         self.transport.flush(now, &mut self.gossip, registry);
-        let mut all = deltas;
         all.extend(self.drain(now));
         self.elect();
         all.extend(self.engine.take_deltas());
@@ -268,6 +282,9 @@ impl Cluster {
     }
 
     fn hear(&mut self, event: Event, deltas: &mut Vec<Delta>) {
+        if let Some(cuts) = &mut self.cuts {
+            cuts.hear(&event);
+        }
         match event {
             Event::Records { owner, log, since } => {
                 self.engine.records(owner, &log);
@@ -433,7 +450,7 @@ impl Cluster {
     }
 }
 
-/// The words of [`ClusterDocument::members`](crate::control::document::ClusterDocument::members).
+/// The words of [`ClusterDocument::members`](crate::control::document::ClusterDocument).
 pub const HEALTHS: [&str; 5] = ["alive", "suspect", "restarting", "down", "left"];
 
 /// `alive`, `suspect` and so on.

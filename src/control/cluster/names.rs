@@ -8,12 +8,10 @@ use crate::base::config::{AddressOrder, Config, NoneHealthy};
 use crate::catalog::delta::Delta;
 use crate::catalog::lease::{Lease as CatalogLease, OwnerId, Source};
 use crate::discovery::cluster::{self, Rrset};
-use crate::discovery::endpoint::{self, Endpoint};
 use crate::discovery::entry::Poison;
 use crate::discovery::labels::Order;
 use crate::discovery::names::{self as derived, Terms};
 use crate::discovery::node::{self, Entry};
-use crate::discovery::service::{self, ServiceSpec, TaskState};
 use crate::gossip::identity::{NodeId, Version};
 use crate::gossip::machine::Gossip;
 use crate::gossip::output::{Health, Lease, NodeInfo};
@@ -57,22 +55,48 @@ fn current_lease(gossip: &Gossip, owner: NodeId) -> Delta {
     lease(owner, if known { gossip.replication().leases().get(owner) } else { Lease::Hidden })
 }
 
+/// The members that are named as the domain's name servers, by rising id.
+pub(super) fn servers(gossip: &Gossip) -> Vec<Box<str>> {
+    let me = gossip.me();
+    let mut alive: Vec<(NodeId, Box<str>)> = gossip
+        .membership()
+        .tellings()
+        .filter(|told| matches!(told.health(), Health::Alive | Health::Suspect))
+        .take(SERVERS_MAX)
+        .map(|told| (told.id(), told.info.name.clone()))
+        .collect();
+    alive.push((me.id, me.name.clone()));
+    alive.sort();
+    alive.truncate(SERVERS_MAX);
+    alive.into_iter().map(|(_, name)| name).collect()
+}
+
+/// What the names of the domain are made by.
+pub(super) fn terms(domain: Name, config: &Config, me: NodeId) -> Terms {
+    Terms {
+        domain,
+        ttl: seconds(config.services.ttl),
+        fail_open: config.services.none_healthy == NoneHealthy::FailOpen,
+        order: match config.services.order {
+            AddressOrder::Nearest => Order::Nearest,
+            AddressOrder::Random => Order::Random,
+            AddressOrder::Rotate => Order::Rotate,
+            AddressOrder::Fixed => Order::Fixed,
+        },
+        me: OwnerId(me.0),
+        external: config.docker.external.clone(),
+    }
+}
+
+/// As a TTL.
+pub(super) fn seconds(span: Duration) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
+}
+
 impl Names {
     pub(super) fn new(domain: Name, config: &Config, me: NodeId) -> Names {
-        let ttl = u32::try_from(config.services.ttl.as_secs()).unwrap_or(u32::MAX);
-        let terms = Terms {
-            domain: domain.clone(),
-            ttl,
-            fail_open: config.services.none_healthy == NoneHealthy::FailOpen,
-            order: match config.services.order {
-                AddressOrder::Nearest => Order::Nearest,
-                AddressOrder::Random => Order::Random,
-                AddressOrder::Rotate => Order::Rotate,
-                AddressOrder::Fixed => Order::Fixed,
-            },
-            me: OwnerId(me.0),
-            external: config.docker.external.clone(),
-        };
+        let ttl = seconds(config.services.ttl);
+        let terms = terms(domain.clone(), config, me);
         let derived = derived::Names::new(terms);
         Names { domain, ttl, servers: Vec::new(), derived, foul: BTreeSet::new(), poison: 0 }
     }
@@ -122,37 +146,10 @@ impl Names {
         }
     }
 
-    /// An owner says this under a key, or nothing any more. What is of no kind known here is a later program's.
+    /// An owner says this under a key, or nothing any more.
     fn entry(&mut self, owner: NodeId, entry: &LogEntry<'_>) {
-        let Some((&kind, id)) = entry.key.split_first() else { return };
-        let Ok(id) = std::str::from_utf8(id) else { return };
-        let teller = OwnerId(owner.0);
-        let read = match (kind, entry.value) {
-            _ if id.is_empty() => Ok(()),
-            (endpoint::codec::KIND, Some(value)) => Endpoint::decode(entry.key, value)
-                .map(|endpoint| self.derived.put_endpoint(teller, endpoint))
-                .inspect_err(|_| self.derived.drop_endpoint(teller, id)),
-            (endpoint::codec::KIND, None) => {
-                self.derived.drop_endpoint(teller, id);
-                Ok(())
-            }
-            (service::codec::SERVICE_KIND, Some(value)) => ServiceSpec::decode(entry.key, value)
-                .map(|spec| self.derived.put_service(teller, spec))
-                .inspect_err(|_| self.derived.drop_service(teller, id)),
-            (service::codec::SERVICE_KIND, None) => {
-                self.derived.drop_service(teller, id);
-                Ok(())
-            }
-            (service::codec::TASK_KIND, Some(value)) => TaskState::decode(entry.key, value)
-                .map(|task| self.derived.put_task(teller, id, task.withdrawn))
-                .inspect_err(|_| self.derived.put_task(teller, id, false)),
-            (service::codec::TASK_KIND, None) => {
-                self.derived.put_task(teller, id, false);
-                Ok(())
-            }
-            _ => Ok(()),
-        };
-        if let Err(poison) = read {
+        if let Err(poison) = self.derived.hear(OwnerId(owner.0), entry.key, entry.value) {
+            let id = String::from_utf8_lossy(entry.key.get(1..).unwrap_or_default());
             let key = [&owner.0.to_be_bytes(), entry.key].concat();
             self.foul(&key, &format!("an entry of node {owner} about {id} is left out: {poison}"));
         }
@@ -234,17 +231,8 @@ impl Names {
     /// The NS of the domain: some living members, the same on every node that sees the same members.
     fn name_servers(&mut self, gossip: &Gossip, deltas: &mut Vec<Delta>) {
         let me = gossip.me();
-        let mut alive: Vec<(NodeId, Box<str>)> = gossip
-            .membership()
-            .tellings()
-            .filter(|told| matches!(told.health(), Health::Alive | Health::Suspect))
-            .take(SERVERS_MAX)
-            .map(|told| (told.id(), told.info.name.clone()))
-            .collect();
-        alive.push((me.id, me.name.clone()));
-        alive.sort();
-        alive.truncate(SERVERS_MAX);
-        let names = alive.iter().filter_map(|(_, name)| node::name_of(name, &self.domain).ok());
+        let alive = servers(gossip);
+        let names = alive.iter().filter_map(|name| node::name_of(name, &self.domain).ok());
         let servers: Vec<Name> = names.collect();
         if servers == self.servers || servers.is_empty() {
             return;
@@ -271,7 +259,8 @@ impl Names {
 mod tests {
     use super::*;
     use crate::base::time::Moment;
-    use crate::discovery::endpoint::{Attachment, Reach};
+    use crate::discovery::endpoint::{Attachment, Endpoint, Reach};
+    use crate::discovery::service::ServiceSpec;
     use crate::gossip::identity::Generation;
     use crate::gossip::machine::{Settings, Start};
     use crate::gossip::output::{Event, Output};

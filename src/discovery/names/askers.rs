@@ -131,7 +131,7 @@ impl Claims {
 
     /// Those whom nobody knows: they are on this node, in no stack, and reach the external network, else what this
     /// instance reaches.
-    fn outsiders(&self) -> Asker {
+    pub(super) fn outsiders(&self) -> Asker {
         let networks = match self.external.as_str() {
             "" => self.own_networks(),
             external => {

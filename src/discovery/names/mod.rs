@@ -16,6 +16,7 @@ mod askers;
 mod claims;
 mod contribution;
 mod derive;
+mod hearing;
 mod labels;
 mod ports;
 mod row;
@@ -387,6 +388,11 @@ impl Names {
             unit.explain(&mut legend);
         }
         legend
+    }
+
+    /// The networks of those whom nobody knows, in the order in which they count.
+    pub fn outsiders(&self) -> Box<[u32]> {
+        self.claims.outsiders().networks
     }
 
     /// The claim that counts at an address: who asks from there.

@@ -112,7 +112,7 @@ fn steps(range: std::ops::Range<u32>) -> Received {
 }
 
 fn arrival(received: Received) -> Arrival {
-    Arrival { origin: origin(), received, at: THEN + Duration::from_secs(9) }
+    Arrival { origin: origin(), old: None, received, at: THEN + Duration::from_secs(9), is_kept: true }
 }
 
 /// An update that adds a name under the serial at hand; what became of it.

@@ -1,13 +1,17 @@
 //! Whatever is said in whatever order: names are the same, and the same as made from nothing.
 
 use crate::catalog::lease::OwnerId;
+use crate::discovery::cluster;
+use crate::discovery::cut::content::Changes;
 use crate::discovery::endpoint::{Endpoint, Health, Withdrawn};
 use crate::discovery::names::Terms;
 use crate::discovery::names::tests::world::{With, World, composed, owner, plain, spec, task, terms};
 use crate::discovery::node::Entry;
 use crate::discovery::service::ServiceSpec;
+use crate::wire::name::Name;
+use crate::zone::plain;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One thing that is said.
 #[derive(Debug, Clone)]
@@ -107,6 +111,7 @@ fn say(world: &mut World, word: &Word) {
         Word::Forget(owner) => {
             names.forget(owner);
             world.told.retain(|(.., teller), _| *teller != owner);
+            world.content.forget(owner.0);
         }
     }
 }
@@ -145,6 +150,14 @@ fn made_of(terms: &Terms, words: &[Word]) -> World {
     world
 }
 
+fn lines(run: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    plain::records(run).map(|record| {
+        let mut line = Vec::new();
+        plain::write(&mut line, &record);
+        line
+    })
+}
+
 fn any_terms() -> impl Strategy<Value = Terms> {
     (any::<bool>(), prop::sample::select(vec!["", "x"])).prop_map(|(fail_open, external)| Terms {
         fail_open,
@@ -181,6 +194,56 @@ proptest! {
                 let whole = made_of(&terms, &lasting(&said));
                 prop_assert_eq!(&world.told, &whole.told);
                 prop_assert_eq!(&world.askers, &whole.askers);
+            }
+        }
+    }
+
+    #[test]
+    fn the_zone_for_other_servers_has_what_those_get_whom_nobody_knows(
+        terms in any_terms(),
+        words in prop::collection::vec((word(), any::<bool>()), 0..40),
+    ) {
+        let mut world = World::new(terms.clone());
+        let (mut said, mut zone) = (Vec::new(), BTreeSet::new());
+        for (word, settles) in words {
+            say(&mut world, &word);
+            said.push(word);
+            if !settles {
+                continue;
+            }
+            world.settle();
+            let Changes { gone, come } = world.content.settle();
+            for line in lines(&gone) {
+                prop_assert!(zone.remove(&line));
+            }
+            for line in lines(&come) {
+                prop_assert!(zone.insert(line));
+            }
+            let mut whole = Vec::new();
+            world.content.write(&mut whole);
+            prop_assert_eq!(&lines(&whole).collect::<BTreeSet<_>>(), &zone);
+        }
+        world.settle();
+        world.content.settle();
+        let mut other = made_of(&terms, &lasting(&said));
+        other.content.settle();
+        prop_assert_eq!(other.content.hash(), world.content.hash());
+        let mut whole = Vec::new();
+        world.content.write(&mut whole);
+        let mut sets: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        for record in plain::records(&whole) {
+            let place = (Name::from_wire(record.owner).unwrap().to_string(), record.rtype.to_string());
+            sets.entry(place).or_default().push(cluster::text(record.rtype, record.rdata));
+        }
+        // What is for those on one node alone has no place in it.
+        for name in world.all().iter().filter(|name| !name.starts_with("local.")) {
+            for rtype in ["A", "AAAA", "CNAME", "SRV", "PTR", "TXT", "MX"] {
+                let told = world.ask("203.0.113.7", name, rtype);
+                let told: BTreeSet<&str> = told.split(' ').filter(|word| !matches!(*word, "" | "|")).collect();
+                let absolute = format!("{name}{}hive.internal.", if name.is_empty() { "" } else { "." });
+                let has = sets.get(&(absolute, rtype.to_owned())).into_iter().flatten();
+                let has: BTreeSet<&str> = has.flat_map(|text| text.split(' ')).collect();
+                prop_assert_eq!(has, told, "{} {}", name, rtype);
             }
         }
     }

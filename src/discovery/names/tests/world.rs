@@ -4,6 +4,7 @@
 use crate::catalog::delta::Delta;
 use crate::catalog::lease::{OwnerId, Source};
 use crate::discovery::cluster;
+use crate::discovery::cut::content::Content;
 use crate::discovery::endpoint::{
     Attachment, ComposeRef, Endpoint, Health, Port, Protocol, Reach, ServiceRef, TaskRef,
 };
@@ -171,6 +172,8 @@ pub(super) struct World {
     pub(super) told: Told,
     pub(super) askers: BTreeMap<IpAddr, (Option<Asker>, Option<Name>)>,
     outsiders: Asker,
+    /// The zone that other servers get.
+    pub(super) content: Content,
     /// Names of which something was told the last time.
     pub(super) touched: BTreeSet<String>,
 }
@@ -178,6 +181,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(terms: Terms) -> World {
         World {
+            content: Content::new(&terms.domain),
             names: Names::new(terms),
             told: Told::new(),
             askers: BTreeMap::new(),
@@ -205,10 +209,12 @@ impl World {
             match delta {
                 Delta::PutRecords { source: Source::Owner(owner), name, rtype, ttl, rdatas } => {
                     self.touched.insert(name.to_string());
+                    self.content.put(Some(owner.0), &name, rtype, ttl, rdatas.clone());
                     self.told.insert((name, rtype, owner), (ttl, rdatas.into_iter().collect()));
                 }
                 Delta::DropRecords { source: Source::Owner(owner), name, rtype } => {
                     self.touched.insert(name.to_string());
+                    self.content.put(Some(owner.0), &name, rtype, 0, Vec::new());
                     assert!(self.told.remove(&(name, rtype, owner)).is_some(), "nothing is dropped twice");
                 }
                 Delta::PutAddress { address, asker, name } => {
@@ -217,7 +223,10 @@ impl World {
                         _ => self.askers.insert(address, (asker, name)),
                     };
                 }
-                Delta::Outsiders { asker } => self.outsiders = asker,
+                Delta::Outsiders { asker } => {
+                    self.content.set_networks(&asker.networks);
+                    self.outsiders = asker;
+                }
                 other => panic!("{other:?}"),
             }
         }
