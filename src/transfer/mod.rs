@@ -6,6 +6,7 @@
 //! others tell:   desk ─► NOTIFY ─► secondary
 //! we ask:        secondary: when, and whom ─► incoming: what comes, record by record
 //! we tell:       announce: NOTIFY, again until somebody hears it
+//! lists of zones: catalog
 //! ```
 //!
 //! Knows no socket, no clock, no file, and not which thread it runs on.
