@@ -61,7 +61,7 @@
 //! 9. [`gossip`]: who is in the cluster, and every record on every node; [`control::cluster`] gives it sockets and
 //!    makes names of its news; [`testing`] lets thousands of it live in one process.
 //! 10. [`discovery::engine`]: what a container engine's answers and events mean; [`services::docker`] asks it, and
-//!     [`control::engine`] is what comes of it.
+//!     [`control::engine`] is what comes of it. [`discovery::cut`]: how the domain goes to other servers.
 //! 11. [`control::request`] and [`control::document`]: what a user may ask of a running server. [`services`] takes it,
 //!     [`cli`] and [`verbs`] are the user's side.
 //! 12. [`serve`]: how all of it is put together, and in which order it may fail.

@@ -247,8 +247,9 @@ impl Tale<'_> {
         let origin = Name::from_wire(entry.origin_key()).unwrap_or(Name::ROOT);
         if self.is_services(&origin) {
             self.step("zone", format!("{origin}, the cluster's records"));
-            if self.control.state.zones().any(|(other, _)| *other == origin) {
-                self.step("zone", "a configured zone of the same origin yields to it");
+            if let Some(outward) = self.control.at_hand(&origin) {
+                let serial = outward.serial().0;
+                self.step("zone", format!("other servers get a version of it with serial {serial}"));
             }
             self.step(
                 "cluster",

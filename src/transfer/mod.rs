@@ -7,6 +7,7 @@
 //! we ask:        secondary: when, and whom ─► incoming: what comes, record by record
 //! we tell:       announce: NOTIFY, again until somebody hears it
 //! others change: desk ─► update: UPDATE, prerequisites and all
+//! lists of zones: catalog
 //! ```
 //!
 //! Knows no socket, no clock, no file, and not which thread it runs on.

@@ -202,7 +202,7 @@ pub(super) static ZONE_KEYS: &[Key] = &[
             draft.catalog = bool::read(raw)?;
             draft.note(raw)
         },
-        |zone| zone.catalog.then(|| true.emit()),
+        |zone| Some(zone.catalog.emit()),
     ),
 ];
 

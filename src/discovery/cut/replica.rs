@@ -187,12 +187,11 @@ impl Replica {
         let Some(advance) = advance else { return };
         let mut is_node_changed = is_called_otherwise || advance.is_anew;
         if advance.is_anew {
-            let kept = |kind: u8, id: &str| {
-                let key = [&[kind], id.as_bytes()].concat();
-                let last = advance.changes.iter().rfind(|(known, _)| **known == key);
-                last.is_some_and(|(_, value)| value.is_some())
-            };
-            self.names.keep(OwnerId(owner), kept);
+            let says: BTreeMap<&[u8], bool> =
+                advance.changes.iter().map(|(key, value)| (&**key, value.is_some())).collect();
+            self.names.keep(OwnerId(owner), |kind, id| {
+                says.get(&[&[kind], id.as_bytes()].concat()[..]).copied().unwrap_or_default()
+            });
             self.nodes.remove(&owner);
         }
         for (key, value) in &advance.changes {
