@@ -53,7 +53,7 @@ pub enum Broken {
     /// This label has more than one PTR.
     SeveralNames(String),
     /// This zone stands under two labels.
-    Twice(Name),
+    Twice(Box<Name>),
     /// There are more than [`MEMBERS_MAX`].
     TooMany,
 }
@@ -85,7 +85,7 @@ pub fn read(zone: &Zone) -> Result<Members, Broken> {
     if version.map(|node| rdatas(&node, RecordType::TXT)).unwrap_or_default() != [Box::from(VERSION)] {
         return Err(Broken::Version);
     }
-    let mut names: Vec<(Box<[u8]>, Box<[u8]>)> = Vec::new();
+    let mut names = Vec::new();
     let mut owners: BTreeMap<Box<[u8]>, Option<Name>> = BTreeMap::new();
     let mut groups: BTreeMap<Box<[u8]>, Vec<Box<[u8]>>> = BTreeMap::new();
     for node in zone.nodes() {
@@ -105,7 +105,7 @@ pub fn read(zone: &Zone) -> Result<Members, Broken> {
                     owners.insert(Box::from(unique), Name::from_wire(owner).ok());
                 }
             }
-            [GROUP_LABEL, unique] => drop(groups.insert(unique.into(), rdatas(&node, RecordType::TXT))),
+            [GROUP_LABEL, unique] => drop(groups.insert(Box::from(unique), rdatas(&node, RecordType::TXT))),
             // Properties that are not known mean nothing (RFC 9432 §4.3).
             _ => {}
         }
@@ -122,7 +122,7 @@ pub fn read(zone: &Zone) -> Result<Members, Broken> {
             unique,
         };
         if members.insert(name.to_lowercase(), member).is_some() {
-            return Err(Broken::Twice(name));
+            return Err(Broken::Twice(Box::new(name)));
         }
     }
     Ok(members)
@@ -225,7 +225,7 @@ mod tests {
             ("version TXT \"1\"\n", Broken::Version),
             ("version TXT \"2\"\nversion TXT \"3\"\n", Broken::Version),
             ("version TXT \"2\"\na.zones PTR a.\na.zones PTR b.\n", Broken::SeveralNames("a".into())),
-            ("version TXT \"2\"\na.zones PTR a.\nb.zones PTR A.\n", Broken::Twice(name("a."))),
+            ("version TXT \"2\"\na.zones PTR a.\nb.zones PTR A.\n", Broken::Twice(Box::new(name("a.")))),
         ] {
             assert_eq!(read(&zone(records)), Err(why), "{records}");
         }

@@ -133,7 +133,7 @@ impl Content {
                 let mut sum = 0u64;
                 for (rtype, (ttl, rdatas)) in own {
                     let other = others.get(rtype).filter(|(other, _)| other == ttl);
-                    let is_there = |rdata: &&Box<[u8]>| other.is_some_and(|(_, all)| all.contains(*rdata));
+                    let is_there = |rdata: &[u8]| other.is_some_and(|(_, all)| all.contains(rdata));
                     for rdata in rdatas.iter().filter(|rdata| !is_there(rdata)) {
                         let start = out.len();
                         plain::write(out, &Record { owner: &owner, rtype: *rtype, ttl: *ttl, rdata });

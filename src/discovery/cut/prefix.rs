@@ -82,7 +82,7 @@ impl Life {
     /// Keeps of each key the newest change up to the last mark, and no mark but that.
     fn thin_out(&mut self) {
         let Some(&last) = self.marks.back() else { return };
-        let mut newest: BTreeMap<Box<[u8]>, (u64, Option<Box<[u8]>>)> = BTreeMap::new();
+        let mut newest = BTreeMap::new();
         let behind = self.changes.partition_point(|(version, _)| *version <= last);
         for (version, (key, value)) in self.changes.drain(..behind) {
             newest.insert(key, (version, value));
