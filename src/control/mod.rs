@@ -27,6 +27,7 @@ pub mod request;
 pub mod resolving;
 mod specs;
 pub mod status;
+mod updates;
 pub mod ways;
 mod why;
 mod zone_status;
@@ -51,10 +52,12 @@ use crate::control::resolving::Resolving;
 use crate::control::status::Status;
 use crate::control::zone_status::{faulty, tell_faults, zone_status};
 use crate::gossip::secrecy::keyring::Ring;
+use crate::loader::updates::Updated;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
 use crate::resolve::errand::MemberErrand;
 use crate::transfer::order::News;
+use crate::transfer::update::request::Request as UpdateRequest;
 use crate::wire::name::Name;
 use crate::worker::Worker;
 use crate::zone::Zone;
@@ -91,8 +94,12 @@ pub enum Event {
     },
     /// The loader made a zone of what a transfer brought, or could not.
     Arrived(Box<Loaded>),
+    /// Updates were carried out.
+    Updated(Box<Updated>),
     /// The thread that talks to other servers has something to say of a zone.
     Exchange(News),
+    /// Somebody who may wants a zone changed.
+    Update(Box<UpdateRequest>),
     /// Read the configuration and the zones anew.
     Reload,
     /// Members to join were found.
@@ -155,6 +162,8 @@ pub struct Control {
     reloading: Option<Round>,
     resolving: Resolving,
     exchange: Exchange,
+    /// As many hold it as updates are under way, and this one.
+    under_way: Arc<()>,
 }
 
 impl Control {
@@ -192,6 +201,7 @@ impl Control {
             reloading: None,
             resolving,
             exchange,
+            under_way: Arc::default(),
         };
         control.exchange_anew();
         control.load_zones();
@@ -216,7 +226,7 @@ impl Control {
             }
             while let Ok(event) = mailbox.try_recv() {
                 match event {
-                    Event::Stop => return self.stop(),
+                    Event::Stop => return self.stop(mailbox),
                     event => {
                         let is_changed = self.take(event);
                         self.due.note(is_changed);
@@ -225,7 +235,7 @@ impl Control {
             }
             self.turn(now);
             if self.leaving {
-                return self.stop();
+                return self.stop(mailbox);
             }
             self.due.note(self.state.next_expiry() <= now);
             more_work = self.state.work(now);
@@ -271,7 +281,9 @@ impl Control {
         match event {
             Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
             Event::Arrived(loaded) => self.take_arrival(*loaded),
+            Event::Updated(updated) => self.take_updates(*updated),
             Event::Exchange(news) => self.hear(news),
+            Event::Update(request) => self.update(*request),
             Event::Reload => self.reload().is_ok(),
             Event::Request { request, answer } => self.obey(request, answer),
             Event::Resolved { addresses, all } => {
@@ -310,7 +322,7 @@ impl Control {
         if !is_secondary {
             tell_faults(&origin, &faults);
         }
-        if zone.is_none()
+        if faults.errors() > 0
             && !is_secondary
             && let Some(reload) = &mut self.reloading
         {
@@ -328,7 +340,6 @@ impl Control {
                     tracing::info!(zone = %origin, serial, records, "zone loaded");
                 }
                 let old = self.served(&origin).map(|old| old.serial());
-                let zone = Arc::new(zone);
                 let content = ZoneContent::Sealed(Arc::clone(&zone));
                 self.state.apply(Delta::PutZone { origin, content });
                 self.tell_served(old, &zone, checked);
@@ -380,6 +391,7 @@ impl Control {
         for worker in &self.workers {
             worker.nudge();
         }
+        self.acknowledge();
         self.tell_others();
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
@@ -435,7 +447,7 @@ impl Control {
         }));
     }
 
-    fn stop(mut self) {
+    fn stop(mut self, mailbox: &Receiver<Event>) {
         self.status.rcu(|old| Status { ready: false, reason: "stopping".into(), ..Status::clone(old) });
         let begun = clock::now();
         let until = match self.leaving {
@@ -458,6 +470,7 @@ impl Control {
         }
         self.give_up_asking();
         self.cluster.end();
+        self.settle_updates(mailbox, begun);
         for worker in &self.workers {
             worker.stop();
         }

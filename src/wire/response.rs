@@ -133,6 +133,20 @@ impl<'m> Response<'m> {
 impl<'m> RecordAt<'m> {
     /// The record at `at`, and where the next begins.
     pub(crate) fn read(message: &'m [u8], owner_at: usize) -> Option<(RecordAt<'m>, usize)> {
+        let (record, end) = RecordAt::read_head(message, owner_at)?;
+        record.has_well_formed_names().then_some((record, end))
+    }
+
+    /// The same in an update: where the class is not one of records, there may be no RDATA (RFC 2136 §2.4, §2.5).
+    pub(crate) fn read_of_update(message: &'m [u8], owner_at: usize) -> Option<(RecordAt<'m>, usize)> {
+        let (record, end) = RecordAt::read_head(message, owner_at)?;
+        let may_be_empty = matches!(record.class, Class::ANY | Class::NONE);
+        let is_well_formed = record.rdata().is_empty() && may_be_empty || record.has_well_formed_names();
+        is_well_formed.then_some((record, end))
+    }
+
+    /// A record whose RDATA was not looked at.
+    fn read_head(message: &'m [u8], owner_at: usize) -> Option<(RecordAt<'m>, usize)> {
         let fixed = pass_name(message, owner_at)?;
         let rtype = RecordType(u16_at(message, fixed)?);
         let class = Class(u16_at(message, fixed + 2)?);
@@ -143,8 +157,7 @@ impl<'m> RecordAt<'m> {
         let rdata_at = fixed + RECORD_FIXED_OCTETS;
         let rdata_end = rdata_at + usize::from(u16_at(message, fixed + 8)?);
         let record = RecordAt { message, owner_at, rtype, class, ttl, rdata_at, rdata_end };
-        let is_well_formed = rdata_end <= message.len() && record.has_well_formed_names();
-        is_well_formed.then_some((record, rdata_end))
+        (rdata_end <= message.len()).then_some((record, rdata_end))
     }
 
     fn has_well_formed_names(&self) -> bool {

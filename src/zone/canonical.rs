@@ -34,7 +34,7 @@ impl<'k> Labels<'k> {
     }
 
     /// The labels from the right, without their lengths.
-    fn from_the_right(&self) -> impl Iterator<Item = &'k [u8]> {
+    fn rightmost_first(&self) -> impl Iterator<Item = &'k [u8]> {
         let key = self.key;
         self.at.get(..self.count).unwrap_or_default().iter().rev().map(move |at| {
             let at = usize::from(*at);
@@ -45,19 +45,19 @@ impl<'k> Labels<'k> {
 
     /// How this name stands to another.
     pub fn compare(&self, other: &Labels<'_>) -> Ordering {
-        self.from_the_right().cmp(other.from_the_right())
+        self.rightmost_first().cmp(other.rightmost_first())
     }
 
     /// Octets of the labels that the ends of both names have in common.
     pub fn common_octets(&self, other: &Labels<'_>) -> usize {
-        let pairs = self.from_the_right().zip(other.from_the_right());
+        let pairs = self.rightmost_first().zip(other.rightmost_first());
         pairs.take_while(|(a, b)| a == b).map(|(label, _)| 1 + label.len()).sum()
     }
 }
 
 /// Appends octets that compare as the names do.
 pub(crate) fn encode(key: &[u8], out: &mut Vec<u8>) {
-    for label in Labels::of(key).from_the_right() {
+    for label in Labels::of(key).rightmost_first() {
         for &octet in label {
             out.push(octet);
             // A label ends with two zeroes, which no octet of a longer one may look like.

@@ -3,6 +3,7 @@
 //! Knows names, RRsets and their wire form; knows nothing of queries, sockets, threads or other zones.
 
 pub mod addresses;
+pub mod amend;
 pub mod builtin;
 pub mod canonical;
 pub mod draft;

@@ -160,6 +160,11 @@ impl<'z> Node<'z> {
         self.rrset(RecordType::RRSIG)?.covering(rtype)
     }
 
+    /// The octets of its sets, and how many sets those are.
+    pub(crate) fn sets(&self) -> (&'z [u8], u8) {
+        (self.split().0.get(self.rrsets_at()..).unwrap_or_default(), self.rrsets)
+    }
+
     /// The octets of the node, as far as this module knows them, and what follows.
     pub(crate) fn split(&self) -> (&'z [u8], &'z [u8]) {
         let mut rest = self.octets.get(self.rrsets_at()..).unwrap_or_default();

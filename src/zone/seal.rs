@@ -13,8 +13,13 @@ use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{Sealer, wire_len};
 use crate::wire::short::RUN_OCTETS;
+use crate::zone::Serial;
 use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
 use crate::zone::fault::Faults;
+use crate::zone::live::block::Block;
+use crate::zone::live::directory::{BITS_MAX, Directory};
+use crate::zone::live::ledger::Encoder;
+use crate::zone::live::patch::BLOCK_NODES_MAX;
 use crate::zone::rdata::canonicalize;
 use crate::zone::set::SetWriter;
 use crate::zone::signing::Signing;
@@ -30,23 +35,49 @@ const NODES_PER_SHARD: usize = 256;
 /// Records of a set that are compared pair by pair.
 const SMALL_SET: usize = 16;
 
+/// How a sealed zone is to lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// In one run of octets: the next version is sealed anew.
+    Arena,
+    /// In blocks that versions share: [`crate::zone::amend`] makes the next one.
+    Blocks,
+}
+
 /// Seals a draft. The faults hold what the reader found and what sealing adds; with an error among them there
 /// is no zone.
-pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
+pub fn seal(draft: ZoneDraft) -> (Option<Zone>, Faults) {
+    seal_as(draft, Form::Arena)
+}
+
+/// As [`seal`], in that form.
+pub fn seal_as(mut draft: ZoneDraft, form: Form) -> (Option<Zone>, Faults) {
     draft.end_of_input();
     let mut faults = draft.take_faults();
     let occluders = occlude(&mut draft);
     let mut work = Work::new(&draft, &occluders);
     let mut signing = Signing::of(&draft);
+    // Proofs follow one another across all names: who takes one change has them all found anew.
+    let form = if signing.is_some() { Form::Arena } else { form };
+    if form == Form::Blocks {
+        work.children = children(&draft.nodes);
+    }
     let apex_records: Vec<DraftRecord<'_>> = draft.records(&draft.nodes[0]).collect();
     check_apex(&draft, &apex_records, &mut faults);
 
     let hidden = signing.as_ref().map_or(0, |signing| signing.hidden().len());
-    let shards = (draft.nodes.len() - hidden).div_ceil(NODES_PER_SHARD);
+    let depth = block_depth(draft.nodes.len());
+    let shards = match form {
+        Form::Arena => (draft.nodes.len() - hidden).div_ceil(NODES_PER_SHARD),
+        Form::Blocks => 1 << depth,
+    };
     let order = spread(&draft.nodes, shards, signing.as_ref());
-    let mut octets = Vec::with_capacity(estimate(&draft));
-    advise_huge(&mut octets);
-    let mut directory = Vec::with_capacity(shards);
+    let mut octets = Vec::new();
+    if form == Form::Arena {
+        octets.reserve_exact(estimate(&draft));
+        advise_huge(&mut octets);
+    }
+    let (mut directory, mut blocks) = (Vec::new(), Vec::new());
     let mut rest = &order[..];
     for shard in 0..shards {
         let count = rest
@@ -55,10 +86,20 @@ pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
             .count();
         let (own, others) = rest.split_at(count);
         rest = others;
-        match work.shard(own, signing.as_mut(), &mut octets, &mut faults) {
-            Some(at) => directory.push(at),
-            None => faults
-                .error(draft.place_of_zone(), "the zone is too large: its names would not fit in a shard"),
+        let shard = work.shard(own, signing.as_mut(), &mut octets, &mut faults);
+        let is_placed = match (shard, form) {
+            (Some(at), Form::Arena) => {
+                directory.push(at);
+                true
+            }
+            (Some(at), Form::Blocks) => {
+                let block = Block::of_shard(std::mem::take(&mut octets), at, own.len(), depth);
+                block.map(|block| blocks.push(block)).is_some()
+            }
+            (None, _) => false,
+        };
+        if !is_placed {
+            faults.error(draft.place_of_zone(), "the zone is too large: its names would not fit in a shard");
         }
     }
     if let Some(signing) = &mut signing {
@@ -68,11 +109,14 @@ pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
         return (None, faults);
     }
     octets.shrink_to_fit();
+    let blocks = match form {
+        Form::Arena => Blocks::Arena { octets, shards: directory.into_boxed_slice() },
+        Form::Blocks => Blocks::Apart(Directory::of(&blocks, depth)),
+    };
     let soa = apex_records.iter().find(|record| record.rtype == RecordType::SOA);
     let negative_soa = NegativeSoa::new(&work.origin, soa.map(|soa| (soa.ttl, soa.rdata)));
     let origin_len = draft.origin().as_wire().len();
     let (hidden, denial) = signing.map(|signing| signing.end(&draft)).unzip();
-    let blocks = Blocks::Arena { octets, shards: directory.into_boxed_slice() };
     let store = Store { blocks, origin_len, hidden: hidden.unwrap_or_default() };
     let serial = soa.map_or(0, |soa| soa_field(soa.rdata, 0));
     let zone =
@@ -82,6 +126,19 @@ pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
         None => zone,
     };
     (Some(zone), faults)
+}
+
+/// The bits of hashes that blocks of so many nodes in all begin with: then they are half full on average, and seldom
+/// split soon.
+fn block_depth(nodes: usize) -> u32 {
+    (0..BITS_MAX).find(|depth| nodes >> depth <= BLOCK_NODES_MAX / 2).unwrap_or(BITS_MAX)
+}
+
+/// How many names stand directly below each; of the apex nobody wants to know, it exists anyway.
+fn children(nodes: &[DraftNode]) -> Vec<u32> {
+    let mut children = vec![0; nodes.len()];
+    nodes.iter().filter(|node| node.depth > 1).for_each(|node| children[node.parent as usize] += 1);
+    children
 }
 
 /// Marks the nodes below cuts and DNAMEs; the depth below the apex of what hides each (the topmost counts).
@@ -173,6 +230,17 @@ pub(crate) fn soa_field(rdata: &[u8], index: usize) -> u32 {
     crate::base::octets::u32_at(rdata, names + 4 * index).unwrap_or(0)
 }
 
+/// SOA RDATA with another serial.
+pub(crate) fn with_serial(rdata: &[u8], serial: Serial) -> Vec<u8> {
+    let names = wire_len(rdata);
+    let names = names + wire_len(rdata.get(names..).unwrap_or_default());
+    let mut rdata = rdata.to_vec();
+    if let Some(place) = rdata.get_mut(names..names + 4) {
+        place.copy_from_slice(&serial.0.to_be_bytes());
+    }
+    rdata
+}
+
 /// The SOA as negative answers carry it: TTL min(TTL, MINIMUM) (RFC 2308 §5), sealed for the apex.
 pub(crate) struct NegativeSoa {
     /// Padded, so that it is copied as one run of known size where it is short.
@@ -206,8 +274,11 @@ impl NegativeSoa {
 struct Work<'d> {
     draft: &'d ZoneDraft,
     occluders: &'d [u8],
+    /// In blocks each node is followed by a ledger, which knows how many names stand below.
+    children: Vec<u32>,
     origin: Name,
     writer: SetWriter,
+    ledger: Encoder,
     owner: Vec<u8>,
     records: Vec<DraftRecord<'d>>,
     nodes: Vec<u8>,
@@ -220,7 +291,9 @@ impl<'d> Work<'d> {
         Work {
             draft,
             occluders,
+            children: Vec::new(),
             writer: SetWriter::new(&origin, draft.seed()),
+            ledger: Encoder::default(),
             origin,
             owner: Vec::new(),
             records: Vec::new(),
@@ -304,6 +377,11 @@ impl<'d> Work<'d> {
         match u8::try_from(rrsets) {
             Ok(count) => self.nodes[head + 2] = count,
             Err(_) => faults.error(draft.place(records[0].at), "more than 255 types at one name"),
+        }
+        if let Some(children) = self.children.get(number) {
+            self.ledger.begin(*children);
+            self.ledger.end(&mut self.nodes);
+            self.pad();
         }
         debug_assert_eq!((self.nodes.len() - head) % 4, 0);
         self.records = records;

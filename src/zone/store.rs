@@ -16,8 +16,9 @@
 //! from home, slots are tried one by one up to the first empty one; the last of a shard is one. Names
 //! are always compared. The origin is stored once: keys are relative and lower-cased.
 //!
-//! The shards of a zone from a file lie in one arena. Those of a live zone are blocks of their own, so that one
-//! changes without the others ([`crate::zone::live`]); within a block all is as within a shard.
+//! The shards of a zone from a file lie in one arena. Those of a zone that changes in part are blocks of their own, so
+//! that one changes without the others ([`crate::zone::live`], [`crate::zone::amend`]); within a block all is as within
+//! a shard.
 //!
 //! A set may have a deadline, marked in `records`: its TTL in answers is at most what is left until then.
 //!
@@ -276,16 +277,24 @@ impl Store {
         found.chain(hidden)
     }
 
-    /// The node behind a place in the order of [`Store::nodes`], and the place behind that. `None` behind the last
-    /// one, and where shards lie apart: those change too often to be walked through in pieces.
+    /// The node behind a place in the order of [`Store::nodes`], and the place behind that. `None` behind the last one.
     pub(crate) fn next_node(&self, mut place: Cursor) -> Option<(Node<'_>, Cursor)> {
-        let Blocks::Arena { octets, shards } = &self.blocks else { return None };
-        let (words, _) = octets.as_chunks::<4>();
         loop {
-            let Some(shard) = shards.get(place.shard) else {
-                let hidden = self.node_at_spot(*self.hidden.get(place.slot)?)?;
-                return Some((hidden, Cursor { slot: place.slot + 1, ..place }));
+            let (octets, shard, behind) = match &self.blocks {
+                Blocks::Arena { octets, shards } => match shards.get(place.shard) {
+                    Some(shard) => (octets.as_slice(), *shard, place.shard + 1),
+                    None => {
+                        let hidden = self.node_at_spot(*self.hidden.get(place.slot)?)?;
+                        return Some((hidden, Cursor { slot: place.slot + 1, ..place }));
+                    }
+                },
+                Blocks::Apart(directory) => {
+                    let (block, behind) = directory.block_at(place.shard)?;
+                    let (octets, shard) = block.shard();
+                    (octets, shard, behind)
+                }
             };
+            let (words, _) = octets.as_chunks::<4>();
             let (start, slots) = (shard.at as usize, usize::from(shard.slots) + usize::from(shard.probe_max));
             while place.slot < slots {
                 let slot = u32::from_le_bytes(*words.get(start + place.slot)?);
@@ -295,7 +304,7 @@ impl Store {
                     return Some((node_in(octets, at, self.origin_len)?, place));
                 }
             }
-            place = Cursor { shard: place.shard + 1, slot: 0 };
+            place = Cursor { shard: behind, slot: 0 };
         }
     }
 

@@ -12,7 +12,7 @@ use crate::zone::addresses::Addresses;
 use crate::zone::history::History;
 use crate::zone::seal::NegativeSoa;
 use crate::zone::signed::Denial;
-use crate::zone::store::{Cursor, Hint, Node, Shelf, Spot, Store, Target, node_flags};
+use crate::zone::store::{Blocks, Cursor, Hint, Node, Shelf, Spot, Store, Target, node_flags};
 use crate::zone::view::Asker;
 use std::net::IpAddr;
 
@@ -205,9 +205,24 @@ impl Zone {
     }
 
     /// The node behind a place in the order of [`Zone::nodes`], and the place behind that; for whoever walks through
-    /// the zone in pieces. `None` behind the last one, and at once for a zone that is changed name by name.
+    /// the zone in pieces. `None` behind the last one.
     pub fn next_node(&self, place: Cursor) -> Option<(Node<'_>, Cursor)> {
         self.store.next_node(place)
+    }
+
+    /// How it lies in memory.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The seed it hashes with.
+    pub(crate) fn seed(&self) -> HashSeed {
+        self.seed
+    }
+
+    /// True if a small difference makes the next version at a small price: see [`crate::zone::amend`].
+    pub fn is_amendable(&self) -> bool {
+        matches!(self.store.blocks, Blocks::Apart(_)) && !self.is_walked() && self.addresses.is_none()
     }
 
     /// How the zone came to be what it is, as far as that is remembered.

@@ -30,6 +30,8 @@ pub struct Node {
     pub dir: PathBuf,
     pub lease: &'static str,
     pub keys: Option<PathBuf>,
+    /// More of its configuration.
+    pub config: Option<PathBuf>,
     /// More to join, by name.
     pub join: Option<String>,
     /// Where others are told to reach it, if that is elsewhere.
@@ -58,6 +60,7 @@ impl Node {
             dir: own,
             lease: "60s",
             keys: None,
+            config: None,
             join: None,
             advertise: None,
             clients: None,
@@ -82,6 +85,9 @@ impl Node {
             command.args(["--join", &join.join(",")]);
         }
         command.env("HIVEDNS_SERVICES__LEASE", self.lease);
+        if let Some(config) = &self.config {
+            command.arg("-c").arg(config);
+        }
         if let Some(advertise) = self.advertise {
             command.env("HIVEDNS_GOSSIP__ADVERTISE", advertise.to_string());
         }

@@ -8,12 +8,17 @@ use hivedns::base::time::Moment;
 use hivedns::catalog::snapshot::ZoneNumber;
 use hivedns::wire::key::NameKey;
 use hivedns::wire::message::Rcode;
+use hivedns::wire::name::Name;
 use hivedns::wire::query::{Accepted, Query, accept};
 use hivedns::wire::reply::{Owner, Reply, Section};
 use hivedns::wire::rtype::RecordType;
+use hivedns::zone::draft::ZoneDraft;
+use hivedns::zone::fault::place_in;
 use hivedns::zone::history::succeed;
 use hivedns::zone::plain;
 use hivedns::zone::rdata::canonicalize;
+use hivedns::zone::seal::seal;
+use hivedns::zone::sink::{Record, RecordSink};
 use hivedns::zone::store::Cursor;
 use proptest::prelude::*;
 
@@ -97,16 +102,36 @@ proptest! {
     }
 }
 
+/// Each has that of the set which it covers (RFC 4034 §3).
+#[test]
+fn signatures_of_one_name_have_their_own_ttls_and_nobody_is_warned() {
+    let mut entries = Zone::of_text("a A 192.0.2.1\n", WAYS[0]).entries();
+    for (ttl, entry) in (1u32..).zip(entries.iter_mut().filter(|entry| entry.rtype == RecordType::RRSIG.0)) {
+        entry.ttl = ttl;
+    }
+    let origin = Name::parse("z.").expect("a name");
+    let mut draft = ZoneDraft::new(&origin, desk::seed());
+    for Entry { owner, rtype, ttl, rdata } in &entries {
+        let (rtype, place) = (RecordType(*rtype), place_in("test", 1, 1));
+        draft.record(Record { owner, rtype, ttl: *ttl, rdata }, &place);
+    }
+    let (zone, faults) = seal(draft);
+    assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(sorted(all_of(&plain::of_zone(&zone.expect("a zone")))), expected(&entries));
+}
+
 /// What others say of every name: an address.
 struct Address;
 
 impl Elsewhere for Address {
     fn find(&mut self, key: &NameKey, query: &Query<'_>, _: Owner, reply: &mut Reply<'_>) -> Option<Rcode> {
         let kind = (query.qtype(), 60);
-        reply
-            .append_plain(Section::Answer, key.as_wire(), kind, &[192, 0, 2, 9])
-            .ok()
-            .map(|()| Rcode::NoError)
+        reply.append_plain(Section::Answer, key.as_wire(), kind, &[192, 0, 2, 9]).ok()?;
+        Some(Rcode::NoError)
+    }
+
+    fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Reply<'_>) -> Option<Rcode> {
+        None
     }
 }
 

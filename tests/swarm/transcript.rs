@@ -2,7 +2,7 @@
 
 use crate::harness::Swarm;
 use crate::harness::ask::{A, By};
-use crate::harness::swarm::Line;
+use crate::harness::raised::Line;
 use crate::names::{is_told, some};
 use std::fmt::Write;
 use std::path::Path;

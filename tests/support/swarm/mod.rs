@@ -22,15 +22,15 @@ mod message;
 mod names;
 pub mod node;
 mod outside;
+pub mod raised;
 #[path = "../../oracle/render.rs"]
 mod render;
 mod say;
 pub mod seat;
 pub mod stage;
-pub mod swarm;
 
 pub use clock::{now, until_within};
-pub use swarm::{CLIENTS, DOMAIN, Swarm};
+pub use raised::{CLIENTS, DOMAIN, Swarm};
 
 use std::time::Duration;
 
