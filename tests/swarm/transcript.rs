@@ -10,8 +10,8 @@ use std::process::Command;
 
 const HEAD: &str = "# A swarm, from nothing\n
 Written by `cargo test --test swarm -- --transcript docs/swarm.md`, which raises three engines on one machine, each in a
-network of its own, without any registry, and types what stands here (`ssh NODE` goes to the engine of that node). `client:1` is an image of two small static programs:
-one that waits, and one that asks the C library for a name.\n\n";
+network of its own, without any registry, and types what stands here (`ssh NODE` goes to the engine of that node).
+`client:1` is an image of two small static programs: one that waits, and one that asks the C library for a name.\n\n";
 
 /// Types what the documents say, looks at what is said, and writes it down.
 pub fn write(swarm: &Swarm, file: &Path) {
@@ -66,6 +66,9 @@ fn text(lines: &[Line], parts: &[(&str, usize)]) -> String {
     let version = String::from_utf8_lossy(&version.stdout);
     let version = version.split(',').next().unwrap_or_default().trim_start_matches("Docker version ");
     let mut text = format!("{HEAD}Engines: Docker {version}.\n");
+    if std::env::var_os("PROGRAM").is_some() {
+        text += "The program of the image was there before (`PROGRAM`), and is not as it is shipped.\n";
+    }
     let mut begin = 0;
     // Writing into a string does not fail.
     for (title, end) in parts {

@@ -35,7 +35,7 @@ pub use raised::{CLIENTS, DOMAIN, Swarm};
 use std::time::Duration;
 
 /// The longest that anything may take: engines start, tasks are placed anew, leases end; on a machine that is busy.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 /// How often a condition of another process is looked at.
 pub const PACE: Duration = Duration::from_millis(50);
 
