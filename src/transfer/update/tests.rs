@@ -416,7 +416,7 @@ fn updates_see_those_before_them_and_none_that_failed() {
 
 #[test]
 fn a_set_that_no_answer_holds_is_not_made() {
-    let text: Vec<String> = (0..300).map(|i| format!("add a 60 TXT {}", format!("{i:0>250}"))).collect();
+    let text: Vec<String> = (0..300).map(|i| format!("add a 60 TXT {i:0>250}")).collect();
     let zone = zone_of(ZONE);
     let outcomes = judge(
         &zone,

@@ -99,7 +99,7 @@ proptest! {
         // One after another over sealed zones is the same as all of them at once.
         let mut singly = zone;
         for message in &messages {
-            if let Some(Ok(changes)) = judge(&singly, &[message.clone()]).pop() {
+            if let Some(Ok(changes)) = judge(&singly, std::slice::from_ref(message)).pop() {
                 singly = after(&singly, &[changes]);
             }
         }
