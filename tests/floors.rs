@@ -132,7 +132,8 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("crc32fast", &["disk"]),
     ("mio", &["worker", "control", "serve"]),
     ("bincode", &["gossip"]),
-    ("ring", &["gossip", "transfer"]),
+    // `zone` hashes names of signed zones with it.
+    ("ring", &["gossip", "transfer", "zone"]),
     // Of the resolver only `validate` uses it; its tests sign with `ring`.
     ("domain", &["resolve"]),
     ("fastrand", &["gossip", "testing", "control"]),

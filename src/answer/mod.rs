@@ -16,6 +16,7 @@
 mod additional;
 mod chaos;
 mod chase;
+mod proof;
 mod resolve;
 mod short;
 mod viewed;
@@ -47,12 +48,14 @@ pub struct Scratch {
     additional: additional::Added,
     asked: viewed::Asked,
     chosen: viewed::Chosen,
+    proofs: proof::Proofs,
 }
 
 impl Scratch {
     /// For the next query.
     fn begin(&mut self, query: &Query<'_>, from: Option<IpAddr>) {
         self.chase.clear();
+        self.proofs.clear();
         self.asked = viewed::Asked { from, lot: query.id() };
     }
 
@@ -285,7 +288,7 @@ pub fn answer(
                 Some(zone) => {
                     let question = reply.question();
                     scratch.begin(query, bounds.from);
-                    let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, false);
+                    let chase = Chase::new(zone, query, scratch, &mut reply, false);
                     match chase.follow(zone.locate_from(hint, key), question) {
                         End::Here(rcode) => rcode,
                         // A chain leaves its zone only where that was asked for.
@@ -328,7 +331,7 @@ fn answer_part(
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     let question = reply.question();
     scratch.begin(query, bounds.from);
-    let chase = Chase::new(part, query.qtype(), scratch, &mut reply, false);
+    let chase = Chase::new(part, query, scratch, &mut reply, false);
     let rcode = match chase.follow(part.locate(key), question) {
         End::Here(rcode) => rcode,
         End::Outside(_) | End::Below(_) => Rcode::NoError,

@@ -53,9 +53,13 @@ pub fn resolve(
         (Some(zone), _) => {
             scratch.begin(query, bounds.from);
             let question = reply.question();
-            let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, true);
+            let chase = Chase::new(zone, query, scratch, &mut reply, true);
             let end = chase.follow(zone.locate_from(hint, key), question);
-            Journey::new(snapshot, query, scratch, elsewhere).go_on(end, &mut reply)
+            let mut journey = Journey::new(snapshot, query, scratch, elsewhere);
+            journey.note(zone);
+            let found = journey.go_on(end, &mut reply);
+            journey.prove(&mut reply);
+            found
         }
         (None, Route::Chaos) => Some(chaos::answer(snapshot, query, key, &mut reply)),
         (None, Route::Nowhere(Rcode::Refused)) if query.qclass() == Class::IN => match query.qtype() {
@@ -65,7 +69,10 @@ pub fn resolve(
             }
             _ => {
                 scratch.begin(query, bounds.from);
-                Journey::new(snapshot, query, scratch, elsewhere).begin_elsewhere(key, &mut reply)
+                let mut journey = Journey::new(snapshot, query, scratch, elsewhere);
+                let found = journey.begin_elsewhere(key, &mut reply);
+                journey.prove(&mut reply);
+                found
             }
         },
         (None, Route::Nowhere(rcode)) => Some(rcode),
@@ -116,6 +123,9 @@ fn finish(
 /// How often a chain may come back from elsewhere: honest ones do once. Each answer out of the cache has room for them.
 const RETURNS_MAX: usize = 4;
 
+/// Zones of ours in one chain: each but the first costs an alias, or is come back to.
+const ZONES_MAX: usize = CHAIN_STEPS_MAX + RETURNS_MAX + 1;
+
 /// A chain on its way from zone to zone.
 struct Journey<'j> {
     snapshot: &'j Snapshot,
@@ -124,6 +134,8 @@ struct Journey<'j> {
     elsewhere: &'j mut dyn Elsewhere,
     /// The names with which the chain came back from elsewhere: one that comes again closes a loop.
     returns: [Option<Owner>; RETURNS_MAX],
+    /// The zones of ours that the chain has been in, by their numbers.
+    zones: [Option<&'j Zone>; ZONES_MAX],
 }
 
 impl<'j> Journey<'j> {
@@ -133,7 +145,34 @@ impl<'j> Journey<'j> {
         scratch: &'j mut Scratch,
         elsewhere: &'j mut dyn Elsewhere,
     ) -> Journey<'j> {
-        Journey { snapshot, query, scratch, elsewhere, returns: [None; RETURNS_MAX] }
+        Journey {
+            snapshot,
+            query,
+            scratch,
+            elsewhere,
+            returns: [None; RETURNS_MAX],
+            zones: [None; ZONES_MAX],
+        }
+    }
+
+    /// The chain is in this zone now.
+    fn note(&mut self, zone: &'j Zone) {
+        if let Some(place) = self.zones.get_mut(self.scratch.chase.zone() as usize) {
+            *place = Some(zone);
+        }
+    }
+
+    /// Proves that wildcards stood in rightly in the zones that the chain has left. What was found elsewhere has nothing
+    /// behind its authority section, so that there is room at its end.
+    fn prove(&mut self, reply: &mut Reply<'_>) {
+        if !self.query.dnssec_ok() || reply.count(Section::Additional) > 0 {
+            return;
+        }
+        for (number, zone) in (0..).zip(self.zones) {
+            if let Some(zone) = zone {
+                Chase::new(zone, self.query, self.scratch, reply, true).prove_expansions_in(number);
+            }
+        }
     }
 
     /// Follows the chain of a name that no zone of ours has; the code of its last name. `None` if that is not known yet.
@@ -256,15 +295,16 @@ impl<'j> Journey<'j> {
         (!entry.is_ceded()).then_some(entry)
     }
 
-    fn follow(&mut self, zone: &Zone, owner: Owner, reply: &mut Reply<'_>) -> End {
+    fn follow(&mut self, zone: &'j Zone, owner: Owner, reply: &mut Reply<'_>) -> End {
         let place = zone.locate(&self.scratch.outside);
         self.scratch.chase.leave();
-        Chase::new(zone, self.query.qtype(), self.scratch, reply, true).follow(place, owner)
+        self.note(zone);
+        Chase::new(zone, self.query, self.scratch, reply, true).follow(place, owner)
     }
 
     /// Goes on with a name of a zone of which not all is known: what is there is told; what is not, a member is asked
     /// for. `None` if that is not known yet. The name has been [read](Journey::read).
-    fn follow_part(&mut self, part: &Zone, owner: Owner, reply: &mut Reply<'_>) -> Option<End> {
+    fn follow_part(&mut self, part: &'j Zone, owner: Owner, reply: &mut Reply<'_>) -> Option<End> {
         let (start, answers) = (reply.written().len(), reply.count(Section::Answer));
         // Who has the first name of a chain decides, as above.
         let is_authoritative = reply.is_authoritative() || owner == reply.question();

@@ -4,8 +4,10 @@
 //! occlude   one pass over the nodes, ancestors first: who lies below a cut or a DNAME?
 //! spread    nodes ordered by shard
 //! per shard: per node: group records by type, check them, seal each set, write the node; then the slots
+//! hidden    the nodes of proofs alone, where the zone is signed, behind the shards
 //! ```
 
+use crate::base::octets::u16_at;
 use crate::os::memory::advise_huge;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -20,8 +22,9 @@ use crate::zone::live::ledger::Encoder;
 use crate::zone::live::patch::BLOCK_NODES_MAX;
 use crate::zone::rdata::canonicalize;
 use crate::zone::set::SetWriter;
+use crate::zone::signing::Signing;
 use crate::zone::slots::{SHARD_OCTETS_MAX, SLOTS_PER_NODE, Slots};
-use crate::zone::store::{Blocks, NODE_HEAD, ShardAt, Store, aligned, shard_of};
+use crate::zone::store::{Blocks, NODE_HEAD, ShardAt, Spot, Store, aligned, shard_of};
 use crate::zone::zone::Zone;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -53,18 +56,22 @@ pub fn seal_as(mut draft: ZoneDraft, form: Form) -> (Option<Zone>, Faults) {
     let mut faults = draft.take_faults();
     let occluders = occlude(&mut draft);
     let mut work = Work::new(&draft, &occluders);
+    let mut signing = Signing::of(&draft);
+    // Proofs follow one another across all names: who takes one change has them all found anew.
+    let form = if signing.is_some() { Form::Arena } else { form };
     if form == Form::Blocks {
         work.children = children(&draft.nodes);
     }
     let apex_records: Vec<DraftRecord<'_>> = draft.records(&draft.nodes[0]).collect();
     check_apex(&draft, &apex_records, &mut faults);
 
+    let hidden = signing.as_ref().map_or(0, |signing| signing.hidden().len());
     let depth = block_depth(draft.nodes.len());
     let shards = match form {
-        Form::Arena => draft.nodes.len().div_ceil(NODES_PER_SHARD),
+        Form::Arena => (draft.nodes.len() - hidden).div_ceil(NODES_PER_SHARD),
         Form::Blocks => 1 << depth,
     };
-    let order = spread(&draft.nodes, shards);
+    let order = spread(&draft.nodes, shards, signing.as_ref());
     let mut octets = Vec::new();
     if form == Form::Arena {
         octets.reserve_exact(estimate(&draft));
@@ -79,7 +86,7 @@ pub fn seal_as(mut draft: ZoneDraft, form: Form) -> (Option<Zone>, Faults) {
             .count();
         let (own, others) = rest.split_at(count);
         rest = others;
-        let shard = work.shard(own, &mut octets, &mut faults);
+        let shard = work.shard(own, signing.as_mut(), &mut octets, &mut faults);
         let is_placed = match (shard, form) {
             (Some(at), Form::Arena) => {
                 directory.push(at);
@@ -95,6 +102,9 @@ pub fn seal_as(mut draft: ZoneDraft, form: Form) -> (Option<Zone>, Faults) {
             faults.error(draft.place_of_zone(), "the zone is too large: its names would not fit in a shard");
         }
     }
+    if let Some(signing) = &mut signing {
+        work.hidden(signing, &mut octets, &mut faults);
+    }
     if faults.errors() > 0 {
         return (None, faults);
     }
@@ -106,10 +116,15 @@ pub fn seal_as(mut draft: ZoneDraft, form: Form) -> (Option<Zone>, Faults) {
     let soa = apex_records.iter().find(|record| record.rtype == RecordType::SOA);
     let negative_soa = NegativeSoa::new(&work.origin, soa.map(|soa| (soa.ttl, soa.rdata)));
     let origin_len = draft.origin().as_wire().len();
-    let store = Store { blocks, origin_len };
+    let (hidden, denial) = signing.map(|signing| signing.end(&draft)).unzip();
+    let store = Store { blocks, origin_len, hidden: hidden.unwrap_or_default() };
     let serial = soa.map_or(0, |soa| soa_field(soa.rdata, 0));
     let zone =
         Zone::new(draft.origin().clone(), draft.seed(), store, negative_soa, serial, draft.record_count());
+    let zone = match denial {
+        Some(denial) => zone.signed_by(denial),
+        None => zone,
+    };
     (Some(zone), faults)
 }
 
@@ -146,19 +161,21 @@ fn occlude(draft: &mut ZoneDraft) -> Vec<u8> {
     occluders
 }
 
-/// Node numbers ordered by shard (a counting sort).
-fn spread(nodes: &[DraftNode], shards: usize) -> Vec<u32> {
+/// Node numbers ordered by shard (a counting sort), the hidden ones left out.
+fn spread(nodes: &[DraftNode], shards: usize, signing: Option<&Signing>) -> Vec<u32> {
+    let is_seen =
+        |(number, _): &(u32, &DraftNode)| !signing.is_some_and(|signing| signing.is_hidden(*number));
     let mut starts = vec![0u32; shards + 1];
-    for node in nodes {
+    for (_, node) in (0u32..).zip(nodes).filter(is_seen) {
         starts[shard_of(node.hash, shards) + 1] += 1;
     }
     for i in 0..shards {
         starts[i + 1] += starts[i];
     }
-    let mut order = vec![0u32; nodes.len()];
-    for (number, node) in nodes.iter().enumerate() {
+    let mut order = vec![0u32; starts[shards] as usize];
+    for (number, node) in (0u32..).zip(nodes).filter(is_seen) {
         let start = &mut starts[shard_of(node.hash, shards)];
-        order[*start as usize] = number as u32;
+        order[*start as usize] = number;
         *start += 1;
     }
     order
@@ -189,6 +206,11 @@ fn check_apex(draft: &ZoneDraft, records: &[DraftRecord<'_>], faults: &mut Fault
 /// True if two records of one set are equal; most differ even where the case of letters does not count.
 fn is_same(a: &DraftRecord<'_>, b: &DraftRecord<'_>) -> bool {
     a.rdata == b.rdata || (a.rdata.eq_ignore_ascii_case(b.rdata) && canonical(a) == canonical(b))
+}
+
+/// The type that a signature covers (RFC 4034 §3.1.1); 0 for all other records.
+fn covered(record: &DraftRecord<'_>) -> u16 {
+    if record.rtype == RecordType::RRSIG { u16_at(record.rdata, 0).unwrap_or(0) } else { 0 }
 }
 
 /// RDATA as it compares: the letters of its names lowered (RFC 4034 §6.2).
@@ -280,7 +302,13 @@ impl<'d> Work<'d> {
         }
     }
 
-    fn shard(&mut self, numbers: &[u32], octets: &mut Vec<u8>, faults: &mut Faults) -> Option<ShardAt> {
+    fn shard(
+        &mut self,
+        numbers: &[u32],
+        signing: Option<&mut Signing>,
+        octets: &mut Vec<u8>,
+        faults: &mut Faults,
+    ) -> Option<ShardAt> {
         self.nodes.clear();
         self.slots.begin();
         // The draft's nodes lie in the order they came: the waits for a shard's overlap.
@@ -298,8 +326,26 @@ impl<'d> Work<'d> {
         }
         let at = u32::try_from(octets.len() / 4).ok()?;
         self.slots.write(octets);
+        if let Some(signing) = signing {
+            let first = u32::try_from(octets.len() / 4).ok()?;
+            let distances = self.slots.distances();
+            numbers.iter().zip(distances).for_each(|(number, at)| signing.put(*number, Spot(first + at / 4)));
+        }
         octets.extend_from_slice(&self.nodes);
         Some(ShardAt { at, slots: homes, probe_max })
+    }
+
+    /// Writes the nodes that no look-up is to find.
+    fn hidden(&mut self, signing: &mut Signing, octets: &mut Vec<u8>, faults: &mut Faults) {
+        for number in signing.hidden().to_vec() {
+            let Ok(at) = u32::try_from(octets.len() / 4) else {
+                return faults.error(self.draft.place_of_zone(), "the zone is larger than 16 GiB");
+            };
+            signing.put(number, Spot(at));
+            self.nodes.clear();
+            self.node(number as usize, faults);
+            octets.extend_from_slice(&self.nodes);
+        }
     }
 
     fn node(&mut self, number: usize, faults: &mut Faults) {
@@ -313,7 +359,7 @@ impl<'d> Work<'d> {
         let mut records = std::mem::take(&mut self.records);
         records.clear();
         records.extend(draft.records(node));
-        records.sort_by_key(|record| record.rtype);
+        records.sort_by_key(|record| (record.rtype, covered(record)));
         self.check_node(&records, faults);
 
         let head = self.nodes.len();
@@ -348,6 +394,8 @@ impl<'d> Work<'d> {
 
     fn rrset(&mut self, set: &[DraftRecord<'d>], node: &DraftNode, faults: &mut Faults) {
         let (rtype, ttl) = (set[0].rtype, set[0].ttl);
+        // Each has the TTL of the set that it covers (RFC 4034 §3).
+        let is_signature = rtype == RecordType::RRSIG;
         self.writer.begin(&self.owner, node.flags & node_flags::CUT != 0);
         let mut seen = HashSet::new();
         for (i, record) in set.iter().enumerate() {
@@ -359,6 +407,10 @@ impl<'d> Work<'d> {
                 _ => !seen.insert(canonical(record)),
             };
             if is_known {
+                continue;
+            }
+            if is_signature {
+                self.writer.record(rtype, record.ttl, record.rdata);
                 continue;
             }
             if record.ttl != ttl {

@@ -247,7 +247,8 @@ impl<'z> Amendment<'z> {
     fn zone(mut self) -> Zone {
         let soa = self.soa();
         let Amendment { old, origin, patcher, serial, steps, records: (gone, come), .. } = self;
-        let store = Store { origin_len: origin.as_wire().len(), blocks: Blocks::Apart(patcher.directory) };
+        let (origin_len, blocks) = (origin.as_wire().len(), Blocks::Apart(patcher.directory));
+        let store = Store { blocks, origin_len, hidden: Arc::default() };
         let negative = NegativeSoa::new(&origin, soa.as_ref().map(|(ttl, rdata)| (*ttl, &**rdata)));
         let records = (old.record_count() + come).saturating_sub(gone);
         let zone = Zone::new(old.origin().clone(), old.seed(), store, negative, serial.0, records);

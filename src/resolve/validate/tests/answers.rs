@@ -1,7 +1,8 @@
 //! What kinds of answers there are, and which verdict each gets.
 
+use super::signer::Signer;
 use super::world::World;
-use super::zone::name;
+use super::zone::{Zone, name};
 use super::{Denies, NSEC3, OPT_OUT, world};
 use crate::resolve::validate::{Asked, Response};
 use crate::wire::message::Rcode;
@@ -84,6 +85,20 @@ fn what_does_not_exist_is_proven() {
         ] {
             assert_eq!(world.text(owner, rtype), verdict, "{owner} {rtype} {denies:?}");
         }
+    }
+}
+
+#[test]
+fn a_wildcard_that_is_an_empty_non_terminal_denies_the_type_and_not_the_name() {
+    for denies in WAYS {
+        let signer = Signer::ed25519(1);
+        let zone = Zone::new("edu.", denies, vec![signer]).address("x.*.hollow.edu.").address("z.edu.");
+        let mut world = World::new(vec![zone]);
+        let verdict = if denies == OPT_OUT { "insecure" } else { "secure" };
+        assert_eq!(world.text("y.hollow.edu.", A), verdict, "{denies:?}");
+        let code = |response: &mut Response| response.rcode = Rcode::NxDomain;
+        let told = tampered(&mut world, "y.hollow.edu.", A, code);
+        assert!(denies == OPT_OUT || told == "bogus 6", "{denies:?}: {told}");
     }
 }
 
