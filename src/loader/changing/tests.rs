@@ -392,3 +392,38 @@ fn an_update_that_the_disk_does_not_take_is_not_made() {
     assert!(without.update(&origin(), vec![lost]).zone.is_none());
     assert!(matches!(refused.recv(), Ok(Err(Unmade::Unkept(_)))));
 }
+
+/// A signed zone, its signature and its only proof of that number.
+fn signed(serial: u32) -> [Vec<u8>; 2] {
+    let (mut soas, mut rest) = (Vec::new(), Vec::new());
+    write(&mut soas, "z.", RecordType::SOA, &soa(serial));
+    let covered = RecordType::SOA.0.to_be_bytes();
+    let signature =
+        [&covered[..], &[15, 1, 0, 0, 0, 60], &[0; 10], b"\x01z\0", &serial.to_be_bytes()].concat();
+    write(&mut rest, "z.", RecordType::RRSIG, &signature);
+    let proof = [&[1, 0, 0, 0, 0, 20][..], &[serial as u8; 20], &[0, 1, 0x22]].concat();
+    write(&mut rest, &format!("{}.z.", "a1".repeat(16)), RecordType::NSEC3, &proof);
+    [soas, rest]
+}
+
+#[test]
+fn steps_of_a_signed_zone_lead_on_by_names_that_are_there_for_proofs_alone() {
+    let place = Place::new("signed");
+    let (mut changing, _) = place.start();
+    let run = |serial: u32| {
+        let [mut run, rest] = signed(serial);
+        write(&mut run, "z.", RecordType::NS, b"\x02ns\x01z\0");
+        write(&mut run, "z.", RecordType::NSEC3PARAM, &[1, 0, 0, 0, 0]);
+        [run, rest].concat()
+    };
+    changing.put(arrival(Received::Whole(run(1))));
+    let records = [signed(1).concat(), signed(2).concat()].concat();
+    let step = Difference::new(Serial(1), Serial(2), records);
+    let zone = changing.put(arrival(Received::Steps(vec![Arc::new(step)])));
+    assert_eq!(zone.faults.errors(), 0, "{:?}", zone.faults);
+    let (mut other, _) = Place::new("signed-other").start();
+    let expected = other.put(arrival(Received::Whole(run(2)))).zone.unwrap();
+    assert_eq!(sorted(&zone.zone.unwrap()), sorted(&expected));
+    let (mut again, _) = place.start();
+    assert_eq!(sorted(&again.restore(&origin()).zone.unwrap()), sorted(&expected));
+}

@@ -72,7 +72,7 @@ impl<'z> Edit<'z> {
     /// The name of that key, as it lies in the old version or new, and then so written.
     pub(super) fn load(old: &'z Zone, key: &[u8], cased: &[u8]) -> Edit<'z> {
         let hash = old.hash_of(key);
-        let node = old.find(hash, key);
+        let node = old.node_of(key);
         // Behind the octets that make the node.
         let children = node.map_or(0, |node| Reader::new(node.split().1).0.children());
         Edit {
