@@ -133,10 +133,6 @@ impl Elsewhere for Address {
     fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Reply<'_>) -> Option<Rcode> {
         None
     }
-
-    fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Reply<'_>) -> Option<Rcode> {
-        None
-    }
 }
 
 #[test]
