@@ -222,13 +222,7 @@ impl<'j> Journey<'j> {
             (None, Some(_)) => return End::Outside(target),
             (None, None) => return End::Here(Rcode::ServFail),
         };
-        // Who has the first name of a chain decides whether all of it is told with authority (RFC 1035 §4.1.1).
-        let was_authoritative = reply.is_authoritative();
-        let end = self.follow(zone, target, reply);
-        if !was_authoritative {
-            reply.clear_authoritative();
-        }
-        end
+        self.follow(zone, target, reply)
     }
 
     /// Notes that the chain comes back with that name; false if it has been there, or may come back no more.
@@ -257,21 +251,24 @@ impl<'j> Journey<'j> {
     }
 
     fn follow(&mut self, zone: &Zone, owner: Owner, reply: &mut Reply<'_>) -> End {
+        // Who has the first name of a chain decides whether all of it is told with authority (RFC 1035 §4.1.1).
+        let is_authoritative = reply.is_authoritative() || owner == reply.question();
         let place = zone.locate(&self.scratch.outside);
         self.scratch.chase.leave();
-        Chase::new(zone, self.query.qtype(), self.scratch, reply, true).follow(place, owner)
+        let end = Chase::new(zone, self.query.qtype(), self.scratch, reply, true).follow(place, owner);
+        if !is_authoritative {
+            reply.clear_authoritative();
+        }
+        end
     }
 
     /// Goes on with a name of a zone of which not all is known: what is there is told; what is not, a member is asked
     /// for. `None` if that is not known yet. The name has been [read](Journey::read).
     fn follow_part(&mut self, part: &Zone, owner: Owner, reply: &mut Reply<'_>) -> Option<End> {
         let (start, answers) = (reply.written().len(), reply.count(Section::Answer));
-        // Who has the first name of a chain decides, as above.
+        // As for all that is followed.
         let is_authoritative = reply.is_authoritative() || owner == reply.question();
         let end = self.follow(part, owner, reply);
-        if !is_authoritative {
-            reply.clear_authoritative();
-        }
         let End::Here(rcode) = end else { return Some(end) };
         // An SOA in the authority section is absence, be it of the target of an alias.
         let is_present = reply.count(Section::Answer) > answers && reply.count(Section::Authority) == 0;
