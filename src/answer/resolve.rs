@@ -306,7 +306,7 @@ impl<'j> Journey<'j> {
     /// for. `None` if that is not known yet. The name has been [read](Journey::read).
     fn follow_part(&mut self, part: &'j Zone, owner: Owner, reply: &mut Reply<'_>) -> Option<End> {
         let (start, answers) = (reply.written().len(), reply.count(Section::Answer));
-        // Who has the first name of a chain decides, as above.
+        // As for all that is followed.
         let is_authoritative = reply.is_authoritative() || owner == reply.question();
         let end = self.follow(part, owner, reply);
         let End::Here(rcode) = end else { return Some(end) };
