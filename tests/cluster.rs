@@ -69,6 +69,8 @@ fn a_killed_node_is_answered_for_until_its_lease_is_over_and_is_back_at_once() {
     let dir = dir();
     let mut nodes = cluster(dir.path(), 5, |node| node.lease = "6s");
     let lost = "n3.node.hive.internal.";
+    let named = Some((NOERROR, Some(lost.to_owned())));
+    assert!(until(|| nodes.iter().all(|node| node.name_of(&nodes[3]) == named)), "{}", nodes[0].log());
     nodes[3].kill();
     let killed = now();
     let others = |nodes: &[Node]| -> Vec<Option<(u8, usize)>> {

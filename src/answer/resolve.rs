@@ -2,6 +2,7 @@
 //! with what is known from elsewhere.
 
 use crate::answer::chase::{Chase, End};
+use crate::answer::reverse::Say;
 use crate::answer::{Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
@@ -10,7 +11,6 @@ use crate::wire::message::Rcode;
 use crate::wire::query::Query;
 use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
-use crate::zone::Zone;
 use crate::zone::store::Hint;
 
 /// As [`answer`], for an asker who may have names resolved and wants that.
@@ -24,27 +24,39 @@ pub fn resolve(
     bounds: Bounds,
     elsewhere: &mut dyn Elsewhere,
 ) -> Outcome {
-    let (entry, route) = match route {
-        Route::Zone(number) => match snapshot.entry(number) {
-            Some(entry) if entry.is_ceded() => (None, Route::Nowhere(Rcode::Refused)),
-            entry => (entry, route),
-        },
+    let (entry, say, route) = match route {
+        Route::Zone(number) => {
+            let entry = snapshot.entry(number);
+            let say = entry.and_then(|entry| Say::new(snapshot, entry, key));
+            match entry {
+                Some(entry) if entry.is_ceded() => (None, say, Route::Nowhere(Rcode::Refused)),
+                entry => (entry, say, route),
+            }
+        }
         Route::Transfer => return TRANSFER,
-        Route::Chaos | Route::Nowhere(_) => (None, route),
+        Route::Chaos | Route::Nowhere(_) => (None, None, route),
     };
     // What is not known yet of a zone of ours is not known elsewhere either.
-    if entry.is_some_and(|entry| entry.zone().is_none()) {
+    if entry.is_some_and(|entry| entry.content().is_none()) {
         return answer(snapshot, (route, hint), query, key, scratch, buffer, bounds);
     }
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     reply.set_recursion_available(query);
     let zone = entry.map(ZoneEntry::metrics);
-    let found = match (entry.and_then(ZoneEntry::zone), route) {
+    let question = reply.question();
+    if let Some((say, name)) = say.as_ref().and_then(|say| Some((say, say.name()?))) {
+        let rcode = say.tell(name, query.qtype(), question, &mut reply);
+        return finish(snapshot, query, reply, (Some(rcode), zone), bounds);
+    }
+    let found = match (entry.and_then(ZoneEntry::content), route) {
         (Some(zone), _) => {
             scratch.begin(query, bounds.from);
-            let question = reply.question();
+            let place = match entry.is_some_and(ZoneEntry::is_covered) {
+                true => zone.locate(key),
+                false => zone.locate_from(hint, key),
+            };
             let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, true);
-            let end = chase.follow(zone.locate_from(hint, key), question);
+            let end = chase.follow(place, question);
             Journey::new(snapshot, query, scratch, elsewhere).go_on(end, &mut reply)
         }
         (None, Route::Chaos) => Some(chaos::answer(snapshot, query, key, &mut reply)),
@@ -60,6 +72,10 @@ pub fn resolve(
         },
         (None, Route::Nowhere(rcode)) => Some(rcode),
         (None, Route::Zone(_) | Route::Transfer) => Some(Rcode::ServFail),
+    };
+    let found = match say {
+        Some(say) => found.map(|rcode| say.settle(rcode, &mut reply)),
+        None => found,
     };
     finish(snapshot, query, reply, (found, zone), bounds)
 }
@@ -122,10 +138,8 @@ impl<'j> Journey<'j> {
             };
             self.read(owner, reply)?;
             let next = if is_alias { self.nearest() } else { None };
-            match next.map(ZoneEntry::zone) {
-                Some(Some(zone)) => end = self.follow(zone, owner, reply),
-                // A zone of ours that cannot answer.
-                Some(None) => return Some(Rcode::ServFail),
+            match next {
+                Some(entry) => end = self.follow(entry, owner, reply),
                 None => {
                     let before = (reply.written().len(), reply.count(Section::Answer));
                     let rcode = self.elsewhere.find(&self.scratch.outside, self.query, owner, reply)?;
@@ -186,10 +200,9 @@ impl<'j> Journey<'j> {
             return End::Here(Rcode::NoError);
         };
         *free = Some(target);
-        let Some(zone) = entry.zone() else { return End::Here(Rcode::ServFail) };
         // Who has the first name of a chain decides whether all of it is told with authority (RFC 1035 §4.1.1).
         let was_authoritative = reply.is_authoritative();
-        let end = self.follow(zone, target, reply);
+        let end = self.follow(entry, target, reply);
         if !was_authoritative {
             reply.clear_authoritative();
         }
@@ -204,14 +217,22 @@ impl<'j> Journey<'j> {
         Some(())
     }
 
-    /// The zone of ours nearest above the name.
+    /// The zone of ours nearest above the name; or whatever is, if the name is an address's that the cluster knows.
     fn nearest(&self) -> Option<&'j ZoneEntry> {
-        let snapshot = self.snapshot;
-        let entry = snapshot.entry(snapshot.find(&self.scratch.outside, ZoneNumber::default())?)?;
-        (!entry.is_ceded()).then_some(entry)
+        let (snapshot, name) = (self.snapshot, &self.scratch.outside);
+        let entry = snapshot.entry(snapshot.find(name, ZoneNumber::default())?)?;
+        let is_known = || Say::new(snapshot, entry, name).is_some_and(|say| say.name().is_some());
+        (!entry.is_ceded() || is_known()).then_some(entry)
     }
 
-    fn follow(&mut self, zone: &Zone, owner: Owner, reply: &mut Reply<'_>) -> End {
+    fn follow(&mut self, entry: &'j ZoneEntry, owner: Owner, reply: &mut Reply<'_>) -> End {
+        if let Some(say) = Say::new(self.snapshot, entry, &self.scratch.outside)
+            && let Some(name) = say.name()
+        {
+            return End::Here(say.tell(name, self.query.qtype(), owner, reply));
+        }
+        // A zone of ours that cannot answer.
+        let Some(zone) = entry.content() else { return End::Here(Rcode::ServFail) };
         let place = zone.locate(&self.scratch.outside);
         self.scratch.chase.leave();
         Chase::new(zone, self.query.qtype(), self.scratch, reply, true).follow(place, owner)

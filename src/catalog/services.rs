@@ -3,10 +3,12 @@
 //! Names, owners and leases go in as deltas; which records are served, and the blocks they lie in, are
 //! [`crate::zone::live`]'s. Here stands what a zone needs besides: SOA, owners' leases, what is over and when.
 
+use crate::base::network::Networks;
 use crate::base::time::Moment;
 use crate::catalog::lease::{Lease, OwnerId, Source};
 use crate::catalog::owners::Owners;
 use crate::catalog::records::Records;
+use crate::catalog::reverse::Reverse;
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -56,6 +58,8 @@ pub struct Services {
     /// The terms changed since the last version.
     is_changed: bool,
     addresses: Addresses,
+    /// The networks whose addresses have names, and how many have one.
+    reverse: (Networks, usize),
     zone: Option<Arc<Zone>>,
 }
 
@@ -70,6 +74,7 @@ impl Services {
             serial: 0,
             is_changed: true,
             addresses: Addresses::default(),
+            reverse: Default::default(),
             zone: None,
         }
     }
@@ -152,8 +157,35 @@ impl Services {
     }
 
     pub(crate) fn put_address(&mut self, address: IpAddr, known: Option<Known>) {
+        let is_named = |known: Option<&Known>| known.is_some_and(|known| known.name.is_some());
+        if self.reverse.0.contains(address) {
+            self.reverse.1 -= usize::from(is_named(self.addresses.get(address)));
+            self.reverse.1 += usize::from(is_named(known.as_ref()));
+        }
         self.addresses.put(address, known);
         self.is_changed = true;
+    }
+
+    pub(crate) fn set_reverse(&mut self, networks: Networks) {
+        let named = self.addresses.iter().filter(|(_, known)| known.name.is_some());
+        self.reverse.1 = named.filter(|(address, _)| networks.contains(*address)).count();
+        self.reverse.0 = networks;
+    }
+
+    /// What is laid over the zones of addresses' names, once a version has been made: nothing while there is nothing to be
+    /// told there and nothing to be kept from being denied.
+    pub(crate) fn reverse(&self, is_synced: bool) -> Option<Reverse> {
+        let (networks, named) = &self.reverse;
+        if networks.is_empty() || (is_synced && *named == 0) {
+            return None;
+        }
+        Some(Reverse {
+            services: Arc::clone(self.zone.as_ref()?),
+            soa: self.soa().into(),
+            ttl: seconds(self.terms.ttl),
+            negative_ttl: seconds(self.terms.negative_ttl),
+            is_synced,
+        })
     }
 
     pub(crate) fn set_outsiders(&mut self, asker: Asker) {

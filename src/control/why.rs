@@ -3,6 +3,7 @@
 //! The answer is the real one, of the snapshot that the workers have. What is said of records that are *not* in it
 //! comes from the state behind it, which may be some milliseconds newer.
 
+mod address;
 mod elsewhere;
 
 use crate::answer::{self, Bounds, Elsewhere, Route, Scratch, Verdict};
@@ -101,7 +102,8 @@ impl Control {
         let asker = from.unwrap_or(THIS_MACHINE);
         let mut given = ask(&snapshot, (&name, rtype), (from, policy.clients.contains(asker)), now);
         let mut tale = Tale { control: self, snapshot: &snapshot, now, steps: Vec::new() };
-        tale.of_zone(&given);
+        let is_known = tale.of_address(&name);
+        tale.of_zone(&given, is_known);
         tale.of_name(&given, &name, rtype);
         tale.of_aliases(&given, rtype);
         tale.of_view(&name, from);
@@ -223,15 +225,19 @@ impl Tale<'_> {
     }
 
     /// The nearest zone, and what stands in the way of an answer from it.
-    fn of_zone(&mut self, given: &Given) {
+    fn of_zone(&mut self, given: &Given, is_known: bool) {
         let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else {
-            let code = match (given.rcode, given.is_client && given.outside.0.is_some()) {
+            let is_elsewhere = given.is_client && given.outside.0.is_some();
+            let code = match (given.rcode, is_elsewhere || is_known) {
                 (Some(rcode), false) => format!(": {rcode}"),
                 (Some(_) | None, _) => String::new(),
             };
             return self.step("zone", format!("no zone of this server has the name{code}"));
         };
-        let origin = Name::from_wire(entry.origin_key()).unwrap_or(Name::ROOT);
+        let origin = match entry.content() {
+            Some(zone) => zone.origin_key().clone(),
+            None => Name::from_wire(entry.origin_key()).unwrap_or(Name::ROOT),
+        };
         if self.is_services(&origin) {
             self.step("zone", format!("{origin}, the cluster's records"));
             if self.control.state.zones().any(|(other, _)| *other == origin) {
@@ -268,7 +274,7 @@ impl Tale<'_> {
     /// What the zone has at the name, and who says it.
     fn of_name(&mut self, given: &Given, name: &Name, rtype: RecordType) {
         let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else { return };
-        if let Some(zone) = entry.zone().or(entry.part()) {
+        if let Some(zone) = entry.content().map(|zone| &**zone).or(entry.part()) {
             let mut key = Box::<NameKey>::default();
             if let Some(place) = zone.locate_name(name.as_wire(), &mut key) {
                 let found = self.place(zone, place, rtype, given.is_client);

@@ -136,7 +136,8 @@ impl Desk<'_> {
         let key = self.asked.key;
         let number = self.snapshot.find_at(key, key.label_count()).ok_or(Rcode::NotAuth)?;
         let entry = self.snapshot.entry(number).ok_or(Rcode::NotAuth)?;
-        if !matches!(self.query().qclass(), Class::IN | Class::ANY) || entry.labels() != key.label_count() {
+        let is_apex = entry.labels() == key.label_count() && entry.is_apex();
+        if !matches!(self.query().qclass(), Class::IN | Class::ANY) || !is_apex {
             return Err(Rcode::NotAuth);
         }
         // Built-in zones and that of the services are nobody else's affair.
@@ -160,7 +161,7 @@ impl Desk<'_> {
         if !policy.transfer.permits(self.asked.from, key) {
             return self.say(Rcode::Refused, session, paper);
         }
-        if entry.zone().is_none() {
+        if entry.content().is_none() {
             return self.say(Rcode::ServFail, session, paper);
         }
         let have = match is_whole {
@@ -181,7 +182,7 @@ impl Desk<'_> {
     fn current(&self, entry: &ZoneEntry, session: Option<Session>, paper: Paper<'_>) -> Turn {
         self.reply(Rcode::NoError, session, paper, |reply| {
             reply.set_authoritative();
-            let soa = entry.zone().and_then(|zone| zone.apex().rrset(RecordType::SOA));
+            let soa = entry.content().and_then(|zone| zone.apex().rrset(RecordType::SOA));
             if let Some(soa) = soa {
                 let question = reply.question();
                 // An SOA and a question always fit.

@@ -70,7 +70,7 @@ impl Outgoing {
         have: Option<Serial>,
         session: Option<Session>,
     ) -> Option<Outgoing> {
-        let zone = snapshot.entry(number)?.zone()?;
+        let zone = snapshot.entry(number)?.content()?;
         let steps = have.and_then(|serial| zone.history().since(serial));
         let body = match (have, steps) {
             // Who has a later version than ours has nothing to learn here (RFC 1995 §2).
@@ -107,7 +107,7 @@ impl Outgoing {
         if matches!(stage, Stage::Over) {
             return None;
         }
-        let zone = snapshot.entry(*number)?.zone()?;
+        let zone = snapshot.entry(*number)?.content()?;
         let room = buffer.len().min(MESSAGE_OCTETS_MAX) - session.as_ref().map_or(0, Session::octets);
         let query = shape.of(question);
         let mut page = Page::begin(buffer, &query, PAGE_OCTETS.min(room));

@@ -51,7 +51,7 @@ fn addresses(text: &str) -> Vec<std::net::SocketAddr> {
 /// Every section with its keys in one line each: what the server promises, whether it works yet or not.
 const PROMISED: &str = "
     server: listen workers node udp_payload_max state_dir user tcp_idle tcp_connections_max identity
-    services: domain ttl negative_ttl lease -reverse order none_healthy loss_freeze loss_freeze_max
+    services: domain ttl negative_ttl lease reverse order none_healthy loss_freeze loss_freeze_max
     docker: socket networks external relist label_prefix
     gossip: bind advertise join cluster keys_file
     forward:
@@ -219,7 +219,6 @@ fn every_fault_of_a_file_is_told_with_its_place() {
         "[[zone]]|origni = 'a' => 2:1: zone.origni: unknown key; the nearest known one is zone.origin",
         "[gossip]|joint = 1 => 2:1: gossip.joint: unknown key; the nearest known one is gossip.join",
         // Not available yet.
-        "[services]|reverse = ['10.0.0.0/8'] => 2:1: services.reverse is not available yet",
         "[shadow] => 1:2: shadow is not available yet",
         "[[zone]]|origin='a'|file='b'|  share = true => 4:3: zone.share is not available yet",
         "[[key]]|secret = 'k' => 2:1: key.secret is not available yet",
@@ -314,7 +313,11 @@ fn faults_of_the_environment_and_of_flags_name_the_variable_and_the_flag() {
             "HIVEDNS_SERVRE__WORKERS=1",
             "HIVEDNS_SERVRE__WORKERS: unknown variable; the nearest known one is HIVEDNS_SERVER__WORKERS",
         ),
-        ("HIVEDNS_SERVICES__REVERSE=x", "HIVEDNS_SERVICES__REVERSE: services.reverse is not available yet"),
+        (
+            "HIVEDNS_SERVICES__REVERSE=10.0.0.0/8,x",
+            "HIVEDNS_SERVICES__REVERSE: services.reverse: expected a network, such as \"192.0.2.0/24\" or \
+                \"2001:db8::/32\", or one address, found \"x\"",
+        ),
         ("HIVEDNS_SHADOW__SAMPLE=1", "HIVEDNS_SHADOW__SAMPLE: shadow.sample is not available yet"),
         ("HIVEDNS_ZONE__FILE=a", "HIVEDNS_ZONE__FILE: [[zone]] cannot be given in the environment"),
         (

@@ -4,7 +4,7 @@ use crate::catalog::lease::OwnerId;
 use crate::discovery::endpoint::{Endpoint, Withdrawn};
 use crate::discovery::labels::{Labels, Order};
 use crate::discovery::names::askers::Claim;
-use crate::discovery::names::claims::{own_claims, virtual_claims};
+use crate::discovery::names::claims::{node_claims, own_claims, virtual_claims};
 use crate::discovery::names::contribution::{Contribution, Form, Record};
 use crate::discovery::names::ports::{browse, ports};
 use crate::discovery::names::shape::{Shape, addresses, by, record, virtual_addresses, within};
@@ -246,6 +246,9 @@ pub(super) fn node_names(owner: OwnerId, node: Option<&(Box<str>, node::Entry)>,
     let Some(label) = labels::of(name) else { return derived };
     let records = entry.addresses().iter().map(|address| record(owner, *address, 0, 0)).collect();
     if let Some(key) = labels::key([&*label, b"node"], &terms.domain) {
+        let absolute = labels::absolute(&key, &terms.domain);
+        node_claims(owner, (name, entry.addresses()), &absolute, &mut derived.claims);
+        derived.claims.sort();
         let contribution = Contribution { row: Row::Node, form: Form::Plain, ttl: terms.ttl, records };
         derived.names.insert(key, vec![contribution]);
     }
