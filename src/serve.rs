@@ -22,6 +22,7 @@ use crate::os::listen::{self, Pair};
 use crate::os::unix::{self, Listening};
 use crate::os::{affinity, clock, entropy, privileges};
 use crate::serve::resolving::Prepared;
+use crate::services::docker::Docker;
 use crate::services::{self, Insight, Notifies, Services, Standings, Work, ZoneWork};
 use crate::transfer::policy::Policy;
 use crate::wire::key::HashSeed;
@@ -207,6 +208,7 @@ impl Server {
             cache,
             upstreams,
             standings: standings.clone(),
+            shadow: docker.as_ref().and_then(Docker::board),
             policy,
         };
         let to_control = mailbox.clone();

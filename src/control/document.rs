@@ -15,8 +15,10 @@ macro_rules! documents {
     )* };
 }
 
+mod engine;
 mod zones;
 
+pub use engine::{EngineDocument, ShadowDifferenceDocument, ShadowDocument};
 pub use zones::{ZoneDocument, ZoneVerbDocument, ZonesDocument};
 
 documents! {
@@ -34,6 +36,8 @@ documents! {
         cluster: Option<ClusterDocument>,
         /// The container engine; null if none is watched.
         docker: Option<EngineDocument>,
+        /// What the engine's own resolver answers otherwise; null if nothing is compared with it.
+        shadow: Option<ShadowDocument>,
         /// How many workers answer.
         workers: usize,
         /// Rises with each change of what is served.
@@ -60,24 +64,6 @@ documents! {
         id: Option<String>,
         /// How often it was started with that state directory.
         generation: Option<u32>,
-    }
-
-    /// The container engine as this node sees it.
-    EngineDocument {
-        /// Its events are being heard.
-        connected: bool,
-        /// Its own version; null if it never was connected.
-        version: Option<String>,
-        /// Why it is not connected.
-        error: Option<String>,
-        /// Containers that this node publishes.
-        containers: usize,
-        /// When all of them were last looked at, in seconds since 1970; null if they never were.
-        last_sync_timestamp_seconds: Option<f64>,
-        /// It manages a swarm.
-        manager: bool,
-        /// This node speaks for that swarm: the lowest of its living managers.
-        speaks: bool,
     }
 
     /// The cluster as this node sees it.

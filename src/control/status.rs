@@ -99,6 +99,8 @@ impl Status {
             reason: (!self.ready).then(|| self.reason.clone()),
             cluster: self.cluster.clone(),
             docker: self.engine.as_ref().map(EngineStatus::document),
+            // The services thread's to tell.
+            shadow: None,
             workers,
             snapshot_revision: self.revision,
             snapshot_age_seconds: age.as_ref().map(Duration::as_secs_f64),

@@ -4,7 +4,8 @@ use crate::base::config::{Config, EngineSocket, Source};
 use crate::control::cluster::Engine;
 use crate::control::{Event, Mailbox};
 use crate::services::docker::Terms;
-use crate::services::docker::{Docker, speaking};
+use crate::services::docker::{Board, Compared, Docker, RESOLVER, speaking};
+use crate::wire::name::Name;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -34,7 +35,7 @@ pub(super) fn prepare(
         EngineSocket::Tcp { .. } => true,
     };
     let (speak, hearing) = speaking();
-    let mailbox = mailbox.clone();
+    let (mailbox, asking) = (mailbox.clone(), mailbox.clone());
     let docker = Docker {
         socket: config.docker.socket.clone(),
         is_asked_for,
@@ -49,8 +50,23 @@ pub(super) fn prepare(
         // Nobody listens any more when the server is stopping.
         tell: Box::new(move |tales| _ = mailbox.send(Event::Engine(tales))),
         hearing,
+        shadow: compared(config, asking),
     };
     // Where there is no engine and nobody asked for one, nothing waits for it.
     let is_optional = !is_asked_for;
     (Some(docker), Engine::watched(is_optional, is_asked_for || is_there, speak))
+}
+
+/// What is compared with the engine's own resolver; nothing unless somebody wants it.
+fn compared(config: &Config, mailbox: Mailbox) -> Option<Compared> {
+    let share = config.shadow.sample.get();
+    (share > 0.0).then(|| Compared {
+        share,
+        every: config.docker.relist,
+        // The configuration accepts nothing that is not a name.
+        domain: Name::parse(config.services.domain.as_str()).unwrap_or(Name::ROOT),
+        resolver: RESOLVER,
+        ask: Box::new(move |request, answer| _ = mailbox.send(Event::Request { request, answer })),
+        board: Board::default(),
+    })
 }

@@ -2,14 +2,15 @@
 
 use crate::base::metrics::DURATION_BUCKETS;
 use crate::control::document::{
-    BucketDocument, CacheStatsDocument, DurationDocument, RequestsDocument, ResponsesDocument, StatsDocument,
-    StatusDocument, UpstreamDocument, ZonesDocument,
+    BucketDocument, CacheStatsDocument, DurationDocument, RequestsDocument, ResponsesDocument,
+    ShadowDifferenceDocument, ShadowDocument, StatsDocument, StatusDocument, UpstreamDocument, ZonesDocument,
 };
+use crate::discovery::engine::shadow::{Difference, Findings};
 use crate::os::clock;
 use crate::services::look::Look;
 use crate::services::zones::Standings;
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 /// How the server is.
@@ -19,7 +20,24 @@ pub(super) fn status(look: &Look<'_>, now: Instant) -> StatusDocument {
         *upstreams.entry(upstream.health).or_default() += 1;
     }
     let document = look.status.document(look.workers(), now);
-    StatusDocument { cache: cache(look), upstreams, ..document }
+    let shadow = look.shadow().map(|findings| shadow(&findings));
+    StatusDocument { cache: cache(look), upstreams, shadow, ..document }
+}
+
+/// What the engine's own resolver answers otherwise.
+fn shadow(findings: &Findings) -> ShadowDocument {
+    let texts = |addresses: &BTreeSet<Ipv4Addr>| addresses.iter().map(Ipv4Addr::to_string).collect();
+    let difference = |difference: &Difference| ShadowDifferenceDocument {
+        name: difference.subject.theirs.clone(),
+        missing: texts(&difference.missing),
+        surplus: texts(&difference.surplus),
+    };
+    ShadowDocument {
+        compared: findings.compared,
+        differences: findings.differences,
+        unanswered: findings.unanswered,
+        last: findings.last.iter().map(difference).collect(),
+    }
 }
 
 /// What was counted.

@@ -4,10 +4,12 @@ use crate::base::metrics::{
     DURATION_BUCKETS, DropReason, NO_ZONE, TYPE_NAMES, Transport, WorkerCounters, ZONE_SLOTS,
 };
 use crate::control::status::Status;
+use crate::discovery::engine::shadow::Findings;
 use crate::os::udp::receive_drops;
 use crate::resolve::cache::{Cache, Stats};
 use crate::resolve::forward::UpstreamCounters;
 use crate::resolve::policy::Policy;
+use crate::services::docker::Board;
 use crate::services::zones::Standings;
 use crate::wire::message::Rcode;
 use arc_swap::ArcSwap;
@@ -39,6 +41,8 @@ pub struct Insight {
     pub policy: Arc<ArcSwap<Policy>>,
     /// How the zones that come from elsewhere stand.
     pub standings: Standings,
+    /// What came of comparing with the engine's own resolver, if that is done.
+    pub shadow: Option<Board>,
 }
 
 impl Insight {
@@ -108,6 +112,11 @@ impl Look<'_> {
             *upstreams.entry(address).or_default() |= loops;
         }
         (upstreams, policy.loops().found())
+    }
+
+    /// What came of comparing with the engine's own resolver.
+    pub(super) fn shadow(&self) -> Option<Arc<Findings>> {
+        self.insight.shadow.as_ref().map(Board::read)
     }
 
     /// Workers.
@@ -278,6 +287,7 @@ pub(super) mod tests {
         policy.loops().mark_line(0, true);
         Insight {
             standings: Standings::default(),
+            shadow: None,
             status: Arc::new(ArcSwap::from_pointee(status)),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             upstreams: upstreams.collect(),

@@ -253,6 +253,16 @@ static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "hivedns_shadow_differences_total",
+        kind: Kind::Counter,
+        help: "Names for which the engine's own resolver answered differently, twice; nothing if none is compared.",
+        collect: |look, samples| {
+            if let Some(findings) = look.shadow() {
+                samples.put(&[], findings.differences);
+            }
+        },
+    },
+    Metric {
         name: "hivedns_owner_expiry_frozen",
         kind: Kind::Gauge,
         help: "1 while records of lost nodes are kept because many were lost at once, else 0.",

@@ -2,8 +2,9 @@
 
 use crate::control::document::{
     DiffDocument, DrainDocument, EngineDocument, ForceLeaveDocument, KeysDocument, LeaveDocument,
-    MembersDocument, RecordDocument, ReloadDocument, ResyncDocument, SetDocument, StatsDocument,
-    StatusDocument, UnsetDocument, WhyDocument, ZoneDocument, ZoneVerbDocument, ZonesDocument,
+    MembersDocument, RecordDocument, ReloadDocument, ResyncDocument, SetDocument, ShadowDifferenceDocument,
+    ShadowDocument, StatsDocument, StatusDocument, UnsetDocument, WhyDocument, ZoneDocument,
+    ZoneVerbDocument, ZonesDocument,
 };
 use crate::verbs::cached;
 use crate::verbs::table::{Mood, Style, Table, printable};
@@ -47,6 +48,13 @@ pub(super) fn status(status: &StatusDocument, style: Style) -> String {
     }
     let (found, mood) = engine(status.docker.as_ref());
     say("docker", found, mood);
+    if let Some(shadow) = &status.shadow {
+        let (found, mood) = self::shadow(shadow);
+        say("shadow", found, mood);
+        for difference in &shadow.last {
+            say("", differs(difference), Mood::Doubtful);
+        }
+    }
     say("zones", counts(status.zones.iter()), Mood::Plain);
     let age = status.snapshot_age_seconds.map_or("never".to_owned(), |age| format!("{} ago", span(age)));
     let took = span(status.snapshot_publish_seconds);
@@ -63,6 +71,22 @@ pub(super) fn status(status: &StatusDocument, style: Style) -> String {
     say("version", status.version.clone(), Mood::Plain);
     faults(&mut table, &status.faulty);
     table.take()
+}
+
+/// What came of comparing with the engine's own resolver.
+fn shadow(shadow: &ShadowDocument) -> (String, Mood) {
+    let ShadowDocument { compared, differences, unanswered, .. } = shadow;
+    let mood = if *differences > 0 { Mood::Doubtful } else { Mood::Good };
+    (format!("compared: {compared}, differences: {differences}, unanswered: {unanswered}"), mood)
+}
+
+fn differs(difference: &ShadowDifferenceDocument) -> String {
+    let list = |addresses: &[String]| match addresses {
+        [] => "none".to_owned(),
+        all => all.join(" "),
+    };
+    let ShadowDifferenceDocument { name, missing, surplus } = difference;
+    format!("{name}: only the engine says {}, only this server {}", list(missing), list(surplus))
 }
 
 /// How it stands with the container engine.

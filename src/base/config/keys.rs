@@ -254,8 +254,9 @@ settings! {
             "Networks that may recurse, and the word private; authoritative answers go to all.";
         rrl_responses_per_second => "Equal responses to one network per second; 0 = unlimited.";
     }
-    [shadow] Table "Comparing with the engine's own resolver." {
-        sample => "Share of names also asked of 127.0.0.11 and compared.";
+    [shadow Shadow] Table "Comparing with the engine's own resolver." {
+        sample: Share = Share::percent(0) =>
+            "Share of names also asked of 127.0.0.11 and compared, each time that all containers are looked at anew.";
     }
     [http Http] Table "The read-only HTTP service." {
         listen: SocketAddr = loopback(5380), "--http" =>

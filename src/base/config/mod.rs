@@ -37,7 +37,7 @@ pub use client::Client;
 pub use engine::EngineSocket;
 pub use error::{ConfigError, Said, Source};
 pub use forward::{Forward, Suffix, To, Upstream};
-pub use keys::{Cache, Docker, Gossip, Http, Limits, Log, Resolve, Server, Services};
+pub use keys::{Cache, Docker, Gossip, Http, Limits, Log, Resolve, Server, Services, Shadow};
 pub use origin::Origin;
 pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
@@ -67,6 +67,8 @@ pub struct Config {
     pub docker: Docker,
     /// `[gossip]`; `keys_file` is absolute if the directory it was relative to was, and could be read.
     pub gossip: Gossip,
+    /// `[shadow]`.
+    pub shadow: Shadow,
     /// `[forward]`; the root's suffix is always there.
     pub forward: Forward,
     /// `[resolve]`; paths are absolute if the directory they were relative to was. Nobody has read them yet.

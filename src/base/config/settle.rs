@@ -2,10 +2,11 @@
 
 use super::access::Access;
 use super::error::{ConfigError, Said, Source};
-use super::keys::{Cache, Docker, Gossip, Limits, Resolve, Server, Services};
+use super::keys::{Cache, Docker, Gossip, Limits, Resolve, Server, Services, Shadow};
 use super::origin::{Origin, is_label};
 use super::peer::{Advertise, ENGINE_PORTS};
 use super::tsig::TsigKey;
+use super::value::Share;
 use super::zone::ZoneFile;
 use super::{Config, Inputs};
 use crate::base::limits::{
@@ -25,7 +26,7 @@ impl Config {
         let mut faults = Faults { said: &self.said, errors };
         settle_server(&mut self.server, inputs, &mut faults);
         settle_services(&self.services, &mut faults);
-        settle_docker(&self.docker, &mut faults);
+        settle_docker(&self.docker, (&self.shadow, self.no_docker), &mut faults);
         settle_gossip(&mut self.gossip, inputs, &mut faults);
         settle_resolve(&mut self.resolve, inputs, &faults);
         settle_cache(&self.cache, &mut faults);
@@ -97,7 +98,10 @@ fn settle_services(services: &Services, faults: &mut Faults<'_>) {
 /// An engine that lists all its containers all the time does little else.
 const RELIST_MIN: Duration = Duration::from_secs(1);
 
-fn settle_docker(docker: &Docker, faults: &mut Faults<'_>) {
+fn settle_docker(docker: &Docker, (shadow, no_docker): (&Shadow, bool), faults: &mut Faults<'_>) {
+    if no_docker && shadow.sample > Share::percent(0) {
+        faults.wrong("shadow.sample", "--no-docker leaves nothing to compare with");
+    }
     if docker.relist < RELIST_MIN {
         faults.wrong("docker.relist", "expected at least 1s: listing keeps the engine busy");
     }

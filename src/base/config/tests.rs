@@ -58,7 +58,7 @@ const PROMISED: &str = "
     resolve: root_hints trust_anchor validate validate_forwarded deny
     cache: size ttl_max negative_ttl_max serve_stale prefetch
     limits: clients -rrl_responses_per_second
-    shadow: -sample
+    shadow: sample
     http: listen
     log: level format
     zone: origin file primary transfer -update notify accept_notify tsig -share -catalog
@@ -219,7 +219,8 @@ fn every_fault_of_a_file_is_told_with_its_place() {
         "[[zone]]|origni = 'a' => 2:1: zone.origni: unknown key; the nearest known one is zone.origin",
         "[gossip]|joint = 1 => 2:1: gossip.joint: unknown key; the nearest known one is gossip.join",
         // Not available yet.
-        "[shadow] => 1:2: shadow is not available yet",
+        "[limits]|rrl_responses_per_second = 5 => 2:1: limits.rrl_responses_per_second is not available yet",
+        "[shadow]|sample = 1.5 => 2:10: shadow.sample: expected a share from 0.0 to 1.0, found 1.5",
         "[[zone]]|origin='a'|file='b'|  share = true => 4:3: zone.share is not available yet",
         "[[key]]|secret = 'k' => 2:1: key.secret is not available yet",
         "[[key]]|algorithm = 'hmac-md5' => 2:13: key.algorithm: expected one of hmac-sha256, hmac-sha384, hmac-sha512, found \"hmac-md5\"",
@@ -318,7 +319,10 @@ fn faults_of_the_environment_and_of_flags_name_the_variable_and_the_flag() {
             "HIVEDNS_SERVICES__REVERSE: services.reverse: expected a network, such as \"192.0.2.0/24\" or \
                 \"2001:db8::/32\", or one address, found \"x\"",
         ),
-        ("HIVEDNS_SHADOW__SAMPLE=1", "HIVEDNS_SHADOW__SAMPLE: shadow.sample is not available yet"),
+        (
+            "HIVEDNS_LIMITS__RRL_RESPONSES_PER_SECOND=1",
+            "HIVEDNS_LIMITS__RRL_RESPONSES_PER_SECOND: limits.rrl_responses_per_second is not available yet",
+        ),
         ("HIVEDNS_ZONE__FILE=a", "HIVEDNS_ZONE__FILE: [[zone]] cannot be given in the environment"),
         (
             "HIVEDNS_SERVER__WORKERS=many",

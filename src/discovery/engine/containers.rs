@@ -267,7 +267,7 @@ impl Containers {
     }
 
     /// What this node says of its containers.
-    pub fn said(&self) -> impl Iterator<Item = &Endpoint> {
+    pub fn said(&self) -> impl Iterator<Item = &Endpoint> + Clone {
         self.known.values().filter_map(|known| known.said.as_ref())
     }
 

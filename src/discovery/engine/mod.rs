@@ -16,6 +16,7 @@ pub mod answer;
 mod containers;
 mod election;
 mod managing;
+pub mod shadow;
 mod signal;
 mod stamp;
 mod translate;

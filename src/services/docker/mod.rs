@@ -10,6 +10,9 @@
 //! theirs to know.
 
 mod client;
+mod shadow;
+
+pub use shadow::{Board, Compared, RESOLVER};
 
 use crate::base::config::EngineSocket;
 use crate::base::time::Moment;
@@ -19,6 +22,7 @@ use crate::discovery::engine::answer::{Container, Event, Info, Network, Service,
 use crate::discovery::engine::{Ask, Containers, Inquiry, Managing, Output, Speaker, Step};
 use crate::os::clock;
 use crate::services::docker::client::{Client, Events, Failure, Session};
+use crate::services::docker::shadow::{Outcome, Shadowing};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -62,6 +66,15 @@ pub struct Docker {
     pub tell: Tell,
     /// Who speaks for the swarm.
     pub hearing: Hearing,
+    /// What is compared with the engine's own resolver, if anything is.
+    pub shadow: Option<Compared>,
+}
+
+impl Docker {
+    /// Where it is shown what came of comparing with the engine's own resolver.
+    pub fn board(&self) -> Option<Board> {
+        self.shadow.as_ref().map(|compared| compared.board.clone())
+    }
 }
 
 /// What came of something that was asked.
@@ -73,6 +86,7 @@ enum Done {
     Services(Result<Option<Vec<Service>>, Failure>),
     Tasks(Result<Option<Vec<Task>>, Failure>),
     Info(Result<Option<Info>, Failure>),
+    Compared(Outcome),
 }
 
 /// Watches until it is told to stop.
@@ -120,6 +134,7 @@ struct Watch {
     speaker: watch::Receiver<Speaker>,
     containers: Containers,
     managing: Managing,
+    shadow: Option<Shadowing>,
     /// The engine, while it is connected.
     client: Option<Client>,
     events: mpsc::Receiver<Result<Event, Failure>>,
@@ -149,6 +164,7 @@ impl Watch {
             speaker: docker.hearing.0,
             containers: Containers::new(now(), docker.terms.clone(), docker.relist, docker.lease),
             managing: Managing::new(docker.terms, docker.relist, docker.lease),
+            shadow: docker.shadow.map(Shadowing::new),
             client: None,
             events,
             tasks: JoinSet::new(),
@@ -163,7 +179,8 @@ impl Watch {
 
     fn next_wake(&self) -> Moment {
         let machines = self.containers.next_wake().min(self.managing.next_wake());
-        machines.min(self.open_at).min(self.info_at)
+        let shadow = self.shadow.as_ref().map_or(Moment::NEVER, Shadowing::next_wake);
+        machines.min(self.open_at).min(self.info_at).min(shadow)
     }
 
     fn handle_timeout(&mut self) {
@@ -178,6 +195,9 @@ impl Watch {
         if self.info_at <= now {
             self.info_at = now + self.relist;
             self.ask("/info", Done::Info);
+        }
+        if let Some(shadow) = &mut self.shadow {
+            shadow.handle_timeout(now, self.containers.said());
         }
     }
 
@@ -195,6 +215,9 @@ impl Watch {
                 Output::Listed => {
                     self.backoff = BACKOFF.0;
                     self.tales.push(Tale::Listed);
+                    if let Some(shadow) = &mut self.shadow {
+                        shadow.listed(now());
+                    }
                 }
                 Output::Expired => self.tales.push(Tale::Expired),
                 Output::Unfit(container, complaints) => tell_unfit("container", &container, &complaints),
@@ -208,6 +231,9 @@ impl Watch {
                 Step::Say(said) => self.tales.push(Tale::Say(said)),
                 Step::Unfit(service, complaints) => tell_unfit("service", &service, &complaints),
             }
+        }
+        while let Some(comparison) = self.shadow.as_mut().and_then(Shadowing::poll) {
+            self.tasks.spawn(async move { Done::Compared(comparison.await) });
         }
         if !self.tales.is_empty() {
             (self.tell)(std::mem::take(&mut self.tales));
@@ -247,6 +273,11 @@ impl Watch {
             Done::Services(Err(failure)) => self.unmanageable(&failure, Inquiry::Services),
             Done::Tasks(Err(failure)) => self.unmanageable(&failure, Inquiry::Tasks),
             Done::Info(Ok(info)) => self.learn_part(&info.unwrap_or_default()),
+            Done::Compared(outcome) => {
+                if let Some(shadow) = &mut self.shadow {
+                    shadow.take(now, outcome);
+                }
+            }
             Done::Info(Err(failure)) => {
                 tracing::debug!(%failure, "the container engine does not tell of itself")
             }
@@ -304,6 +335,9 @@ impl Watch {
         let now = now();
         self.containers.lost(now);
         self.managing.lost(now);
+        if let Some(shadow) = &mut self.shadow {
+            shadow.lost();
+        }
         self.open_at = now + self.backoff;
         self.backoff = (self.backoff * 2).min(BACKOFF.1);
         if std::mem::replace(&mut self.is_told, true) {

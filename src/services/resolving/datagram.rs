@@ -13,7 +13,7 @@ const PORT_MIN: u16 = 10_240;
 /// Ports tried before the system picks one.
 const TRIES: usize = 8;
 /// Octets of the largest answer that is taken: more than servers are told to send.
-pub(super) const DATAGRAM_OCTETS_MAX: usize = 4_096;
+pub(in crate::services) const DATAGRAM_OCTETS_MAX: usize = 4_096;
 /// Messages heard on one socket: the answer, and some that try to be it.
 const MESSAGES_MAX: usize = 256;
 
@@ -42,7 +42,7 @@ async fn ask(exchange: u64, to: SocketAddr, octets: &[u8], came: &mpsc::Sender<C
 }
 
 /// A socket on a port picked by lot; it does not block.
-pub(super) fn bind(ipv6: bool) -> io::Result<std::net::UdpSocket> {
+pub(in crate::services) fn bind(ipv6: bool) -> io::Result<std::net::UdpSocket> {
     let socket = bind_by_lot(ipv6)?;
     socket.set_nonblocking(true)?;
     Ok(socket)

@@ -8,9 +8,9 @@
 //! ```
 
 mod court;
-mod datagram;
+pub(super) mod datagram;
 mod loops;
-mod stream;
+pub(super) mod stream;
 mod upward;
 mod walk;
 

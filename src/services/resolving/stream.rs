@@ -11,7 +11,11 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// The server's response. `None`: it refuses, is slow, or says too little; or there are too many streams already.
-pub(super) async fn exchange(streams: &Semaphore, to: SocketAddr, query: &[u8]) -> Option<Box<[u8]>> {
+pub(in crate::services) async fn exchange(
+    streams: &Semaphore,
+    to: SocketAddr,
+    query: &[u8],
+) -> Option<Box<[u8]>> {
     let _permit = streams.try_acquire().ok()?;
     timeout(PATIENCE, ask(to, query)).await.ok()?.ok()
 }
