@@ -7,7 +7,9 @@ use crate::discovery::names::askers::Claim;
 use crate::discovery::names::claims::{node_claims, own_claims, virtual_claims};
 use crate::discovery::names::contribution::{Contribution, Form, Record};
 use crate::discovery::names::ports::{browse, ports};
-use crate::discovery::names::shape::{Shape, addresses, by, record, virtual_addresses, within};
+use crate::discovery::names::shape::{
+    Shape, addresses, by, marked, marks, record, virtual_addresses, within,
+};
 use crate::discovery::names::unit::UnitKey;
 use crate::discovery::names::{Key, Row, Terms, labels};
 use crate::discovery::node;
@@ -128,6 +130,9 @@ pub(super) fn service(
     let own = own.unwrap_or_else(|| ready.clone());
     let alias = shape.alias(&told);
     let texts = shape.texts(&told);
+    let (own, all) = (marked(&shape, &enabled, &own), marked(&shape, &enabled, &all));
+    let (near, ready) = (ready.clone(), marked(&shape, &enabled, &ready));
+    let mark = marks(&shape, &enabled, &near);
 
     for (base, row) in shape.bases() {
         match &alias {
@@ -145,7 +150,9 @@ pub(super) fn service(
         let nearest = Form::Viewed { stack: builder.stack.clone(), flags: 0 };
         builder.add_in(Row::Near, &[b"nearest"], &base, nearest, &ready);
         let local = Form::Viewed { stack: builder.stack.clone(), flags: builder.order | flags::LOCAL };
-        builder.add_in(Row::Near, &[b"local"], &base, local, &ready);
+        builder.add_in(Row::Near, &[b"local"], &base, local, &near);
+        // Whose own service has no task here gets nobody else's that is here.
+        builder.add(Row::Near, &[b"local"], &base, &mark);
         for (slot, members) in by(&enabled, |member| shape.slot(member)) {
             let records = addresses(&shape, &shape.pick(&members, terms));
             builder.add(Row::Task, &[slot.to_string().as_bytes()], &base, &records);

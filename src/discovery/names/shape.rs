@@ -9,7 +9,7 @@ use crate::discovery::names::unit::UnitKey;
 use crate::discovery::names::{Row, Terms, labels};
 use crate::discovery::service::ServiceSpec;
 use crate::wire::rtype::RecordType;
-use crate::zone::view::{number, number64};
+use crate::zone::view::{self, number, number64};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -229,6 +229,44 @@ pub(super) fn addresses(shape: &Shape<'_>, members: &[Member<'_>]) -> Arc<[Recor
         }
     }
     records.into_iter().collect()
+}
+
+/// Marks of a service in each network that it is in: full where `told` has a record, which some of those who say so say.
+pub(super) fn marks(shape: &Shape<'_>, members: &[Member<'_>], told: &[Record]) -> Arc<[Record]> {
+    let mut networks: BTreeMap<u32, BTreeSet<OwnerId>> = BTreeMap::new();
+    for member in members {
+        for network in shape.attachments(member) {
+            networks.entry(number(network.id.as_bytes())).or_default().insert(member.owner);
+        }
+    }
+    let spec = shape.spec.filter(|_| shape.labels.enable != Some(false));
+    if let Some((owner, spec)) = spec {
+        for network in spec.networks.iter().filter(|network| network.name != INGRESS) {
+            networks.entry(number(network.id.as_bytes())).or_default().insert(owner);
+        }
+    }
+    let mut records = BTreeSet::new();
+    for (network, owners) in networks {
+        let tellers: BTreeSet<OwnerId> =
+            told.iter().filter(|record| record.network == network).map(|record| record.owner).collect();
+        let (tellers, rdata) = match tellers.is_empty() {
+            true => (owners, view::marks::EMPTY),
+            false => (tellers, view::marks::FULL),
+        };
+        records.extend(tellers.into_iter().take(TELLERS_MAX).map(|owner| Record {
+            owner,
+            rtype: view::MARK,
+            item: 0,
+            network,
+            rdata: rdata.into(),
+        }));
+    }
+    records.into_iter().collect()
+}
+
+/// Some records of a service, with its marks.
+pub(super) fn marked(shape: &Shape<'_>, members: &[Member<'_>], told: &Arc<[Record]>) -> Arc<[Record]> {
+    told.iter().cloned().chain(marks(shape, members, told).iter().cloned()).collect()
 }
 
 /// A service's virtual addresses.

@@ -2,5 +2,6 @@
 //! made one change after another or from nothing.
 
 mod properties;
+mod stacks;
 mod table;
 mod world;
