@@ -7,8 +7,8 @@
 //! ```
 //!
 //! An entry that is covered shows no zone of its own, so that no short way ends there: what it has to say lies behind. Where
-//! no entry begins with a network, one is made; it says what the nearest one above does. As long as no address has a name,
-//! and all are known that will have one, nothing is covered, and nobody pays for it.
+//! no entry begins with a network, one is made; it says what the nearest one above does. As long as no address has had a name,
+//! and all are known that have one, nothing is covered, and nobody pays for it.
 
 use crate::catalog::snapshot::{MetricsSlot, ZoneEntry};
 use crate::wire::name::Name;

@@ -58,8 +58,8 @@ pub struct Services {
     /// The terms changed since the last version.
     is_changed: bool,
     addresses: Addresses,
-    /// The networks whose addresses have names, and how many have one.
-    reverse: (Networks, usize),
+    /// The networks whose addresses have names, and whether one ever had.
+    reverse: (Networks, bool),
     zone: Option<Arc<Zone>>,
 }
 
@@ -157,26 +157,22 @@ impl Services {
     }
 
     pub(crate) fn put_address(&mut self, address: IpAddr, known: Option<Known>) {
-        let is_named = |known: Option<&Known>| known.is_some_and(|known| known.name.is_some());
-        if self.reverse.0.contains(address) {
-            self.reverse.1 -= usize::from(is_named(self.addresses.get(address)));
-            self.reverse.1 += usize::from(is_named(known.as_ref()));
-        }
+        let is_named = known.as_ref().is_some_and(|known| known.name.is_some());
+        self.reverse.1 |= is_named && self.reverse.0.contains(address);
         self.addresses.put(address, known);
         self.is_changed = true;
     }
 
     pub(crate) fn set_reverse(&mut self, networks: Networks) {
-        let named = self.addresses.iter().filter(|(_, known)| known.name.is_some());
-        self.reverse.1 = named.filter(|(address, _)| networks.contains(*address)).count();
-        self.reverse.0 = networks;
+        let mut named = self.addresses.iter().filter(|(_, known)| known.name.is_some());
+        self.reverse = (networks.clone(), named.any(|(address, _)| networks.contains(address)));
     }
 
-    /// What is laid over the zones of addresses' names, once a version has been made: nothing while there is nothing to be
-    /// told there and nothing to be kept from being denied.
+    /// What is laid over the zones of addresses' names, once a version has been made: nothing where there has never been
+    /// anything to tell and all is known. Where there has, there will be again, and absence must not be told for long.
     pub(crate) fn reverse(&self, is_synced: bool) -> Option<Reverse> {
-        let (networks, named) = &self.reverse;
-        if networks.is_empty() || (is_synced && *named == 0) {
+        let (networks, was_named) = &self.reverse;
+        if networks.is_empty() || (is_synced && !was_named) {
             return None;
         }
         Some(Reverse {

@@ -86,6 +86,11 @@ impl Claims {
         self.by_address.get(&address)?.first()
     }
 
+    /// What the networks that are claimed in are called, by number.
+    pub(super) fn networks(&self) -> BTreeMap<u32, Arc<str>> {
+        self.networks.keys().map(|(name, number, _)| (*number, name.clone())).collect()
+    }
+
     /// A unit claims this instead of that.
     pub(super) fn replace(&mut self, before: Vec<(IpAddr, Claim)>, after: Vec<(IpAddr, Claim)>) {
         if before == after {

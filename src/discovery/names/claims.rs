@@ -24,7 +24,7 @@ pub(super) fn own_claims(
     let networks: Networks = shared(endpoint)
         .map(|network| (Arc::from(network.name.as_str()), number(network.id.as_bytes())))
         .collect();
-    let name: Option<Arc<[u8]>> = name.filter(|_| is_named).map(Arc::from);
+    let name: Option<Arc<[u8]>> = name.filter(|_| is_named && !member.is_gone).map(Arc::from);
     for network in shared(endpoint) {
         let is_local = network.reach == Reach::Local;
         // Every engine has its own container at such an address.
@@ -34,7 +34,7 @@ pub(super) fn own_claims(
         let claim = Claim {
             is_node: false,
             is_elsewhere,
-            is_withdrawn: member.is_withdrawn,
+            is_withdrawn: member.is_withdrawn || member.is_gone,
             network: (network.name.as_str().into(), network.id.as_str().into()),
             is_local,
             owner: member.owner,

@@ -30,6 +30,8 @@ pub(super) struct Member<'m> {
     pub(super) endpoint: &'m Endpoint,
     /// By its node, or because its swarm wants it to end.
     pub(super) is_withdrawn: bool,
+    /// What its node says of it is not served any more.
+    pub(super) is_gone: bool,
 }
 
 /// What a unit gives.
@@ -247,14 +249,21 @@ fn container_names(
 }
 
 /// `NODE.node`: a node's own addresses, the same for everybody.
-pub(super) fn node_names(owner: OwnerId, node: Option<&(Box<str>, node::Entry)>, terms: &Terms) -> Derived {
+pub(super) fn node_names(
+    owner: OwnerId,
+    node: Option<&(Box<str>, node::Entry)>,
+    terms: &Terms,
+    is_gone: bool,
+) -> Derived {
     let mut derived = Derived::default();
     let Some((name, entry)) = node else { return derived };
     let Some(label) = labels::of(name) else { return derived };
     let records = entry.addresses().iter().map(|address| record(owner, *address, 0, 0)).collect();
     if let Some(key) = labels::key([&*label, b"node"], &terms.domain) {
         let absolute = labels::absolute(&key, &terms.domain);
-        node_claims(owner, (name, entry.addresses()), &absolute, &mut derived.claims);
+        if !is_gone {
+            node_claims(owner, (name, entry.addresses()), &absolute, &mut derived.claims);
+        }
         derived.claims.sort();
         let contribution = Contribution { row: Row::Node, form: Form::Plain, ttl: terms.ttl, records };
         derived.names.insert(key, vec![contribution]);

@@ -110,7 +110,8 @@ impl<'s> Shape<'s> {
 
     /// Those of some members that are told: the ready ones; if none is and the terms say so, all that are not withdrawn.
     pub(super) fn pick<'m>(&self, members: &[Member<'m>], terms: &Terms) -> Vec<Member<'m>> {
-        let open: Vec<Member<'m>> = members.iter().filter(|member| !member.is_withdrawn).copied().collect();
+        let is_open = |member: &&Member<'m>| !member.is_withdrawn && !member.is_gone;
+        let open: Vec<Member<'m>> = members.iter().filter(is_open).copied().collect();
         let is_ready = |member: &&Member<'_>| {
             member.endpoint.is_ready() || self.labels_of(member).publish_not_ready == Some(true)
         };
@@ -234,7 +235,7 @@ pub(super) fn addresses(shape: &Shape<'_>, members: &[Member<'_>]) -> Arc<[Recor
 /// Marks of a service in each network that it is in: full where `told` has a record, which some of those who say so say.
 pub(super) fn marks(shape: &Shape<'_>, members: &[Member<'_>], told: &[Record]) -> Arc<[Record]> {
     let mut networks: BTreeMap<u32, BTreeSet<OwnerId>> = BTreeMap::new();
-    for member in members {
+    for member in members.iter().filter(|member| !member.is_gone) {
         for network in shape.attachments(member) {
             networks.entry(number(network.id.as_bytes())).or_default().insert(member.owner);
         }
@@ -245,10 +246,13 @@ pub(super) fn marks(shape: &Shape<'_>, members: &[Member<'_>], told: &[Record]) 
             networks.entry(number(network.id.as_bytes())).or_default().insert(owner);
         }
     }
+    // What these say is not served, and their marks are not either.
+    let gone: BTreeSet<OwnerId> =
+        members.iter().filter(|member| member.is_gone).map(|member| member.owner).collect();
     let mut records = BTreeSet::new();
     for (network, owners) in networks {
-        let tellers: BTreeSet<OwnerId> =
-            told.iter().filter(|record| record.network == network).map(|record| record.owner).collect();
+        let here = told.iter().filter(|record| record.network == network && !gone.contains(&record.owner));
+        let tellers: BTreeSet<OwnerId> = here.map(|record| record.owner).collect();
         let (tellers, rdata) = match tellers.is_empty() {
             true => (owners, view::marks::EMPTY),
             false => (tellers, view::marks::FULL),

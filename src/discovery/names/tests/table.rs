@@ -375,43 +375,6 @@ fn nobody_reaches_another_through_the_ingress_network() {
 }
 
 #[test]
-fn an_address_that_two_have_is_the_one_s_that_still_takes_work() {
-    let mut leaving = task("n1", "old.1", "net=10.0.0.1");
-    leaving.withdrawn = Some(Withdrawn::Stopping);
-    let mut world = World::of(&[leaving, task("n2", "zz/new.1", "net=10.0.0.1")]);
-    assert_eq!(world.ptr("10.0.0.1").unwrap(), "1.new.zz.hive.internal.");
-    world.names.forget(owner("n2"));
-    world.settle();
-    assert_eq!(world.ptr("10.0.0.1").unwrap(), "1.old.hive.internal.");
-    world.names.forget(owner("n1"));
-    world.settle();
-    assert_eq!((world.ptr("10.0.0.1"), world.askers.len()), (None, 0));
-}
-
-#[test]
-fn a_node_s_addresses_have_its_name_unless_a_container_has_them() {
-    let mut world = World::of(&[task("n2", "hivedns.1", "net=10.0.0.53")]);
-    let node = Entry::new(["10.0.0.53".parse().unwrap(), "192.0.2.7".parse().unwrap()]);
-    // Two say so: the same one counts wherever it is asked.
-    for teller in ["n7", "n1"] {
-        world.names.put_node(owner(teller), Some((teller, &node)));
-    }
-    world.settle();
-    assert_eq!(world.ptr("192.0.2.7").unwrap(), "n1.node.hive.internal.");
-    assert_eq!(world.ptr("10.0.0.53").unwrap(), "1.hivedns.hive.internal.");
-    // Nobody asks from a node's address as a container does.
-    assert_eq!(world.askers[&"192.0.2.7".parse().unwrap()].0, None);
-    assert!(world.askers[&"10.0.0.53".parse().unwrap()].0.is_some());
-    world.names.forget(owner("n2"));
-    world.names.forget(owner("n1"));
-    world.settle();
-    assert_eq!(world.ptr("10.0.0.53").unwrap(), "n7.node.hive.internal.");
-    world.names.forget(owner("n7"));
-    world.settle();
-    assert_eq!(world.askers.len(), 0);
-}
-
-#[test]
 fn a_change_of_one_task_touches_only_names_that_it_is_in() {
     let tasks: Vec<_> =
         (1..6).map(|n| task("n1", &format!("st/web.{n}"), &format!("net=10.0.0.{n}")).port(80)).collect();
