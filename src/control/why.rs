@@ -15,7 +15,7 @@ use crate::catalog::records::RecordView;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::control::Control;
 use crate::control::document::{RecordDocument, StepDocument, WhyDocument};
-use crate::control::records::row;
+use crate::control::records::{Called, row};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::resolving::Wish;
 use crate::control::why::elsewhere::Search;
@@ -31,6 +31,7 @@ use crate::wire::reply::{Owner, Reply as Sheet};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::section::{self, Record};
 use crate::zone::store::{Node, node_flags};
+use crate::zone::view::MARK;
 use crate::zone::{Place, Zone};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -317,7 +318,7 @@ impl Tale<'_> {
         let Some(services) = self.control.state.services() else { return };
         // The SOA is made, not said.
         let mut said = services.records().of(name);
-        said.retain(|record| record.rtype != RecordType::SOA);
+        said.retain(|record| ![RecordType::SOA, MARK.viewed()].contains(&record.rtype));
         // Those asked for come first.
         said.sort_by_key(|record| {
             (record.rtype.told() != rtype, record.rtype.0, !record.is_served, record.source)
@@ -332,12 +333,16 @@ impl Tale<'_> {
     }
 
     fn record(&self, record: &RecordView, beside: &[RecordView], lease: Duration) -> String {
-        let told = row(record, &|id| self.control.name_of(id), lease, self.now);
+        let networks = self.control.cluster.derived().networks();
+        let called = Called { nodes: &|id| self.control.name_of(id), networks: &networks };
+        let told = row(record, &called, lease, self.now);
+        let network = told.network.as_ref().map_or(String::new(), |network| format!(" in {network}"));
         let fate = match record.is_served {
             true => "served".to_owned(),
             false => format!("not served: {}", self.hindrance(record, beside, lease)),
         };
-        format!("{} {}, TTL {}, {}: {fate}", told.rtype, told.rdata, told.ttl, self.source(record, &told))
+        let source = self.source(record, &told);
+        format!("{} {}{network}, TTL {}, {source}: {fate}", told.rtype, told.rdata, told.ttl)
     }
 
     /// Who says it, in which change, and how long it lasts.
@@ -481,7 +486,11 @@ fn sets(node: &Node<'_>, rtype: RecordType) -> String {
     if node.is_empty() {
         return "without records, only because of names below it".to_owned();
     }
-    let types: Vec<String> = node.rrsets().map(|set| set.rtype().told().to_string()).collect();
+    let types = node.rrsets().map(|set| set.rtype().told()).filter(|rtype| *rtype != MARK);
+    let types: Vec<String> = types.map(|rtype| rtype.to_string()).collect();
+    if types.is_empty() {
+        return "has nothing to tell: no task of the service is ready".to_owned();
+    }
     let has = |rtype| node.rrset(rtype).is_some();
     let helps = has(rtype) || has(rtype.viewed()) || node.has(node_flags::CNAME);
     format!("has {}{}", types.join(", "), if helps { String::new() } else { format!(", no {rtype}") })
