@@ -13,6 +13,7 @@ mod oracle;
 mod sets;
 #[path = "../support/mod.rs"]
 mod support;
+mod views;
 
 use chance::Question;
 use hivedns::wire::key::NameKey;
