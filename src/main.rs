@@ -158,7 +158,7 @@ impl Checked {
             Some(ZoneSpec { origin, source: ZoneSource::File(file.clone()) })
         });
         for spec in specs {
-            self.faults(&spec.origin, &loader::load(&spec, seed, None, None).faults);
+            self.faults(&spec.origin, &loader::load(&spec, seed, None).faults);
         }
     }
 
@@ -205,7 +205,7 @@ fn check(inputs: &Inputs, format: Format) -> ExitCode {
     let zones = config.zones.into_iter().filter_map(|zone| match zone.content {
         Content::File(file) => Some((zone.origin, named(file))),
         // There is nothing to check of what others have.
-        Content::Primaries(_) => None,
+        Content::Primaries(_) | Content::Services => None,
     });
     let zones: Vec<_> = zones.collect();
     checked.zones(&zones);

@@ -1,6 +1,7 @@
 //! Putting the server together: sockets, privileges, threads, in the order in which each may fail.
 
 mod docker;
+mod exchanges;
 mod resolving;
 
 use crate::base::config::{Config, Inputs};
@@ -23,8 +24,7 @@ use crate::os::unix::{self, Listening};
 use crate::os::{affinity, clock, entropy, privileges};
 use crate::serve::resolving::Prepared;
 use crate::services::docker::Docker;
-use crate::services::{self, Insight, Notifies, Services, Standings, Work, ZoneWork};
-use crate::transfer::policy::Policy;
+use crate::services::{self, Insight, Services, Standings, Work, ZoneWork};
 use crate::wire::key::HashSeed;
 use crate::worker::{self, Settings, Setup, Sockets, Upstreams, Worker};
 use arc_swap::ArcSwap;
@@ -177,17 +177,19 @@ impl Server {
             let _ = to_control.send(match done {
                 Done::Zone(round, loaded) => Event::Loaded { round, loaded: Box::new(loaded) },
                 Done::Arrival(loaded) => Event::Arrived(Box::new(loaded)),
+                Done::Updates(updated) => Event::Updated(Box::new(updated)),
             });
         })
         .map_err(|error| failed("start the loader", error))?;
 
         let (errands, todo) = services::errands();
-        let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), errands);
+        let ways = (errands, &mailbox);
+        let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), ways);
         let Prepared { resolving, setups, deliveries, upstreams, walks: (roots, policy) } =
             prepared.map_err(StartError::Configuration)?;
         let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets)));
         let ((notifies, notified), (orders, ordered)) = (services::notifies(), services::orders());
-        let exchanges = exchanges(setups.len(), &transfers, &notifies);
+        let exchanges = exchanges::make(setups.len(), &transfers, &notifies, &mailbox);
         let setups = setups.into_iter().zip(exchanges).collect();
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
@@ -219,6 +221,7 @@ impl Server {
             orders: Box::new(move |order| orders.give(order)),
             secrets: self.secrets,
             untold: Vec::new(),
+            unacknowledged: Vec::new(),
         };
         let control = Control::new(
             (inputs, self.config, keys),
@@ -354,21 +357,6 @@ fn settings(config: &Config) -> Settings {
 }
 
 const _: () = assert!(limits::UDP_PAYLOAD_MAX <= crate::os::udp::DATAGRAM_OCTETS_MAX as u32);
-
-/// What each worker needs for what is about zones as such.
-fn exchanges(
-    workers: usize,
-    policy: &Arc<ArcSwap<Policy>>,
-    notifies: &Notifies,
-) -> impl Iterator<Item = worker::Exchange> {
-    (0..workers).map(move |_| {
-        let notifies = notifies.clone();
-        worker::Exchange {
-            policy: Arc::clone(policy),
-            told: Box::new(move |origin, serial| notifies.tell(origin, serial)),
-        }
-    })
-}
 
 fn start_workers(
     sockets: Vec<Sockets>,

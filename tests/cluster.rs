@@ -2,6 +2,8 @@
 //! and what comes back is there at once.
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+#[path = "cluster/asking.rs"]
+mod asking;
 #[path = "cluster/node.rs"]
 mod node;
 #[path = "oracle/mod.rs"]
@@ -61,6 +63,65 @@ fn what_one_is_told_all_five_answer_within_200_milliseconds() {
     assert!(until(|| nodes.iter().all(|node| node.told("www.hive.internal.") == Some((NXDOMAIN, 0)))));
     let (code, said) = nodes[0].verb(&["unset", "www.hive.internal."]);
     assert_eq!(code, Some(1), "{said}");
+}
+
+/// What an update of the domain is told: instructions of (owner, class, type, RDATA), behind a prerequisite.
+fn update(
+    node: &Node,
+    prerequisite: Option<(&str, u16, u16)>,
+    instructions: &[(&str, u16, u16, &[u8])],
+) -> u16 {
+    let wire = |name: &str| oracle::names::from_text(name).expect("a name");
+    let mut message = oracle::message::query(9, 5 << 11, &wire("hive.internal."), 6, 1, None);
+    (message[7], message[9]) = (prerequisite.iter().len() as u8, instructions.len() as u8);
+    let prerequisites = prerequisite.iter().map(|(owner, class, rtype)| (*owner, *class, *rtype, &[][..]));
+    for (owner, class, rtype, rdata) in prerequisites.chain(instructions.iter().copied()) {
+        message.extend(wire(owner));
+        [rtype, class].iter().for_each(|field| message.extend(field.to_be_bytes()));
+        message.extend(if class == 1 && !rdata.is_empty() { 60u32 } else { 0 }.to_be_bytes());
+        message.extend((rdata.len() as u16).to_be_bytes());
+        message.extend(rdata);
+    }
+    let reply = oracle::transport::tcp(node.dns, &[message]).pop().flatten().expect("an answer");
+    oracle::message::decode(&reply).expect("a message").rcode()
+}
+
+#[test]
+fn an_update_of_the_domain_is_answered_by_every_node_and_touches_cluster_wide_records_only() {
+    let (a, cname, ns, soa, any, none) = (1, 5, 2, 6, 255, 254);
+    let _quiet = quiet();
+    let dir = dir();
+    let config = dir.path().join("config.toml");
+    let zones = "[[zone]]\norigin = \"hive.internal.\"\nupdate = [\"127.0.0.1\"]\n";
+    fs::write(&config, zones).expect("a file");
+    let nodes = cluster(dir.path(), 3, |node| node.config = Some(config.clone()));
+    let name = "www.hive.internal.";
+    let tell = |code, records| until(|| nodes.iter().all(|node| node.told(name) == Some((code, records))));
+    let (one, two): (&[u8], &[u8]) = (&[192, 0, 2, 1], &[192, 0, 2, 2]);
+    assert_eq!(update(&nodes[1], Some((name, none, any)), &[(name, 1, a, one)]), 0, "{}", nodes[1].log());
+    // Who was told so finds it at once, there.
+    assert_eq!(nodes[1].told(name), Some((NOERROR, 1)));
+    assert!(tell(NOERROR, 1));
+    assert_eq!(update(&nodes[2], Some((name, none, any)), &[(name, 1, a, two)]), 6, "YXDOMAIN");
+    assert_eq!(update(&nodes[2], Some((name, any, a)), &[(name, 1, a, two)]), 0, "{}", nodes[2].log());
+    assert!(tell(NOERROR, 2));
+    let (code, said) = nodes[0].verb(&["records", name]);
+    assert!(code == Some(0) && said.contains("192.0.2.2") && said.contains("cluster"), "{said}");
+    // An alias has no room beside it; what nodes say of themselves is not the cluster's to take.
+    let target = oracle::names::from_text("n0.node.hive.internal.").expect("a name");
+    assert_eq!(update(&nodes[0], None, &[(name, 1, cname, &target)]), 0);
+    assert_eq!(update(&nodes[0], Some(("n0.node.hive.internal.", any, any)), &[]), 3, "NXDOMAIN");
+    assert_eq!(update(&nodes[0], None, &[("n0.node.hive.internal.", any, any, &[])]), 0);
+    assert_eq!(nodes[0].told("n0.node.hive.internal."), Some((NOERROR, 1)));
+    // The apex is the cluster's own, and with what is refused nothing of the message counts.
+    assert_eq!(update(&nodes[0], None, &[(name, any, any, &[]), ("hive.internal.", 1, ns, &target)]), 5);
+    assert_eq!(update(&nodes[0], None, &[("hive.internal.", any, soa, &[])]), 0);
+    assert_eq!(update(&nodes[0], None, &[("www.elsewhere.", any, any, &[])]), 10);
+    assert!(tell(NOERROR, 2));
+    assert_eq!(update(&nodes[0], None, &[(name, none, a, one)]), 0);
+    assert!(tell(NOERROR, 1));
+    assert_eq!(update(&nodes[2], None, &[(name, any, any, &[])]), 0);
+    assert!(tell(NXDOMAIN, 0));
 }
 
 #[test]

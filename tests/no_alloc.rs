@@ -16,6 +16,7 @@ use hivedns::catalog::state::State;
 use hivedns::os::udp::{BATCH, Batch, Sent, want_local_addresses};
 use hivedns::wire::name::Name;
 use hivedns::wire::rtype::RecordType;
+use hivedns::zone::Zone;
 use oracle::message::{self, Edns};
 use oracle::names;
 use std::net::{SocketAddr, UdpSocket};
@@ -81,7 +82,8 @@ fn messages() -> Vec<(&'static str, Vec<u8>, Option<u16>)> {
         ("refused", plain("www.elsewhere.", 1), Some(5)),
         ("transfer, which takes a stream", plain("z.", 252), Some(4)),
         ("FORMERR", changed(5, 2), Some(1)),
-        ("NOTIMP", changed(2, 0x28), Some(4)),
+        ("NOTIMP", changed(2, 0x10), Some(4)),
+        ("an update that nobody may send", changed(2, 0x28), Some(9)),
         ("BADVERS", of("www.z.", 1, 1, Some(&edns(1232, 1, &[]))), Some(16)),
         ("a response", changed(2, 0x80), None),
         ("a scrap", plain("www.z.", 1)[..11].to_vec(), None),
@@ -109,6 +111,97 @@ fn no_verdict_allocates() {
         for limit in [65_535, 60, 100, 200] {
             let (allocations, _) = counted(|| desk.answer_within(message, limit).is_some());
             assert_eq!(allocations, 0, "{what}, at most {limit} octets");
+        }
+    }
+}
+
+/// Zones that prove what does not exist by names and by hashes. What a signature says does not matter here, nor where
+/// a record of the chain leads.
+fn signed_zone(origin: &str, denies: &str) -> Zone {
+    let sign = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (owner, rtype) = (words[0], words[1]);
+        format!("{line}\n{owner} RRSIG {rtype} 15 1 60 20300101000000 20200101000000 1 {origin} AAAA\n")
+    };
+    zone_of_text(
+        origin,
+        &format!("$TTL 60\n{}", format!("{ZONE_SIGNED}{denies}").lines().map(sign).collect::<String>()),
+    )
+    .expect("a zone")
+}
+
+const ZONE_SIGNED: &str = "\
+@ SOA ns admin 1 2 3 4 5
+@ NS ns
+ns A 192.0.2.1
+www A 192.0.2.2
+alias CNAME a.wild
+*.wild A 192.0.2.3
+d DNAME wild
+deep.er TXT x
+cut NS ns.cut
+ns.cut A 192.0.2.4
+safe NS ns
+safe DS 1 13 2 00
+";
+
+/// NSEC at each name.
+const BY_NAMES: &str = "\
+@ NSEC alias A
+alias NSEC cut A
+cut NSEC d NS
+d NSEC deep.er A
+deep.er NSEC ns A
+ns NSEC safe A
+safe NSEC *.wild NS DS
+*.wild NSEC www A
+www NSEC @ A
+";
+
+/// The first of all hashes and the last: nothing is at them, all is covered by them.
+const BY_HASHES: &str = "\
+@ NSEC3PARAM 1 0 150 AABBCCDD
+00000000000000000000000000000000 NSEC3 1 1 150 AABBCCDD VVVVVVVVVVVVVVVVVVVVVVVVVVVVVVVV A
+vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv NSEC3 1 1 150 AABBCCDD 00000000000000000000000000000000 A
+";
+
+#[test]
+fn signatures_and_proofs_allocate_nothing() {
+    let zones = [signed_zone("z.", BY_NAMES), signed_zone("h.", BY_HASHES)];
+    let mut desk = Desk::new(snapshot("identity", zones));
+    for origin in ["z.", "h."] {
+        for (name, qtype, rcode, proofs) in [
+            ("www.", 1, 0, false),
+            ("www.", 28, 0, true),
+            ("alias.", 1, 0, true),
+            ("x.wild.", 1, 0, true),
+            ("x.wild.", 28, 0, true),
+            ("x.d.", 1, 0, true),
+            ("er.", 1, 0, true),
+            ("a.b.c.d.e.f.none.", 1, 3, true),
+            ("x.cut.", 1, 0, true),
+            ("x.safe.", 1, 0, false),
+            ("cut.", 43, 0, true),
+            ("", 48, 0, true),
+            ("", 255, 0, false),
+            ("www.", 46, 0, false),
+        ] {
+            let name = names::from_text(&format!("{name}{origin}")).expect("a name");
+            let query = message::query(1, 0, &name, qtype, 1, Some(&edns(1232, 0, &[])));
+            let text = names::to_text(&name);
+            let (allocations, _) = counted(|| desk.answer_datagram(&query).is_some());
+            assert_eq!(allocations, 0, "{text} {qtype}");
+            let reply = message::decode(desk.answer(&query).expect("an answer")).expect("well formed");
+            let mut records = reply.sections[1].iter();
+            let told = records.any(|record| [47, 50].contains(&record.rtype));
+            // Of names that no record is at, none encloses another one.
+            let expected = proofs
+                && (origin == "z." || matches!(&text[..text.len() - 2], "alias." | "x.wild." | "x.d."));
+            assert_eq!((reply.rcode(), told), (rcode, expected), "{text} {qtype}: {:?}", reply.sections);
+            for limit in [60, 100, 200, 300] {
+                let (allocations, _) = counted(|| desk.answer_within(&query, limit).is_some());
+                assert_eq!(allocations, 0, "{text} {qtype}, at most {limit} octets");
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::name::Name;
 use hivedns::wire::query::{Accepted, accept};
 use hivedns::wire::short::{self, WINDOW};
+use hivedns::zone::view::{Asker, number, owner_number};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -215,6 +216,39 @@ fn read(octets: &[u8]) -> Told {
     }
     assert_eq!(at, octets.len(), "nothing stands behind the last record");
     told
+}
+
+/// As `ask`, of whoever the asker is taken for.
+fn ask_as(snapshot: &Snapshot, asker: Option<Asker>, owner: &str) -> Vec<String> {
+    let message = question(owner, A, 0);
+    let (mut key, mut scratch) = (NameKey::default(), Box::<Scratch>::default());
+    let mut buffer = vec![0; 65_535];
+    let Accepted::Query(shape) = accept(&message, &mut key) else { panic!("a query") };
+    key.hash(snapshot.seed());
+    let route = answer::route(snapshot, &shape, &key, ZoneNumber::default());
+    let way = (route, route.hint(snapshot, &key));
+    let from = "10.2.0.9".parse().ok();
+    let bounds = Bounds { limit: 1232, udp_payload_max: 1232, now: Moment::START, from };
+    scratch.stand_in(asker);
+    let outcome = answer::answer(snapshot, way, &shape.of(&message), &key, &mut scratch, &mut buffer, bounds);
+    let Verdict::Reply(len) = outcome.verdict else { panic!("a reply") };
+    let mut addresses = read(&buffer[..len]).addresses();
+    addresses.sort();
+    addresses
+}
+
+#[test]
+fn who_is_taken_for_somebody_gets_what_that_one_gets_whatever_the_address() {
+    let snapshot = stacks().snapshot();
+    // The address is that of b's task in front: it sees its own stack's.
+    assert_eq!(ask_as(&snapshot, None, "web"), ["10.2.0.1"]);
+    let asker = |networks: &[&str]| {
+        let networks = networks.iter().map(|network| number(format!("id-{network}").as_bytes())).collect();
+        Some(Asker { stack: number(b"c"), owner: owner_number(2), networks })
+    };
+    assert_eq!(ask_as(&snapshot, asker(&["back"]), "web"), ["10.1.0.1", "10.1.0.2", "10.1.0.3"]);
+    assert_eq!(ask_as(&snapshot, asker(&["public"]), "web"), ["10.9.0.1", "10.9.0.2"]);
+    assert_eq!(ask_as(&snapshot, asker(&[]), "web"), [""; 0]);
 }
 
 fn stacks() -> Node {

@@ -17,7 +17,7 @@ fn step(node: &mut Node, members: &mut [Member], chance: &mut Chance<'_>) {
     let (what, octet) = (chance.octet(), chance.octet());
     let key = [b'k', octet % 16];
     let long = usize::from(octet) << 8 | 0xff;
-    match what % 22 {
+    match what % 24 {
         0 => {
             let value = chance.piece();
             node.say(value.len(), |gossip, now| gossip.put(now, &key, value));
@@ -84,7 +84,16 @@ fn step(node: &mut Node, members: &mut [Member], chance: &mut Chance<'_>) {
         }
         // Milliseconds, then minutes: what is due every second, and what is remembered for a day.
         20 => node.advance(Duration::from_millis(u64::from(octet) * 4), 64),
-        _ => node.advance(Duration::from_secs(u64::from(octet) * 60), 64),
+        21 => node.advance(Duration::from_secs(u64::from(octet) * 60), 64),
+        22 => {
+            let question = chance.piece();
+            node.call(question.len(), |gossip, now| gossip.ask_members(now, question));
+        }
+        _ => {
+            let answer = chance.piece();
+            let (to, number) = (NodeId(u64::from(octet) % 8), octet.into());
+            node.call(answer.len(), |gossip, now| gossip.answer_member(now, to, number, answer));
+        }
     }
     node.sent.clear();
     // Half of the streams that it wants come about, and are silent.

@@ -55,10 +55,10 @@ pub(super) enum Kind {
 
 /// Adds the addresses of the names that `rrset`, which stands at `start` in the reply, leads to: as far as this
 /// zone has them, be it as glue below a cut. Required glue comes first and is missed by TC; what else does not
-/// fit is left out without a word.
+/// fit is left out without a word. With signatures, if they are wanted, as far as these fit (RFC 4035 §3.1.1).
 pub(super) fn add(
     zone: &Zone,
-    rrset: &Rrset<'_>,
+    (rrset, is_signed): (&Rrset<'_>, bool),
     start: usize,
     kind: Kind,
     (added, key): (&mut Added, &mut NameKey),
@@ -68,13 +68,13 @@ pub(super) fn add(
     let is_required =
         |target: &Target<'_>| kind == Kind::Referral && target.flags & target_flags::REQUIRED_GLUE != 0;
     for target in rrset.targets().filter(|target| is_required(target)) {
-        if addresses(zone, &target, start, (added, key), reply).is_err() {
+        if addresses(zone, &target, (start, is_signed), (added, key), reply).is_err() {
             reply.set_truncated();
             return;
         }
     }
     for target in rrset.targets().filter(|target| !is_required(target)) {
-        if addresses(zone, &target, start, (added, key), reply).is_err() {
+        if addresses(zone, &target, (start, is_signed), (added, key), reply).is_err() {
             return;
         }
     }
@@ -83,7 +83,7 @@ pub(super) fn add(
 fn addresses(
     zone: &Zone,
     target: &Target<'_>,
-    start: usize,
+    (start, is_signed): (usize, bool),
     (added, key): (&mut Added, &mut NameKey),
     reply: &mut Reply<'_>,
 ) -> Result<(), Full> {
@@ -95,6 +95,9 @@ fn addresses(
     for rtype in [RecordType::A, RecordType::AAAA] {
         if let Some(rrset) = node.rrset(rtype) {
             reply.append(Section::Additional, &rrset.sealed(), owner)?;
+            if is_signed && let Some(signatures) = node.signatures(rtype) {
+                let _ = reply.append(Section::Additional, &signatures, owner);
+            }
         }
     }
     Ok(())

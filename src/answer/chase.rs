@@ -3,13 +3,17 @@
 
 use crate::answer::Scratch;
 use crate::answer::additional::{self, Added, Kind};
+use crate::answer::proof::{self, Missing, Proofs, Prover};
 use crate::answer::viewed::{self, Asked, Chosen, Targets};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
-use crate::wire::reply::{Owner, Reply, Section};
+use crate::wire::query::Query;
+use crate::wire::reply::{Full, Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
-use crate::wire::sealed::RECORD_HEAD_OCTETS;
+use crate::wire::sealed::{CHAIN_OCTETS_MAX, RECORD_HEAD_OCTETS};
+use crate::zone::canonical::Labels;
+use crate::zone::signed::Denial;
 use crate::zone::store::{Node, Rrset, node_flags};
 use crate::zone::{Place, Zone};
 
@@ -43,6 +47,11 @@ impl Trail {
     /// Goes on in another zone.
     pub(super) fn leave(&mut self) {
         self.zone += 1;
+    }
+
+    /// The number of the zone in which the chain is.
+    pub(super) fn zone(&self) -> u32 {
+        self.zone
     }
 
     /// True if the zone is the one in which the question lies.
@@ -87,6 +96,9 @@ pub(super) struct Chase<'a, 'b> {
     added: &'a mut Added,
     asked: Asked,
     chosen: &'a mut Chosen,
+    /// How the zone proves what does not exist, if it is signed and the asker wants to see that.
+    denial: Option<&'a Denial>,
+    proofs: &'a mut Proofs,
     reply: &'a mut Reply<'b>,
     /// Names outside the zone and below its cuts are somebody else's to answer, and the asker may have them resolved.
     resolves: bool,
@@ -116,13 +128,25 @@ impl<'a, 'b> Chase<'a, 'b> {
     #[inline]
     pub(super) fn new(
         zone: &'a Zone,
-        qtype: RecordType,
+        query: &Query<'_>,
         scratch: &'a mut Scratch,
         reply: &'a mut Reply<'b>,
         resolves: bool,
     ) -> Chase<'a, 'b> {
-        let Scratch { key, chase, additional, asked, chosen, .. } = scratch;
-        Chase { zone, qtype, key, trail: chase, added: additional, asked: *asked, chosen, reply, resolves }
+        let Scratch { key, chase, additional, asked, chosen, proofs, .. } = scratch;
+        Chase {
+            zone,
+            qtype: query.qtype(),
+            key,
+            trail: chase,
+            added: additional,
+            asked: *asked,
+            chosen,
+            denial: zone.denial().filter(|_| query.dnssec_ok()),
+            proofs,
+            reply,
+            resolves,
+        }
     }
 
     /// Follows a name to its end. The code is that of the last name (RFC 6604 §3), the AA bit that of the first
@@ -130,18 +154,31 @@ impl<'a, 'b> Chase<'a, 'b> {
     #[inline(never)]
     pub(super) fn follow(mut self, mut place: Place<'a>, mut owner: Owner) -> End {
         loop {
+            if let (Some(_), Place::Wildcard(node)) = (self.denial, place) {
+                let labels = self.zone.origin_labels() + Labels::of(node.key()).count() - 1;
+                self.proofs.expand(owner, labels, self.trail.zone);
+            }
             let step = match place {
                 Place::Node(node) if node.has(node_flags::CUT) && self.qtype != RecordType::DS => {
                     self.refer(node, owner)
                 }
-                Place::Node(node) | Place::Wildcard(node) => self.answer_node(node, owner),
+                Place::Node(node) => self.answer_node(node, owner, Missing::Type(node)),
+                Place::Wildcard(node) => self.answer_node(node, owner, Missing::TypeOfWildcard(node)),
                 Place::BelowCut(node) => self.refer(node, owner),
                 Place::BelowDname(node) => self.answer_dname(node, owner),
-                Place::Absent => self.answer_absent(owner, Rcode::NxDomain),
+                Place::Absent => self.answer_absent(owner, Rcode::NxDomain, Missing::Name),
             };
             match step {
-                Step::Done(rcode) => return End::Here(rcode),
+                Step::Done(rcode) => {
+                    self.prove_expansions();
+                    return End::Here(rcode);
+                }
                 Step::Leave(end) => return end,
+                // What is sealed may stand here at most; who asks goes on.
+                Step::Onward(..) if self.reply.written().len() > CHAIN_OCTETS_MAX => {
+                    self.prove_expansions();
+                    return End::Here(Rcode::NoError);
+                }
                 Step::Onward(next, target) => (place, owner) = (next, target),
             }
         }
@@ -149,7 +186,7 @@ impl<'a, 'b> Chase<'a, 'b> {
 
     /// The name exists, itself or by a wildcard.
     #[inline]
-    fn answer_node(&mut self, node: Node<'a>, owner: Owner) -> Step<'a> {
+    fn answer_node(&mut self, node: Node<'a>, owner: Owner, missing: Missing<'a>) -> Step<'a> {
         self.reply.set_authoritative();
         // RFC 8482 §4.1: one RRset is answer enough for ANY.
         let rrset = match self.qtype {
@@ -165,7 +202,7 @@ impl<'a, 'b> Chase<'a, 'b> {
             {
                 return Step::Done(Rcode::NoError);
             }
-            return self.answer_rrset(&rrset, owner);
+            return self.answer_rrset(&node, &rrset, owner);
         }
         if node.has(node_flags::VIEWED)
             && let Some(step) = self.answer_viewed(node, owner)
@@ -177,7 +214,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         {
             return self.answer_cname(node, &cname, owner);
         }
-        self.answer_absent(owner, Rcode::NoError)
+        self.answer_absent(owner, Rcode::NoError, missing)
     }
 
     /// Records that are for some askers; `None` if this one gets none.
@@ -231,14 +268,16 @@ impl<'a, 'b> Chase<'a, 'b> {
     }
 
     #[inline]
-    fn answer_rrset(&mut self, rrset: &Rrset<'a>, owner: Owner) -> Step<'a> {
-        match self.reply.append(Section::Answer, &rrset.sealed(), owner) {
+    fn answer_rrset(&mut self, node: &Node<'a>, rrset: &Rrset<'a>, owner: Owner) -> Step<'a> {
+        match self.put(Section::Answer, (node, rrset), owner) {
             Err(_) => self.reply.set_truncated(),
             Ok(start) => {
+                // Sections are filled in their order.
+                self.prove_expansions();
                 if rrset.has_targets() && rrset.rtype() != RecordType::CNAME {
                     additional::add(
                         self.zone,
-                        rrset,
+                        (rrset, self.denial.is_some()),
                         start,
                         Kind::Answer,
                         (self.added, self.key),
@@ -254,7 +293,7 @@ impl<'a, 'b> Chase<'a, 'b> {
         if self.trail.pass(node, owner, self.reply) == Pass::No {
             return Step::Done(Rcode::NoError);
         }
-        let Ok(start) = self.reply.append(Section::Answer, &cname.sealed(), owner) else {
+        let Ok(start) = self.put(Section::Answer, (&node, cname), owner) else {
             self.reply.set_truncated();
             return Step::Done(Rcode::NoError);
         };
@@ -270,9 +309,9 @@ impl<'a, 'b> Chase<'a, 'b> {
     /// Below a DNAME: the set itself and the CNAME that it means for this name (RFC 6672 §3.1).
     fn answer_dname(&mut self, node: Node<'a>, owner: Owner) -> Step<'a> {
         self.reply.set_authoritative();
-        let truncated = |reply: &mut Reply<'_>| {
+        let truncated = |reply: &mut Reply<'_>, rcode| {
             reply.set_truncated();
-            Step::Done(Rcode::NoError)
+            Step::Done(rcode)
         };
         let Some(dname) = node.rrset(RecordType::DNAME) else { return Step::Done(Rcode::ServFail) };
         let pass = self.trail.pass(node, owner, self.reply);
@@ -285,18 +324,20 @@ impl<'a, 'b> Chase<'a, 'b> {
             return Step::Done(Rcode::ServFail);
         };
         let target = sealed.octets.get(RECORD_HEAD_OCTETS..).unwrap_or_default();
-        if pass == Pass::First && self.reply.append(Section::Answer, &sealed, suffix).is_err() {
-            return truncated(self.reply);
-        }
         let len = prefix_len + target.len();
+        // A name that grows with every round is a loop, and ends as one.
+        let is_too_long = len > NAME_OCTETS_MAX && pass == Pass::First;
+        let rcode = if is_too_long { Rcode::YxDomain } else { Rcode::NoError };
+        if pass == Pass::First && self.put(Section::Answer, (&node, &dname), suffix).is_err() {
+            return truncated(self.reply, rcode);
+        }
         if len > NAME_OCTETS_MAX {
-            // A name that grows with every round is a loop, and ends as one.
-            return Step::Done(if pass == Pass::First { Rcode::YxDomain } else { Rcode::NoError });
+            return Step::Done(rcode);
         }
         let record = (RecordType::CNAME, Class::IN, self.reply.ttl_of(&sealed));
         let parts = [prefix.get(..prefix_len).unwrap_or_default(), target];
         let Ok(at) = self.reply.append_record(Section::Answer, owner, record, &parts) else {
-            return truncated(self.reply);
+            return truncated(self.reply, rcode);
         };
         if self.qtype == RecordType::CNAME {
             return Step::Done(Rcode::NoError);
@@ -329,18 +370,60 @@ impl<'a, 'b> Chase<'a, 'b> {
         match self.reply.append(Section::Authority, &ns.sealed(), owner) {
             Err(_) => self.reply.set_truncated(),
             Ok(start) => {
-                additional::add(self.zone, &ns, start, Kind::Referral, (self.added, self.key), self.reply);
+                self.vouch_for(cut, owner);
+                self.prove_expansions();
+                let what = (&ns, self.denial.is_some());
+                additional::add(self.zone, what, start, Kind::Referral, (self.added, self.key), self.reply);
             }
         }
         Step::Done(Rcode::NoError)
     }
 
+    /// Tells whether what is below a cut is signed, too: its DS, or the proof that there is none (RFC 4035 §3.1.4).
+    fn vouch_for(&mut self, cut: Node<'a>, owner: Owner) {
+        if self.denial.is_none() {
+            return;
+        }
+        match cut.rrset(RecordType::DS) {
+            Some(ds) => {
+                if self.put(Section::Authority, (&cut, &ds), owner).is_err() {
+                    self.reply.set_truncated();
+                }
+            }
+            None => self.prove(|prover| prover.absence(owner, Missing::Type(cut))),
+        }
+    }
+
+    /// Puts a set at the end of `section`, with its signatures if they are wanted: all of it, or nothing.
+    #[inline]
+    fn put(&mut self, section: Section, set: (&Node<'_>, &Rrset<'_>), owner: Owner) -> Result<usize, Full> {
+        proof::put(self.reply, section, set, owner, self.denial.is_some())
+    }
+
+    /// Proves that wildcards stood in rightly in this zone, so far.
+    fn prove_expansions(&mut self) {
+        self.prove_expansions_in(self.trail.zone);
+    }
+
+    /// The same where the zone was the one of that number, and may be left.
+    pub(super) fn prove_expansions_in(&mut self, zone: u32) {
+        self.prove(|prover| prover.expansions(zone));
+    }
+
+    /// Adds proofs, if they are wanted. They are required: what does not fit is missed by TC.
+    fn prove(&mut self, prove: impl FnOnce(&mut Prover<'_, 'a, 'b>) -> Result<(), Full>) {
+        let Chase { zone, denial: Some(denial), proofs, reply, key, .. } = self else { return };
+        if !reply.is_truncated() && prove(&mut Prover { zone, denial, proofs, reply, key }).is_err() {
+            reply.set_truncated();
+        }
+    }
+
     /// The name or the type does not exist: the SOA says for how long (RFC 2308 §2).
     #[inline]
-    fn answer_absent(&mut self, owner: Owner, rcode: Rcode) -> Step<'a> {
+    fn answer_absent(&mut self, owner: Owner, rcode: Rcode, missing: Missing<'a>) -> Step<'a> {
         self.reply.set_authoritative();
         let origin_len = self.zone.origin_len();
-        let owner = match self.trail.is_at_home() {
+        let apex = match self.trail.is_at_home() {
             // The question lies in the zone, too, and is never compressed.
             true => self.reply.question_suffix(origin_len),
             false => match self.reply.suffix_of(owner, origin_len) {
@@ -348,9 +431,10 @@ impl<'a, 'b> Chase<'a, 'b> {
                 None => return Step::Done(Rcode::ServFail),
             },
         };
-        if self.reply.append(Section::Authority, &self.zone.negative_soa(), owner).is_err() {
+        if proof::put_negative_soa(self.reply, self.zone, apex, self.denial.is_some()).is_err() {
             self.reply.set_truncated();
         }
+        self.prove(|prover| prover.absence(owner, missing));
         Step::Done(rcode)
     }
 }

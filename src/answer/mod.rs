@@ -16,6 +16,7 @@
 mod additional;
 mod chaos;
 mod chase;
+mod proof;
 mod resolve;
 mod reverse;
 mod short;
@@ -32,6 +33,7 @@ use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::Zone;
 use crate::zone::store::{Hint, Shelf};
+use crate::zone::view::Asker;
 use std::net::IpAddr;
 
 pub use resolve::resolve;
@@ -48,13 +50,21 @@ pub struct Scratch {
     additional: additional::Added,
     asked: viewed::Asked,
     chosen: viewed::Chosen,
+    proofs: proof::Proofs,
 }
 
 impl Scratch {
     /// For the next query.
     fn begin(&mut self, query: &Query<'_>, from: Option<IpAddr>) {
         self.chase.clear();
+        self.proofs.clear();
         self.asked = viewed::Asked { from, lot: query.id() };
+    }
+
+    /// From now on whoever asks is taken for that one, in every zone that knows askers; `None`: for whom the zone knows by
+    /// the address.
+    pub fn stand_in(&mut self, asker: Option<Asker>) {
+        self.chosen.stand_in = asker;
     }
 }
 
@@ -104,6 +114,15 @@ pub trait Elsewhere {
     /// Puts what is known of the name into the reply, where it stands at `owner`; the code. `None` if nothing is known
     /// yet: then the reply comes to nothing. `key` is hashed with the snapshot's seed.
     fn find(
+        &mut self,
+        key: &NameKey,
+        query: &Query<'_>,
+        owner: Owner,
+        reply: &mut Reply<'_>,
+    ) -> Option<Rcode>;
+
+    /// The same of a name of a zone of which not all is known here, from a member of the cluster that knows all of it.
+    fn find_at_member(
         &mut self,
         key: &NameKey,
         query: &Query<'_>,
@@ -275,7 +294,7 @@ pub fn answer(
                 Some(zone) => {
                     let question = reply.question();
                     scratch.begin(query, bounds.from);
-                    let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, false);
+                    let chase = Chase::new(zone, query, scratch, &mut reply, false);
                     match chase.follow(zone.locate_from(hint, key), question) {
                         End::Here(rcode) => rcode,
                         // A chain leaves its zone only where that was asked for.
@@ -319,7 +338,7 @@ fn answer_covered(
             let rcode = match entry.and_then(ZoneEntry::content) {
                 Some(zone) => {
                     scratch.begin(query, bounds.from);
-                    let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, false);
+                    let chase = Chase::new(zone, query, scratch, &mut reply, false);
                     match chase.follow(zone.locate(key), question) {
                         End::Here(rcode) => rcode,
                         End::Outside(_) | End::Below(_) => Rcode::NoError,
@@ -354,7 +373,7 @@ fn answer_part(
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     let question = reply.question();
     scratch.begin(query, bounds.from);
-    let chase = Chase::new(part, query.qtype(), scratch, &mut reply, false);
+    let chase = Chase::new(part, query, scratch, &mut reply, false);
     let rcode = match chase.follow(part.locate(key), question) {
         End::Here(rcode) => rcode,
         End::Outside(_) | End::Below(_) => Rcode::NoError,

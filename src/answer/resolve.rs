@@ -1,6 +1,9 @@
 //! Answering those who may have names resolved: where a zone of this server ends, the chain goes on in another one, or
 //! with what is known from elsewhere.
 
+#[cfg(test)]
+mod part_tests;
+
 use crate::answer::chase::{Chase, End};
 use crate::answer::reverse::Say;
 use crate::answer::{Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos};
@@ -8,9 +11,11 @@ use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
+use crate::wire::name::is_at_or_below;
 use crate::wire::query::Query;
 use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
+use crate::zone::Zone;
 use crate::zone::store::Hint;
 
 /// As [`answer`], for an asker who may have names resolved and wants that.
@@ -36,9 +41,15 @@ pub fn resolve(
         Route::Transfer => return TRANSFER,
         Route::Chaos | Route::Nowhere(_) => (None, None, route),
     };
-    // What is not known yet of a zone of ours is not known elsewhere either.
-    if entry.is_some_and(|entry| entry.content().is_none()) {
-        return answer(snapshot, (route, hint), query, key, scratch, buffer, bounds);
+    if let Some(entry) = entry.filter(|entry| entry.content().is_none()) {
+        return match entry.part() {
+            Some(part) if query.qclass() == Class::IN => {
+                let part = (part, entry.metrics());
+                resolve_part(snapshot, part, query, scratch, buffer, bounds, elsewhere)
+            }
+            // What cannot be told of a zone of ours nobody else can tell.
+            _ => answer(snapshot, (route, hint), query, key, scratch, buffer, bounds),
+        };
     }
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     reply.set_recursion_available(query);
@@ -48,16 +59,21 @@ pub fn resolve(
         let rcode = say.tell(name, query.qtype(), question, &mut reply);
         return finish(snapshot, query, reply, (Some(rcode), zone), bounds);
     }
-    let found = match (entry.and_then(ZoneEntry::content), route) {
+    let content = entry.and_then(ZoneEntry::content).map(|zone| &**zone);
+    let found = match (content, route) {
         (Some(zone), _) => {
             scratch.begin(query, bounds.from);
             let place = match entry.is_some_and(ZoneEntry::is_covered) {
                 true => zone.locate(key),
                 false => zone.locate_from(hint, key),
             };
-            let chase = Chase::new(zone, query.qtype(), scratch, &mut reply, true);
+            let chase = Chase::new(zone, query, scratch, &mut reply, true);
             let end = chase.follow(place, question);
-            Journey::new(snapshot, query, scratch, elsewhere).go_on(end, &mut reply)
+            let mut journey = Journey::new(snapshot, query, scratch, elsewhere);
+            journey.note(zone);
+            let found = journey.go_on(end, &mut reply);
+            journey.prove(&mut reply);
+            found
         }
         (None, Route::Chaos) => Some(chaos::answer(snapshot, query, key, &mut reply)),
         (None, Route::Nowhere(Rcode::Refused)) if query.qclass() == Class::IN => match query.qtype() {
@@ -67,7 +83,10 @@ pub fn resolve(
             }
             _ => {
                 scratch.begin(query, bounds.from);
-                Journey::new(snapshot, query, scratch, elsewhere).begin_elsewhere(key, &mut reply)
+                let mut journey = Journey::new(snapshot, query, scratch, elsewhere);
+                let found = journey.begin_elsewhere(key, &mut reply);
+                journey.prove(&mut reply);
+                found
             }
         },
         (None, Route::Nowhere(rcode)) => Some(rcode),
@@ -78,6 +97,31 @@ pub fn resolve(
         None => found,
     };
     finish(snapshot, query, reply, (found, zone), bounds)
+}
+
+/// Resolves a name of a zone of which not all is known.
+#[cold]
+fn resolve_part(
+    snapshot: &Snapshot,
+    (part, zone): (&Zone, MetricsSlot),
+    query: &Query<'_>,
+    scratch: &mut Scratch,
+    buffer: &mut [u8],
+    bounds: Bounds,
+    elsewhere: &mut dyn Elsewhere,
+) -> Outcome {
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
+    reply.set_recursion_available(query);
+    scratch.begin(query, bounds.from);
+    let question = reply.question();
+    let mut journey = Journey::new(snapshot, query, scratch, elsewhere);
+    let found = match journey.read(question, &reply) {
+        Some(()) => {
+            journey.follow_part(part, question, &mut reply).and_then(|end| journey.go_on(end, &mut reply))
+        }
+        None => Some(Rcode::ServFail),
+    };
+    finish(snapshot, query, reply, (found, Some(zone)), bounds)
 }
 
 fn finish(
@@ -97,6 +141,9 @@ fn finish(
 /// How often a chain may come back from elsewhere: honest ones do once. Each answer out of the cache has room for them.
 const RETURNS_MAX: usize = 4;
 
+/// Zones of ours in one chain: each but the first costs an alias, or is come back to.
+const ZONES_MAX: usize = CHAIN_STEPS_MAX + RETURNS_MAX + 1;
+
 /// A chain on its way from zone to zone.
 struct Journey<'j> {
     snapshot: &'j Snapshot,
@@ -105,6 +152,8 @@ struct Journey<'j> {
     elsewhere: &'j mut dyn Elsewhere,
     /// The names with which the chain came back from elsewhere: one that comes again closes a loop.
     returns: [Option<Owner>; RETURNS_MAX],
+    /// The zones of ours that the chain has been in, by their numbers.
+    zones: [Option<&'j Zone>; ZONES_MAX],
 }
 
 impl<'j> Journey<'j> {
@@ -114,7 +163,34 @@ impl<'j> Journey<'j> {
         scratch: &'j mut Scratch,
         elsewhere: &'j mut dyn Elsewhere,
     ) -> Journey<'j> {
-        Journey { snapshot, query, scratch, elsewhere, returns: [None; RETURNS_MAX] }
+        Journey {
+            snapshot,
+            query,
+            scratch,
+            elsewhere,
+            returns: [None; RETURNS_MAX],
+            zones: [None; ZONES_MAX],
+        }
+    }
+
+    /// The chain is in this zone now.
+    fn note(&mut self, zone: &'j Zone) {
+        if let Some(place) = self.zones.get_mut(self.scratch.chase.zone() as usize) {
+            *place = Some(zone);
+        }
+    }
+
+    /// Proves that wildcards stood in rightly in the zones that the chain has left. What was found elsewhere has nothing
+    /// behind its authority section, so that there is room at its end.
+    fn prove(&mut self, reply: &mut Reply<'_>) {
+        if !self.query.dnssec_ok() || reply.count(Section::Additional) > 0 {
+            return;
+        }
+        for (number, zone) in (0..).zip(self.zones) {
+            if let Some(zone) = zone {
+                Chase::new(zone, self.query, self.scratch, reply, true).prove_expansions_in(number);
+            }
+        }
     }
 
     /// Follows the chain of a name that no zone of ours has; the code of its last name. `None` if that is not known yet.
@@ -139,7 +215,10 @@ impl<'j> Journey<'j> {
             self.read(owner, reply)?;
             let next = if is_alias { self.nearest() } else { None };
             match next {
-                Some(entry) => end = self.follow(entry, owner, reply),
+                Some(entry) => match entry.part() {
+                    Some(part) => end = self.follow_part(part, owner, reply)?,
+                    None => end = self.follow_at(entry, owner, reply),
+                },
                 None => {
                     let before = (reply.written().len(), reply.count(Section::Answer));
                     let rcode = self.elsewhere.find(&self.scratch.outside, self.query, owner, reply)?;
@@ -189,24 +268,30 @@ impl<'j> Journey<'j> {
 
     /// Goes on in a zone of ours with a name that others led to.
     fn enter(&mut self, entry: &'j ZoneEntry, target: Owner, reply: &mut Reply<'_>) -> End {
-        let known = self
-            .returns
-            .iter()
-            .flatten()
-            .chain([&reply.question()])
-            .any(|own| reply.is_same_name(*own, target));
-        let (false, Some(free)) = (known, self.returns.iter_mut().find(|place| place.is_none())) else {
+        if !self.returns_to(target, reply) {
             // A loop ends with what was collected.
             return End::Here(Rcode::NoError);
-        };
-        *free = Some(target);
+        }
+        if entry.part().is_some() {
+            return End::Outside(target);
+        }
         // Who has the first name of a chain decides whether all of it is told with authority (RFC 1035 §4.1.1).
         let was_authoritative = reply.is_authoritative();
-        let end = self.follow(entry, target, reply);
+        let end = self.follow_at(entry, target, reply);
         if !was_authoritative {
             reply.clear_authoritative();
         }
         end
+    }
+
+    /// Notes that the chain comes back with that name; false if it has been there, or may come back no more.
+    fn returns_to(&mut self, target: Owner, reply: &Reply<'_>) -> bool {
+        let question = reply.question();
+        if self.returns.iter().flatten().chain([&question]).any(|own| reply.is_same_name(*own, target)) {
+            return false;
+        }
+        let free = self.returns.iter_mut().find(|place| place.is_none());
+        free.map(|free| *free = Some(target)).is_some()
     }
 
     /// Makes a name in the reply ready for look-up.
@@ -225,16 +310,81 @@ impl<'j> Journey<'j> {
         (!entry.is_ceded() || is_known()).then_some(entry)
     }
 
-    fn follow(&mut self, entry: &'j ZoneEntry, owner: Owner, reply: &mut Reply<'_>) -> End {
+    /// Goes on at an entry of which all is known, or nothing.
+    fn follow_at(&mut self, entry: &'j ZoneEntry, owner: Owner, reply: &mut Reply<'_>) -> End {
         if let Some(say) = Say::new(self.snapshot, entry, &self.scratch.outside)
             && let Some(name) = say.name()
         {
             return End::Here(say.tell(name, self.query.qtype(), owner, reply));
         }
-        // A zone of ours that cannot answer.
-        let Some(zone) = entry.content() else { return End::Here(Rcode::ServFail) };
+        match entry.content() {
+            Some(zone) => self.follow(zone, owner, reply),
+            // A zone of ours that cannot answer.
+            None => End::Here(Rcode::ServFail),
+        }
+    }
+
+    fn follow(&mut self, zone: &'j Zone, owner: Owner, reply: &mut Reply<'_>) -> End {
         let place = zone.locate(&self.scratch.outside);
         self.scratch.chase.leave();
-        Chase::new(zone, self.query.qtype(), self.scratch, reply, true).follow(place, owner)
+        self.note(zone);
+        Chase::new(zone, self.query, self.scratch, reply, true).follow(place, owner)
+    }
+
+    /// Goes on with a name of a zone of which not all is known: what is there is told; what is not, a member is asked
+    /// for. `None` if that is not known yet. The name has been [read](Journey::read).
+    fn follow_part(&mut self, part: &'j Zone, owner: Owner, reply: &mut Reply<'_>) -> Option<End> {
+        let (start, answers) = (reply.written().len(), reply.count(Section::Answer));
+        // Who has the first name of a chain decides, as above.
+        let is_authoritative = reply.is_authoritative() || owner == reply.question();
+        let end = self.follow(part, owner, reply);
+        if !is_authoritative {
+            reply.clear_authoritative();
+        }
+        let End::Here(rcode) = end else { return Some(end) };
+        // An SOA in the authority section is absence, be it of the target of an alias.
+        let is_present = reply.count(Section::Answer) > answers && reply.count(Section::Authority) == 0;
+        if rcode == Rcode::NoError && (is_present || reply.is_truncated()) {
+            return Some(end);
+        }
+        reply.cut(start, answers);
+        reply.clear_authoritative();
+        // The chain within the zone may have led to another name.
+        self.read(owner, reply)?;
+        let rcode = self.elsewhere.find_at_member(&self.scratch.outside, self.query, owner, reply)?;
+        if is_authoritative && rcode != Rcode::ServFail {
+            reply.set_authoritative();
+        }
+        Some(self.leave_part(part, (start, answers), reply).unwrap_or(End::Here(rcode)))
+    }
+
+    /// Where what a member said, which begins there, with so many records of the answer before it, leads out of its zone;
+    /// `None` if it does not.
+    fn leave_part(
+        &mut self,
+        part: &Zone,
+        (mut at, mut count): (usize, u16),
+        reply: &Reply<'_>,
+    ) -> Option<End> {
+        let is_alias_wanted = [RecordType::CNAME, RecordType::ANY].contains(&self.query.qtype());
+        if is_alias_wanted || reply.is_truncated() || reply.count(Section::Authority) > 0 {
+            return None;
+        }
+        let mut target = None;
+        while count < reply.count(Section::Answer) {
+            let (rtype, rdata) = reply.record_at(at)?;
+            (at, count) = (rdata.end, count + 1);
+            match rtype {
+                RecordType::CNAME => target = Some(rdata.start),
+                RecordType::DNAME | RecordType::RRSIG => {}
+                _ => return None,
+            }
+        }
+        let target = reply.owner_at(target?)?;
+        self.read(target, reply)?;
+        // Within its zone a member has followed it.
+        let is_within = is_at_or_below(self.scratch.outside.as_wire(), part.origin_key().as_wire());
+        // A loop ends with what was collected.
+        (!is_within && self.returns_to(target, reply)).then_some(End::Outside(target))
     }
 }

@@ -63,8 +63,8 @@ pub fn answer_short(
     offers: Offers,
 ) -> Option<Outcome> {
     let Way { entry, zone, .. } = *way;
-    // Where a name leads is not told by its node alone.
-    if zone.is_walked() {
+    // Where a name leads is not told by its node alone, or signatures are wanted.
+    if !zone.is_plain() && (zone.is_walked() || shape.edns().is_some_and(|edns| edns.dnssec_ok)) {
         return None;
     }
     Sheet::head(buffer, window)?;

@@ -35,6 +35,8 @@ pub(super) struct Chosen {
     places: [u32; CHOSEN_MAX],
     count: usize,
     order: u8,
+    /// For whom all askers are taken.
+    pub(super) stand_in: Option<Asker>,
 }
 
 /// The classes, in the order in which they are told.
@@ -45,7 +47,7 @@ const CLASS_SHIFT: u32 = 16;
 
 impl Default for Chosen {
     fn default() -> Chosen {
-        Chosen { places: [0; CHOSEN_MAX], count: 0, order: 0 }
+        Chosen { places: [0; CHOSEN_MAX], count: 0, order: 0, stand_in: None }
     }
 }
 
@@ -174,7 +176,10 @@ pub(super) fn put(
     let Some(asker) = zone.asker(asked.from) else { return (0, Ok(())) };
     let octets = set.sealed().octets;
     let marked = node.rrset(MARK.viewed()).map_or(&[][..], |marks| marks.sealed().octets);
+    let stand_in = chosen.stand_in.take();
+    let asker = stand_in.as_ref().unwrap_or(asker);
     chosen.choose(octets, marked, asker, matches!(rtype, RecordType::A | RecordType::AAAA));
+    chosen.stand_in = stand_in;
     let record = (rtype, Class::IN, reply.ttl_of(&set.sealed()));
     let told = chosen.each(asked.lot, |place| {
         let rdata = rdata_at(octets, place).unwrap_or_default();

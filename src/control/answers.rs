@@ -75,7 +75,7 @@ impl Control {
     }
 
     /// The domain of the cluster's records.
-    fn domain(&self) -> Name {
+    pub(super) fn domain(&self) -> Name {
         // The configuration accepts nothing that is not a name.
         Name::parse(self.config.services.domain.as_str()).unwrap_or(Name::ROOT)
     }

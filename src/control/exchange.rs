@@ -4,10 +4,12 @@
 use crate::base::config::{Config, ConfigError, Content, TsigKey, ZoneFile};
 use crate::base::limits::SECRET_FILE_OCTETS_MAX;
 use crate::catalog::delta::{Delta, ZoneContent};
+use crate::control::Control;
 use crate::control::request::{Refused, RefusedKind, Reply};
-use crate::control::{Control, faulty, tell_faults};
+use crate::control::zone_status::{faulty, tell_faults};
 use crate::loader::Loaded;
 use crate::loader::received::{Arrival, Received};
+use crate::loader::updates::{Acknowledge, Updated};
 use crate::os::clock;
 use crate::transfer::access::AccessList;
 use crate::transfer::incoming::Came;
@@ -15,6 +17,7 @@ use crate::transfer::order::{News, Order};
 use crate::transfer::policy::{Policy, ZonePolicy};
 use crate::transfer::secondary::{Spec, Terms};
 use crate::transfer::tsig::{Key, SECRET_OCTETS_MAX, SECRET_OCTETS_MIN};
+use crate::transfer::update::rights::Rights;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::zone::fault::{Faults, place_in};
@@ -43,6 +46,8 @@ pub struct Exchange {
     pub secrets: Secrets,
     /// What others are to be told once it is published: who asks at once must find it.
     pub untold: Vec<Order>,
+    /// Whose updates are to be published.
+    pub unacknowledged: Vec<Acknowledge>,
 }
 
 /// The secrets of keys. A file may be out of reach since rights were given up: then its secret is as it was.
@@ -50,9 +55,10 @@ pub struct Exchange {
 pub struct Secrets(Vec<(PathBuf, Vec<u8>)>);
 
 impl Secrets {
-    /// Reads those of the configuration; what is wrong with each. `before`: those that were read already.
+    /// Reads those of the configuration; what is wrong with each key. `before`: those that were read already.
     pub fn read(config: &Config, before: &Secrets) -> Result<Secrets, Vec<ConfigError>> {
         let (mut secrets, mut errors) = (Vec::new(), Vec::new());
+        errors.extend(config.keys.iter().filter_map(|key| rights(key).err()));
         for key in &config.keys {
             let path = &key.secret_file;
             let known = before.0.iter().find(|(known, _)| known == path);
@@ -114,13 +120,30 @@ pub fn policy(config: &Config, secrets: &Secrets) -> Policy {
     });
     let zones = config.zones.iter().filter_map(|zone| {
         let notify_from = match &zone.content {
-            Content::File(_) => None,
+            Content::File(_) | Content::Services => None,
             Content::Primaries(primaries) => Some(notify_from(zone, primaries)),
         };
-        let policy = ZonePolicy { transfer: AccessList::new(&zone.transfer), notify_from };
+        let (transfer, update) = (AccessList::new(&zone.transfer), AccessList::new(&zone.update));
+        let policy = ZonePolicy { transfer, notify_from, update };
         Some((Name::parse(zone.origin.as_str()).ok()?, policy))
     });
-    Policy::new(keys.collect(), zones)
+    // What is no type was complained about before.
+    let rights =
+        config.keys.iter().filter_map(|key| Some((Name::parse(key.name.as_str()).ok()?, rights(key).ok()?)));
+    Policy::new(keys.collect(), zones).with_rights(rights)
+}
+
+/// What a key may touch by updates.
+fn rights(key: &TsigKey) -> Result<Rights, ConfigError> {
+    let names = key.names.iter().filter_map(|name| Name::parse(name.as_str()).ok());
+    let types = key.types.iter().map(|text| {
+        let rtype = text.parse::<RecordType>().ok().filter(|rtype| !rtype.is_meta() && !rtype.is_viewed());
+        rtype.ok_or_else(|| ConfigError {
+            at: key.said.source("key.types"),
+            message: format!("key.types: expected record types such as A or TYPE65280, found {text:?}"),
+        })
+    });
+    Ok(Rights::new(names.collect(), types.collect::<Result<_, _>>()?))
 }
 
 /// The primaries, signing if the zone has a key, and who else was named.
@@ -133,7 +156,7 @@ fn notify_from(zone: &ZoneFile, primaries: &[SocketAddr]) -> AccessList {
 /// The zones that come from elsewhere.
 fn specs(config: &Config) -> Vec<Spec> {
     let specs = config.zones.iter().filter_map(|zone| match &zone.content {
-        Content::File(_) => None,
+        Content::File(_) | Content::Services => None,
         Content::Primaries(primaries) => Some(Spec {
             origin: Name::parse(zone.origin.as_str()).ok()?,
             primaries: primaries.clone(),
@@ -175,7 +198,7 @@ impl Control {
     }
 
     pub(super) fn is_secondary(&self, origin: &Name) -> bool {
-        self.zone_file(origin).is_some_and(|zone| zone.file().is_none())
+        self.zone_file(origin).is_some_and(|zone| matches!(zone.content, Content::Primaries(_)))
     }
 
     /// A version of a zone is in place of `old`: others are told, if it is a later one; and when it is to be asked for.
@@ -222,8 +245,7 @@ impl Control {
                     Came::Steps(steps) => Received::Steps(steps),
                     Came::Current(_) => return false,
                 };
-                let old = self.at_hand(&origin);
-                self.loader.put(Arrival { origin, old, received, at: clock::wall() });
+                self.loader.put(Arrival { origin, received, at: clock::wall() });
                 false
             }
             News::Checked(origin) => {
@@ -276,10 +298,28 @@ impl Control {
         tracing::info!(zone = %origin, serial, records, steps, "zone transferred");
         // A copy that is still being read would be older.
         self.awaited.remove(&origin);
-        let zone = Arc::new(zone);
         self.state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::clone(&zone)) });
         self.tell_served(old, &zone, None);
         true
+    }
+
+    /// Puts what updates have made in place; who made them is told once it is published. True if that is to be done.
+    pub(super) fn take_updates(&mut self, updated: Updated) -> bool {
+        let Updated { origin, zone, made } = updated;
+        let is_wanted = self.zone_file(&origin).is_some();
+        if let Some(zone) = zone.filter(|_| is_wanted) {
+            let old = self.served(&origin).map(|old| old.serial());
+            // What is still being read goes on from this version or an earlier one, and comes later.
+            self.state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::clone(&zone)) });
+            self.tell_served(old, &zone, None);
+        }
+        self.exchange.unacknowledged.extend(made);
+        true
+    }
+
+    /// Tells those whose updates are served now.
+    pub(super) fn acknowledge(&mut self) {
+        self.exchange.unacknowledged.drain(..).for_each(|done| done(Ok(())));
     }
 
     /// Has a zone asked for, transferred or announced, as a user wants.
@@ -303,9 +343,17 @@ impl Control {
                 let _ = (self.exchange.orders)(order);
             }
             ZoneVerb::Refresh | ZoneVerb::Retransfer => {
-                if file.file().is_some() {
-                    let error = format!("{name} is a primary zone: `reload` reads it again");
-                    return refused(RefusedKind::Conflict, error);
+                match &file.content {
+                    Content::Primaries(_) => {}
+                    Content::File(_) => {
+                        let error = format!("{name} is a primary zone: `reload` reads it again");
+                        return refused(RefusedKind::Conflict, error);
+                    }
+                    Content::Services => {
+                        let error =
+                            format!("{name} comes from the cluster: `resync` compares it with others");
+                        return refused(RefusedKind::Conflict, error);
+                    }
                 }
                 let _ = (self.exchange.orders)(Order::Refresh(name.clone(), what == ZoneVerb::Retransfer));
             }

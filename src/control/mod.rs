@@ -8,6 +8,7 @@
 //! ```
 
 mod answers;
+pub mod asking;
 mod cached;
 mod ceded;
 mod clerk;
@@ -26,8 +27,10 @@ pub mod request;
 pub mod resolving;
 mod specs;
 pub mod status;
+mod updates;
 pub mod ways;
 mod why;
+mod zone_status;
 
 pub use mailbox::Mailbox;
 pub use specs::{initial, zone_specs};
@@ -46,16 +49,19 @@ use crate::control::exchange::Exchange;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
-use crate::control::status::{Health, Status, ZoneStatus};
+use crate::control::status::Status;
+use crate::control::zone_status::{faulty, tell_faults, zone_status};
 use crate::gossip::secrecy::keyring::Ring;
+use crate::loader::updates::Updated;
 use crate::loader::{Loaded, Loader};
 use crate::os::clock;
+use crate::resolve::errand::MemberErrand;
 use crate::transfer::order::News;
+use crate::transfer::update::request::Request as UpdateRequest;
 use crate::wire::name::Name;
 use crate::worker::Worker;
 use crate::zone::Zone;
 use crate::zone::builtin::BUILTIN;
-use crate::zone::fault::{Fault, Faults, Severity};
 use arc_swap::ArcSwap;
 use crossbeam::channel::Receiver;
 use mio::{Events, Poll};
@@ -75,8 +81,6 @@ const RECLAIM_EVERY: Duration = Duration::from_millis(50);
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// How long the news that this node has left is sent.
 const LEAVING: Duration = Duration::from_millis(500);
-/// Faults of a zone that the log and the status show.
-const FAULTS_SHOWN: usize = 10;
 
 /// What the control thread is told.
 #[derive(Debug)]
@@ -90,8 +94,12 @@ pub enum Event {
     },
     /// The loader made a zone of what a transfer brought, or could not.
     Arrived(Box<Loaded>),
+    /// Updates were carried out.
+    Updated(Box<Updated>),
     /// The thread that talks to other servers has something to say of a zone.
     Exchange(News),
+    /// Somebody who may wants a zone changed.
+    Update(Box<UpdateRequest>),
     /// Read the configuration and the zones anew.
     Reload,
     /// Members to join were found.
@@ -107,6 +115,13 @@ pub enum Event {
         request: Request,
         /// Where the answer goes.
         answer: Answer,
+    },
+    /// A worker has a query that members may answer.
+    AskMember {
+        /// The worker's number.
+        worker: usize,
+        /// What it waits for.
+        errand: MemberErrand,
     },
     /// The container engine has news.
     Engine(Vec<Tale>),
@@ -147,6 +162,8 @@ pub struct Control {
     reloading: Option<Round>,
     resolving: Resolving,
     exchange: Exchange,
+    /// As many hold it as updates are under way, and this one.
+    under_way: Arc<()>,
 }
 
 impl Control {
@@ -184,6 +201,7 @@ impl Control {
             reloading: None,
             resolving,
             exchange,
+            under_way: Arc::default(),
         };
         control.exchange_anew();
         control.load_zones();
@@ -208,7 +226,7 @@ impl Control {
             }
             while let Ok(event) = mailbox.try_recv() {
                 match event {
-                    Event::Stop => return self.stop(),
+                    Event::Stop => return self.stop(mailbox),
                     event => {
                         let is_changed = self.take(event);
                         self.due.note(is_changed);
@@ -217,7 +235,7 @@ impl Control {
             }
             self.turn(now);
             if self.leaving {
-                return self.stop();
+                return self.stop(mailbox);
             }
             self.due.note(self.state.next_expiry() <= now);
             more_work = self.state.work(now);
@@ -235,7 +253,8 @@ impl Control {
 
     /// Gives the cluster its turn.
     fn turn(&mut self, now: Moment) {
-        let deltas = self.cluster.turn(now, self.poll.registry());
+        let mut deltas = self.cluster.turn(now, self.poll.registry());
+        deltas.extend(self.correspond(now));
         self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
         self.due.applied(&self.state);
@@ -262,7 +281,9 @@ impl Control {
         match event {
             Event::Loaded { round, loaded } => self.take_zone(round, *loaded),
             Event::Arrived(loaded) => self.take_arrival(*loaded),
+            Event::Updated(updated) => self.take_updates(*updated),
             Event::Exchange(news) => self.hear(news),
+            Event::Update(request) => self.update(*request),
             Event::Reload => self.reload().is_ok(),
             Event::Request { request, answer } => self.obey(request, answer),
             Event::Resolved { addresses, all } => {
@@ -277,6 +298,10 @@ impl Control {
                     self.status_at = Some(clock::now());
                 }
                 // What changed of the cluster's records comes with its next turn.
+                false
+            }
+            Event::AskMember { worker, errand } => {
+                self.ask_members(worker, errand);
                 false
             }
             // The caller has seen to it.
@@ -297,7 +322,7 @@ impl Control {
         if !is_secondary {
             tell_faults(&origin, &faults);
         }
-        if zone.is_none()
+        if faults.errors() > 0
             && !is_secondary
             && let Some(reload) = &mut self.reloading
         {
@@ -315,7 +340,6 @@ impl Control {
                     tracing::info!(zone = %origin, serial, records, "zone loaded");
                 }
                 let old = self.served(&origin).map(|old| old.serial());
-                let zone = Arc::new(zone);
                 let content = ZoneContent::Sealed(Arc::clone(&zone));
                 self.state.apply(Delta::PutZone { origin, content });
                 self.tell_served(old, &zone, checked);
@@ -367,6 +391,7 @@ impl Control {
         for worker in &self.workers {
             worker.nudge();
         }
+        self.acknowledge();
         self.tell_others();
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
@@ -422,7 +447,7 @@ impl Control {
         }));
     }
 
-    fn stop(mut self) {
+    fn stop(mut self, mailbox: &Receiver<Event>) {
         self.status.rcu(|old| Status { ready: false, reason: "stopping".into(), ..Status::clone(old) });
         let begun = clock::now();
         let until = match self.leaving {
@@ -443,7 +468,9 @@ impl Control {
                 self.cluster.ready(now, event);
             }
         }
+        self.give_up_asking();
         self.cluster.end();
+        self.settle_updates(mailbox, begun);
         for worker in &self.workers {
             worker.stop();
         }
@@ -454,38 +481,5 @@ impl Control {
             }
         }
         self.cluster.finish(deadline);
-    }
-}
-
-fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
-    let (health, serial, records) = match content {
-        ZoneContent::Pending => (Health::Loading, None, 0),
-        ZoneContent::Sealed(zone) => (Health::Serving, Some(zone.serial().0), zone.record_count()),
-        ZoneContent::Expired(_) => return exchange::expired(origin),
-        ZoneContent::Faulty(faults) => return faulty(origin, faults),
-    };
-    let journal = match content {
-        ZoneContent::Sealed(zone) => (zone.history().steps(), zone.history().octets()),
-        ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => (0, 0),
-    };
-    ZoneStatus { origin: origin.clone(), health, serial, records, journal }
-}
-
-fn faulty(origin: &Name, faults: &Faults) -> ZoneStatus {
-    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
-    let health = Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect());
-    ZoneStatus { origin: origin.clone(), health, serial: None, records: 0, journal: (0, 0) }
-}
-
-fn tell_faults(origin: &Name, faults: &Faults) {
-    for fault in faults.iter().take(FAULTS_SHOWN) {
-        match fault.severity {
-            Severity::Error => tracing::error!(zone = %origin, "{fault}"),
-            Severity::Warning => tracing::warn!(zone = %origin, "{fault}"),
-        }
-    }
-    let more = (faults.errors() + faults.warnings()).saturating_sub(FAULTS_SHOWN);
-    if more > 0 {
-        tracing::warn!(zone = %origin, "and {more} more faults; `hivedns check` shows them");
     }
 }

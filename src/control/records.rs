@@ -62,7 +62,7 @@ impl Control {
     }
 
     /// Types that the cluster has at a name.
-    fn types_at(&self, name: &Name) -> Vec<RecordType> {
+    pub(super) fn types_at(&self, name: &Name) -> Vec<RecordType> {
         let start = name.to_lowercase().as_wire().to_vec();
         let writes = self.cluster.gossip.replication().cluster().iter();
         let here = writes.filter(|write| write.value.is_some() && write.key.starts_with(&start));

@@ -201,6 +201,8 @@ impl Control {
         for origin in new {
             self.state.apply(Delta::PutZone { origin, content: ZoneContent::Pending });
         }
+        let changing = specs.iter().filter(|spec| spec.source.changes());
+        self.loader.retain(changing.map(|spec| spec.origin.clone()).collect());
         for spec in specs {
             self.awaited.insert(spec.origin.clone(), self.round);
             let old = self.served(&spec.origin);

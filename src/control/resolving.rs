@@ -2,6 +2,7 @@
 
 use crate::base::config::{Client, Config, ConfigError};
 use crate::base::resolv_conf::{RESOLV_CONF, ResolvConf};
+use crate::control::asking::Asking;
 use crate::control::ways;
 use crate::loader::hints;
 use crate::resolve::body::ExtendedError;
@@ -31,6 +32,8 @@ pub struct Resolving {
     pub roots: Roots,
     /// Has the services thread do something.
     pub wish: Box<dyn Fn(Wish) + Send>,
+    /// What members are asked for.
+    pub asking: Asking,
 }
 
 /// What the control thread has the services thread do.

@@ -14,8 +14,10 @@ use std::collections::HashMap;
 pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
     let configured = config.zones.iter().filter_map(|zone| {
         let source = match &zone.content {
-            Content::File(file) => Source::File(file.clone()),
+            Content::File(file) if zone.update.is_empty() => Source::File(file.clone()),
+            Content::File(file) => Source::Updated(file.clone()),
             Content::Primaries(_) => Source::Transfers,
+            Content::Services => return None,
         };
         Some(ZoneSpec { origin: Name::parse(zone.origin.as_str()).ok()?, source })
     });

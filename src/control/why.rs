@@ -5,6 +5,7 @@
 
 mod address;
 mod elsewhere;
+mod view;
 
 use crate::answer::{self, Bounds, Elsewhere, Route, Scratch, Verdict};
 use crate::base::octets::put_u16;
@@ -19,7 +20,6 @@ use crate::control::records::{Called, row};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::resolving::Wish;
 use crate::control::why::elsewhere::Search;
-use crate::discovery::names::Row;
 use crate::discovery::{cluster, node};
 use crate::gossip::identity::{NodeId, Version};
 use crate::os::clock;
@@ -60,13 +60,23 @@ struct Given {
 
 /// The name that would be looked for elsewhere, with its hash.
 #[derive(Default)]
-struct Outside(Option<(Vec<u8>, u64)>);
+struct Outside {
+    name: Option<(Vec<u8>, u64)>,
+    /// A member would be asked.
+    asks_member: bool,
+}
 
 impl Elsewhere for Outside {
     /// Notes the name, and adds nothing.
     fn find(&mut self, key: &NameKey, _: &Query<'_>, _: Owner, _: &mut Sheet<'_>) -> Option<Rcode> {
-        self.0 = Some((key.as_wire().to_vec(), key.full_hash()));
+        self.name = Some((key.as_wire().to_vec(), key.full_hash()));
         Some(Rcode::NoError)
+    }
+
+    /// The same.
+    fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Sheet<'_>) -> Option<Rcode> {
+        self.asks_member = true;
+        Some(Rcode::ServFail)
     }
 }
 
@@ -105,11 +115,14 @@ impl Control {
         let mut tale = Tale { control: self, snapshot: &snapshot, now, steps: Vec::new() };
         let is_known = tale.of_address(&name);
         tale.of_zone(&given, is_known);
+        if given.outside.asks_member {
+            tale.of_member(&mut given, asker);
+        }
         tale.of_name(&given, &name, rtype);
         tale.of_aliases(&given, rtype);
         tale.of_view(&name, from);
         let (own, mut sought) = (given.answer.len(), None);
-        if let Some((name, hash)) = given.outside.0.take() {
+        if let Some((name, hash)) = given.outside.name.take() {
             tale.of_asker(asker, given.is_client);
             if given.is_client && tale.of_elsewhere(&policy, (&name, hash, rtype), &mut given) {
                 sought = Some((name, hash));
@@ -228,7 +241,7 @@ impl Tale<'_> {
     /// The nearest zone, and what stands in the way of an answer from it.
     fn of_zone(&mut self, given: &Given, is_known: bool) {
         let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else {
-            let is_elsewhere = given.is_client && given.outside.0.is_some();
+            let is_elsewhere = given.is_client && given.outside.name.is_some();
             let code = match (given.rcode, is_elsewhere || is_known) {
                 (Some(rcode), false) => format!(": {rcode}"),
                 (Some(_) | None, _) => String::new(),
@@ -248,7 +261,7 @@ impl Tale<'_> {
                 "cluster",
                 match self.control.cluster.is_synced() {
                     true => "its records are known here",
-                    false => "not all of its records are known here yet: what is known is told, instead of absence SERVFAIL",
+                    false => "not all of its records are known here yet: what is known is told, and a member asked for what is not",
                 },
             );
             return;
@@ -419,52 +432,6 @@ impl Tale<'_> {
             (None, RecordType::CNAME) => "an alias yields to other records".to_owned(),
             (None, _) => "other records of this type come first".to_owned(),
         }
-    }
-
-    /// How the name is read, and what the asker sees of it.
-    fn of_view(&mut self, name: &Name, from: Option<IpAddr>) {
-        let derived = self.control.cluster.derived();
-        let readings = derived.readings(name);
-        for reading in &readings {
-            let verdict = if reading.is_taken { "" } else { "; an earlier row wins" };
-            self.step("reading", format!("{} as {}{verdict}", reading.what, reading.row));
-        }
-        // A node's own addresses are everybody's, as is what no container has to do with.
-        if readings.iter().all(|reading| reading.row == Row::Node || !reading.is_taken) {
-            if from.is_some() {
-                self.step("network", "every asker gets the same records of this name");
-            }
-            return;
-        }
-        let legend = derived.legend();
-        let claim = from.and_then(|from| derived.asker(from)).filter(|claim| claim.networks.is_some());
-        let told = match claim {
-            Some(claim) => {
-                let networks = claim.networks.iter().flat_map(|networks| networks.iter());
-                let networks: Vec<&str> = networks.map(|(name, _)| &**name).collect();
-                let stack = match &*claim.stack {
-                    "" => String::new(),
-                    stack => format!(" of stack {stack}"),
-                };
-                format!("the asker is container {}{stack} in {}", claim.id, networks.join(", "))
-            }
-            None => {
-                let services = self.control.state.services();
-                let asker =
-                    services.map(|services| services.addresses().asker(None).clone()).unwrap_or_default();
-                let networks = asker.networks.iter().map(|number| match legend.networks.get(number) {
-                    Some(name) => name.clone(),
-                    None => format!("network {number:08x}"),
-                });
-                match networks.collect::<Vec<_>>().join(", ") {
-                    networks if networks.is_empty() => {
-                        "the asker is not known and gets no addresses".to_owned()
-                    }
-                    networks => format!("the asker is not known and gets addresses of {networks}"),
-                }
-            }
-        };
-        self.step("network", told);
     }
 
     /// The aliases that were followed; and what is said of the first one's target.

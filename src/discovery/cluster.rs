@@ -71,6 +71,20 @@ impl Rrset {
         Ok(set)
     }
 
+    /// Of records in wire form, well formed: what an update asks for. Where it may stand is still to be seen.
+    pub fn new<'r>(
+        name: &Name,
+        rtype: RecordType,
+        ttl: u32,
+        rdatas: impl IntoIterator<Item = &'r [u8]>,
+    ) -> Result<Rrset, Unfit> {
+        let mut rdatas: Vec<Vec<u8>> = rdatas.into_iter().map(<[u8]>::to_vec).collect();
+        in_order(rtype, &mut rdatas);
+        let set = Rrset { name: name.to_lowercase(), rtype, ttl, rdatas };
+        set.keep_rules()?;
+        Ok(set)
+    }
+
     /// Reads what another node, perhaps a foul one, replicated.
     pub fn decode(key: &[u8], value: &[u8]) -> Result<Rrset, Poison> {
         let (name, rtype) = decode_key(key)?;
@@ -187,7 +201,7 @@ impl Rrset {
     /// The rules that hold wherever it stands.
     fn keep_rules(&self) -> Result<(), Unfit> {
         let rtype = self.rtype;
-        if rtype.0 == 0 || rtype.is_meta() {
+        if rtype.0 == 0 || rtype.is_meta() || rtype.is_viewed() {
             return Err(Unfit(format!("{rtype} is a type of questions and messages, not of records")));
         }
         if rtype == RecordType::SOA {
@@ -279,10 +293,15 @@ fn read_rdatas(rtype: RecordType, texts: &[String]) -> Result<Vec<Vec<u8>>, Unfi
         })
     });
     let mut rdatas: Vec<Vec<u8>> = read.collect::<Result<_, _>>()?;
+    in_order(rtype, &mut rdatas);
+    Ok(rdatas)
+}
+
+/// Sorts records, and takes out those that are there twice.
+fn in_order(rtype: RecordType, rdatas: &mut Vec<Vec<u8>>) {
     // Stable: of those that differ in case alone the first stays.
     rdatas.sort_by(|a, b| canonical_order(rtype, a, b));
     rdatas.dedup_by(|a, b| canonical_order(rtype, a, b) == Ordering::Equal);
-    Ok(rdatas)
 }
 
 /// RFC 4034 §6.3: as octets, names in lower case.

@@ -21,4 +21,5 @@ pub mod label;
 pub mod labels;
 pub mod names;
 pub mod node;
+pub mod question;
 pub mod service;

@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Journal,
     /// A zone that was transferred; there are many, and each has a name of its own ([`super::zones`]).
     Zone,
+    /// What changed of a zone since; as many ([`super::changes`]).
+    Changes,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Records => "records",
             Kind::Journal => "journal",
             Kind::Zone => "zone",
+            Kind::Changes => "changes",
         }
     }
 

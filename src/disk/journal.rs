@@ -1,8 +1,8 @@
-//! The journal of the cluster-wide records: what changed since the snapshot, one frame for each time that the disk
-//! was waited for.
+//! A journal, of the cluster-wide records or of a zone: what changed since the snapshot or the copy, one frame for each time
+//! that the disk was waited for.
 //!
 //! ```text
-//! | envelope: epoch | frame | frame | ...        frame: | length | CRC-32 | entries ... |
+//! | envelope: epoch, note | frame | frame | ...        frame: | length | CRC-32 | entries ... |
 //!                                                entry: | key length | value length | key | value |
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! and a bad frame with a good one behind it is damage. The checksum also covers the epoch and the frame's place: a
 //! frame of an older journal that shines through a torn write is no frame.
 //!
-//! Does not know which entries are worth keeping: [`super::records`] does.
+//! Does not know which entries are worth keeping: [`super::records`] and [`super::changes`] do.
 
 use super::envelope::{Kind, Rest, Unsound, open, seal};
 use super::{Entry, KEY_OCTETS_MAX, VALUE_OCTETS_MAX};
@@ -30,9 +30,10 @@ const SEARCH_OCTETS_MAX: usize = 1 << 30;
 const _: () = assert!(KEY_OCTETS_MAX + VALUE_OCTETS_MAX + ENTRY_HEAD_OCTETS <= FRAME_OCTETS_MAX);
 const _: () = assert!(VALUE_OCTETS_MAX < FORGOTTEN as usize);
 
-/// A journal without frames. Journals of a higher epoch follow those of a lower one.
-pub(super) fn empty(epoch: u64) -> Vec<u8> {
-    seal(Kind::Journal, &epoch.to_le_bytes())
+/// A journal without frames. Journals of a higher epoch follow those of a lower one. The note is whatever its owner wants
+/// to know of it.
+pub(super) fn empty(kind: Kind, epoch: u64, note: &[u8]) -> Vec<u8> {
+    seal(kind, &[&epoch.to_le_bytes(), note].concat())
 }
 
 /// Appends an entry to those of a frame, or of a snapshot.
@@ -79,6 +80,7 @@ fn checksum(epoch: u64, at: u64, len: u32, entries: &[u8]) -> u32 {
 #[derive(Debug)]
 pub(super) struct Journal {
     pub(super) epoch: u64,
+    pub(super) note: Vec<u8>,
     /// All entries of the good frames, oldest first.
     pub(super) entries: Vec<Entry>,
     /// Octets up to the end of the last good frame.
@@ -97,9 +99,11 @@ pub(super) struct BadFrame {
 }
 
 /// Reads a journal. An error means that nothing in it can be trusted.
-pub(super) fn read(octets: &[u8]) -> Result<Journal, Unsound> {
-    let (body, mut good) = open(Kind::Journal, octets)?;
-    let epoch = Rest::new(body).u64("the epoch")?;
+pub(super) fn read(kind: Kind, octets: &[u8]) -> Result<Journal, Unsound> {
+    let (body, mut good) = open(kind, octets)?;
+    let mut head = Rest::new(body);
+    let epoch = head.u64("the epoch")?;
+    let note = body.get(head.at..).unwrap_or_default().to_vec();
     let (mut entries, mut bad) = (Vec::new(), None);
     while good < octets.len() {
         match read_frame(epoch, good, octets) {
@@ -113,7 +117,7 @@ pub(super) fn read(octets: &[u8]) -> Result<Journal, Unsound> {
             }
         }
     }
-    Ok(Journal { epoch, entries, good, bad })
+    Ok(Journal { epoch, note, entries, good, bad })
 }
 
 /// The entries of the frame at `at`, and where the next one begins.
@@ -168,7 +172,7 @@ mod tests {
     use super::*;
 
     fn journal(epoch: u64, frames: &[&[(&str, &str)]]) -> Vec<u8> {
-        let mut octets = empty(epoch);
+        let mut octets = empty(Kind::Journal, epoch, b"note");
         for entries in frames {
             let mut body = Vec::new();
             for (key, value) in *entries {
@@ -183,10 +187,10 @@ mod tests {
     #[test]
     fn a_journal_says_its_entries_in_order() {
         let octets = journal(7, &[&[("a", "1"), ("b", "2")], &[("a", "")]]);
-        let read = read(&octets).unwrap();
+        let read = read(Kind::Journal, &octets).unwrap();
         let said: Vec<String> = read.entries.iter().map(|entry| format!("{entry:?}")).collect();
         assert_eq!((read.epoch, read.good, read.bad.is_none()), (7, octets.len(), true));
-        assert_eq!(said.len(), 3);
+        assert_eq!((said.len(), &read.note[..]), (3, &b"note"[..]));
         assert_eq!(read.entries[2], Entry { key: "a".into(), value: None });
     }
 
@@ -196,7 +200,7 @@ mod tests {
         let octets = journal(1, &frames);
         let ends: Vec<usize> = (0..=3).map(|n| journal(1, &frames[..n]).len()).collect();
         for len in ends[0]..octets.len() {
-            let read = read(&octets[..len]).unwrap();
+            let read = read(Kind::Journal, &octets[..len]).unwrap();
             let whole = ends.iter().rposition(|&end| end <= len).unwrap();
             assert_eq!(read.good, ends[whole]);
             assert_eq!(read.entries.len(), frames[..whole].iter().map(|frame| frame.len()).sum::<usize>());
@@ -213,7 +217,7 @@ mod tests {
         for at in start..octets.len() {
             let mut octets = octets.clone();
             octets[at] ^= 0x10;
-            let read = read(&octets).unwrap();
+            let read = read(Kind::Journal, &octets).unwrap();
             let expected = [start, second, third].into_iter().rfind(|&begin| begin <= at).unwrap();
             assert_eq!(read.good, expected, "{at}");
             assert_eq!(read.bad.unwrap().is_last, expected == third, "{at}");
@@ -223,14 +227,14 @@ mod tests {
     #[test]
     fn a_frame_of_another_journal_or_place_is_none() {
         let old = journal(1, &[&[("a", "1")], &[("b", "2")]]);
-        let mut new = empty(2);
+        let mut new = empty(Kind::Journal, 2, b"note");
         new.extend_from_slice(&old[new.len()..]);
-        let first = read(&new).unwrap();
+        let first = read(Kind::Journal, &new).unwrap();
         assert_eq!((first.entries.len(), first.bad.unwrap().is_last), (0, true));
         let mut moved = old.clone();
-        let start = empty(1).len();
+        let start = empty(Kind::Journal, 1, b"note").len();
         let frame = (old.len() - start) / 2;
         moved.drain(start..start + frame);
-        assert!(read(&moved).unwrap().entries.is_empty());
+        assert!(read(Kind::Journal, &moved).unwrap().entries.is_empty());
     }
 }

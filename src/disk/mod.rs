@@ -6,7 +6,9 @@
 //! ring         the cluster's keys, once they were rotated            replaced whole
 //! records      the cluster-wide records, as of some moment           replaced whole
 //! journal      what changed of them since                            grows, frame by frame
-//! zone.ORIGIN  a zone that was transferred                           replaced whole
+//! zone.ORIGIN  a zone that was transferred, or changed by others     replaced whole
+//! changes.ORIGIN   what changed of it since                          grows, frame by frame
+//! earlier.ORIGIN   what changed before that                          replaced by changes.ORIGIN
 //! lock         locked while a process uses the directory
 //! NAME.tmp         a replacement that was not finished; nobody reads it
 //! NAME.broken-1    what was unreadable, set aside for a person to look at
@@ -25,6 +27,7 @@
 //! [`fault`]: what can go wrong. `envelope`: the form of every file. `hand`: how the disk is touched. `journal`,
 //! `records`: the cluster-wide records. [`place`]: which directory, if none is named.
 
+pub mod changes;
 #[cfg(test)]
 mod crash;
 mod envelope;
@@ -33,6 +36,7 @@ mod hand;
 mod journal;
 pub mod place;
 mod records;
+pub mod sum;
 #[cfg(test)]
 mod tests;
 pub mod zones;

@@ -177,7 +177,7 @@ impl Records {
         self.epoch = self.epoch.saturating_add(1);
         let snapshot = self.snapshot();
         hand.replace(Kind::Records, &snapshot)?;
-        let journal = journal::empty(self.epoch);
+        let journal = journal::empty(Kind::Journal, self.epoch, &[]);
         hand.replace(Kind::Journal, &journal)?;
         self.snapshot_octets = snapshot.len() as u64;
         self.journal_octets = journal.len() as u64;
@@ -244,7 +244,7 @@ fn read_snapshot(hand: &Hand, notices: &mut Vec<Notice>) -> Result<Option<Snapsh
 
 fn read_journal(hand: &Hand, notices: &mut Vec<Notice>) -> Result<Option<Journal>, DiskError> {
     let Some(octets) = hand.read(Kind::Journal, JOURNAL_OCTETS_MAX)? else { return Ok(None) };
-    let mut journal = match journal::read(&octets) {
+    let mut journal = match journal::read(Kind::Journal, &octets) {
         Ok(journal) => journal,
         Err(unsound) => {
             notices.push(set_aside(hand, Kind::Journal, unsound, JOURNAL_LOST)?);

@@ -15,6 +15,9 @@ use std::time::SystemTime;
 const BODY_OCTETS_MAX: u64 = crate::base::limits::TRANSFER_OCTETS_MAX as u64;
 /// Characters of a name in a file's name: the system takes 255 in all.
 const NAME_CHARACTERS_MAX: usize = 180;
+/// A zone that is being written, and one that is a copy of what the changes lead to.
+const WHOLE: &str = "tmp";
+const COPY: &str = "copy.tmp";
 /// Files set aside for each zone.
 const ASIDE_MAX: u32 = 10;
 
@@ -62,22 +65,55 @@ impl Zones {
 
     /// Keeps a zone: it is on disk when this returns.
     pub fn write(&self, origin: &str, body: &[u8], checked: SystemTime) -> io::Result<()> {
-        let path = self.path(origin);
-        let draft = with_suffix(&path, "tmp");
+        self.write_draft(WHOLE, origin, body, checked)?;
+        self.adopt(WHOLE, origin)
+    }
+
+    /// Writes a zone beside the one that is kept, which stays until the copy is [adopted](Zones::adopt_copy). Nothing else
+    /// that is written here disturbs it, but another copy.
+    pub fn write_copy(&self, origin: &str, body: &[u8], checked: SystemTime) -> io::Result<()> {
+        self.write_draft(COPY, origin, body, checked)
+    }
+
+    /// The copy takes the place of the zone that is kept: it is so on disk when this returns.
+    pub fn adopt_copy(&self, origin: &str) -> io::Result<()> {
+        self.adopt(COPY, origin)
+    }
+
+    fn write_draft(&self, suffix: &str, origin: &str, body: &[u8], checked: SystemTime) -> io::Result<()> {
+        let draft = with_suffix(&self.path(origin), suffix);
         let octets = seal(Kind::Zone, body);
         let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+            let mut file = writing().truncate(true).open(&draft)?;
             file.write_all(&octets)?;
             file.set_modified(checked)?;
-            file.sync_all()?;
-            fs::rename(&draft, &path)?;
-            File::open(&self.dir)?.sync_all()
+            file.sync_all()
         };
         write().inspect_err(|_| {
             // On a full disk its octets are missing elsewhere.
             let _ = fs::remove_file(&draft);
         })
+    }
+
+    fn adopt(&self, suffix: &str, origin: &str) -> io::Result<()> {
+        let path = self.path(origin);
+        fs::rename(with_suffix(&path, suffix), path)?;
+        self.sync()
+    }
+
+    /// Waits until the names in the directory are on disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        File::open(&self.dir)?.sync_all()
+    }
+
+    /// Another file of a zone.
+    pub(super) fn path_of(&self, what: &str, origin: &str) -> PathBuf {
+        self.dir.join(format!("{what}.{}", file_name(origin)))
+    }
+
+    /// Octets of the kept zone's file; 0 if there is none.
+    pub fn octets(&self, origin: &str) -> u64 {
+        fs::metadata(self.path(origin)).map_or(0, |file| file.len())
     }
 
     /// Notes that the kept zone was the newest then.
@@ -111,10 +147,22 @@ impl Zones {
     /// Sets the kept zone aside; where it lies then.
     pub fn set_aside(&self, origin: &str) -> Option<PathBuf> {
         let path = self.path(origin);
-        let names = (1..=ASIDE_MAX).map(|number| with_suffix(&path, &format!("broken-{number}")));
-        let aside = names.into_iter().find(|aside| aside.symlink_metadata().is_err())?;
+        let aside = aside(&path)?;
         fs::rename(&path, &aside).ok().map(|()| aside)
     }
+}
+
+/// A name that nobody has, beside a file that is to be set aside.
+pub(super) fn aside(path: &Path) -> Option<PathBuf> {
+    let mut names = (1..=ASIDE_MAX).map(|number| with_suffix(path, &format!("broken-{number}")));
+    names.find(|aside| aside.symlink_metadata().is_err())
+}
+
+/// For us alone, as all else in the directory.
+pub(super) fn writing() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options
 }
 
 fn read_file(path: &Path) -> io::Result<(Vec<u8>, SystemTime)> {
@@ -125,7 +173,7 @@ fn read_file(path: &Path) -> io::Result<(Vec<u8>, SystemTime)> {
     Ok((octets, checked))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);

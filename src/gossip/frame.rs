@@ -63,11 +63,15 @@ pub enum Kind {
     MarkAsk = 38,
     /// The answer to that.
     MarkHeld = 39,
+    /// Something that its sender does not know; what it is about is the business of the machines' owners.
+    Question = 40,
+    /// What is known of it.
+    Known = 41,
 }
 
 impl Kind {
     /// All of them, by their number from 16 on.
-    pub const ALL: [Kind; 24] = [
+    pub const ALL: [Kind; 26] = [
         Kind::Delta,
         Kind::Answer,
         Kind::Hint,
@@ -92,6 +96,8 @@ impl Kind {
         Kind::ClusterParts,
         Kind::MarkAsk,
         Kind::MarkHeld,
+        Kind::Question,
+        Kind::Known,
     ];
 
     /// The kind of that number; `None` for one that this version does not know.

@@ -170,6 +170,23 @@ pub enum Event {
         /// Members that live and have not acknowledged; empty: all have.
         missing: Vec<NodeId>,
     },
+    /// A member does not know something: what this node knows of it goes to
+    /// [`answer_member`](crate::gossip::machine::Gossip::answer_member).
+    Asked {
+        /// Who asks.
+        by: NodeId,
+        /// By which it will know the answer.
+        number: u64,
+        /// Its owner's octets.
+        question: Bytes,
+    },
+    /// What became of a question that this node had put to members.
+    Known {
+        /// Which.
+        number: u64,
+        /// What a member knows; `None`: nobody knew anything in time.
+        answer: Option<Bytes>,
+    },
     /// Expiry waits (`true`) because many owners were lost at once, or goes on.
     ExpiryFrozen(bool),
 }

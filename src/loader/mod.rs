@@ -1,13 +1,30 @@
-//! Floor 4: the threads that turn zone files into sealed zones, and free what nobody reads any more.
+//! Floor 4: the threads that turn zone files into sealed zones, change zones in place, and free what nobody reads any
+//! more.
 //!
-//! Both take long for large zones; neither may hold up the control thread, a worker or the other. Beside them
-//! [`hints`]: the small files that a walk from the root begins with.
+//! ```text
+//! loader    files ─► sealed zones
+//! changer   transfers, updates ─► the next version, on disk before anybody hears of it   └─ copier: new copies on disk
+//! freer     what was replaced
+//! ```
+//!
+//! All of that takes long for large zones, and may hold up neither the control thread nor a worker; nor does a large file
+//! hold up a small change. Beside them [`hints`]: the small files that a walk from the root begins with.
 
+mod changing;
+mod copier;
+mod file;
 pub mod hints;
+mod kept;
 pub mod received;
+#[cfg(test)]
+mod tests;
+pub mod updates;
 
 use crate::disk::zones::Zones;
+use crate::loader::changing::Changing;
+use crate::loader::copier::{Copied, Copier};
 use crate::loader::received::Arrival;
+use crate::loader::updates::{Update, Updated};
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::zone::Zone;
@@ -16,7 +33,7 @@ use crate::zone::fault::{Faults, place_in};
 use crate::zone::history;
 use crate::zone::master::{self, Disk, Options};
 use crate::zone::seal::seal;
-use crossbeam::channel::{Sender, unbounded};
+use crossbeam::channel::{Receiver, Sender, unbounded};
 use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,9 +53,24 @@ pub enum Source {
         /// Its content.
         text: &'static str,
     },
+    /// A master file, and what updates have changed since.
+    Updated(PathBuf),
     /// Transfers from other servers; what was kept of the last one.
     Transfers,
 }
+
+impl Source {
+    /// True if the zone changes in part.
+    pub fn changes(&self) -> bool {
+        match self {
+            Source::Updated(_) | Source::Transfers => true,
+            Source::File(_) | Source::Text { .. } => false,
+        }
+    }
+}
+
+/// Updates that are carried out together at most: all of them wait for the disk once, and the first of them for all.
+const GROUP_MAX: usize = 1_024;
 
 /// A zone to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,20 +87,20 @@ pub struct Loaded {
     /// The apex.
     pub origin: Name,
     /// The zone, unless a fault is an error.
-    pub zone: Option<Zone>,
+    pub zone: Option<Arc<Zone>>,
     /// Everything found wrong, in the order of the file.
     pub faults: Faults,
     /// Of a kept zone: when it was last known to be the newest.
     pub checked: Option<SystemTime>,
 }
 
-/// Reads and seals one zone, which replaces `old`; `zones`: where transferred ones are kept.
-pub fn load(spec: &ZoneSpec, seed: HashSeed, old: Option<&Zone>, zones: Option<&Zones>) -> Loaded {
+/// Reads and seals one zone, which replaces `old`. What was kept of a zone that changes in part is not looked at here.
+pub fn load(spec: &ZoneSpec, seed: HashSeed, old: Option<&Zone>) -> Loaded {
     let mut draft = ZoneDraft::new(&spec.origin, seed);
     let mut faults = Faults::default();
     let options = Options { origin: &spec.origin, ttl: None };
     match &spec.source {
-        Source::File(path) => {
+        Source::File(path) | Source::Updated(path) => {
             draft.set_file(&Arc::from(path.as_path()));
             if let Err(unreadable) = master::read_file(path, options, &mut draft, &mut faults) {
                 faults.error(place_in(path, 1, 1), unreadable.error.to_string());
@@ -80,7 +112,7 @@ pub fn load(spec: &ZoneSpec, seed: HashSeed, old: Option<&Zone>, zones: Option<&
             draft.set_file(&file);
             master::read(Box::new(text.as_bytes()), file, options, &Disk, &mut draft, &mut faults);
         }
-        Source::Transfers => return received::restore(&spec.origin, zones, seed),
+        Source::Transfers => return received::refused(&spec.origin, received::NOTHING_YET.to_owned()),
     }
     let (zone, sealing) = seal(draft);
     faults.absorb(sealing);
@@ -89,10 +121,10 @@ pub fn load(spec: &ZoneSpec, seed: HashSeed, old: Option<&Zone>, zones: Option<&
         (Some(zone), Some(old)) => Some(history::succeed(old, zone)),
         (zone, _) => zone,
     };
-    Loaded { origin: spec.origin.clone(), zone, faults, checked: None }
+    Loaded { origin: spec.origin.clone(), zone: zone.map(Arc::new), faults, checked: None }
 }
 
-/// What is asked of the thread that reads zones.
+/// What is asked of the threads that make zones.
 enum Job {
     /// A zone in that round, and the version that it replaces.
     Zone { round: u64, spec: ZoneSpec, old: Option<Arc<Zone>> },
@@ -100,6 +132,12 @@ enum Job {
     Arrival(Arrival),
     /// The kept zone of that origin was the newest then.
     Checked(Name, SystemTime),
+    /// An update.
+    Update(Update),
+    /// These change in part, and no others.
+    Retain(Vec<Name>),
+    /// A copy was written.
+    Copied(Copied),
 }
 
 /// What the loader has done.
@@ -109,70 +147,89 @@ pub enum Done {
     Zone(u64, Loaded),
     /// A transferred zone was made.
     Arrival(Loaded),
+    /// Updates were carried out.
+    Updates(Updated),
 }
 
 type Garbage = Box<dyn Any + Send>;
 
-/// The loader's threads: one reads zones, one frees. Dropping this handle begins no further zone, and waits for
-/// nothing: the one being read, which may be large, is read to its end and told to nobody who listens.
+/// The loader's threads. Dropping this handle begins no further zone, and waits for nothing: the one being read, which may be
+/// large, is read to its end and told to nobody who listens.
 pub struct Loader {
+    /// For zones that are made as a whole.
     jobs: Sender<Box<Job>>,
+    /// For those that change in part.
+    changes: Sender<Box<Job>>,
     garbage: Sender<Garbage>,
     /// The newest round: what older ones asked for and has not begun is overtaken.
     newest: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
+/// What both threads that make zones need.
+#[derive(Clone)]
+struct Desk {
+    seed: HashSeed,
+    zones: Option<Zones>,
+    newest: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    done: Arc<dyn Fn(Done) + Send + Sync>,
+}
+
 impl Loader {
     /// Starts it; `done` is handed every result, with the round it was asked for in. What was overtaken before it
-    /// was begun has none. `zones`: where transferred zones are kept, if they are.
+    /// was begun has none. `zones`: where zones that change in part are kept, if they are.
     pub fn start(
         seed: HashSeed,
         zones: Option<Zones>,
-        done: impl Fn(Done) + Send + 'static,
+        done: impl Fn(Done) + Send + Sync + 'static,
     ) -> io::Result<Loader> {
-        let (jobs, asked) = unbounded::<Box<Job>>();
         let (newest, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (is_newest, is_over) = (Arc::clone(&newest), Arc::clone(&stop));
-        std::thread::Builder::new().name("loader".into()).spawn(move || {
-            for job in asked {
-                if is_over.load(Ordering::Relaxed) {
-                    return;
-                }
-                match *job {
-                    Job::Zone { round, spec, old } if round >= is_newest.load(Ordering::Relaxed) => {
-                        done(Done::Zone(round, load(&spec, seed, old.as_deref(), zones.as_ref())));
-                    }
-                    Job::Zone { .. } => {}
-                    Job::Arrival(arrival) => done(Done::Arrival(received::put(arrival, seed, zones.as_ref()))),
-                    Job::Checked(origin, at) => {
-                        if let Some(zones) = &zones
-                            && let Err(error) = zones.touch(&origin.to_string(), at)
-                        {
-                            tracing::warn!(zone = %origin, "cannot note that the kept zone is the newest: {error}");
-                        }
-                    }
-                }
-            }
-        })?;
+        let (jobs, asked) = unbounded::<Box<Job>>();
+        let (changes, wanted) = unbounded::<Box<Job>>();
+        let desk = Desk {
+            seed,
+            zones: zones.clone(),
+            newest: Arc::clone(&newest),
+            stop: Arc::clone(&stop),
+            done: Arc::new(done),
+        };
+        let whole = desk.clone();
+        let told = changes.clone();
+        let copier = Copier::start(move |copied| _ = told.send(Box::new(Job::Copied(copied))))?;
+        let changing = Changing::new(seed, zones, copier);
+        std::thread::Builder::new().name("loader".into()).spawn(move || whole.load(&asked))?;
+        std::thread::Builder::new().name("changer".into()).spawn(move || desk.change(&wanted, changing))?;
         let (garbage, thrown_away) = unbounded::<Garbage>();
         // A large zone takes seconds to load: what is freed meanwhile must not wait for it.
         std::thread::Builder::new()
             .name("freer".into())
             .spawn(move || thrown_away.into_iter().for_each(drop))?;
-        Ok(Loader { jobs, garbage, newest, stop })
+        Ok(Loader { jobs, changes, garbage, newest, stop })
     }
 
     /// Asks for a zone. `round`, which never falls, comes back with it: what an older round asked for is overtaken,
     /// and not begun any more.
     pub fn load(&self, round: u64, spec: ZoneSpec, old: Option<Arc<Zone>>) {
         self.newest.store(round, Ordering::Relaxed);
-        self.ask(Job::Zone { round, spec, old });
+        let jobs = if spec.source.changes() { &self.changes } else { &self.jobs };
+        // The threads end only with this handle.
+        let _ = jobs.send(Box::new(Job::Zone { round, spec, old }));
     }
 
     /// Has a zone made of what a transfer brought, and kept.
     pub fn put(&self, arrival: Arrival) {
         self.ask(Job::Arrival(arrival));
+    }
+
+    /// Has an update carried out. Those that wait are carried out together, in their order.
+    pub fn update(&self, update: Update) {
+        self.ask(Job::Update(update));
+    }
+
+    /// Forgets all zones that change in part but these.
+    pub fn retain(&self, origins: Vec<Name>) {
+        self.ask(Job::Retain(origins));
     }
 
     /// Has it noted that the kept zone of that origin was the newest then.
@@ -181,8 +238,7 @@ impl Loader {
     }
 
     fn ask(&self, job: Job) {
-        // The threads end only with this handle.
-        let _ = self.jobs.send(Box::new(job));
+        let _ = self.changes.send(Box::new(job));
     }
 
     /// Frees a value, whenever there is time.
@@ -194,74 +250,86 @@ impl Loader {
 impl Drop for Loader {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+        // The thread that writes copies tells the other one, and so does not let it end by itself.
+        let _ = self.changes.send(Box::new(Job::Retain(Vec::new())));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crossbeam::channel::{Receiver, bounded};
-
-    const ZONE: &str = "$TTL 60\n@ SOA ns admin 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n";
-
-    fn spec(i: usize) -> ZoneSpec {
-        let origin = Name::parse(&format!("z{i}.")).unwrap();
-        ZoneSpec { origin, source: Source::Text { name: "z", text: ZONE } }
+impl Desk {
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
-    /// A loader that stands still at each zone until it is let go on, and what it has done.
-    fn loader() -> (Loader, Sender<()>, Receiver<(u64, Name)>) {
-        let ((go, gate), (done, results)) = (bounded(0), unbounded());
-        let loader = Loader::start(HashSeed::new([7; 16]), None, move |what| {
-            let Done::Zone(round, loaded) = what else { panic!("nothing was transferred") };
-            done.send((round, loaded.origin)).unwrap();
-            let _ = gate.recv();
-        });
-        (loader.unwrap(), go, results)
-    }
-
-    #[test]
-    fn a_loader_that_is_dropped_reads_the_zone_at_hand_to_its_end_and_no_other() {
-        let (loader, go, results) = loader();
-        (0..300).for_each(|i| loader.load(1, spec(i), None));
-        assert_eq!(results.recv().unwrap().1, spec(0).origin);
-        drop(loader);
-        drop(go);
-        assert_eq!(results.iter().count(), 0, "of 299 zones that waited");
-    }
-
-    #[test]
-    fn zones_of_an_overtaken_round_are_not_read() {
-        let (loader, go, results) = loader();
-        (0..100).for_each(|i| loader.load(1, spec(i), None));
-        assert_eq!(results.recv().unwrap().0, 1);
-        (0..2).for_each(|i| loader.load(2, spec(i), None));
-        drop(go);
-        let rest: Vec<u64> = (0..2).map(|_| results.recv().unwrap().0).collect();
-        assert_eq!(rest, [2, 2]);
-        drop(loader);
-        assert_eq!(results.iter().count(), 0);
-    }
-
-    #[test]
-    fn what_is_freed_does_not_wait_for_zones() {
-        let (loader, go, results) = loader();
-        loader.load(1, spec(0), None);
-        results.recv().unwrap();
-        // The loader stands still.
-        let value = Arc::new(());
-        let freed = Arc::downgrade(&value);
-        struct Told(Arc<()>, Sender<()>);
-        impl Drop for Told {
-            fn drop(&mut self) {
-                let _ = (&self.0, self.1.send(()));
+    /// Makes zones that are made as a whole.
+    fn load(&self, asked: &Receiver<Box<Job>>) {
+        for job in asked {
+            if self.is_over() {
+                return;
+            }
+            if let Job::Zone { round, spec, old } = *job
+                && round >= self.newest.load(Ordering::Relaxed)
+            {
+                self.tell_what_is_not_served(&spec.origin);
+                (self.done)(Done::Zone(round, load(&spec, self.seed, old.as_deref())));
             }
         }
-        let (tell, told) = unbounded();
-        loader.free(Told(value, tell));
-        assert!(told.recv().is_ok());
-        // The sender is gone when the value is.
-        assert!(told.recv().is_err() && freed.upgrade().is_none());
-        drop(go);
     }
+
+    /// Changes that were acknowledged do not go without a word when the configuration takes the zone for another one.
+    fn tell_what_is_not_served(&self, origin: &Name) {
+        let changes = self.zones.as_ref().map(|zones| zones.changes_path(&origin.to_string()));
+        if let Some(changes) = changes.filter(|changes| changes.exists()) {
+            tracing::warn!(
+                zone = %origin,
+                "what had changed while the zone was a secondary, or took updates, is not served: {}",
+                changes.display()
+            );
+        }
+    }
+
+    /// Makes the next versions of zones that change in part.
+    fn change(&self, asked: &Receiver<Box<Job>>, mut changing: Changing) {
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| asked.recv().ok()) {
+            if self.is_over() {
+                return;
+            }
+            match *job {
+                Job::Zone { round, spec, old } => {
+                    if round < self.newest.load(Ordering::Relaxed) {
+                        continue;
+                    }
+                    let loaded = match &spec.source {
+                        Source::Transfers => changing.restore(&spec.origin),
+                        Source::Updated(path) => changing.load_file(&spec.origin, path, old.as_deref()),
+                        Source::File(_) | Source::Text { .. } => load(&spec, self.seed, old.as_deref()),
+                    };
+                    (self.done)(Done::Zone(round, loaded));
+                }
+                Job::Arrival(arrival) => (self.done)(Done::Arrival(changing.put(arrival))),
+                Job::Checked(origin, at) => changing.check(&origin, at),
+                Job::Update(first) => {
+                    let group;
+                    (group, next) = gather(first, asked);
+                    let origin = group[0].origin.clone();
+                    (self.done)(Done::Updates(changing.update(&origin, group)));
+                }
+                Job::Retain(origins) => changing.retain(&origins),
+                Job::Copied(copied) => changing.copied(copied),
+            }
+        }
+    }
+}
+
+/// The updates of the same zone that wait behind one, and the job behind those.
+fn gather(first: Update, asked: &Receiver<Box<Job>>) -> (Vec<Update>, Option<Box<Job>>) {
+    let mut group = vec![first];
+    while group.len() < GROUP_MAX {
+        match asked.try_recv().map(|job| *job) {
+            Ok(Job::Update(update)) if update.origin == group[0].origin => group.push(update),
+            Ok(other) => return (group, Some(Box::new(other))),
+            Err(_) => break,
+        }
+    }
+    (group, None)
 }

@@ -4,9 +4,10 @@
 use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::forward::StreamId;
 use crate::resolve::question::Wants;
+use crate::resolve::said::Said;
 use crate::wire::message::Rcode;
 use crate::wire::rtype::RecordType;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,19 @@ pub enum Errand {
     },
 }
 
+/// A name of the services' domain that this node cannot answer yet: a member of the cluster is to be asked. Of class IN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberErrand {
+    /// The worker's number for it.
+    pub ticket: u32,
+    /// The name, lower-cased, in uncompressed wire form.
+    pub name: Box<[u8]>,
+    /// The type.
+    pub rtype: RecordType,
+    /// Who wants to know: answers differ by it.
+    pub client: IpAddr,
+}
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
@@ -42,6 +56,13 @@ pub enum Delivery {
         ticket: u32,
         /// What was found; of a failure, why.
         found: Result<OwnedBody, Option<ExtendedError>>,
+    },
+    /// Of a [`MemberErrand`].
+    Told {
+        /// The worker's number.
+        ticket: u32,
+        /// What a member said; `None`: nobody knew it in time.
+        said: Option<Said>,
     },
     /// Of [`Errand::Exchange`].
     Exchanged {

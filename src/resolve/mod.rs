@@ -14,6 +14,7 @@ pub mod lots;
 pub mod pending;
 pub mod policy;
 pub mod question;
+pub mod said;
 #[cfg(test)]
 pub(crate) mod script_tests;
 pub mod validate;

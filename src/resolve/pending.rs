@@ -255,7 +255,7 @@ fn ticket(place: u16, turn: u16) -> Ticket {
 }
 
 /// What stands for a client: its address, of IPv6 its network.
-fn network_of(client: IpAddr) -> IpAddr {
+pub fn network_of(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(v6) => {
             IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << (128 - CLIENT_BITS_V6))))

@@ -1,7 +1,9 @@
 //! What workers need to resolve names, and the ways between them and the thread that does their errands.
 
 use crate::base::config::Config;
+use crate::control::asking::Asking;
 use crate::control::resolving::{self, Resolving, Roots};
+use crate::control::{Event, Mailbox};
 use crate::os::descriptors;
 use crate::resolve::cache::Cache;
 use crate::resolve::errand::Delivery;
@@ -46,7 +48,7 @@ pub(super) fn prepare(
     config: &Config,
     listening: Vec<SocketAddr>,
     workers: usize,
-    errands: Errands,
+    (errands, mailbox): (Errands, &Mailbox),
 ) -> Result<Prepared, String> {
     let policy = resolving::policy(config, &listening).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -64,13 +66,14 @@ pub(super) fn prepare(
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded()).unzip();
     let setups =
         receivers.into_iter().zip(&upstreams).enumerate().map(|(worker, (deliveries, upstreams))| {
-            let errands = errands.clone();
+            let (errands, mailbox) = (errands.clone(), mailbox.clone());
             Setup {
                 policy: Arc::clone(&policy),
                 cache: Arc::clone(&cache),
                 upstreams: Arc::clone(upstreams),
                 ports,
                 errands: Box::new(move |errand| errands.take(worker, errand)),
+                members: Box::new(move |errand| mailbox.send(Event::AskMember { worker, errand })),
                 deliveries,
             }
         });
@@ -83,6 +86,7 @@ pub(super) fn prepare(
             roots: roots.clone(),
             // When nobody takes it any more, it is dropped, and that is an answer too.
             wish: Box::new(move |wish| _ = errands.wish(wish)),
+            asking: Asking::new(senders.clone()),
         },
         setups,
         deliveries: senders,

@@ -297,6 +297,8 @@ impl Citizen {
             }
             Event::Synced { alone } => News::Synced(alone),
             Event::Identity { id, generation } => News::Identity(id, generation),
+            // Nobody asks anything here.
+            Event::Asked { .. } | Event::Known { .. } => return None,
             Event::Keys | Event::ClusterReplaced { .. } => return None,
             Event::Drained { missing } => News::Drained(missing.len()),
             Event::ExpiryFrozen(frozen) => News::ExpiryFrozen(frozen),
@@ -331,6 +333,8 @@ fn kind_name(number: u8) -> &'static str {
         Some(Kind::ClusterParts) => "octets of ClusterParts",
         Some(Kind::MarkAsk) => "octets of MarkAsk",
         Some(Kind::MarkHeld) => "octets of MarkHeld",
+        Some(Kind::Question) => "octets of Question",
+        Some(Kind::Known) => "octets of Known",
         None => match number {
             1 => "octets of Who",
             2 => "octets of Ping",

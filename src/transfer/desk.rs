@@ -1,13 +1,18 @@
-//! What others ask of zones as such, and tell about them: transfers, NOTIFY, and any message that is signed. All of it is
-//! rare beside ordinary queries, and none of it is on their way.
+//! What others ask of zones as such, and tell about them: transfers, NOTIFY, UPDATE, and any message that is signed. All of
+//! it is rare beside ordinary queries, and none of it is on their way.
 //!
 //! ```text
 //! message ─┬─ signed: check ─┬─ wrong: NOTAUTH, and why
 //!          │                 └─ right ─┐
 //!          └─ not signed ──────────────┴─┬─ NOTIFY: who may tell it? ─► told on, and acknowledged
+//!                                        ├─ UPDATE: who may change it? ─► carried out elsewhere, answered when it is
 //!                                        ├─ AXFR, IXFR: who may have it? ─► Outgoing
 //!                                        └─ an ordinary query ─► answered as any other, then signed
 //! ```
+
+mod update;
+
+pub use update::{Held, Permitted};
 
 use crate::base::time::WallSeconds;
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
@@ -16,6 +21,7 @@ use crate::transfer::outgoing::Outgoing;
 use crate::transfer::policy::{Policy, ZonePolicy};
 use crate::transfer::tsig::record::{self, Tsig};
 use crate::transfer::tsig::server::{self, Checked, Session};
+use crate::transfer::update::UPDATE;
 use crate::wire::key::NameKey;
 use crate::wire::message::{OPCODE_MASK, Rcode};
 use crate::wire::query::{Query, Shape};
@@ -73,6 +79,8 @@ pub enum Turn {
     },
     /// These messages are the reply.
     Transfer(Box<Outgoing>),
+    /// This is to be carried out, and answered then.
+    Update(Box<Permitted>),
     /// An ordinary query with a right signature: to be answered, and signed by [`sign`].
     Query(Box<Session>),
 }
@@ -120,8 +128,10 @@ impl Desk<'_> {
 
     fn serve(&self, session: Option<Session>, held: Option<&Arc<Snapshot>>, paper: Paper<'_>) -> Turn {
         let query = self.query();
-        if query.flags() & OPCODE_MASK == NOTIFY {
-            return self.notified(session, paper);
+        match query.flags() & OPCODE_MASK {
+            NOTIFY => return self.notified(session, paper),
+            UPDATE => return self.update(session, paper),
+            _ => {}
         }
         match (query.qtype(), session) {
             (RecordType::AXFR | RecordType::IXFR, session) => self.transfer(session, held, paper),
@@ -209,7 +219,7 @@ impl Desk<'_> {
         let serial = answer_soa(self.asked.message).map(Serial);
         match self.reply(Rcode::NoError, session, paper, |reply| reply.set_authoritative()) {
             Turn::Reply { len, .. } => Turn::Notified { len, number, serial },
-            other @ (Turn::Notified { .. } | Turn::Transfer(_) | Turn::Query(_)) => other,
+            other @ (Turn::Notified { .. } | Turn::Transfer(_) | Turn::Update(_) | Turn::Query(_)) => other,
         }
     }
 

@@ -6,6 +6,7 @@
 //! others tell:   desk ─► NOTIFY ─► secondary
 //! we ask:        secondary: when, and whom ─► incoming: what comes, record by record
 //! we tell:       announce: NOTIFY, again until somebody hears it
+//! others change: desk ─► update: UPDATE, prerequisites and all
 //! ```
 //!
 //! Knows no socket, no clock, no file, and not which thread it runs on.
@@ -20,3 +21,4 @@ pub mod outgoing;
 pub mod policy;
 pub mod secondary;
 pub mod tsig;
+pub mod update;

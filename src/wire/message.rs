@@ -49,10 +49,16 @@ pub enum Rcode {
     NotImp = 4,
     /// Refused by policy.
     Refused = 5,
-    /// A name exists when it should not: a DNAME made it too long (RFC 6672 §2.2).
+    /// A name exists that should not (RFC 2136 §2.2), or a DNAME made it too long (RFC 6672 §2.2).
     YxDomain = 6,
+    /// A set exists that should not (RFC 2136 §2.2).
+    YxRrset = 7,
+    /// A set that should exist does not (RFC 2136 §2.2).
+    NxRrset = 8,
     /// Not authoritative, or not authorised (RFC 8945 §5.2).
     NotAuth = 9,
+    /// A name lies outside of the zone that it should lie in (RFC 2136 §2.2).
+    NotZone = 10,
     /// An EDNS version that this server does not speak (RFC 6891 §9).
     BadVers = 16,
 }
@@ -61,7 +67,7 @@ impl Rcode {
     /// One more than the largest value: what a table indexed by code needs.
     pub const COUNT: usize = 17;
     /// All of them.
-    pub const ALL: [Rcode; 9] = [
+    pub const ALL: [Rcode; 12] = [
         Rcode::NoError,
         Rcode::FormErr,
         Rcode::ServFail,
@@ -69,7 +75,10 @@ impl Rcode {
         Rcode::NotImp,
         Rcode::Refused,
         Rcode::YxDomain,
+        Rcode::YxRrset,
+        Rcode::NxRrset,
         Rcode::NotAuth,
+        Rcode::NotZone,
         Rcode::BadVers,
     ];
 }
@@ -85,7 +94,10 @@ impl fmt::Display for Rcode {
             Rcode::NotImp => "NOTIMP",
             Rcode::Refused => "REFUSED",
             Rcode::YxDomain => "YXDOMAIN",
+            Rcode::YxRrset => "YXRRSET",
+            Rcode::NxRrset => "NXRRSET",
             Rcode::NotAuth => "NOTAUTH",
+            Rcode::NotZone => "NOTZONE",
             Rcode::BadVers => "BADVERS",
         })
     }

@@ -15,3 +15,4 @@ pub mod sealed;
 pub mod section;
 pub(crate) mod shift;
 pub mod short;
+mod spelled;

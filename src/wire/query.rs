@@ -43,7 +43,7 @@ pub struct Query<'p> {
 pub enum Accepted {
     /// Answer it: it is well formed and has exactly one question.
     Query(Shape),
-    /// It is about a zone as such, or signed: NOTIFY, IXFR, whatever carries TSIG. It has exactly one question; of the
+    /// It is about a zone as such, or signed: NOTIFY, UPDATE, IXFR, whatever carries TSIG. It has exactly one question; of the
     /// records behind it nothing is known but that there are as many as it says.
     Special(Shape),
     /// Answer with an error; the question is there if it could be read.
@@ -224,11 +224,11 @@ pub fn accept(message: &[u8], key: &mut NameKey) -> Accepted {
 }
 
 /// Reads what is neither a standard query nor without records before the additional section: NOTIFY (RFC 1996), which may
-/// tell the SOA, and IXFR, which has to (RFC 1995 §3).
+/// tell the SOA, IXFR, which has to (RFC 1995 §3), and UPDATE, whose question is its zone (RFC 2136 §2.3).
 #[cold]
 fn accept_rare(message: &[u8], mut shape: Shape, counts: u64, tail: Option<&[u8]>) -> Accepted {
-    const QUERY_OR_NOTIFY: [u16; 2] = [0, 4 << 11];
-    if !QUERY_OR_NOTIFY.contains(&(shape.flags & OPCODE_MASK)) {
+    const QUERY_NOTIFY_UPDATE: [u16; 3] = [0, 4 << 11, 5 << 11];
+    if !QUERY_NOTIFY_UPDATE.contains(&(shape.flags & OPCODE_MASK)) {
         return Accepted::Refuse(shape, Rcode::NotImp);
     }
     let before = (counts >> 32) as u16 as usize + (counts >> 16) as u16 as usize;
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn other_opcodes_are_not_implemented() {
-        for opcode in (1..16u8).filter(|opcode| *opcode != 4) {
+        for opcode in (1..16u8).filter(|opcode| ![4, 5].contains(opcode)) {
             assert_eq!(with(|m| m[2] |= opcode << 3), "NOTIMP 24");
         }
     }
@@ -456,6 +456,22 @@ mod tests {
         assert_eq!(ixfr(0, b""), "IN IXFR None");
         assert_eq!(ixfr(2, &[&soa[..], soa].concat()), "FORMERR 24");
         assert_eq!(ixfr(1, b""), "FORMERR 24");
+    }
+
+    #[test]
+    fn an_update_has_its_zone_for_a_question_and_any_records() {
+        let update = |prerequisites: u8, instructions: u8, octets: &[u8]| {
+            with(|m| {
+                (m[2], m[7], m[9], m[21]) = (5 << 3, prerequisites, instructions, 6);
+                m.extend_from_slice(octets);
+            })
+        };
+        let record = b"\xc0\x0c\0\xff\0\xff\0\0\0\0\0\0";
+        assert_eq!(update(0, 0, b""), "special SOA");
+        assert_eq!(update(1, 1, &[&record[..], record].concat()), "special SOA");
+        assert_eq!(update(1, 1, record), "FORMERR 24");
+        assert_eq!(update(0, 1, &[&record[..], b"\0"].concat()), "FORMERR 24");
+        assert_eq!(with(|m| (m[2], m[5]) = (5 << 3, 0)), "FORMERR 12");
     }
 
     #[test]

@@ -456,7 +456,7 @@ impl<'b> Reply<'b> {
 
     /// Gives the `records` records at `start` another TTL.
     #[cold]
-    fn write_ttls(&mut self, start: usize, records: u16, ttl: u32) {
+    pub fn write_ttls(&mut self, start: usize, records: u16, ttl: u32) {
         let mut at = start;
         for _ in 0..records {
             let Some(record) = self.octets.get_mut(at..at + RECORD_HEAD_OCTETS) else { return };

@@ -133,6 +133,20 @@ impl<'m> Response<'m> {
 impl<'m> RecordAt<'m> {
     /// The record at `at`, and where the next begins.
     pub(crate) fn read(message: &'m [u8], owner_at: usize) -> Option<(RecordAt<'m>, usize)> {
+        let (record, end) = RecordAt::read_head(message, owner_at)?;
+        record.has_well_formed_names().then_some((record, end))
+    }
+
+    /// The same in an update: where the class is not one of records, there may be no RDATA (RFC 2136 §2.4, §2.5).
+    pub(crate) fn read_of_update(message: &'m [u8], owner_at: usize) -> Option<(RecordAt<'m>, usize)> {
+        let (record, end) = RecordAt::read_head(message, owner_at)?;
+        let may_be_empty = matches!(record.class, Class::ANY | Class::NONE);
+        let is_well_formed = record.rdata().is_empty() && may_be_empty || record.has_well_formed_names();
+        is_well_formed.then_some((record, end))
+    }
+
+    /// A record whose RDATA was not looked at.
+    fn read_head(message: &'m [u8], owner_at: usize) -> Option<(RecordAt<'m>, usize)> {
         let fixed = pass_name(message, owner_at)?;
         let rtype = RecordType(u16_at(message, fixed)?);
         let class = Class(u16_at(message, fixed + 2)?);
@@ -143,8 +157,7 @@ impl<'m> RecordAt<'m> {
         let rdata_at = fixed + RECORD_FIXED_OCTETS;
         let rdata_end = rdata_at + usize::from(u16_at(message, fixed + 8)?);
         let record = RecordAt { message, owner_at, rtype, class, ttl, rdata_at, rdata_end };
-        let is_well_formed = rdata_end <= message.len() && record.has_well_formed_names();
-        is_well_formed.then_some((record, rdata_end))
+        (rdata_end <= message.len()).then_some((record, rdata_end))
     }
 
     fn has_well_formed_names(&self) -> bool {
@@ -152,7 +165,7 @@ impl<'m> RecordAt<'m> {
         if self.rtype == RecordType::DNAME {
             return plain_name_end(self.message, self.rdata_at) == Some(self.rdata_end);
         }
-        let Some((skip, count)) = compressible_names(self.rtype) else { return true };
+        let Some((skip, count)) = self.names_in_rdata() else { return true };
         let mut at = self.rdata_at + skip;
         for _ in 0..count {
             match pass_name(self.message, at) {
@@ -162,6 +175,26 @@ impl<'m> RecordAt<'m> {
         }
         let tail = if self.rtype == RecordType::SOA { SOA_TAIL_OCTETS } else { 0 };
         at + tail == self.rdata_end
+    }
+
+    /// Where names begin in its RDATA that a sender may have compressed, and how many there are: besides those of RFC 1035
+    /// those of types that older software compresses, and that have to be understood so (RFC 3597 §4).
+    fn names_in_rdata(&self) -> Option<(usize, usize)> {
+        match self.rtype {
+            RecordType::RP => Some((0, 2)),
+            RecordType::AFSDB | RecordType::RT => Some((2, 1)),
+            RecordType::PX => Some((2, 2)),
+            RecordType::SRV => Some((6, 1)),
+            // Two numbers and three strings come first (RFC 3403 §4.1).
+            RecordType::NAPTR => {
+                let string = |skip: usize, _| {
+                    let len = self.message.get(self.rdata_at + skip);
+                    skip + 1 + usize::from(len.copied().unwrap_or_default())
+                };
+                Some(((0..3).fold(4, string), 1))
+            }
+            rtype => compressible_names(rtype),
+        }
     }
 
     /// The same with another TTL.
@@ -195,7 +228,7 @@ impl<'m> RecordAt<'m> {
 
     /// Adds the RDATA to `out`, names written out.
     pub fn write_rdata(&self, out: &mut Vec<u8>) {
-        let Some((skip, count)) = compressible_names(self.rtype) else {
+        let Some((skip, count)) = self.names_in_rdata() else {
             return out.extend_from_slice(self.rdata());
         };
         let mut at = self.rdata_at + skip;
@@ -327,6 +360,34 @@ mod tests {
         rdata.clear();
         soa[0].write_rdata(&mut rdata);
         assert_eq!((rdata.len(), &rdata[..6]), (26, &b"\x01b\0\x01b\0"[..]));
+    }
+
+    #[test]
+    fn names_that_older_software_compresses_are_written_out() {
+        let response = |rtype: u8, rdata: &[u8]| {
+            let head = b"\0\x01\x84\0\0\x01\0\x01\0\0\0\0\x01a\x01b\0\0\x01\0\x01\xc0\x0c\0";
+            [&head[..], &[rtype, 0, 1, 0, 0, 0, 60, 0, rdata.len() as u8], rdata].concat()
+        };
+        let cases: [(u8, &[u8], &[u8]); 6] = [
+            (33, b"\0\x01\0\x02\0\x35\x01t\xc0\x0e", b"\0\x01\0\x02\0\x35\x01t\x01b\0"),
+            (17, b"\xc0\x0c\x01t\xc0\x0e", b"\x01a\x01b\0\x01t\x01b\0"),
+            (18, b"\0\x01\xc0\x0c", b"\0\x01\x01a\x01b\0"),
+            (21, b"\0\x01\xc0\x0c", b"\0\x01\x01a\x01b\0"),
+            (26, b"\0\x01\xc0\x0c\xc0\x0e", b"\0\x01\x01a\x01b\0\x01b\0"),
+            (35, b"\0\x01\0\x02\x01u\0\x02!!\xc0\x0e", b"\0\x01\0\x02\x01u\0\x02!!\x01b\0"),
+        ];
+        for (rtype, compressed, plain) in cases {
+            for rdata in [compressed, plain] {
+                let message = response(rtype, rdata);
+                let mut written = Vec::new();
+                let response = Response::read(&message).unwrap();
+                response.records(Section::Answer).for_each(|record| record.write_rdata(&mut written));
+                assert_eq!(written, plain, "type {rtype}");
+            }
+            for rdata in [&compressed[..compressed.len() - 1], &[compressed, b"\0"].concat(), b""] {
+                assert!(Response::read(&response(rtype, rdata)).is_none(), "type {rtype}: {rdata:?}");
+            }
+        }
     }
 
     #[test]

@@ -30,10 +30,10 @@ pub const RECORD_HEAD_OCTETS: usize = 2 + RECORD_FIXED_OCTETS;
 const SELF_POINTER_REACH: usize = 4_096;
 /// A DNAME, its CNAME, and nothing compressed: the most that one step of a chain puts before the next set.
 const CHAIN_STEP_OCTETS: usize = 2 * RECORD_HEAD_OCTETS + 2 * NAME_OCTETS_MAX;
-const _: () = assert!(
-    base(NAME_OCTETS_MAX) + CHAIN_STEPS_MAX * CHAIN_STEP_OCTETS + SELF_POINTER_REACH + NAME_OCTETS_MAX
-        <= 0x3fff
-);
+/// Octets of an answer behind which a chain goes no further: then the pointers of the next set would not fit. Without
+/// signatures none gets there.
+pub const CHAIN_OCTETS_MAX: usize = 0x3fff - SELF_POINTER_REACH - NAME_OCTETS_MAX - CHAIN_STEP_OCTETS;
+const _: () = assert!(base(NAME_OCTETS_MAX) + (CHAIN_STEPS_MAX - 1) * CHAIN_STEP_OCTETS <= CHAIN_OCTETS_MAX);
 /// Suffixes within one set that are remembered as targets; more would make sealing a large set quadratic.
 const SELF_SUFFIXES_MAX: usize = 64;
 

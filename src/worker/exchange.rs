@@ -9,7 +9,10 @@ use crate::transfer::outgoing::Outgoing;
 use crate::transfer::policy::Policy;
 use crate::transfer::tsig::server::Session;
 use crate::wire::key::NameKey;
+use crate::wire::message::Rcode;
 use crate::wire::query::Shape;
+use crate::worker::resolver::Back;
+use crate::worker::updates::{Taken, Updates};
 use crate::zone::Serial;
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
@@ -24,12 +27,14 @@ pub struct Exchange {
     pub policy: Arc<ArcSwap<Policy>>,
     /// Where news goes.
     pub told: Told,
+    /// Where updates go, and what comes back.
+    pub updates: Updates,
 }
 
 impl Default for Exchange {
     /// Nobody may anything.
     fn default() -> Exchange {
-        Exchange { policy: Arc::default(), told: Box::new(|_, _| {}) }
+        Exchange { policy: Arc::default(), told: Box::new(|_, _| {}), updates: Updates::new(Box::new(drop)) }
     }
 }
 
@@ -40,6 +45,8 @@ pub(super) struct Special<'m> {
     /// Hashed with the snapshot's seed.
     pub(super) key: &'m NameKey,
     pub(super) from: IpAddr,
+    /// The way back, for an answer that takes its time.
+    pub(super) back: Back,
     pub(super) now: Moment,
 }
 
@@ -49,6 +56,10 @@ pub(super) enum Done {
     Reply(Outcome),
     /// A stream of them.
     Stream(Box<Outgoing>),
+    /// A reply later.
+    Later,
+    /// None.
+    Nothing,
 }
 
 impl Exchange {
@@ -62,7 +73,7 @@ impl Exchange {
         scratch: &mut Scratch,
         paper: Paper<'_>,
     ) -> Done {
-        let Special { message, shape, key, from, .. } = *special;
+        let Special { message, shape, key, from, back, now } = *special;
         let asked = Asked { message, shape, key, from, now: clock::wall_seconds() };
         let policy = self.policy.load();
         let Paper { buffer, limit, udp_payload_max } = paper;
@@ -79,10 +90,22 @@ impl Exchange {
                 if let Some(entry) = entry {
                     (self.told)(entry.origin_key(), serial);
                 }
-                let (verdict, rcode) = (Verdict::Reply(len), crate::wire::message::Rcode::NoError);
+                let (verdict, rcode) = (Verdict::Reply(len), Rcode::NoError);
                 Done::Reply(Outcome { verdict, rcode, zone: entry.map(|entry| entry.metrics()) })
             }
             Turn::Transfer(outgoing) => Done::Stream(outgoing),
+            Turn::Update(permitted) => match self.updates.take(*permitted, message, back, now) {
+                Taken::Waits => Done::Later,
+                Taken::Again => Done::Nothing,
+                Taken::Answer(held, rcode) => {
+                    let zone = Some(held.zone());
+                    let verdict = match held.answer(rcode, buffer, clock::wall_seconds()) {
+                        0 => Verdict::Drop,
+                        len => Verdict::Reply(len),
+                    };
+                    Done::Reply(Outcome { verdict, rcode, zone })
+                }
+            },
             Turn::Query(session) => {
                 let paper = Paper { buffer, limit, udp_payload_max };
                 Done::Reply(answer_signed(special, snapshot, scratch, paper, *session))

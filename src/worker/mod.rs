@@ -13,9 +13,11 @@ mod exchange;
 mod resolver;
 mod tcp;
 mod udp;
+mod updates;
 
 pub use exchange::{Exchange, Told};
 pub use resolver::{Setup, Upstreams};
+pub use updates::Updates;
 
 use crate::answer::{self, Bounds, Elsewhere, Outcome, Scratch, Verdict};
 use crate::base::metrics::{NO_ZONE, Transport, WorkerCounters};
@@ -29,9 +31,10 @@ use crate::transfer::outgoing::Outgoing;
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::query::{Accepted, Shape, accept};
+use crate::wire::rtype::RecordType;
 use crate::worker::ends::Ends;
 use crate::worker::exchange::{Done, Special};
-use crate::worker::resolver::Resolver;
+use crate::worker::resolver::{Back, Resolver};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use mio::{Events, Poll, Token, Waker};
 use std::io;
@@ -48,6 +51,8 @@ const BATCHES_PER_TURN: usize = 16;
 /// How long a worker that was asked to stop waits for TCP peers to take their answers.
 const STOP_MAX: Duration = Duration::from_secs(4);
 const STOP_TICK: Duration = Duration::from_millis(20);
+/// Octets of an answer to an update: header and zone, OPT, the signature of a key whose name is as long.
+const UPDATE_REPLY_OCTETS: usize = 1_024;
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -88,10 +93,11 @@ impl Worker {
         sockets: Sockets,
         published: &Published,
         settings: Settings,
-        (resolver, exchange): (Option<Setup>, Exchange),
+        (resolver, mut exchange): (Option<Setup>, Exchange),
     ) -> io::Result<Worker> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        exchange.updates.wake_by(&waker);
         let counters = Arc::new(WorkerCounters::default());
         let stop = Arc::new(AtomicBool::new(false));
         let mut desk = Desk {
@@ -234,7 +240,7 @@ impl Desk {
     fn answer_special(
         &mut self,
         message: &[u8],
-        from: IpAddr,
+        back: Back,
         transport: Transport,
         buffer: &mut [u8],
     ) -> Option<Done> {
@@ -243,7 +249,7 @@ impl Desk {
         let (key, scratch) = &mut *self.scratch;
         let (Accepted::Special(shape) | Accepted::Query(shape)) = accept(message, key) else { return None };
         key.hash(held.seed());
-        let special = Special { message, shape, key, from, now: self.now };
+        let special = Special { message, shape, key, from: back.client(), back, now: self.now };
         let paper = Paper { limit: buffer.len(), buffer, udp_payload_max };
         let done = self.exchange.take(&special, (held, Some(held)), scratch, paper);
         match &done {
@@ -252,8 +258,25 @@ impl Desk {
                 let (verdict, rcode) = (Verdict::Transfer, Rcode::NoError);
                 count(&self.counters, &Outcome { verdict, rcode, zone: None }, transport, shape.qtype().0);
             }
+            // Counted when it is answered.
+            Done::Later | Done::Nothing => {}
         }
         Some(done)
+    }
+
+    /// Answers the updates that were carried out.
+    fn answer_updates(&mut self, ends: &mut Ends<'_>) {
+        let mut buffer = [0; UPDATE_REPLY_OCTETS];
+        while let Some(done) = self.exchange.updates.next() {
+            let (zone, rcode, (_, transport)) = (Some(done.held.zone()), done.code, ends.bounds(&done.back));
+            match done.held.answer(done.code, &mut buffer, clock::wall_seconds()) {
+                0 => ends.drop(&done.back),
+                len => ends.send(&done.back, buffer.get(..len).unwrap_or_default(), self),
+            }
+            let outcome = Outcome { verdict: Verdict::Transfer, rcode, zone };
+            count(&self.counters, &outcome, transport, RecordType::SOA.0);
+        }
+        ends.udp.send_late(self);
     }
 
     /// Answers a message with a failure of this server.
@@ -327,9 +350,13 @@ fn run(
             resolver.turn(desk, &mut Ends { udp: &mut udp, tcp: &mut tcp, registry: poll.registry(), now });
             udp.send_late(desk);
         }
+        if desk.exchange.updates.is_waiting() {
+            desk.answer_updates(&mut Ends { udp: &mut udp, tcp: &mut tcp, registry: poll.registry(), now });
+        }
         if stop.load(Ordering::Acquire) {
             let deadline = *stop_at.get_or_insert(now + STOP_MAX);
-            let is_quiet = resolver.as_ref().is_none_or(|resolver| resolver.is_quiet());
+            let is_quiet = resolver.as_ref().is_none_or(|resolver| resolver.is_quiet())
+                && !desk.exchange.updates.is_waiting();
             if now >= deadline || (!udp.is_ready() && tcp.is_quiet() && is_quiet) {
                 return;
             }

@@ -400,13 +400,12 @@ fn answer(
             resolver.wait(desk.now, message, back);
             Said::Later
         }
-        (Some(Verdict::Transfer), _) => {
-            match desk.answer_special(message, back.client(), transport, buffer) {
-                Some(Done::Reply(Outcome { verdict: Verdict::Reply(len), .. })) => Said::Reply(len),
-                Some(Done::Stream(outgoing)) => Said::Stream(outgoing),
-                Some(Done::Reply(_)) | None => Said::Nothing,
-            }
-        }
+        (Some(Verdict::Transfer), _) => match desk.answer_special(message, back, transport, buffer) {
+            Some(Done::Reply(Outcome { verdict: Verdict::Reply(len), .. })) => Said::Reply(len),
+            Some(Done::Stream(outgoing)) => Said::Stream(outgoing),
+            Some(Done::Later) => Said::Later,
+            Some(Done::Reply(_) | Done::Nothing) | None => Said::Nothing,
+        },
         (Some(Verdict::Forward | Verdict::Drop) | None, _) => Said::Nothing,
     }
 }

@@ -416,16 +416,17 @@ impl Bench<'_> {
         let (shape, key, from, now) = (slot.shape, &slot.key, IpAddr::V6(replies.source(i)), self.now);
         let (udp_payload_max, snapshot) = (self.udp_payload_max, self.snapshot);
         let limit = shape.udp_limit(udp_payload_max.into());
+        let back = Back::Udp { listener: self.listener, asker: replies.asker(i) };
         let paper = Paper { buffer: replies.buffer(i), limit, udp_payload_max };
         match self.exchange.take(
-            &Special { message, shape, key, from, now },
+            &Special { message, shape, key, from, back, now },
             (snapshot, None),
             scratch,
             paper,
         ) {
             Done::Reply(outcome) => self.note(i, &outcome, shape.qtype().0, replies),
-            // Without a snapshot to hold there is none.
-            Done::Stream(_) => {}
+            // Without a snapshot to hold there is no stream.
+            Done::Stream(_) | Done::Later | Done::Nothing => {}
         }
     }
 

@@ -153,7 +153,7 @@ struct Comparing<'z> {
 impl<'z> Comparing<'z> {
     /// The node of the same name in another version.
     fn counterpart(&self, zone: &'z Zone, node: &Node<'_>) -> Option<Node<'z>> {
-        zone.find(zone.hash_of(node.key()), node.key())
+        zone.node_of(node.key())
     }
 
     /// What differs between two versions of one name, the SOA excepted.

@@ -14,6 +14,8 @@ use crate::zone::draft::node_flags;
 pub(crate) const NODE_HEAD: usize = 4;
 /// Octets of an RRset before its records.
 pub(crate) const RRSET_HEAD: usize = 8;
+/// Octets of a sealed RRSIG record up to the type that it covers.
+const SIGNATURE_HEAD: usize = RECORD_HEAD_OCTETS + 2;
 /// Octets of a target before its key.
 pub(crate) const TARGET_HEAD: usize = 12;
 
@@ -153,6 +155,16 @@ impl<'z> Node<'z> {
         None
     }
 
+    /// The signatures of the node's set of that type: the form with signatures is the set and these behind it.
+    pub fn signatures(&self, rtype: RecordType) -> Option<SealedRrset<'z>> {
+        self.rrset(RecordType::RRSIG)?.covering(rtype)
+    }
+
+    /// The octets of its sets, and how many sets those are.
+    pub(crate) fn sets(&self) -> (&'z [u8], u8) {
+        (self.split().0.get(self.rrsets_at()..).unwrap_or_default(), self.rrsets)
+    }
+
     /// The octets of the node, as far as this module knows them, and what follows.
     pub(crate) fn split(&self) -> (&'z [u8], &'z [u8]) {
         let mut rest = self.octets.get(self.rrsets_at()..).unwrap_or_default();
@@ -260,6 +272,28 @@ impl<'z> Rrset<'z> {
     #[inline(always)]
     fn extras(&self) -> &'z [u8] {
         self.run.get(self.octets_len()..).and_then(|rest| rest.get(..self.extras_len())).unwrap_or_default()
+    }
+
+    /// Of a set of RRSIG, in which they stand by rising type (RFC 4034 §3.1.1), those that cover a type.
+    fn covering(&self, rtype: RecordType) -> Option<SealedRrset<'z>> {
+        let all = self.sealed();
+        let (mut at, mut start, mut records) = (0, 0, 0);
+        while let Some(head) = all.octets.get(at..).and_then(|rest| rest.first_chunk::<SIGNATURE_HEAD>()) {
+            let [.., rdlen_high, rdlen_low, covered_high, covered_low] = *head;
+            let covered = u16::from_be_bytes([covered_high, covered_low]);
+            if covered > rtype.0 {
+                break;
+            }
+            let end = at + RECORD_HEAD_OCTETS + usize::from(u16::from_be_bytes([rdlen_high, rdlen_low]));
+            if covered == rtype.0 {
+                start = if records == 0 { at } else { start };
+                records += 1;
+            }
+            at = end;
+        }
+        let octets = all.octets.get(start..at).filter(|_| records > 0)?;
+        // The signer's name is never compressed (RFC 4034 §3.1.7).
+        Some(SealedRrset { records, octets, pointers: &[], ..all })
     }
 
     /// The pointers to shift: see [`SealedRrset::pointers`].

@@ -4,19 +4,27 @@
 //! occlude   one pass over the nodes, ancestors first: who lies below a cut or a DNAME?
 //! spread    nodes ordered by shard
 //! per shard: per node: group records by type, check them, seal each set, write the node; then the slots
+//! hidden    the nodes of proofs alone, where the zone is signed, behind the shards
 //! ```
 
+use crate::base::octets::u16_at;
 use crate::os::memory::advise_huge;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{Sealer, wire_len};
 use crate::wire::short::RUN_OCTETS;
+use crate::zone::Serial;
 use crate::zone::draft::{DraftNode, DraftRecord, ZoneDraft, node_flags};
 use crate::zone::fault::Faults;
+use crate::zone::live::block::Block;
+use crate::zone::live::directory::{BITS_MAX, Directory};
+use crate::zone::live::ledger::Encoder;
+use crate::zone::live::patch::BLOCK_NODES_MAX;
 use crate::zone::rdata::canonicalize;
 use crate::zone::set::SetWriter;
+use crate::zone::signing::Signing;
 use crate::zone::slots::{SHARD_OCTETS_MAX, SLOTS_PER_NODE, Slots};
-use crate::zone::store::{Blocks, NODE_HEAD, ShardAt, Store, aligned, shard_of};
+use crate::zone::store::{Blocks, NODE_HEAD, ShardAt, Spot, Store, aligned, shard_of};
 use crate::zone::zone::Zone;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -27,21 +35,49 @@ const NODES_PER_SHARD: usize = 256;
 /// Records of a set that are compared pair by pair.
 const SMALL_SET: usize = 16;
 
+/// How a sealed zone is to lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// In one run of octets: the next version is sealed anew.
+    Arena,
+    /// In blocks that versions share: [`crate::zone::amend`] makes the next one.
+    Blocks,
+}
+
 /// Seals a draft. The faults hold what the reader found and what sealing adds; with an error among them there
 /// is no zone.
-pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
+pub fn seal(draft: ZoneDraft) -> (Option<Zone>, Faults) {
+    seal_as(draft, Form::Arena)
+}
+
+/// As [`seal`], in that form.
+pub fn seal_as(mut draft: ZoneDraft, form: Form) -> (Option<Zone>, Faults) {
     draft.end_of_input();
     let mut faults = draft.take_faults();
     let occluders = occlude(&mut draft);
     let mut work = Work::new(&draft, &occluders);
+    let mut signing = Signing::of(&draft);
+    // Proofs follow one another across all names: who takes one change has them all found anew.
+    let form = if signing.is_some() { Form::Arena } else { form };
+    if form == Form::Blocks {
+        work.children = children(&draft.nodes);
+    }
     let apex_records: Vec<DraftRecord<'_>> = draft.records(&draft.nodes[0]).collect();
     check_apex(&draft, &apex_records, &mut faults);
 
-    let shards = draft.nodes.len().div_ceil(NODES_PER_SHARD);
-    let order = spread(&draft.nodes, shards);
-    let mut octets = Vec::with_capacity(estimate(&draft));
-    advise_huge(&mut octets);
-    let mut directory = Vec::with_capacity(shards);
+    let hidden = signing.as_ref().map_or(0, |signing| signing.hidden().len());
+    let depth = block_depth(draft.nodes.len());
+    let shards = match form {
+        Form::Arena => (draft.nodes.len() - hidden).div_ceil(NODES_PER_SHARD),
+        Form::Blocks => 1 << depth,
+    };
+    let order = spread(&draft.nodes, shards, signing.as_ref());
+    let mut octets = Vec::new();
+    if form == Form::Arena {
+        octets.reserve_exact(estimate(&draft));
+        advise_huge(&mut octets);
+    }
+    let (mut directory, mut blocks) = (Vec::new(), Vec::new());
     let mut rest = &order[..];
     for shard in 0..shards {
         let count = rest
@@ -50,24 +86,59 @@ pub fn seal(mut draft: ZoneDraft) -> (Option<Zone>, Faults) {
             .count();
         let (own, others) = rest.split_at(count);
         rest = others;
-        match work.shard(own, &mut octets, &mut faults) {
-            Some(at) => directory.push(at),
-            None => faults
-                .error(draft.place_of_zone(), "the zone is too large: its names would not fit in a shard"),
+        let shard = work.shard(own, signing.as_mut(), &mut octets, &mut faults);
+        let is_placed = match (shard, form) {
+            (Some(at), Form::Arena) => {
+                directory.push(at);
+                true
+            }
+            (Some(at), Form::Blocks) => {
+                let block = Block::of_shard(std::mem::take(&mut octets), at, own.len(), depth);
+                block.map(|block| blocks.push(block)).is_some()
+            }
+            (None, _) => false,
+        };
+        if !is_placed {
+            faults.error(draft.place_of_zone(), "the zone is too large: its names would not fit in a shard");
         }
+    }
+    if let Some(signing) = &mut signing {
+        work.hidden(signing, &mut octets, &mut faults);
     }
     if faults.errors() > 0 {
         return (None, faults);
     }
     octets.shrink_to_fit();
+    let blocks = match form {
+        Form::Arena => Blocks::Arena { octets, shards: directory.into_boxed_slice() },
+        Form::Blocks => Blocks::Apart(Directory::of(&blocks, depth)),
+    };
     let soa = apex_records.iter().find(|record| record.rtype == RecordType::SOA);
     let negative_soa = NegativeSoa::new(&work.origin, soa.map(|soa| (soa.ttl, soa.rdata)));
     let origin_len = draft.origin().as_wire().len();
-    let store = Store { blocks: Blocks::Arena { octets, shards: directory.into_boxed_slice() }, origin_len };
+    let (hidden, denial) = signing.map(|signing| signing.end(&draft)).unzip();
+    let store = Store { blocks, origin_len, hidden: hidden.unwrap_or_default() };
     let serial = soa.map_or(0, |soa| soa_field(soa.rdata, 0));
     let zone =
         Zone::new(draft.origin().clone(), draft.seed(), store, negative_soa, serial, draft.record_count());
+    let zone = match denial {
+        Some(denial) => zone.signed_by(denial),
+        None => zone,
+    };
     (Some(zone), faults)
+}
+
+/// The bits of hashes that blocks of so many nodes in all begin with: then they are half full on average, and seldom
+/// split soon.
+fn block_depth(nodes: usize) -> u32 {
+    (0..BITS_MAX).find(|depth| nodes >> depth <= BLOCK_NODES_MAX / 2).unwrap_or(BITS_MAX)
+}
+
+/// How many names stand directly below each; of the apex nobody wants to know, it exists anyway.
+fn children(nodes: &[DraftNode]) -> Vec<u32> {
+    let mut children = vec![0; nodes.len()];
+    nodes.iter().filter(|node| node.depth > 1).for_each(|node| children[node.parent as usize] += 1);
+    children
 }
 
 /// Marks the nodes below cuts and DNAMEs; the depth below the apex of what hides each (the topmost counts).
@@ -90,19 +161,21 @@ fn occlude(draft: &mut ZoneDraft) -> Vec<u8> {
     occluders
 }
 
-/// Node numbers ordered by shard (a counting sort).
-fn spread(nodes: &[DraftNode], shards: usize) -> Vec<u32> {
+/// Node numbers ordered by shard (a counting sort), the hidden ones left out.
+fn spread(nodes: &[DraftNode], shards: usize, signing: Option<&Signing>) -> Vec<u32> {
+    let is_seen =
+        |(number, _): &(u32, &DraftNode)| !signing.is_some_and(|signing| signing.is_hidden(*number));
     let mut starts = vec![0u32; shards + 1];
-    for node in nodes {
+    for (_, node) in (0u32..).zip(nodes).filter(is_seen) {
         starts[shard_of(node.hash, shards) + 1] += 1;
     }
     for i in 0..shards {
         starts[i + 1] += starts[i];
     }
-    let mut order = vec![0u32; nodes.len()];
-    for (number, node) in nodes.iter().enumerate() {
+    let mut order = vec![0u32; starts[shards] as usize];
+    for (number, node) in (0u32..).zip(nodes).filter(is_seen) {
         let start = &mut starts[shard_of(node.hash, shards)];
-        order[*start as usize] = number as u32;
+        order[*start as usize] = number;
         *start += 1;
     }
     order
@@ -135,6 +208,11 @@ fn is_same(a: &DraftRecord<'_>, b: &DraftRecord<'_>) -> bool {
     a.rdata == b.rdata || (a.rdata.eq_ignore_ascii_case(b.rdata) && canonical(a) == canonical(b))
 }
 
+/// The type that a signature covers (RFC 4034 §3.1.1); 0 for all other records.
+fn covered(record: &DraftRecord<'_>) -> u16 {
+    if record.rtype == RecordType::RRSIG { u16_at(record.rdata, 0).unwrap_or(0) } else { 0 }
+}
+
 /// RDATA as it compares: the letters of its names lowered (RFC 4034 §6.2).
 fn canonical<'d>(record: &DraftRecord<'d>) -> Cow<'d, [u8]> {
     if !record.rdata.iter().any(u8::is_ascii_uppercase) {
@@ -150,6 +228,17 @@ pub(crate) fn soa_field(rdata: &[u8], index: usize) -> u32 {
     let names = wire_len(rdata);
     let names = names + wire_len(rdata.get(names..).unwrap_or_default());
     crate::base::octets::u32_at(rdata, names + 4 * index).unwrap_or(0)
+}
+
+/// SOA RDATA with another serial.
+pub(crate) fn with_serial(rdata: &[u8], serial: Serial) -> Vec<u8> {
+    let names = wire_len(rdata);
+    let names = names + wire_len(rdata.get(names..).unwrap_or_default());
+    let mut rdata = rdata.to_vec();
+    if let Some(place) = rdata.get_mut(names..names + 4) {
+        place.copy_from_slice(&serial.0.to_be_bytes());
+    }
+    rdata
 }
 
 /// The SOA as negative answers carry it: TTL min(TTL, MINIMUM) (RFC 2308 §5), sealed for the apex.
@@ -185,8 +274,11 @@ impl NegativeSoa {
 struct Work<'d> {
     draft: &'d ZoneDraft,
     occluders: &'d [u8],
+    /// In blocks each node is followed by a ledger, which knows how many names stand below.
+    children: Vec<u32>,
     origin: Name,
     writer: SetWriter,
+    ledger: Encoder,
     owner: Vec<u8>,
     records: Vec<DraftRecord<'d>>,
     nodes: Vec<u8>,
@@ -199,7 +291,9 @@ impl<'d> Work<'d> {
         Work {
             draft,
             occluders,
+            children: Vec::new(),
             writer: SetWriter::new(&origin, draft.seed()),
+            ledger: Encoder::default(),
             origin,
             owner: Vec::new(),
             records: Vec::new(),
@@ -208,7 +302,13 @@ impl<'d> Work<'d> {
         }
     }
 
-    fn shard(&mut self, numbers: &[u32], octets: &mut Vec<u8>, faults: &mut Faults) -> Option<ShardAt> {
+    fn shard(
+        &mut self,
+        numbers: &[u32],
+        signing: Option<&mut Signing>,
+        octets: &mut Vec<u8>,
+        faults: &mut Faults,
+    ) -> Option<ShardAt> {
         self.nodes.clear();
         self.slots.begin();
         // The draft's nodes lie in the order they came: the waits for a shard's overlap.
@@ -226,8 +326,26 @@ impl<'d> Work<'d> {
         }
         let at = u32::try_from(octets.len() / 4).ok()?;
         self.slots.write(octets);
+        if let Some(signing) = signing {
+            let first = u32::try_from(octets.len() / 4).ok()?;
+            let distances = self.slots.distances();
+            numbers.iter().zip(distances).for_each(|(number, at)| signing.put(*number, Spot(first + at / 4)));
+        }
         octets.extend_from_slice(&self.nodes);
         Some(ShardAt { at, slots: homes, probe_max })
+    }
+
+    /// Writes the nodes that no look-up is to find.
+    fn hidden(&mut self, signing: &mut Signing, octets: &mut Vec<u8>, faults: &mut Faults) {
+        for number in signing.hidden().to_vec() {
+            let Ok(at) = u32::try_from(octets.len() / 4) else {
+                return faults.error(self.draft.place_of_zone(), "the zone is larger than 16 GiB");
+            };
+            signing.put(number, Spot(at));
+            self.nodes.clear();
+            self.node(number as usize, faults);
+            octets.extend_from_slice(&self.nodes);
+        }
     }
 
     fn node(&mut self, number: usize, faults: &mut Faults) {
@@ -241,7 +359,7 @@ impl<'d> Work<'d> {
         let mut records = std::mem::take(&mut self.records);
         records.clear();
         records.extend(draft.records(node));
-        records.sort_by_key(|record| record.rtype);
+        records.sort_by_key(|record| (record.rtype, covered(record)));
         self.check_node(&records, faults);
 
         let head = self.nodes.len();
@@ -260,6 +378,11 @@ impl<'d> Work<'d> {
             Ok(count) => self.nodes[head + 2] = count,
             Err(_) => faults.error(draft.place(records[0].at), "more than 255 types at one name"),
         }
+        if let Some(children) = self.children.get(number) {
+            self.ledger.begin(*children);
+            self.ledger.end(&mut self.nodes);
+            self.pad();
+        }
         debug_assert_eq!((self.nodes.len() - head) % 4, 0);
         self.records = records;
         const _: () = assert!(NODE_HEAD == 4);
@@ -271,6 +394,8 @@ impl<'d> Work<'d> {
 
     fn rrset(&mut self, set: &[DraftRecord<'d>], node: &DraftNode, faults: &mut Faults) {
         let (rtype, ttl) = (set[0].rtype, set[0].ttl);
+        // Each has the TTL of the set that it covers (RFC 4034 §3).
+        let is_signature = rtype == RecordType::RRSIG;
         self.writer.begin(&self.owner, node.flags & node_flags::CUT != 0);
         let mut seen = HashSet::new();
         for (i, record) in set.iter().enumerate() {
@@ -282,6 +407,10 @@ impl<'d> Work<'d> {
                 _ => !seen.insert(canonical(record)),
             };
             if is_known {
+                continue;
+            }
+            if is_signature {
+                self.writer.record(rtype, record.ttl, record.rdata);
                 continue;
             }
             if record.ttl != ttl {

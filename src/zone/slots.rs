@@ -42,6 +42,11 @@ impl Slots {
         u16::try_from(probe_max).ok()
     }
 
+    /// How many octets behind the slots each node begins, in the order in which they were placed.
+    pub(crate) fn distances(&self) -> impl Iterator<Item = u32> {
+        self.placed.iter().map(|(_, at)| *at)
+    }
+
     /// Octets that the slots take.
     pub(crate) fn octets_len(&self) -> usize {
         self.slots.len() * 4

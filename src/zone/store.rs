@@ -16,18 +16,22 @@
 //! from home, slots are tried one by one up to the first empty one; the last of a shard is one. Names
 //! are always compared. The origin is stored once: keys are relative and lower-cased.
 //!
-//! The shards of a zone from a file lie in one arena. Those of a live zone are blocks of their own, so that one
-//! changes without the others ([`crate::zone::live`]); within a block all is as within a shard.
+//! The shards of a zone from a file lie in one arena. Those of a zone that changes in part are blocks of their own, so
+//! that one changes without the others ([`crate::zone::live`], [`crate::zone::amend`]); within a block all is as within
+//! a shard.
 //!
 //! A set may have a deadline, marked in `records`: its TTL in answers is at most what is left until then.
 //!
-//! Room for signed zones: a set that has a form with signatures will lie twice, the plain form first and the
-//! signed one after it, marked by the highest bit of `records` (no message holds so many); who wants signatures
-//! takes the second.
+//! The form of a set with signatures is the set and, behind it, the run of those in the node's set of RRSIG that cover
+//! it: they stand there by rising type. Who wants no signatures reads past none.
+//!
+//! *Hidden* nodes lie behind the shards of an arena, in no slot: names that exist for the proofs of a signed zone only
+//! (RFC 5155 §7.2.8), so that no look-up finds them.
 
 use crate::os::memory::prefetch;
 use crate::wire::key::NameKey;
 use crate::zone::live::directory::Directory;
+use std::sync::Arc;
 
 pub use crate::zone::draft::node_flags;
 pub(crate) use crate::zone::node::{NODE_HEAD, RECORDS_DEADLINE, RRSET_HEAD, TARGET_HEAD, aligned, node_in};
@@ -95,7 +99,13 @@ pub(crate) struct Store {
     pub(crate) blocks: Blocks,
     /// Octets of the origin in wire form.
     pub(crate) origin_len: usize,
+    /// The hidden nodes by rising key.
+    pub(crate) hidden: Arc<[Spot]>,
 }
+
+/// Where a node lies in an arena, in units of four octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spot(pub(crate) u32);
 
 /// Where the shards lie.
 pub(crate) enum Blocks {
@@ -223,6 +233,22 @@ impl Store {
         })
     }
 
+    /// The node at a spot.
+    #[inline]
+    pub(crate) fn node_at_spot(&self, spot: Spot) -> Option<Node<'_>> {
+        match &self.blocks {
+            Blocks::Arena { octets, .. } => node_in(octets, spot.0 as usize * 4, self.origin_len),
+            Blocks::Apart(_) => None,
+        }
+    }
+
+    /// The hidden node of that key.
+    pub(crate) fn find_hidden(&self, key: &[u8]) -> Option<Node<'_>> {
+        let of = |spot: &Spot| self.node_at_spot(*spot).map(|node| node.key());
+        let at = self.hidden.binary_search_by(|spot| of(spot).cmp(&Some(key))).ok()?;
+        self.node_at_spot(*self.hidden.get(at)?)
+    }
+
     /// All nodes, in no order that means anything.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
         let (arena, apart) = match &self.blocks {
@@ -234,7 +260,8 @@ impl Store {
             .flat_map(|(octets, shards)| shards.iter().map(move |shard| (octets.as_slice(), *shard)));
         let blocks = apart.into_iter().flat_map(|directory| directory.blocks().map(|block| block.shard()));
         let origin_len = self.origin_len;
-        in_arena.chain(blocks).flat_map(move |(octets, shard)| {
+        let hidden = self.hidden.iter().filter_map(|spot| self.node_at_spot(*spot));
+        let found = in_arena.chain(blocks).flat_map(move |(octets, shard)| {
             let start = shard.at as usize;
             let (words, _) = octets.as_chunks::<4>();
             let slots = words.get(start..start + usize::from(shard.slots) + usize::from(shard.probe_max));
@@ -246,16 +273,28 @@ impl Store {
                 .filter_map(move |slot| {
                     node_in(octets, (start + (slot & DISTANCE_MASK) as usize) * 4, origin_len)
                 })
-        })
+        });
+        found.chain(hidden)
     }
 
-    /// The node behind a place in the order of [`Store::nodes`], and the place behind that. `None` behind the last
-    /// one, and where shards lie apart: those change too often to be walked through in pieces.
+    /// The node behind a place in the order of [`Store::nodes`], and the place behind that. `None` behind the last one.
     pub(crate) fn next_node(&self, mut place: Cursor) -> Option<(Node<'_>, Cursor)> {
-        let Blocks::Arena { octets, shards } = &self.blocks else { return None };
-        let (words, _) = octets.as_chunks::<4>();
         loop {
-            let shard = shards.get(place.shard)?;
+            let (octets, shard, behind) = match &self.blocks {
+                Blocks::Arena { octets, shards } => match shards.get(place.shard) {
+                    Some(shard) => (octets.as_slice(), *shard, place.shard + 1),
+                    None => {
+                        let hidden = self.node_at_spot(*self.hidden.get(place.slot)?)?;
+                        return Some((hidden, Cursor { slot: place.slot + 1, ..place }));
+                    }
+                },
+                Blocks::Apart(directory) => {
+                    let (block, behind) = directory.block_at(place.shard)?;
+                    let (octets, shard) = block.shard();
+                    (octets, shard, behind)
+                }
+            };
+            let (words, _) = octets.as_chunks::<4>();
             let (start, slots) = (shard.at as usize, usize::from(shard.slots) + usize::from(shard.probe_max));
             while place.slot < slots {
                 let slot = u32::from_le_bytes(*words.get(start + place.slot)?);
@@ -265,7 +304,7 @@ impl Store {
                     return Some((node_in(octets, at, self.origin_len)?, place));
                 }
             }
-            place = Cursor { shard: place.shard + 1, slot: 0 };
+            place = Cursor { shard: behind, slot: 0 };
         }
     }
 

@@ -11,7 +11,8 @@ use crate::wire::sealed::SealedRrset;
 use crate::zone::addresses::Addresses;
 use crate::zone::history::History;
 use crate::zone::seal::NegativeSoa;
-use crate::zone::store::{Cursor, Hint, Node, Shelf, Store, Target, node_flags};
+use crate::zone::signed::Denial;
+use crate::zone::store::{Blocks, Cursor, Hint, Node, Shelf, Spot, Store, Target, node_flags};
 use crate::zone::view::Asker;
 use std::net::IpAddr;
 
@@ -31,11 +32,21 @@ pub struct Zone {
     negative_soa: NegativeSoa,
     serial: Serial,
     records: usize,
-    /// Cuts or DNAMEs stand in a store that does not mark what lies below them: look-ups walk down to the name.
-    is_walked: bool,
+    /// See [`detours`].
+    detours: u8,
     history: History,
     /// Who asks from where; only where records are for some askers.
     addresses: Option<Addresses>,
+    /// How what does not exist is proven; only where the zone is signed.
+    denial: Option<Denial>,
+}
+
+/// What keeps answers from the short way.
+mod detours {
+    /// Cuts or DNAMEs stand in a store that does not mark what lies below them: look-ups walk down to the name.
+    pub(super) const WALKED: u8 = 1;
+    /// The zone is signed, and some want to see that.
+    pub(super) const SIGNED: u8 = 2;
 }
 
 /// Where a name leads within its zone.
@@ -76,15 +87,27 @@ impl Zone {
             negative_soa,
             serial: Serial(serial),
             records,
-            is_walked: false,
+            detours: 0,
             history: History::default(),
             addresses: None,
+            denial: None,
         }
     }
 
     /// The same, of a store that does not mark what lies below cuts and DNAMEs though it has some.
     pub(crate) fn walked(self) -> Zone {
-        Zone { is_walked: true, ..self }
+        Zone { detours: self.detours | detours::WALKED, ..self }
+    }
+
+    /// The same, signed, with what it has to prove what does not exist.
+    pub(crate) fn signed_by(self, denial: Denial) -> Zone {
+        Zone { detours: self.detours | detours::SIGNED, denial: Some(denial), ..self }
+    }
+
+    /// How what does not exist is proven; `None` for a zone that is not signed.
+    #[inline]
+    pub fn denial(&self) -> Option<&Denial> {
+        self.denial.as_ref()
     }
 
     /// The same with what is known of askers.
@@ -105,7 +128,13 @@ impl Zone {
     /// True if only [`Zone::locate_from`] tells whether a name lies below a cut or a DNAME: its node does not.
     #[inline(always)]
     pub fn is_walked(&self) -> bool {
-        self.is_walked
+        self.detours & detours::WALKED != 0
+    }
+
+    /// True if every answer may take the short way: the zone is neither [walked](Zone::is_walked) nor signed.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        self.detours == 0
     }
 
     /// The apex's name in its loaded case.
@@ -176,9 +205,24 @@ impl Zone {
     }
 
     /// The node behind a place in the order of [`Zone::nodes`], and the place behind that; for whoever walks through
-    /// the zone in pieces. `None` behind the last one, and at once for a zone that is changed name by name.
+    /// the zone in pieces. `None` behind the last one.
     pub fn next_node(&self, place: Cursor) -> Option<(Node<'_>, Cursor)> {
         self.store.next_node(place)
+    }
+
+    /// How it lies in memory.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The seed it hashes with.
+    pub(crate) fn seed(&self) -> HashSeed {
+        self.seed
+    }
+
+    /// True if a small difference makes the next version at a small price: see [`crate::zone::amend`].
+    pub fn is_amendable(&self) -> bool {
+        matches!(self.store.blocks, Blocks::Apart(_)) && !self.is_walked() && self.addresses.is_none()
     }
 
     /// How the zone came to be what it is, as far as that is remembered.
@@ -195,7 +239,18 @@ impl Zone {
     #[inline(always)]
     pub fn plain_target(&self, target: &Target<'_>) -> Option<Node<'_>> {
         let node = self.find(target.hash, target.key)?;
-        (!node.has(node_flags::OCCLUDED) && !self.is_walked).then_some(node)
+        (!node.has(node_flags::OCCLUDED) && !self.is_walked()).then_some(node)
+    }
+
+    /// The node of that key among all that [`Zone::nodes`] yields.
+    pub fn node_of(&self, key: &[u8]) -> Option<Node<'_>> {
+        self.find(self.hash_of(key), key).or_else(|| self.store.find_hidden(key))
+    }
+
+    /// The node at a spot of this zone.
+    #[inline]
+    pub(crate) fn node_at_spot(&self, spot: Spot) -> Option<Node<'_>> {
+        self.store.node_at_spot(spot)
     }
 
     /// The node with that hash and key, wherever it stands: below a cut too.
@@ -223,7 +278,7 @@ impl Zone {
     #[inline(always)]
     pub fn locate_from(&self, hint: Hint, name: &NameKey) -> Place<'_> {
         match self.store.find_from(hint, name, name.wire_len().saturating_sub(self.store.origin_len)) {
-            Some(node) if self.is_walked => self.walk(node, name),
+            Some(node) if self.is_walked() => self.walk(node, name),
             Some(node) if !node.has(node_flags::OCCLUDED) => Place::Node(node),
             Some(node) => self.occluder(name, self.origin_labels + node.occluder_depth()),
             None => self.descend(name),
@@ -242,7 +297,7 @@ impl Zone {
     /// in for it; below a zone cut too, where they are glue, but not below a DNAME. `key` is overwritten.
     pub fn host(&self, target: &Target<'_>, key: &mut NameKey) -> Option<Node<'_>> {
         if let Some(node) = self.find(target.hash, target.key) {
-            if self.is_walked {
+            if self.is_walked() {
                 self.read_target(target, key)?;
                 return (!self.is_below_dname(key)).then_some(node);
             }
@@ -365,6 +420,15 @@ impl Zone {
         }
         let hash = name.wildcard_hash_at(&self.seed, depth);
         self.store.find(hash, |key| key.strip_prefix(b"\x01*").is_some_and(|rest| rest == parent.key()))
+    }
+
+    /// Labels of the closest encloser of a name at or below the apex that is not there itself (RFC 4592 §3.3.1).
+    pub fn closest_encloser(&self, name: &NameKey) -> usize {
+        let deeper = self.origin_labels + 1..name.label_count();
+        deeper
+            .take_while(|depth| self.find_ancestor(name, *depth).is_some())
+            .last()
+            .unwrap_or(self.origin_labels)
     }
 
     /// Reads and hashes a target's whole name.

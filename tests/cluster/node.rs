@@ -32,8 +32,14 @@ pub struct Node {
     pub dir: PathBuf,
     pub lease: &'static str,
     pub keys: Option<PathBuf>,
+    /// More of its configuration.
+    pub config: Option<PathBuf>,
     /// More to join, by name.
     pub join: Option<String>,
+    /// Where others are told to reach it, if that is elsewhere.
+    pub advertise: Option<SocketAddr>,
+    /// Who may have names resolved, if not the usual ones.
+    pub clients: Option<&'static str>,
     pub socket: UdpSocket,
     pub child: Option<Child>,
 }
@@ -56,7 +62,10 @@ impl Node {
             dir: own,
             lease: "60s",
             keys: None,
+            config: None,
             join: None,
+            advertise: None,
+            clients: None,
             socket,
             child: None,
         }
@@ -78,6 +87,15 @@ impl Node {
             command.args(["--join", &join.join(",")]);
         }
         command.env("HIVEDNS_SERVICES__LEASE", self.lease);
+        if let Some(config) = &self.config {
+            command.arg("-c").arg(config);
+        }
+        if let Some(advertise) = self.advertise {
+            command.env("HIVEDNS_GOSSIP__ADVERTISE", advertise.to_string());
+        }
+        if let Some(clients) = self.clients {
+            command.env("HIVEDNS_LIMITS__CLIENTS", clients);
+        }
         if let Some(keys) = &self.keys {
             command.env("HIVEDNS_GOSSIP__KEYS_FILE", keys);
         }
@@ -95,24 +113,25 @@ impl Node {
 
     /// The answer to a question for addresses, if there is one in time.
     pub fn ask(&self, name: &str) -> Option<Message> {
-        self.ask_for(name, A)
+        self.exchange(&query(7, name, A))
     }
 
     /// The code, and the name of a node's address.
     pub fn name_of(&self, other: &Node) -> Option<(u8, Option<String>)> {
         let asked = hivedns::wire::reverse::name_of(other.gossip.ip()).to_string();
-        let message = self.ask_for(&asked, PTR)?;
+        let message = self.exchange(&query(7, &asked, PTR))?;
         let told = message.sections[0].first().map(|record| to_text(&record.rdata));
         Some((message.rcode() as u8, told))
     }
 
-    fn ask_for(&self, name: &str, qtype: u16) -> Option<Message> {
+    /// The answer to a query, if there is one in time.
+    pub fn exchange(&self, query: &[u8]) -> Option<Message> {
         let mut buffer = [0; 4096];
         // What came too late for an earlier question is not the answer to this one.
         self.socket.set_nonblocking(true).expect("a socket");
         while self.socket.recv(&mut buffer).is_ok() {}
         self.socket.set_nonblocking(false).expect("a socket");
-        self.socket.send_to(&query(7, name, qtype), self.dns).ok()?;
+        self.socket.send_to(query, self.dns).ok()?;
         let (len, _) = self.socket.recv_from(&mut buffer).ok()?;
         message::decode(&buffer[..len]).ok()
     }

@@ -5,6 +5,7 @@
 use crate::compare::{Case, Fact, near_limit};
 use crate::oracle::message::{AA, Message, Record, TC, target};
 use crate::oracle::names::{Wire, is_within, lowered};
+use crate::proofs;
 use std::collections::HashMap;
 
 /// Whose answer is the better one.
@@ -12,6 +13,8 @@ use std::collections::HashMap;
 pub enum Side {
     Nsd,
     Knot,
+    /// Each in some cases, and ours is one of the two.
+    Either,
     /// Both are within the standard, or neither is: ours is told in the reason.
     Own,
 }
@@ -22,6 +25,7 @@ impl Side {
         match self {
             Side::Nsd => ["nsd", "both", "-"].contains(&with),
             Side::Knot => ["knot", "both", "-"].contains(&with),
+            Side::Either => ["nsd", "knot", "both", "-"].contains(&with),
             Side::Own => true,
         }
     }
@@ -40,6 +44,7 @@ macro_rules! causes {
         $(static $id: Cause = Cause { name: $name, side: Side::$side, why: $why };)*
     };
 }
+pub(crate) use causes;
 
 causes! {
     CLASS_OTHER = "a class that is not served: question echoed or not", Knot,
@@ -76,6 +81,8 @@ causes! {
         "RFC 4592 §4.4: below the asterisk itself the owner is the asterisk; Knot puts the asked name there";
     WILD_DNAME_TO_CUT = "a DNAME at a wildcard that leads below a cut", Own,
         "two disputes in one: the owner as NSD has it, the referral as Knot has it";
+    DNAME_TWICE = "a DNAME asked for that led to its own owner", Nsd,
+        "a record belongs into an answer once: Knot gives it twice";
     DS_OCCLUDED = "DS of a cut that lies below another cut", Nsd,
         "RFC 1034 §4.3.2 step 3b: the upper cut ends the zone; Knot answers from what is occluded";
     ZONE_BELOW = "a name that exists only through another zone of this server", Knot,
@@ -97,6 +104,7 @@ const DS: u16 = 43;
 const DNAME: u16 = 39;
 /// The types of which a zone without signatures has nothing, whatever they are asked of.
 const SIGNING: [u16; 3] = [46, 47, 50];
+const SERVFAIL: u16 = 2;
 const REFUSED: u16 = 5;
 
 /// The cause of a dispute; `zones` are the origins that are served.
@@ -114,6 +122,9 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
         _ if disputed == [Fact::Question] => return Some(&CLASS_OTHER),
         _ => return None,
     }
+    if let Some(cause) = proofs::cause(case, disputed, nsd, knot) {
+        return Some(cause);
+    }
     let name = lowered(&question.name);
     let chain = Chain::of(&name, nsd, knot);
     if nsd.rcode() == 6 {
@@ -122,7 +133,7 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
     if only(Fact::Additional) && question.qtype == ANY && near_limit(nsd.octets.max(knot.octets)) {
         return Some(&SIZE);
     }
-    let has_data = |message: &Message| message.sections[0].iter().any(|r| r.rtype != 5 && r.rtype != 39);
+    let has_data = |message: &Message| message.sections[0].iter().any(|r| ![5, 39, 46].contains(&r.rtype));
     if question.qtype == ANY && (has_data(nsd) && has_data(knot) || chain.steps == 0 && only(Fact::Answer)) {
         let svcb = knot.sections[0].iter().any(|record| matches!(record.rtype, 64 | 65));
         return Some(if svcb { &WHICH_ANY_SVCB } else { &WHICH_ANY });
@@ -151,9 +162,15 @@ pub fn cause(case: &Case<'_>, disputed: &[Fact], zones: &[Wire]) -> Option<&'sta
             message.sections[0].iter().any(|record| record.rtype == 39 && record.owner == owner)
         };
         let wild = |record: &Record| record.rtype == 39 && record.owner.starts_with(b"\x01*");
-        let refers = knot.sections[1].iter().any(|record| record.rtype == 2);
+        let refers = |message: &Message| message.sections[1].iter().any(|record| record.rtype == 2);
+        // Knot fails where that is signed by hashes.
+        let fails = knot.rcode() == SERVFAIL;
+        let refers = refers(knot) || fails && matches!(&case.ours, Some(Ok(ours)) if refers(ours));
         if nsd.sections[0].iter().any(|record| wild(record) && !dname(knot, &record.owner)) {
             return Some(if refers { &WILD_DNAME_TO_CUT } else { &WILD_DNAME });
+        }
+        if question.qtype == DNAME && only(Fact::Answer) {
+            return Some(&DNAME_TWICE);
         }
         if SIGNING.contains(&question.qtype) {
             return Some(&ALIAS_META);

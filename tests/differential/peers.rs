@@ -20,7 +20,8 @@ const DAEMONS: [&str; 4] = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/lo
 
 /// Installs what is missing, if that can be done; else says what stands in the way.
 pub fn ensure_installed() -> Result<(), String> {
-    let installed = || find("knotd").is_some() && find("nsd").is_some();
+    let installed =
+        || ["knotd", "nsd", "ldns-signzone", "dnssec-signzone"].iter().all(|it| find(it).is_some());
     if installed() {
         return Ok(());
     }

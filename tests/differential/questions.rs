@@ -13,6 +13,21 @@ pub enum Transport {
     /// UDP with OPT.
     Edns(Edns),
     Tcp,
+    /// TCP with OPT.
+    TcpEdns(Edns),
+}
+
+impl Transport {
+    pub fn is_tcp(&self) -> bool {
+        matches!(self, Transport::Tcp | Transport::TcpEdns(_))
+    }
+
+    fn edns(&self) -> Option<&Edns> {
+        match self {
+            Transport::Edns(edns) | Transport::TcpEdns(edns) => Some(edns),
+            Transport::Udp | Transport::Tcp => None,
+        }
+    }
 }
 
 /// One question.
@@ -28,11 +43,21 @@ pub struct Question {
 
 impl Question {
     pub fn encode(&self) -> Vec<u8> {
-        let edns = match &self.transport {
-            Transport::Edns(edns) => Some(edns),
-            Transport::Udp | Transport::Tcp => None,
-        };
-        message::query(0, self.flags, &self.name, self.qtype, self.qclass, edns)
+        message::query(0, self.flags, &self.name, self.qtype, self.qclass, self.transport.edns())
+    }
+
+    /// Octets that an answer over UDP may have.
+    pub fn udp_limit(&self) -> Option<usize> {
+        match &self.transport {
+            Transport::Udp => Some(512),
+            Transport::Edns(edns) => Some(usize::from(edns.payload).clamp(512, 1232)),
+            Transport::Tcp | Transport::TcpEdns(_) => None,
+        }
+    }
+
+    /// Whether signatures and proofs are wanted.
+    pub fn dnssec_ok(&self) -> bool {
+        self.transport.edns().is_some_and(|edns| edns.dnssec_ok)
     }
 
     /// As dig would be asked.
@@ -42,8 +67,9 @@ impl Question {
             Transport::Udp => "+noedns".to_owned(),
             Transport::Tcp => "+noedns +tcp".to_owned(),
             Transport::Edns(edns) => format!("+bufsize={}", edns.payload),
+            Transport::TcpEdns(_) => "+tcp".to_owned(),
         };
-        let dnssec_ok = matches!(&self.transport, Transport::Edns(edns) if edns.dnssec_ok);
+        let dnssec_ok = self.dnssec_ok();
         let flags = [(dnssec_ok, " +dnssec"), (self.flags & CD != 0, " +cd"), (self.flags & AD != 0, " +ad")];
         let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, text)| *text).collect();
         format!("dig +norec {transport}{flags} '{name}' {qtype} {}", render::class(self.qclass))
@@ -55,8 +81,8 @@ const TYPES: [u16; 14] = [1, 2, 5, 6, 12, 15, 16, 28, 33, 39, 43, 65, 255, 65_28
 /// Types and meta-types that no zone holds or that mean something special.
 const ODD_TYPES: [u16; 16] = [0, 10, 24, 25, 41, 46, 47, 48, 50, 99, 249, 250, 253, 254, 65_281, 65_535];
 
-/// All questions about a zone whose records are `records`.
-pub fn about(zone: &[u8], records: &[Record], rng: &mut Rng) -> Vec<Question> {
+/// All questions about a zone whose records are `records`; in one that is signed, most want to see that.
+pub fn about(zone: &[u8], records: &[Record], signed: bool, rng: &mut Rng) -> Vec<Question> {
     let mut asked: BTreeSet<(Wire, u16)> = BTreeSet::new();
     let mut owners: BTreeMap<&[u8], BTreeSet<u16>> = BTreeMap::new();
     for record in records {
@@ -96,7 +122,7 @@ pub fn about(zone: &[u8], records: &[Record], rng: &mut Rng) -> Vec<Question> {
             }
         }
     }
-    asked.into_iter().map(|(name, qtype)| dressed(zone, name, qtype, rng)).collect()
+    asked.into_iter().map(|(name, qtype)| dressed(zone, name, qtype, signed, rng)).collect()
 }
 
 /// Questions about the server itself (RFC 4892). The version is each server's own: not asked.
@@ -148,7 +174,7 @@ fn neighbours(name: &[u8], zone: &[u8], kind: &BTreeSet<u16>, rng: &mut Rng) -> 
 }
 
 /// A question with a way to travel, now and then an odd case, flag, option or class.
-fn dressed(zone: &[u8], mut name: Wire, qtype: u16, rng: &mut Rng) -> Question {
+fn dressed(zone: &[u8], mut name: Wire, qtype: u16, signed: bool, rng: &mut Rng) -> Question {
     if rng.chance(25) {
         for octet in name.iter_mut().filter(|octet| octet.is_ascii_lowercase()) {
             if rng.chance(50) {
@@ -168,14 +194,14 @@ fn dressed(zone: &[u8], mut name: Wire, qtype: u16, rng: &mut Rng) -> Question {
         3 => *rng.pick(&[0, 2, 4, 99]),
         _ => 1,
     };
+    let payload = |rng: &mut Rng| *rng.pick(&[512, 512, 1232, 1232, 1232, 4096, 0, 65_535]);
+    let edns = |payload, dnssec_ok| Edns { payload, dnssec_ok, version: 0, options: Vec::new() };
     let transport = match rng.below(100) {
+        // What fits is each server's choice; over TCP all does.
+        0..60 if signed => Transport::TcpEdns(edns(1232, true)),
+        60..85 if signed => Transport::Edns(edns(payload(rng), true)),
         0..35 => Transport::Udp,
-        35..75 => Transport::Edns(Edns {
-            payload: *rng.pick(&[512, 512, 1232, 1232, 1232, 4096, 0, 65_535]),
-            dnssec_ok: rng.chance(15),
-            version: 0,
-            options: Vec::new(),
-        }),
+        35..75 => Transport::Edns(edns(payload(rng), rng.chance(15))),
         _ => Transport::Tcp,
     };
     Question { zone: zone.to_vec(), name, qtype, qclass, flags, transport }

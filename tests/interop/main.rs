@@ -9,6 +9,8 @@ mod abuse;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod peers;
+mod update;
+mod updating;
 mod zone;
 
 use oracle::process::{Server, TempDir};
@@ -101,9 +103,11 @@ impl Pair {
         let (at, other) = (port(), port());
         let plan = |name: &str| dir.path().join(name);
         let (primary_dir, secondary_dir) = (plan("primary"), plan("secondary"));
-        let first = Plan { dir: &primary_dir, address: at, other, file: Some(&file), secret: SECRET };
+        let first =
+            Plan { dir: &primary_dir, address: at, other, file: Some(&file), secret: SECRET, updates: false };
         let primary = primary.start(&first);
-        let second = Plan { dir: &secondary_dir, address: other, other: at, file: None, secret };
+        let second =
+            Plan { dir: &secondary_dir, address: other, other: at, file: None, secret, updates: false };
         let started = secondary.start(&second);
         let secondary_plan = (secondary, secondary_dir, other, at);
         Pair { _dir: dir, file, world, primary, secondary: started, secondary_plan }
@@ -126,7 +130,7 @@ impl Pair {
     fn restart_secondary(&mut self) {
         let (peer, dir, address, other) = &self.secondary_plan;
         self.secondary.kill();
-        let plan = Plan { dir, address: *address, other: *other, file: None, secret: SECRET };
+        let plan = Plan { dir, address: *address, other: *other, file: None, secret: SECRET, updates: false };
         self.secondary = peer.start(&plan);
     }
 }
@@ -176,6 +180,9 @@ fn matrix() {
         ok()
     });
     row("primary: AXFR, NOTIFY, IXFR, TSIG", out);
+    row("primary: UPDATE, followed", update::followed());
+    let messages = update::as_bind_does();
+    row("primary: UPDATE, outcome (messages)", ["-".into(), "-".into(), format!("ok ({messages})")]);
     row("primary: wrong key refused", OTHERS.map(|peer| (wrong_key(Peer::Hivedns, peer), ok()).1));
     let incremental = OTHERS.map(|peer| {
         let mut pair = follows(peer, Peer::Hivedns);
@@ -209,7 +216,14 @@ fn dig_agrees_with_our_signatures() {
     let (file, world) = (dir.path().join("zone"), World::new(3));
     world.write(&file);
     let home = dir.path().join("hive");
-    let plan = Plan { dir: &home, address: port(), other: port(), file: Some(&file), secret: SECRET };
+    let plan = Plan {
+        dir: &home,
+        address: port(),
+        other: port(),
+        file: Some(&file),
+        secret: SECRET,
+        updates: false,
+    };
     let server = Peer::Hivedns.start(&plan);
     let ask = |secret, words: &[&str]| dig(server.address, secret, words);
     let expect = |text: String, wanted: &[&str]| {

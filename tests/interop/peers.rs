@@ -39,6 +39,8 @@ pub(crate) struct Plan<'p> {
     pub(crate) file: Option<&'p Path>,
     /// What it holds for the secret.
     pub(crate) secret: &'p str,
+    /// Whoever signs may change the zone. BIND does not read such a zone's file again.
+    pub(crate) updates: bool,
 }
 
 /// A port that nobody has.
@@ -90,16 +92,17 @@ fn hivedns(plan: &Plan<'_>) -> Command {
         Some(file) => format!("file = \"{}\"\nnotify = [\"{}\"]", file.display(), plan.other),
         None => format!("primary = [\"{}\"]", plan.other),
     };
+    let update = if plan.updates { format!("update = [\"key:{KEY}\"]") } else { String::new() };
     let text = format!(
         "[server]\nlisten = [\"{}\"]\nworkers = 1\nstate_dir = \"state\"\n[http]\nlisten = \"{}\"\n\
-         [forward]\n\".\" = [\"refuse\"]\n[[zone]]\norigin = \"{ORIGIN}\"\n{content}\ntsig = \"{KEY}\"\n\
+         [forward]\n\".\" = [\"refuse\"]\n[[zone]]\norigin = \"{ORIGIN}\"\n{content}\n{update}\ntsig = \"{KEY}\"\n\
          transfer = [\"127.0.0.0/8+key:{KEY}\"]\n[[key]]\nname = \"{KEY}\"\nsecret_file = \"secret\"\n",
         plan.address,
         port(),
     );
     let config = written(plan, "hivedns.toml", &text);
     let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
-    command.arg("serve").arg("-c").arg(config).arg("--no-gossip");
+    command.arg("serve").arg("-c").arg(config).args(["--no-gossip", "--no-docker"]);
     command.arg("--control").arg(plan.dir.join("control")).current_dir(plan.dir);
     command
 }
@@ -156,10 +159,15 @@ fn nsd(plan: &Plan<'_>) -> Command {
 }
 
 fn bind(plan: &Plan<'_>) -> Command {
+    // Of what is no part of RFC 2136 nothing is checked.
+    let updates = match plan.updates {
+        true => format!("allow-update {{ key \"{KEY}\"; }}; check-integrity no;"),
+        false => String::new(),
+    };
     let (dir, own, other) = (plan.dir.display(), plan.address.port(), plan.other.port());
     let content = match plan.file {
         Some(file) => format!(
-            "type primary; file \"{}\"; ixfr-from-differences yes; notify explicit; \
+            "type primary; file \"{}\"; ixfr-from-differences yes; notify explicit; {updates} \
              also-notify {{ 127.0.0.1 port {other} key \"{KEY}\"; }};",
             file.display()
         ),

@@ -134,7 +134,9 @@ impl Library {
         let paper = Paper { buffer, limit, udp_payload_max: UDP_PAYLOAD_MAX };
         match desk::take(&asked, &Policy::default(), (snapshot, None), paper) {
             Turn::Reply { len, .. } => Some(self.buffer[..len].to_vec()),
-            Turn::Notified { .. } | Turn::Transfer(_) | Turn::Query(_) => panic!("nobody may"),
+            Turn::Notified { .. } | Turn::Transfer(_) | Turn::Update(_) | Turn::Query(_) => {
+                panic!("nobody may")
+            }
         }
     }
 }

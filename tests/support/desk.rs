@@ -6,18 +6,24 @@ use hivedns::base::time::{Moment, WallSeconds};
 use hivedns::catalog::delta::{Delta, ZoneContent};
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
-use hivedns::transfer::desk::{self, Turn};
-use hivedns::transfer::policy::Policy;
+use hivedns::transfer::access::AccessList;
+use hivedns::transfer::desk::{self, Permitted, Turn};
+use hivedns::transfer::policy::{Policy, ZonePolicy};
+use hivedns::transfer::update::content::of_amendment;
+use hivedns::transfer::update::{Ledger, Update, difference};
 use hivedns::wire::key::{HashSeed, NameKey};
+use hivedns::wire::message::Rcode;
 use hivedns::wire::name::Name;
 use hivedns::wire::query::{Accepted, Shape, accept};
 use hivedns::wire::rtype::RecordType;
 use hivedns::wire::short;
 use hivedns::zone::Zone;
+use hivedns::zone::amend::{self, Amendment};
 use hivedns::zone::draft::ZoneDraft;
 use hivedns::zone::fault::{Faults, place_in};
 use hivedns::zone::master::{self, Disk, Options};
-use hivedns::zone::seal::seal;
+use hivedns::zone::plain;
+use hivedns::zone::seal::{Form, seal, seal_as};
 use hivedns::zone::sink::{Record as Given, RecordSink};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -42,6 +48,11 @@ pub struct Entry {
 
 /// Seals records.
 pub fn zone(origin: &[u8], entries: &[Entry]) -> Result<Zone, String> {
+    zone_as(Form::Arena, origin, entries)
+}
+
+/// Seals records in that form.
+pub fn zone_as(form: Form, origin: &[u8], entries: &[Entry]) -> Result<Zone, String> {
     let origin = Name::from_wire(origin).map_err(|e| e.to_string())?;
     let mut draft = ZoneDraft::new(&origin, seed());
     for (line, entry) in (1u32..).zip(entries) {
@@ -49,7 +60,7 @@ pub fn zone(origin: &[u8], entries: &[Entry]) -> Result<Zone, String> {
         draft
             .record(Given { owner, rtype: RecordType(*rtype), ttl: *ttl, rdata }, &place_in("test", line, 1));
     }
-    let (zone, faults) = seal(draft);
+    let (zone, faults) = seal_as(draft, form);
     zone.ok_or_else(|| told(&faults))
 }
 
@@ -91,6 +102,8 @@ pub struct Desk {
     guess: ZoneNumber,
     /// When answers are given.
     pub now: Moment,
+    /// What any zone may be asked; by default, nobody may anything.
+    pub policy: Policy,
 }
 
 impl Desk {
@@ -103,7 +116,17 @@ impl Desk {
             window: [0xc0; short::WINDOW],
             guess: ZoneNumber::default(),
             now: Moment::START,
+            policy: Policy::default(),
         }
+    }
+
+    /// Lets anybody here change any zone. What is changed is looked at and forgotten.
+    pub fn permit_updates(&mut self) {
+        let update = AccessList::of(&[LOCALHOST], None);
+        let zones = self.snapshot.entries().iter().filter_map(|entry| entry.zone());
+        let zones = zones
+            .map(|zone| (zone.origin().clone(), ZonePolicy { update: update.clone(), ..Default::default() }));
+        self.policy = Policy::new(Vec::new(), zones.collect::<Vec<_>>());
     }
 
     /// The reply to a message, as over TCP.
@@ -188,16 +211,49 @@ impl Desk {
         }
     }
 
-    /// The reply to a message about a zone as such, or a signed one, where nobody may anything and no key is known. The
-    /// question's name is at hand, hashed.
+    /// The reply to a message about a zone as such, or a signed one, where no key is known. The question's name is at hand,
+    /// hashed.
     fn answer_special(&mut self, message: &[u8], shape: Shape, limit: usize) -> Option<&[u8]> {
-        let Desk { snapshot, key, buffer, .. } = self;
-        let from = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let Desk { snapshot, key, buffer, policy, .. } = self;
+        let from = LOCALHOST;
         let asked = desk::Asked { message, shape, key, from, now: WallSeconds(1_800_000_000) };
         let paper = desk::Paper { buffer, limit, udp_payload_max: UDP_PAYLOAD };
-        match desk::take(&asked, &Policy::default(), (snapshot, None), paper) {
+        match desk::take(&asked, policy, (snapshot, None), paper) {
             Turn::Reply { len, .. } | Turn::Notified { len, .. } => self.buffer.get(..len),
+            Turn::Update(permitted) => {
+                let Permitted { update, held } = *permitted;
+                let origin = update.zone().to_lowercase();
+                let zone = snapshot.entries().iter().find(|entry| entry.origin_key() == origin.as_wire());
+                let zone = zone.and_then(|entry| entry.zone()).expect("it is permitted");
+                let code = change(zone, &update);
+                let len = held.answer(code, buffer, WallSeconds(1_800_000_000));
+                self.buffer.get(..len)
+            }
             Turn::Transfer(_) | Turn::Query(_) => None,
         }
     }
+}
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What an update is told. What it makes of the zone is one, and forgotten.
+fn change(zone: &Zone, update: &Update) -> Rcode {
+    let mut amendment = Amendment::begin(zone);
+    let judged = Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name)).judge(update);
+    let changes = match judged {
+        Ok(changes) => changes,
+        Err(code) => return code,
+    };
+    assert_eq!(changes.is_empty(), difference(&changes).is_none());
+    if let Some(step) = difference(&changes) {
+        amendment.take(&Arc::new(step)).unwrap_or_else(|misfit| panic!("{misfit}"));
+        // Zones of tests lie in one arena: their next version is sealed anew.
+        if let amend::Outcome::Anew(run, _) = amendment.finish() {
+            let mut draft = ZoneDraft::new(zone.origin(), seed());
+            plain::records(&run).for_each(|record| draft.record(record, &place_in("test", 1, 1)));
+            let (zone, faults) = seal(draft);
+            assert!(zone.is_some() && faults.errors() == 0, "{}", told(&faults));
+        }
+    }
+    Rcode::NoError
 }

@@ -57,7 +57,7 @@ fn rdata(rtype: u16, origin: Wire) -> BoxedStrategy<Vec<u8>> {
     }
 }
 
-fn entry(origin: Wire) -> impl Strategy<Value = Entry> {
+pub fn entry(origin: Wire) -> impl Strategy<Value = Entry> {
     let rtype = prop_oneof![
         4 => Just(naive::A),
         2 => Just(naive::AAAA),
@@ -120,7 +120,7 @@ impl std::fmt::Debug for Question {
     }
 }
 
-fn question(origin: Wire) -> impl Strategy<Value = Question> {
+pub fn question(origin: Wire) -> impl Strategy<Value = Question> {
     let name = prop_oneof![
         20 => below(origin, 5),
         1 => below(b"\x01y\0".to_vec(), 1),

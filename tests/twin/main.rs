@@ -5,6 +5,7 @@
 //! own in tests/answers or beside the code that was wrong.
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+mod amend;
 mod chance;
 mod live;
 mod naive;

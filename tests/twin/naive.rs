@@ -291,7 +291,7 @@ fn star(name: &[u8]) -> Wire {
     [b"\x01*", name].concat()
 }
 
-fn lowered_rdata(rtype: u16, rdata: &[u8]) -> Vec<u8> {
+pub fn lowered_rdata(rtype: u16, rdata: &[u8]) -> Vec<u8> {
     match rtype {
         NS | CNAME | DNAME => lowered(rdata),
         SOA => {

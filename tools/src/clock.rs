@@ -8,6 +8,12 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// The wall clock, in nanoseconds since 1970: what container engines tell, too.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn wall_ns() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos() as u64
+}
+
 /// Gives the core away for `time`.
 #[allow(clippy::disallowed_methods)]
 pub(crate) fn pause(time: Duration) {

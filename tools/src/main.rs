@@ -3,6 +3,7 @@
 //! ```text
 //! perf ──► rounds over echo, hivedns, Knot, NSD, Unbound, dnsdist ──► table and picture under perf/
 //! instructions, mutate, gun ──► load and checks against one server on the loopback
+//! perf swarm ──► the swarm of the tests (tests/support/swarm)
 //! echo ──► the ceiling: the server's socket work without a server
 //! zone, queries ──► population (seeded)         clock, rng, stats, histogram, svg: nouns of their own
 //! ```
@@ -24,6 +25,8 @@ mod rng;
 mod socket;
 mod stats;
 mod svg;
+#[path = "../../tests/support/swarm/mod.rs"]
+mod swarm;
 mod wire;
 mod zone;
 

@@ -207,8 +207,9 @@ fn knot_configuration(site: &Site, origin: &str, file: &Path) -> String {
          background-workers: 1\n\
          log:\n  - target: stderr\n    any: warning\n\
          database:\n    storage: {directory}\n\
+         acl:\n  - id: here\n    address: 127.0.0.0/8\n    action: transfer\n\
          zone:\n  - domain: {}\n    file: {}\n    storage: {directory}\n    journal-content: none\n    \
-         zonefile-sync: -1\n",
+         zonefile-sync: -1\n    acl: here\n",
         site.listen.ip(),
         site.listen.port(),
         origin,
@@ -225,7 +226,7 @@ fn nsd_configuration(site: &Site, origin: &str, file: &Path) -> String {
          zonelistfile: \"{directory}/nsd.zones\"\n    xfrdir: \"{directory}\"\n    rrl-ratelimit: 0\n    \
          rrl-whitelist-ratelimit: 0\n    verbosity: 0\n    logfile: \"{directory}/nsd.log\"\n\
          remote-control:\n    control-enable: no\n\
-         zone:\n    name: \"{}\"\n    zonefile: \"{}\"\n",
+         zone:\n    name: \"{}\"\n    zonefile: \"{}\"\n    provide-xfr: 127.0.0.0/8 NOKEY\n",
         site.listen.ip(),
         site.listen.port(),
         site.listen.port(),

@@ -160,11 +160,15 @@ pub(crate) fn usage(pid: u32) -> Usage {
     let mut usage = Usage::default();
     for member in family(pid) {
         usage.cpu_ticks += stat_field(member, 14).unwrap_or(0) + stat_field(member, 15).unwrap_or(0);
-        for task in fs::read_dir(format!("/proc/{member}/task")).into_iter().flatten().flatten() {
-            usage.cpu_ns += first_number(&task.path().join("schedstat"));
-        }
+        usage.cpu_ns += own_cpu_ns(member);
     }
     usage
+}
+
+/// The CPU time of one process alone, over all threads alive.
+pub(crate) fn own_cpu_ns(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tasks.map(|task| first_number(&task.path().join("schedstat"))).sum()
 }
 
 fn first_number(path: &std::path::Path) -> u64 {

@@ -115,6 +115,23 @@ pub(crate) fn is_well_formed(message: &[u8]) -> bool {
     walk(message).is_some_and(|end| end == message.len())
 }
 
+/// The type of the last record of the answer section; `None` if there is none, or the message is malformed up to there.
+pub(crate) fn last_answer_type(message: &[u8]) -> Option<u16> {
+    let [questions, answers, ..] = Header::parse(message)?.counts;
+    let mut at = HEADER;
+    for _ in 0..questions {
+        at = skip_name(message, at)? + 4;
+    }
+    let mut last = None;
+    for _ in 0..answers {
+        let fixed = skip_name(message, at)?;
+        let head = message.get(fixed..fixed + 10)?;
+        last = Some(u16::from_be_bytes([head[0], head[1]]));
+        at = fixed + 10 + usize::from(u16::from_be_bytes([head[8], head[9]]));
+    }
+    last.filter(|_| at <= message.len())
+}
+
 /// Where the last record ends; `None` if one reaches beyond the message or a name is malformed.
 fn walk(message: &[u8]) -> Option<usize> {
     let header = Header::parse(message)?;
@@ -187,6 +204,19 @@ mod tests {
         }
         message.push(0);
         assert!(!is_well_formed(&message));
+    }
+
+    #[test]
+    fn the_last_answer_is_found_behind_a_question_and_without_one() {
+        let record = |rtype: u8| [0, 0, rtype, 0, 1, 0, 0, 0, 1, 0, 2, 10, 0];
+        let mut message = query(None);
+        message[7] = 2;
+        message.extend([record(1), record(6)].concat());
+        assert_eq!(last_answer_type(&message), Some(6));
+        assert_eq!(last_answer_type(&message[..message.len() - 1]), None);
+        let bare = [&[0; 7][..], &[1, 0, 0, 0, 0], &record(2)].concat();
+        assert_eq!(last_answer_type(&bare), Some(2));
+        assert_eq!(last_answer_type(&query(None)), None);
     }
 
     #[test]

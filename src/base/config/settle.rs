@@ -7,7 +7,7 @@ use super::origin::{Origin, is_label};
 use super::peer::{Advertise, ENGINE_PORTS};
 use super::tsig::TsigKey;
 use super::value::Share;
-use super::zone::ZoneFile;
+use super::zone::{Content, ZoneFile};
 use super::{Config, Inputs};
 use crate::base::limits::{
     CACHE_SIZE_OCTETS_MIN, CLUSTER_NAME_OCTETS_MAX, IDENTITY_OCTETS_MAX, JOIN_MAX, KEYS_FILE_OCTETS_MAX,
@@ -32,6 +32,7 @@ impl Config {
         settle_cache(&self.cache, &mut faults);
         settle_lists(&self.resolve, &self.limits, &mut faults);
         settle_zones(&self.zones, &self.keys, errors);
+        settle_updates(&self.zones, &self.services.domain, errors);
     }
 }
 
@@ -168,10 +169,47 @@ fn settle_zones(zones: &[ZoneFile], keys: &[TsigKey], errors: &mut Vec<ConfigErr
         let signing = zone.tsig.iter().map(|name| ("zone.tsig", name.clone()));
         let named = signing
             .chain(listed("zone.transfer", &zone.transfer))
-            .chain(listed("zone.accept_notify", &zone.accept_notify));
+            .chain(listed("zone.accept_notify", &zone.accept_notify))
+            .chain(listed("zone.update", &zone.update));
         for (at, name) in named.filter(|(_, name)| !is_known(name)) {
             let message = format!("there is no [[key]] of the name {name}");
             errors.push(ConfigError::about(zone.said.source(at), at, message));
+        }
+    }
+}
+
+/// Updates need a place to go to: a primary zone, or the cluster's records.
+fn settle_updates(zones: &[ZoneFile], domain: &Origin, errors: &mut Vec<ConfigError>) {
+    for zone in zones {
+        let mut wrong = |key: &str, message: &str| {
+            errors.push(ConfigError::about(zone.said.source(key), key, message));
+        };
+        let is_services = zone.origin.is_same(domain);
+        match &zone.content {
+            Content::Services if !is_services => {
+                wrong("zone.file", "missing; every [[zone]] needs it, or zone.primary");
+            }
+            Content::Services => {
+                for (key, is_said) in [
+                    ("zone.transfer", !zone.transfer.is_empty()),
+                    ("zone.notify", !zone.notify.is_empty()),
+                    ("zone.accept_notify", !zone.accept_notify.is_empty()),
+                    ("zone.tsig", zone.tsig.is_some()),
+                ] {
+                    if is_said {
+                        wrong(key, "not available yet for the domain of services");
+                    }
+                }
+            }
+            Content::File(_) | Content::Primaries(_) if zone.update.is_empty() => {}
+            Content::File(_) | Content::Primaries(_) if is_services => {
+                wrong(
+                    "zone.update",
+                    "updates of the domain of services go to the cluster: leave out file and primary",
+                );
+            }
+            Content::Primaries(_) => wrong("zone.update", "a secondary takes no updates: its primary does"),
+            Content::File(_) => {}
         }
     }
 }

@@ -61,8 +61,8 @@ const PROMISED: &str = "
     shadow: sample
     http: listen
     log: level format
-    zone: origin file primary transfer -update notify accept_notify tsig -share -catalog
-    key: name algorithm -secret secret_file -names -types";
+    zone: origin file primary transfer update notify accept_notify tsig -share -catalog
+    key: name algorithm -secret secret_file names types";
 
 #[test]
 fn the_table_holds_what_is_promised_and_marks_what_is_not_there_yet() {

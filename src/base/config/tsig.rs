@@ -5,6 +5,7 @@ use super::error::{ConfigError, Said, Source};
 use super::keys::{Key, OfKey, Reach, later};
 use super::origin::Origin;
 use super::value::{Raw, Value};
+use super::zone::few;
 use std::path::{Path, PathBuf};
 
 /// A key, but for its secret.
@@ -16,6 +17,10 @@ pub struct TsigKey {
     pub algorithm: Hmac,
     /// The file of its secret in base64; absolute if the directory it was relative to was.
     pub secret_file: PathBuf,
+    /// Names that updates may touch that it signs, and what lies below them; none: all.
+    pub names: Vec<Origin>,
+    /// Types that they may touch, each a mnemonic that nobody has read here; none: all.
+    pub types: Vec<String>,
     /// Where its keys were said.
     pub said: Said,
 }
@@ -26,6 +31,8 @@ pub(super) struct TsigKeyDraft {
     name: Option<Origin>,
     algorithm: Option<Hmac>,
     secret_file: Option<String>,
+    names: Vec<Origin>,
+    types: Vec<String>,
     said: Said,
 }
 
@@ -70,8 +77,28 @@ pub(super) static TSIG_KEYS: &[Key] = &[
             show: |key| key.secret_file.to_string_lossy().into_owned().emit(),
         }),
     },
-    later("names", "Names that UPDATE may touch with this key."),
-    later("types", "Types that UPDATE may touch with this key."),
+    Key {
+        name: "names",
+        doc: "Names that UPDATE may touch with this key, and those below them; none given: all.",
+        reach: Reach::OfKey(OfKey {
+            put: |draft, raw| {
+                draft.names = few(raw)?;
+                draft.note(raw)
+            },
+            show: |key| key.names.emit(),
+        }),
+    },
+    Key {
+        name: "types",
+        doc: "Types that UPDATE may touch with this key; none given: all.",
+        reach: Reach::OfKey(OfKey {
+            put: |draft, raw| {
+                draft.types = few(raw)?;
+                draft.note(raw)
+            },
+            show: |key| key.types.emit(),
+        }),
+    },
 ];
 
 impl TsigKeyDraft {
@@ -82,11 +109,11 @@ impl TsigKeyDraft {
 
     /// The key, its file relative to `directory`; what is missing is complained about at `at`, the whole key.
     pub(super) fn finish(self, directory: &Path, at: &Source) -> Result<TsigKey, Vec<ConfigError>> {
-        let TsigKeyDraft { name, algorithm, secret_file, said } = self;
+        let TsigKeyDraft { name, algorithm, secret_file, names, types, said } = self;
         match (name, secret_file) {
             (Some(name), Some(file)) => {
                 let algorithm = algorithm.unwrap_or(Hmac::Sha256);
-                Ok(TsigKey { name, algorithm, secret_file: directory.join(file), said })
+                Ok(TsigKey { name, algorithm, secret_file: directory.join(file), names, types, said })
             }
             (name, file) => Err([("key.name", name.is_none()), ("key.secret_file", file.is_none())]
                 .into_iter()

@@ -17,6 +17,8 @@ pub enum Content {
     File(PathBuf),
     /// These servers, the first that answers; never empty. This server is a secondary.
     Primaries(Vec<SocketAddr>),
+    /// The cluster: it is the domain of services.
+    Services,
 }
 
 /// A zone that is served.
@@ -34,6 +36,8 @@ pub struct ZoneFile {
     pub accept_notify: Vec<Access>,
     /// The key that signs what is asked of the primaries and told to others; one of [`super::Config::keys`].
     pub tsig: Option<Origin>,
+    /// Who may update it.
+    pub update: Vec<Access>,
     /// Where its keys were said.
     pub said: Said,
 }
@@ -47,6 +51,7 @@ impl ZoneFile {
             notify: Vec::new(),
             accept_notify: Vec::new(),
             tsig: None,
+            update: Vec::new(),
             said,
         }
     }
@@ -55,7 +60,7 @@ impl ZoneFile {
     pub fn file(&self) -> Option<&Path> {
         match &self.content {
             Content::File(file) => Some(file),
-            Content::Primaries(_) => None,
+            Content::Primaries(_) | Content::Services => None,
         }
     }
 }
@@ -70,6 +75,7 @@ pub(super) struct ZoneDraft {
     notify: Vec<Peering>,
     accept_notify: Vec<Access>,
     tsig: Option<Origin>,
+    update: Vec<Access>,
     said: Said,
 }
 
@@ -116,7 +122,7 @@ pub(super) static ZONE_KEYS: &[Key] = &[
             draft.note(raw)
         },
         |zone| match &zone.content {
-            Content::File(_) => None,
+            Content::File(_) | Content::Services => None,
             Content::Primaries(servers) => Some(peers(servers)),
         },
     ),
@@ -129,7 +135,15 @@ pub(super) static ZONE_KEYS: &[Key] = &[
         },
         |zone| Some(zone.transfer.emit()),
     ),
-    later("update", "Who may update the zone."),
+    key(
+        "update",
+        "Who may update the zone, as in transfer. Of the domain of services all there is to say.",
+        |draft, raw| {
+            draft.update = few(raw)?;
+            draft.note(raw)
+        },
+        |zone| Some(zone.update.emit()),
+    ),
     key(
         "notify",
         "Servers that are told of a new serial, each with or without a port.",
@@ -162,7 +176,7 @@ pub(super) static ZONE_KEYS: &[Key] = &[
 ];
 
 /// A list that is not longer than any has to be.
-fn few<T: Value>(raw: &Raw) -> Result<Vec<T>, Vec<ConfigError>> {
+pub(super) fn few<T: Value>(raw: &Raw) -> Result<Vec<T>, Vec<ConfigError>> {
     let list = Vec::<T>::read(raw)?;
     if list.len() > ACCESS_ENTRIES_MAX {
         let message = format!("expected at most {ACCESS_ENTRIES_MAX} entries, found {}", list.len());
@@ -182,7 +196,7 @@ impl ZoneDraft {
     }
 
     /// The zone, its file relative to `directory`; a missing key is complained about at `at`, the whole zone.
-    pub(super) fn finish(self, directory: &Path, at: &Source) -> Result<ZoneFile, Vec<ConfigError>> {
+    pub(super) fn finish(mut self, directory: &Path, at: &Source) -> Result<ZoneFile, Vec<ConfigError>> {
         let wrong = |key: &str, message: &str| ConfigError::about(at.clone(), key, message);
         let content = match (self.file, self.primary) {
             (Some(file), None) => Ok(Content::File(directory.join(file))),
@@ -193,18 +207,27 @@ impl ZoneDraft {
             (Some(_), Some(_)) => {
                 Err(wrong("zone.primary", "a zone has a file or primaries, not both: which is its source?"))
             }
+            // Whether it is that domain is seen when all is known.
+            (None, None) if !self.update.is_empty() => Ok(Content::Services),
             (None, None) => {
                 let message = "missing; every [[zone]] needs it, or zone.primary";
                 Err(wrong("zone.file", message))
             }
         };
+        if matches!(content, Ok(Content::Services)) {
+            self.said.note("zone.file", at.clone());
+        }
         let origin = self.origin.ok_or_else(|| wrong("zone.origin", "missing; every [[zone]] needs it"));
         match (origin, content) {
             (Ok(origin), Ok(content)) => Ok(ZoneFile {
-                transfer: self.transfer.unwrap_or_else(Access::loopback),
+                transfer: self.transfer.unwrap_or_else(|| match content {
+                    Content::Services => Vec::new(),
+                    Content::File(_) | Content::Primaries(_) => Access::loopback(),
+                }),
                 notify: self.notify.iter().map(|server| server.0).collect(),
                 accept_notify: self.accept_notify,
                 tsig: self.tsig,
+                update: self.update,
                 ..ZoneFile::new(origin, content, self.said)
             }),
             (origin, content) => Err(origin.err().into_iter().chain(content.err()).collect()),

@@ -16,6 +16,7 @@ mod keys;
 mod names;
 mod peers;
 mod resolver;
+mod told;
 mod transport;
 
 pub(super) use advertise::source as source_toward;
@@ -28,9 +29,7 @@ use crate::base::config::Config;
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
-use crate::control::document::ClusterDocument;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
-use crate::control::status::GossipNumbers;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::node::{self, Entry};
 use crate::gossip::identity::{Generation, NodeId};
@@ -45,7 +44,6 @@ use keys::Keys;
 use mio::Registry;
 use names::Names;
 use peers::Peers;
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -82,6 +80,14 @@ const KEPT_WITHIN: Duration = Duration::from_secs(5);
 /// How long the news that this node stops is sent, before it stops.
 const FAREWELL: Duration = Duration::from_millis(250);
 
+/// What a member writes to this node in particular, by the number of a question.
+pub(super) enum Letter {
+    /// It asks.
+    Asked(NodeId, u64, Bytes),
+    /// What became of a question of this node's; `None`: nobody knew the answer.
+    Known(u64, Option<Bytes>),
+}
+
 /// The member.
 pub struct Cluster {
     pub(super) gossip: Gossip,
@@ -98,6 +104,8 @@ pub struct Cluster {
     /// The drain is over, and these have not acknowledged.
     pub(super) drained: Option<Vec<NodeId>>,
     alone: bool,
+    /// What members ask of this node, and what became of its own questions.
+    pub(super) letters: Vec<Letter>,
     /// When the machine wants to be woken.
     wake_at: Moment,
     name: String,
@@ -153,6 +161,7 @@ impl Cluster {
             draining: None,
             drained: None,
             alone: false,
+            letters: Vec::new(),
             wake_at: now,
             name: config.gossip.cluster.clone(),
         };
@@ -307,6 +316,8 @@ impl Cluster {
                 self.names.renamed(&self.gossip, deltas);
             }
             Event::Keys => self.keep_ring(),
+            Event::Asked { by, number, question } => self.letters.push(Letter::Asked(by, number, question)),
+            Event::Known { number, answer } => self.letters.push(Letter::Known(number, answer)),
             Event::Drained { missing } => self.drained = Some(missing),
             Event::ExpiryFrozen(true) => {
                 tracing::error!("many nodes were lost at once: their records do not expire for now");
@@ -420,55 +431,9 @@ impl Cluster {
     pub(super) fn value(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.gossip.replication().cluster().get(key).map(|value| value.to_vec())
     }
-
-    /// For the status.
-    pub fn document(&self) -> ClusterDocument {
-        let mut members = BTreeMap::new();
-        *members.entry("alive".to_owned()).or_default() += 1;
-        for member in self.gossip.membership().members() {
-            *members.entry(health_word(member.health).to_owned()).or_default() += 1;
-        }
-        ClusterDocument {
-            name: self.name.clone(),
-            address: self.transport.is_open().then(|| self.gossip.me().address.to_string()),
-            synced: self.gossip.is_synced(),
-            alone: self.alone && self.gossip.membership().alive() == 0,
-            expiry_frozen: self.gossip.replication().leases().is_frozen(),
-            plaintext: self.gossip.secrecy().ring().is_empty(),
-            members,
-        }
-    }
-
-    /// For the metrics.
-    pub fn numbers(&self) -> GossipNumbers {
-        let (gossip, traffic) = (&self.gossip, self.gossip.traffic());
-        let membership = gossip.membership().counts();
-        let refused = gossip.secrecy().refusals().iter().map(|(why, count)| (why.reason(), count));
-        let more = [
-            ("strange", traffic.strange),
-            ("poison", self.names.poison()),
-            ("overflow", self.transport.overflowed()),
-            ("members_full", membership.refused),
-            ("oversize", self.transport.oversize()),
-        ];
-        GossipNumbers {
-            sent: traffic.sent,
-            received: traffic.received,
-            streamed: traffic.streamed,
-            queued: gossip.queued_octets(),
-            mismatches: gossip.replication().counts().mismatches,
-            events: vec![
-                ("silent", membership.silent),
-                ("declared_down", membership.declared_down),
-                ("refuted", membership.refuted),
-                ("pause", membership.pauses),
-            ],
-            dropped: refused.chain(more).map(|(why, count)| (format!("gossip_{why}"), count)).collect(),
-        }
-    }
 }
 
-/// The words of [`ClusterDocument::members`].
+/// The words of [`ClusterDocument::members`](crate::control::document::ClusterDocument::members).
 pub const HEALTHS: [&str; 5] = ["alive", "suspect", "restarting", "down", "left"];
 
 /// `alive`, `suspect` and so on.

@@ -87,6 +87,15 @@ impl Tale<'_> {
         self.step("client", format!("{asker} {found}"));
     }
 
+    /// What becomes of a name of the services' domain that this node does not know yet.
+    pub(super) fn of_member(&mut self, given: &mut Given, asker: IpAddr) {
+        self.of_asker(asker, given.is_client);
+        if given.is_client {
+            given.rcode = None;
+            self.step("member", "up to three members are asked at once; who is synced answers: ask it why");
+        }
+    }
+
     /// Where the name is asked for, and what is known of it; adds that to what is given. True if the workers would look
     /// for it from the root.
     pub(super) fn of_elsewhere(

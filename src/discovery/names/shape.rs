@@ -108,10 +108,16 @@ impl<'s> Shape<'s> {
         task.and_then(|task| task.slot).or(compose.and_then(|compose| compose.number))
     }
 
-    /// Those of some members that are told: the ready ones; if none is and the terms say so, all that are not withdrawn.
+    /// Those of some members that are told: the ready ones; if none is and the terms say so, all that are not withdrawn; if
+    /// all are, those whose own nodes have not withdrawn them. A swarm that has lost a node says of its tasks that they are
+    /// to end, while they live on.
     pub(super) fn pick<'m>(&self, members: &[Member<'m>], terms: &Terms) -> Vec<Member<'m>> {
-        let is_open = |member: &&Member<'m>| !member.is_withdrawn && !member.is_gone;
-        let open: Vec<Member<'m>> = members.iter().filter(is_open).copied().collect();
+        let mut open: Vec<Member<'m>> =
+            members.iter().filter(|member| !member.is_withdrawn && !member.is_gone).copied().collect();
+        if open.is_empty() && terms.fail_open {
+            let lives = |member: &&Member<'_>| member.endpoint.withdrawn.is_none() && !member.is_gone;
+            open.extend(members.iter().filter(lives).copied());
+        }
         let is_ready = |member: &&Member<'_>| {
             member.endpoint.is_ready() || self.labels_of(member).publish_not_ready == Some(true)
         };

@@ -14,8 +14,10 @@ mod doing;
 mod greeting;
 mod joining;
 mod purging;
+mod questions;
 mod streams;
 mod telling;
+mod traffic;
 mod view;
 mod withdrawing;
 
@@ -47,6 +49,8 @@ pub use asking_heads::{Answered, OwnerState, States};
 pub use checking::CHECK_EVERY;
 pub use comparing::COMPARE_EVERY;
 pub use joining::{ALONE_AFTER, UNSYNCED_FOR};
+pub use questions::{QUESTION_OCTETS_MAX, QUESTIONS_MAX};
+pub use traffic::{ByKind, Traffic};
 
 /// Octets that all frames of a datagram may have.
 const ROOM: usize = DATAGRAM_OCTETS_MAX - OVERHEAD;
@@ -79,47 +83,6 @@ pub struct Start {
     pub seed: u64,
 }
 
-/// What was sent and received so far.
-#[derive(Debug, Clone, Default)]
-pub struct Traffic {
-    /// Octets of datagrams' payload sent, secrecy included.
-    pub sent: u64,
-    /// Octets of datagrams' payload received.
-    pub received: u64,
-    /// Octets over streams, both directions.
-    pub streamed: u64,
-    /// Frames received that could not be read, or whose kind is not known.
-    pub strange: u64,
-    /// Octets sent of each kind of frame, before sealing.
-    pub by_kind: ByKind,
-}
-
-/// Octets of each kind of frame.
-#[derive(Debug, Clone)]
-pub struct ByKind([u64; KINDS_MAX]);
-
-/// Kinds are numbered below this: membership's up to 15, then those of [`Kind`].
-const KINDS_MAX: usize = 16 + Kind::ALL.len();
-
-impl Default for ByKind {
-    fn default() -> ByKind {
-        ByKind([0; KINDS_MAX])
-    }
-}
-
-impl ByKind {
-    fn add(&mut self, number: u8, octets: u64) {
-        if let Some(sum) = self.0.get_mut(usize::from(number)) {
-            *sum += octets;
-        }
-    }
-
-    /// The kinds that were sent, by rising number, each with its octets.
-    pub fn iter(&self) -> impl Iterator<Item = (u8, u64)> {
-        (0..).zip(self.0).filter(|(_, octets)| *octets > 0)
-    }
-}
-
 /// The machine.
 pub struct Gossip {
     me: Arc<NodeInfo>,
@@ -139,6 +102,7 @@ pub struct Gossip {
     checking: checking::Checking,
     purging: purging::Purging,
     greeting: greeting::Greeting,
+    questions: questions::Questions,
     room: usize,
     traffic: Traffic,
 }
@@ -183,6 +147,7 @@ impl Gossip {
             checking: checking::Checking::new(now),
             purging: purging::Purging::new(now),
             greeting: greeting::Greeting::new(),
+            questions: questions::Questions::default(),
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -288,6 +253,8 @@ impl Gossip {
                 Kind::Key => self.hear_key(now, from, body).is_ok(),
                 Kind::AskStates => self.hear_ask_states(now, from, body).is_ok(),
                 Kind::States => self.hear_states(now, from, body).is_ok(),
+                Kind::Question => self.hear_question(now, from, body).is_ok(),
+                Kind::Known => self.hear_known(from, body).is_ok(),
                 // These belong to streams.
                 Kind::Table | Kind::Want | Kind::Done => false,
                 Kind::Delta
@@ -315,6 +282,7 @@ impl Gossip {
         self.join_if_due(now);
         self.withdraw_if_due(now);
         self.ask_states_if_due(now);
+        self.ask_members_if_due(now);
         self.purge_if_due(now);
         self.streams_if_due(now);
         self.settle(now);
@@ -334,6 +302,7 @@ impl Gossip {
             self.joining.next(),
             withdrawing,
             self.asking_next(),
+            self.questions.next(),
             self.purging.next(),
             self.streams_next(),
         ];

@@ -7,6 +7,7 @@ mod greeting;
 mod joining;
 mod late_news;
 mod purging;
+mod questions;
 mod strangers;
 
 use super::*;

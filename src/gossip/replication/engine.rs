@@ -371,7 +371,9 @@ impl Replication {
             | Kind::ClusterMark
             | Kind::ClusterParts
             | Kind::MarkAsk
-            | Kind::MarkHeld => return Ok(false),
+            | Kind::MarkHeld
+            | Kind::Question
+            | Kind::Known => return Ok(false),
         }
         Ok(true)
     }

@@ -79,8 +79,12 @@ impl<'s> Denial<'s> {
         let Some(wildcard) = covering.wildcard_for(name) else { return Proven::Nothing };
         match self.nsec.iter().find(|nsec| *nsec.owner == wildcard) {
             Some(at) => at_wildcard(&at.types, rtype),
-            None if self.nsec.iter().any(|nsec| nsec.covers(&wildcard)) => Proven::NoName,
-            None => Proven::Nothing,
+            None => match self.nsec.iter().find(|nsec| nsec.covers(&wildcard)) {
+                // It has no records, but is there for what is below it (RFC 4592 §2.2.2).
+                Some(covering) if covering.next.is_at_or_below(&wildcard) => Proven::NoData { cut: false },
+                Some(_) => Proven::NoName,
+                None => Proven::Nothing,
+            },
         }
     }
 

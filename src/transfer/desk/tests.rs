@@ -9,6 +9,7 @@ use crate::transfer::access::AccessList;
 use crate::transfer::message::{notify, question};
 use crate::transfer::tsig::Key;
 use crate::transfer::tsig::client::Exchange;
+use crate::transfer::update::rights::Rights;
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::wire::query::{Accepted, accept};
@@ -45,13 +46,18 @@ fn world() -> (Arc<Snapshot>, Policy, Arc<Key>) {
     let key = Arc::new(Key::new(&name("k."), Hmac::Sha256, &[1; 32]));
     let near = AccessList::of(&[NEAR.parse().unwrap()], None);
     let signed = AccessList::of(&[NEAR.parse().unwrap()], Some(&name("K.")));
-    let primary =
-        ZonePolicy { transfer: near.clone().and(AccessList::new(&anybody_signing())), notify_from: None };
-    let secondary = ZonePolicy { transfer: near.clone(), notify_from: Some(signed) };
-    let broken = ZonePolicy { transfer: near, notify_from: None };
+    let primary = ZonePolicy {
+        transfer: near.clone().and(AccessList::new(&anybody_signing())),
+        notify_from: None,
+        update: signed.clone(),
+    };
+    let secondary = ZonePolicy { transfer: near.clone(), notify_from: Some(signed), ..ZonePolicy::default() };
+    let broken = ZonePolicy { transfer: near.clone(), notify_from: None, update: near };
     let zones = [("primary.", primary), ("secondary.", secondary), ("Broken.", broken)];
     let zones = zones.map(|(origin, policy)| (name(origin), policy));
-    (Arc::new(state.snapshot(Moment::START)), Policy::new(vec![Arc::clone(&key)], zones), key)
+    let rights = [(name("K."), Rights::new(vec![name("a.primary.")], vec![]))];
+    let policy = Policy::new(vec![Arc::clone(&key)], zones).with_rights(rights);
+    (Arc::new(state.snapshot(Moment::START)), policy, key)
 }
 
 /// `key:k.`, as the configuration reads it.
@@ -94,6 +100,7 @@ fn said(mut message: Vec<u8>, from: &str, key: Option<&Arc<Key>>, tcp: bool) -> 
         }
         Turn::Notified { serial, .. } => format!("news {:?}", serial.map(|serial| serial.0)),
         Turn::Transfer(_) => "transfer".to_owned(),
+        Turn::Update(_) => "update".to_owned(),
         Turn::Query(_) => "query".to_owned(),
     }
 }
@@ -155,4 +162,72 @@ fn news_is_taken_from_those_who_may_tell_it() {
     assert_eq!(said(bare.clone(), NEAR, Some(&key), false), "news None");
     bare[12 + 11 + 1] = 1;
     assert_eq!(said(bare, NEAR, Some(&key), false), "NOTIMP 0");
+}
+
+/// An update that takes all from a name.
+fn update(origin: &str, owner: &str) -> Vec<u8> {
+    let mut message = question(7, &name(origin), RecordType::SOA, None);
+    (message[2], message[9]) = (5 << 3, 1);
+    message.extend_from_slice(name(owner).as_wire());
+    message.extend_from_slice(b"\0\xff\0\xff\0\0\0\0\0\0");
+    message
+}
+
+#[test]
+fn updates_are_taken_from_those_who_may_and_touch_what_they_may() {
+    let key = world().2;
+    let other = Arc::new(Key::new(&name("k."), Hmac::Sha256, &[2; 32]));
+    let unknown = Arc::new(Key::new(&name("u."), Hmac::Sha256, &[1; 32]));
+    let own = || update("primary.", "x.a.primary.");
+    for tcp in [false, true] {
+        assert_eq!(said(own(), NEAR, Some(&key), tcp), "update");
+        assert_eq!(said(own(), NEAR, None, tcp), "REFUSED");
+        assert_eq!(said(own(), FAR, Some(&key), tcp), "REFUSED 0");
+        assert_eq!(said(own(), NEAR, Some(&other), tcp), "NOTAUTH 16");
+        assert_eq!(said(own(), NEAR, Some(&unknown), tcp), "NOTAUTH 17");
+        assert_eq!(said(update("primary.", "primary."), NEAR, Some(&key), tcp), "REFUSED 0");
+        assert_eq!(said(update("primary.", "elsewhere."), NEAR, Some(&key), tcp), "NOTZONE 0");
+        // A secondary is changed by its primary only, and what nobody spoke of by nobody.
+        assert_eq!(said(update("secondary.", "secondary."), NEAR, Some(&key), tcp), "REFUSED 0");
+        assert_eq!(said(update("quiet.", "quiet."), NEAR, Some(&key), tcp), "REFUSED 0");
+        assert_eq!(said(update("broken.", "broken."), NEAR, None, tcp), "SERVFAIL");
+        for origin in ["a.primary.", "elsewhere.", "."] {
+            assert_eq!(said(update(origin, "a.primary."), NEAR, Some(&key), tcp), "NOTAUTH 0", "{origin}");
+        }
+    }
+    // A stranger does not even learn that its message is malformed.
+    let mut malformed = own();
+    malformed[12 + 9] = 1;
+    assert_eq!(said(malformed.clone(), NEAR, Some(&key), true), "FORMERR 0");
+    assert_eq!(said(malformed, NEAR, None, true), "REFUSED");
+}
+
+#[test]
+fn the_answer_to_an_update_repeats_its_zone_and_is_signed_as_it_was() {
+    for key in [None, Some(world().2)] {
+        let (snapshot, _, known) = world();
+        let near = AccessList::of(&[NEAR.parse().unwrap()], None);
+        let zones = [(name("primary."), ZonePolicy { update: near, ..ZonePolicy::default() })];
+        let policy = Policy::new(vec![known], zones);
+        let mut message = update("primary.", "x.primary.");
+        let mut exchange = key.as_ref().map(|key| Exchange::begin(key, &mut message, NOW));
+        let mut hashed = NameKey::default();
+        let Accepted::Special(shape) = accept(&message, &mut hashed) else { panic!("no update") };
+        hashed.hash(snapshot.seed());
+        let asked = Asked { message: &message, shape, key: &hashed, from: NEAR.parse().unwrap(), now: NOW };
+        let mut buffer = [0; 512];
+        let paper = Paper { limit: 512, buffer: &mut buffer, udp_payload_max: 1232 };
+        let Turn::Update(permitted) = take(&asked, &policy, (&snapshot, None), paper) else {
+            panic!("refused")
+        };
+        assert_eq!(permitted.update.zone(), &name("primary."));
+        assert_eq!(permitted.held.is_signed(), key.is_some());
+        let len = permitted.held.answer(Rcode::YxRrset, &mut buffer, NOW);
+        let answer = &buffer[..len];
+        assert_eq!((answer[2], answer[3], &answer[4..10]), (0xa8, 7, &[0, 1, 0, 0, 0, 0][..]));
+        assert_eq!(answer[12..25], message[12..25]);
+        if let Some(exchange) = &mut exchange {
+            exchange.heard(answer, NOW).unwrap();
+        }
+    }
 }

@@ -26,12 +26,14 @@ pub(super) struct Missing {
     rtype: RecordType,
     wants: Wants,
     hash: u64,
+    /// A member is to be asked, because the name is one of the services' domain.
+    pub(super) of_member: bool,
 }
 
 impl Default for Missing {
     fn default() -> Missing {
         let name = Vec::with_capacity(NAME_OCTETS_MAX);
-        Missing { name, rtype: RecordType(0), wants: Wants::default(), hash: 0 }
+        Missing { name, rtype: RecordType(0), wants: Wants::default(), hash: 0, of_member: false }
     }
 }
 
@@ -40,12 +42,25 @@ impl Missing {
         self.name.clear();
         self.name.extend_from_slice(question.name);
         (self.rtype, self.wants, self.hash) = (question.rtype, question.wants, question.hash);
+        self.of_member = false;
     }
 
     /// The question.
     pub(super) fn question(&self) -> Question<'_> {
         Question { name: &self.name, rtype: self.rtype, wants: self.wants, hash: self.hash }
     }
+}
+
+/// Where an answer that has come is from: what one says is not taken for what the other would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// Whoever is asked for the name's suffix.
+    Others,
+    /// A member of the cluster.
+    Member {
+        /// There is more than it could send.
+        is_truncated: bool,
+    },
 }
 
 /// What may be found, for one query.
@@ -56,6 +71,8 @@ pub(in crate::worker) struct Finder<'r> {
     pub(super) now: Moment,
     /// The answer that has come, and to which question.
     pub(super) given: Option<(Question<'r>, Body<'r>)>,
+    /// Where that is from.
+    pub(super) by: By,
     /// Nobody waits any longer for what is better than an answer whose time is over.
     pub(super) impatient: bool,
     /// What to ask for, where that is missing.
@@ -77,7 +94,8 @@ impl Elsewhere for Finder<'_> {
     ) -> Option<Rcode> {
         let wants = Wants { dnssec_ok: query.dnssec_ok(), checking_disabled: query.flags() & CD != 0 };
         let question = Question::new(key.as_wire(), key.full_hash(), query.qtype(), wants);
-        let given = self.given.filter(|(asked, _)| *asked == question).map(|(_, body)| body);
+        let given = self.given.filter(|(asked, _)| *asked == question && self.by == By::Others);
+        let given = given.map(|(_, body)| body);
         if let Some(body) = given.filter(|body| !body.is_failure()) {
             return Some(self.tell(&question, &body, query, owner, reply));
         }
@@ -91,6 +109,28 @@ impl Elsewhere for Finder<'_> {
             Looked::TooLarge(_) => self.look_apart(&question, given, query, reply),
             looked => self.take(looked, &question, given, query, reply),
         }
+    }
+
+    fn find_at_member(
+        &mut self,
+        key: &NameKey,
+        query: &Query<'_>,
+        owner: Owner,
+        reply: &mut Reply<'_>,
+    ) -> Option<Rcode> {
+        // What members say of their own zone is the same whatever is wanted of DNSSEC.
+        let question = Question::new(key.as_wire(), key.full_hash(), query.qtype(), Wants::default());
+        let given = self.given.filter(|(asked, _)| *asked == question);
+        let (Some((_, body)), By::Member { is_truncated }) = (given, self.by) else {
+            self.missing.note(&question);
+            self.missing.of_member = true;
+            return None;
+        };
+        let rcode = self.tell(&question, &body, query, owner, reply);
+        if is_truncated {
+            reply.set_truncated();
+        }
+        Some(rcode)
     }
 }
 

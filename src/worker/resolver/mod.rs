@@ -8,6 +8,7 @@
 //! ```
 
 mod finder;
+mod members;
 mod ports;
 mod recall;
 mod waiter;
@@ -22,7 +23,7 @@ use crate::base::time::Moment;
 use crate::os::entropy;
 use crate::resolve::body::Body;
 use crate::resolve::cache::{Cache, Life, Looked};
-use crate::resolve::errand::{Delivery, Errand};
+use crate::resolve::errand::{Delivery, Errand, MemberErrand};
 use crate::resolve::forward::{Forward, Output, UpstreamCounters};
 use crate::resolve::lots::Lots;
 use crate::resolve::pending::{Joined, Pending, Ticket};
@@ -34,7 +35,8 @@ use crate::worker::Desk;
 use crate::worker::ends::Ends;
 use arc_swap::ArcSwap;
 use crossbeam::channel::Receiver;
-use finder::{Finder, Missing};
+use finder::{By, Finder, Missing};
+use members::Members;
 use mio::Token;
 use ports::Ports;
 use recall::Recalled;
@@ -69,6 +71,8 @@ pub struct Setup {
     pub ports: u16,
     /// Takes what others are to do; false if nobody takes it any more.
     pub errands: Box<dyn Fn(Errand) -> bool + Send>,
+    /// Takes what a member of the cluster is to be asked; false as above.
+    pub members: Box<dyn Fn(MemberErrand) -> bool + Send>,
     /// What they have done; whoever sends wakes the worker.
     pub deliveries: Receiver<Delivery>,
 }
@@ -95,6 +99,7 @@ struct Front {
     cache: Arc<Cache>,
     errands: Box<dyn Fn(Errand) -> bool + Send>,
     pending: Pending<Waiter>,
+    members: Members,
     missing: Missing,
     room: Box<[u8]>,
     rdata: Vec<u8>,
@@ -114,13 +119,21 @@ struct Anew<'a> {
     now: Moment,
     /// The answer that has come, and to which question.
     given: Option<(Question<'a>, Body<'a>)>,
+    by: By,
     /// An answer whose time is over will do.
     impatient: bool,
 }
 
+impl Anew<'_> {
+    /// From what is known at that moment.
+    fn at(now: Moment) -> Anew<'static> {
+        Anew { now, given: None, by: By::Others, impatient: false }
+    }
+}
+
 impl Resolver {
     pub(super) fn new(setup: Setup) -> Resolver {
-        let Setup { policy, cache, upstreams, ports, errands, deliveries } = setup;
+        let Setup { policy, cache, upstreams, ports, errands, members, deliveries } = setup;
         let current = policy.load_full();
         let lots = Lots::new(|| entropy::random().ok());
         let loops = Arc::clone(current.loops());
@@ -135,6 +148,7 @@ impl Resolver {
                 cache,
                 errands,
                 pending: Pending::default(),
+                members: Members::new(members),
                 missing: Missing::default(),
                 room: vec![0; MESSAGE_OCTETS_MAX].into(),
                 rdata: Vec::with_capacity(MESSAGE_OCTETS_MAX),
@@ -202,7 +216,7 @@ impl Resolver {
 
     /// What is known at `now`.
     pub(super) fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, now: Moment) -> Finder<'r> {
-        self.front.finder(counters, Anew { now, given: None, impatient: false })
+        self.front.finder(counters, Anew::at(now))
     }
 
     /// Has a query wait for what the finder has just missed.
@@ -223,6 +237,7 @@ impl Resolver {
         while let Some((waiter, missing)) = self.front.arrivals.pop() {
             let question = missing.question();
             match waiter {
+                Some(waiter) if missing.of_member => self.front.ask_member(waiter, &question, desk, ends),
                 Some(waiter) => self.join(waiter, &question, desk, ends),
                 None => {
                     if let Some(ticket) = self.front.pending.begin(&question, desk.now) {
@@ -242,7 +257,7 @@ impl Resolver {
         let now = desk.now;
         if self.front.current.loops().recognise(question) {
             let given = Some((*question, Body::failure(None)));
-            return self.front.answer(waiter, Anew { now, given, impatient: true }, desk, ends);
+            return self.front.answer(waiter, Anew { given, impatient: true, ..Anew::at(now) }, desk, ends);
         }
         let client = waiter.back.client();
         match self.front.pending.join(question, client, waiter, now) {
@@ -250,7 +265,7 @@ impl Resolver {
             Joined::Waits(_) => {}
             Joined::Full(waiter) => {
                 let given = Some((*question, Body::failure(None)));
-                self.front.answer(waiter, Anew { now, given, impatient: true }, desk, ends);
+                self.front.answer(waiter, Anew { given, impatient: true, ..Anew::at(now) }, desk, ends);
             }
         }
     }
@@ -314,6 +329,7 @@ impl Resolver {
                         Err(error) => self.front.complete(ticket, &Body::failure(*error), 0, desk, ends),
                     }
                 }
+                Ok(Delivery::Told { ticket, said }) => self.front.told(ticket, said.as_ref(), desk, ends),
                 Ok(Delivery::Exchanged { stream, response }) => {
                     self.forward.handle_stream(now, stream, response.as_deref().ok_or(()));
                     self.drain(desk, ends);
@@ -383,6 +399,7 @@ impl Front {
             counters,
             now: anew.now,
             given: anew.given,
+            by: anew.by,
             impatient: anew.impatient,
             missing: &mut self.missing,
             refresh: false,
@@ -411,7 +428,7 @@ impl Front {
             if is_current && self.current.keeps {
                 self.cache.put(&question, desk.now, life, body);
             }
-            let anew = Anew { now: desk.now, given: Some((question, *body)), impatient: false };
+            let anew = Anew { given: Some((question, *body)), ..Anew::at(desk.now) };
             waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
             self.pending.give_back(asked);
         }
@@ -426,7 +443,7 @@ impl Front {
         }
         let mut waiters = std::mem::take(&mut self.waiters);
         self.pending.take_waiters(ticket, &mut waiters);
-        let anew = Anew { now: desk.now, given: None, impatient: true };
+        let anew = Anew { impatient: true, ..Anew::at(desk.now) };
         waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
         self.waiters = waiters;
     }

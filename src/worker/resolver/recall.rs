@@ -79,7 +79,7 @@ fn is_of_question(records: &[u8], rtype: RecordType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finder::{Finder, Missing};
+    use super::super::finder::{By, Finder, Missing};
     use super::*;
     use crate::answer::{Bounds, Scratch, resolve};
     use crate::base::metrics::WorkerCounters;
@@ -158,6 +158,7 @@ mod tests {
             counters: &counters,
             now,
             given: None,
+            by: By::Others,
             impatient: false,
             missing: &mut missing,
             refresh: false,

@@ -53,6 +53,21 @@ impl Block {
         Block { octets: Arc::from([0, 0, 0, 0, 0, 0, 0, 4]), slots: 0, probe_max: 0, nodes: 0, depth: 0 }
     }
 
+    /// A shard in a run of its own, without ghosts, whose hashes have so many first bits in common; `None` if there are
+    /// too many nodes.
+    pub(crate) fn of_shard(mut octets: Vec<u8>, shard: ShardAt, nodes: usize, depth: u32) -> Option<Block> {
+        let ghosts_at = u32::try_from(octets.len()).ok()?;
+        octets.extend_from_slice(&ghosts_at.to_be_bytes());
+        let ShardAt { at: _, slots, probe_max } = shard;
+        Some(Block {
+            octets: Arc::from(octets),
+            slots,
+            probe_max,
+            nodes: u16::try_from(nodes).ok()?,
+            depth: depth as u8,
+        })
+    }
+
     /// How many first bits its hashes have in common.
     pub(crate) fn depth(&self) -> u32 {
         u32::from(self.depth)

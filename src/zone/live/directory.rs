@@ -30,13 +30,27 @@ pub struct Directory {
     /// 2^(bits - 6) leaves.
     top: Vec<Arc<Leaf>>,
     bits: u32,
+    /// Nodes of all blocks, ghosts included; whoever puts blocks in keeps count.
+    pub(crate) nodes: usize,
 }
 
 impl Directory {
     /// One empty block.
     pub(crate) fn new() -> Directory {
         let block = Block::empty();
-        Directory { top: vec![Arc::new(std::array::from_fn(|_| block.clone()))], bits: LEAF_BITS }
+        Directory { top: vec![Arc::new(std::array::from_fn(|_| block.clone()))], bits: LEAF_BITS, nodes: 0 }
+    }
+
+    /// These blocks, 2^`depth` of them by rising hash, each of that depth.
+    pub(crate) fn of(blocks: &[Block], depth: u32) -> Directory {
+        let bits = depth.max(LEAF_BITS);
+        let block = |index: usize| blocks.get(index >> (bits - depth)).cloned().unwrap_or_else(Block::empty);
+        let leaf = |leaf: usize| -> Arc<Leaf> { Arc::new(std::array::from_fn(|i| block(leaf * LEAF + i))) };
+        Directory {
+            top: (0..1 << (bits - LEAF_BITS)).map(leaf).collect(),
+            bits,
+            nodes: blocks.iter().map(Block::nodes).sum(),
+        }
     }
 
     #[inline(always)]
@@ -58,6 +72,13 @@ impl Directory {
             Some(block) => block.shard(),
             None => (&[], ShardAt { at: 0, slots: 0, probe_max: 0 }),
         }
+    }
+
+    /// The block at a place of the table, and the first place behind those where it stands; `None` at the end.
+    pub(crate) fn block_at(&self, index: usize) -> Option<(&Block, usize)> {
+        let block = self.top.get(index >> LEAF_BITS).map(|leaf| &leaf[index % LEAF])?;
+        let span = 1usize << (self.bits - block.depth());
+        Some((block, (index & !(span - 1)) + span))
     }
 
     /// Bits of the index.

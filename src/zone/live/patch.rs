@@ -57,8 +57,13 @@ pub(crate) struct Patcher {
 
 impl Patcher {
     pub(crate) fn new(origin: &Name, seed: HashSeed) -> Patcher {
+        Patcher::of(Directory::new(), origin, seed)
+    }
+
+    /// Of the zone with these blocks.
+    pub(crate) fn of(directory: Directory, origin: &Name, seed: HashSeed) -> Patcher {
         Patcher {
-            directory: Directory::new(),
+            directory,
             builder: Builder::default(),
             places: Vec::new(),
             seed,
@@ -129,6 +134,9 @@ impl Patcher {
         if is_made.is_none() {
             return Replacing::Failed;
         }
+        let gone = block.nodes() + neighbour.as_ref().map_or(0, Block::nodes);
+        let come: usize = made.iter().map(|(_, block)| block.nodes()).sum();
+        self.directory.nodes = self.directory.nodes + come - gone;
         made.iter().for_each(|(prefix, block)| self.directory.put(*prefix, block));
         Replacing::Changed
     }

@@ -24,6 +24,7 @@ use crate::zone::seal::{NegativeSoa, soa_field};
 use crate::zone::store::{Blocks, Store, node_in};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Changes from the queue that are made in one go. Each touched block is made once for all of them, so that more
 /// is cheaper; fewer are published sooner.
@@ -470,7 +471,8 @@ impl LiveWriter {
     /// The present version with the SOA of that RDATA, which must also be among the records.
     pub fn zone(&self, soa_ttl: u32, soa: &[u8]) -> Zone {
         let blocks = Blocks::Apart(self.patcher.directory.clone());
-        let store = Store { blocks, origin_len: self.origin.as_wire().len() };
+        let origin_len = self.origin.as_wire().len();
+        let store = Store { blocks, origin_len, hidden: Arc::default() };
         let negative = NegativeSoa::new(&self.origin.to_lowercase(), Some((soa_ttl, soa)));
         let serial = soa_field(soa, 0);
         let zone = Zone::new(self.origin.clone(), self.seed, store, negative, serial, self.sum.records);

@@ -13,6 +13,7 @@ mod report;
 
 pub(crate) use check::Rule;
 pub(crate) use load::{Idle, Pace, Plan, fire};
+pub(crate) use report::Report;
 
 use crate::mmsg::Batch;
 use crate::population::Population;

@@ -18,6 +18,16 @@ mod results;
 mod rounds;
 mod row;
 mod scenarios;
+mod swarm;
+mod swarm_changes;
+mod swarm_cut;
+mod swarm_report;
+mod swarm_speed;
+mod swarm_update;
+mod swarm_watch;
+mod transfer;
+mod update;
+mod updater;
 
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -32,6 +42,9 @@ pub(crate) enum PerfCommand {
     Render(authoritative::RenderArgs),
     Replication(replication::ReplicationArgs),
     Resolver(resolver::ResolverArgs),
+    Swarm(swarm::SwarmArgs),
+    Transfer(transfer::TransferArgs),
+    Update(update::UpdateArgs),
 }
 
 /// Runs `tools perf`.
@@ -43,6 +56,9 @@ pub(crate) fn run(command: &PerfCommand) -> Result<(), String> {
         PerfCommand::Render(args) => authoritative::render(args),
         PerfCommand::Replication(args) => replication::run(args),
         PerfCommand::Resolver(args) => resolver::run(args),
+        PerfCommand::Swarm(args) => swarm::run(args),
+        PerfCommand::Transfer(args) => transfer::run(args),
+        PerfCommand::Update(args) => update::run(args),
     }
 }
 

@@ -166,6 +166,33 @@ fn a_task_that_its_swarm_wants_to_end_is_withdrawn_until_nobody_says_so() {
 }
 
 #[test]
+fn where_the_swarm_wants_all_tasks_to_end_those_are_told_that_live() {
+    let [one, two, _] = web();
+    let id = |task: &crate::discovery::endpoint::Endpoint| task.task.clone().unwrap().id;
+    for fail_open in [true, false] {
+        let mut world = World::new(Terms { fail_open, ..terms() });
+        [one.clone(), two.clone(), asker()].into_iter().for_each(|endpoint| world.put(endpoint));
+        world.names.put_task(OwnerId(5), &id(&two), true);
+        world.settle();
+        let told = |all| if fail_open { all } else { "" };
+        // The swarm has lost the node of one task, and others are there.
+        assert_eq!(world.ask(ASKER, "web", "A"), "10.0.0.1");
+        assert_eq!(world.ask(ASKER, "2.web", "A"), told("10.0.0.2"));
+        // Of all.
+        world.names.put_task(OwnerId(5), &id(&one), true);
+        world.settle();
+        assert_eq!(world.ask(ASKER, "web", "A"), told("10.0.0.1 10.0.0.2"));
+        // Its own node knows better.
+        let mut stopping = one.clone();
+        stopping.withdrawn = Some(Withdrawn::Stopping);
+        world.put(stopping);
+        world.settle();
+        assert_eq!(world.ask(ASKER, "web", "A"), told("10.0.0.2"));
+        assert_eq!(world.ask(ASKER, "1.web", "A"), "");
+    }
+}
+
+#[test]
 fn a_virtual_address_stands_for_its_tasks_where_a_label_says_so() {
     let mut world = World::of(&web());
     world.put(asker());

@@ -103,7 +103,8 @@ impl Signer {
     /// The RRSIG record of a set, which stands under its own name.
     pub(super) fn sign_set(&self, zone: &Name, set: &[Record], inception: u32, expiration: u32) -> Record {
         let first = &set[0];
-        let labels = first.name.labels().filter(|label| *label != b"*").count() as u8;
+        // Only an asterisk that comes first stands for others (RFC 4034 §3.1.3).
+        let labels = (first.name.label_count() - usize::from(first.name.is_wildcard())) as u8;
         let mut rdata = first.rtype.0.to_be_bytes().to_vec();
         rdata.extend([self.algorithm(), labels]);
         rdata.extend(first.ttl.to_be_bytes());

@@ -1,0 +1,206 @@
+//! A zone of which not all is known: what is there is told, what is not comes from a member.
+
+use super::*;
+use crate::base::time::Moment;
+use crate::catalog::delta::{Delta, ZoneContent};
+use crate::catalog::lease::Source;
+use crate::catalog::services::Terms;
+use crate::catalog::state::State;
+use crate::wire::key::HashSeed;
+use crate::wire::message::{AA, QR, RA, RD};
+use crate::wire::name::Name;
+use crate::wire::query::{Accepted, accept};
+use crate::wire::response::Response;
+use crate::zone::draft::ZoneDraft;
+use crate::zone::fault::place_in;
+use crate::zone::seal::seal;
+use crate::zone::sink::{Record, RecordSink};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+/// `hive.`, of which `here` with an address and `alias` for `there` are known, and `own.`, whole, with an alias for
+/// `there.hive.`.
+fn snapshot() -> Snapshot {
+    let seed = HashSeed::new([5; 16]);
+    let mut state = State::new(seed, 4);
+    let (ttl, lease) = (Duration::from_secs(5), Duration::from_secs(60));
+    let terms = Terms { primary: name("hive."), origin: name("hive."), ttl, negative_ttl: ttl, lease };
+    state.apply(Delta::OpenServices(Box::new(terms)));
+    let mut put = |owner: &str, rtype, rdata: &[u8]| {
+        let (source, name, rdatas) = (Source::Cluster, name(owner), vec![rdata.into()]);
+        state.apply(Delta::PutRecords { source, name, rtype, ttl: 5, rdatas });
+    };
+    put("here.hive.", RecordType::A, &[192, 0, 2, 1]);
+    put("alias.hive.", RecordType::CNAME, name("there.hive.").as_wire());
+    put("out.hive.", RecordType::CNAME, name("www.elsewhere.").as_wire());
+    let mut draft = ZoneDraft::new(&name("own."), seed);
+    let (own, there) = (name("own."), name("there.hive."));
+    let soa = [own.as_wire(), own.as_wire(), &[0; 20]].concat();
+    let records = [
+        ("own.", RecordType::SOA, &soa[..]),
+        ("own.", RecordType::NS, own.as_wire()),
+        ("own.", RecordType::A, &[192, 0, 2, 3]),
+        ("www.own.", RecordType::CNAME, there.as_wire()),
+    ];
+    for (line, (owner, rtype, rdata)) in (1..).zip(records) {
+        let owner = name(owner);
+        draft.record(Record { owner: owner.as_wire(), rtype, ttl: 5, rdata }, &place_in("test", line, 1));
+    }
+    let (origin, content) = (name("own."), ZoneContent::Sealed(Arc::new(seal(draft).0.unwrap())));
+    state.apply(Delta::PutZone { origin, content });
+    state.snapshot(Moment::START)
+}
+
+/// What a member says.
+#[derive(Clone, Copy)]
+enum Says {
+    /// It was not asked yet.
+    NotYet,
+    Nobody,
+    Address,
+    Alias(&'static str),
+    NoSuchName,
+}
+
+/// The members and the world; what they were asked.
+struct World {
+    says: Says,
+    asked: Vec<String>,
+}
+
+impl World {
+    fn note(&mut self, whom: &str, key: &NameKey) {
+        self.asked.push(format!("{whom} {}", Name::from_wire(key.as_wire()).unwrap()));
+    }
+}
+
+fn put(owner: Owner, rtype: RecordType, rdata: &[u8], reply: &mut Reply<'_>) -> Option<Rcode> {
+    reply.append_record(Section::Answer, owner, (rtype, Class::IN, 7), &[rdata]).unwrap();
+    Some(Rcode::NoError)
+}
+
+impl Elsewhere for World {
+    fn find(&mut self, key: &NameKey, _: &Query<'_>, owner: Owner, reply: &mut Reply<'_>) -> Option<Rcode> {
+        self.note("world", key);
+        let alias = name("there.hive.");
+        match key.as_wire().starts_with(b"\x04back") {
+            true => put(owner, RecordType::CNAME, alias.as_wire(), reply),
+            false => put(owner, RecordType::A, &[192, 0, 2, 8], reply),
+        }
+    }
+
+    fn find_at_member(
+        &mut self,
+        key: &NameKey,
+        _: &Query<'_>,
+        owner: Owner,
+        reply: &mut Reply<'_>,
+    ) -> Option<Rcode> {
+        self.note("member", key);
+        match self.says {
+            Says::NotYet => None,
+            Says::Nobody => Some(Rcode::ServFail),
+            Says::NoSuchName => Some(Rcode::NxDomain),
+            Says::Address => put(owner, RecordType::A, &[192, 0, 2, 9], reply),
+            Says::Alias(target) => put(owner, RecordType::CNAME, name(target).as_wire(), reply),
+        }
+    }
+}
+
+/// Asks for an address: the flags and the code, records of the answer, who was asked; `None` for what has to wait.
+fn ask(owner: &str, says: Says) -> (Option<(u16, u16)>, Vec<String>) {
+    let snapshot = snapshot();
+    let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    query.extend_from_slice(name(owner).as_wire());
+    query.extend([0, 1, 0, 1]);
+    let (mut key, mut scratch, mut buffer) = (NameKey::default(), Box::<Scratch>::default(), vec![0; 512]);
+    let Accepted::Query(shape) = accept(&query, &mut key) else { panic!("a query") };
+    key.hash(snapshot.seed());
+    let route = crate::answer::route(&snapshot, &shape, &key, ZoneNumber::default());
+    let way = (route, route.hint(&snapshot, &key));
+    let bounds = Bounds { limit: 512, udp_payload_max: 1232, now: Moment::START, from: None };
+    let mut world = World { says, asked: Vec::new() };
+    let query = (&shape.of(&query), &key);
+    let outcome = resolve(&snapshot, way, query, &mut scratch, &mut buffer, bounds, &mut world);
+    let told = match outcome.verdict {
+        Verdict::Reply(len) => {
+            let response = Response::read(&buffer[..len]).unwrap();
+            assert_eq!(response.rcode(), outcome.rcode as u16);
+            Some((u16::from_be_bytes([buffer[2], buffer[3]]), response.count(Section::Answer)))
+        }
+        verdict => {
+            assert_eq!(verdict, Verdict::Forward);
+            None
+        }
+    };
+    (told, world.asked)
+}
+
+const OURS: u16 = QR | AA | RD | RA;
+const NOT_OURS: u16 = QR | RD | RA;
+
+#[test]
+fn what_is_known_is_told_and_nobody_is_asked() {
+    assert_eq!(ask("here.hive.", Says::Nobody), (Some((OURS, 1)), vec![]));
+    // An alias that leads out is followed as anywhere.
+    assert_eq!(ask("out.hive.", Says::Nobody), (Some((OURS, 2)), vec!["world www.elsewhere.".to_owned()]));
+}
+
+#[test]
+fn what_is_not_known_waits_for_a_member_and_is_told_as_our_own() {
+    for owner in ["there.hive.", "x.here.hive.", "hive."] {
+        let member = vec![format!("member {owner}")];
+        assert_eq!(ask(owner, Says::NotYet), (None, member.clone()));
+        assert_eq!(ask(owner, Says::Address), (Some((OURS, 1)), member.clone()));
+        let code = Rcode::NxDomain as u16;
+        assert_eq!(ask(owner, Says::NoSuchName), (Some((OURS | code, 0)), member.clone()));
+        let code = Rcode::ServFail as u16;
+        assert_eq!(ask(owner, Says::Nobody), (Some((NOT_OURS | code, 0)), member));
+    }
+}
+
+#[test]
+fn an_alias_whose_target_is_not_known_is_a_member_s_to_answer() {
+    let member = vec!["member alias.hive.".to_owned()];
+    assert_eq!(ask("alias.hive.", Says::Address), (Some((OURS, 1)), member.clone()));
+    let code = Rcode::ServFail as u16;
+    assert_eq!(ask("alias.hive.", Says::Nobody), (Some((NOT_OURS | code, 0)), member));
+}
+
+#[test]
+fn where_a_member_s_answer_leads_out_the_chain_goes_on() {
+    let asked = |whom: &str| vec!["member there.hive.".to_owned(), whom.to_owned()];
+    let told = ask("there.hive.", Says::Alias("www.elsewhere."));
+    assert_eq!(told, (Some((OURS, 2)), asked("world www.elsewhere.")));
+    // Within its zone a member has followed it: what is left is a loop, or its target is not there.
+    let told = ask("there.hive.", Says::Alias("nowhere.hive."));
+    assert_eq!(told, (Some((OURS, 1)), vec!["member there.hive.".to_owned()]));
+    // One of our zones that leads back there.
+    let told = ask("there.hive.", Says::Alias("own."));
+    assert_eq!(told, (Some((OURS, 2)), vec!["member there.hive.".to_owned()]));
+}
+
+#[test]
+fn a_chain_of_other_zones_ends_at_a_member() {
+    let member = vec!["member there.hive.".to_owned()];
+    assert_eq!(ask("www.own.", Says::NotYet), (None, member.clone()));
+    assert_eq!(ask("www.own.", Says::Address), (Some((OURS, 2)), member.clone()));
+    assert_eq!(ask("www.own.", Says::Nobody).0.map(|(flags, _)| flags & 15), Some(Rcode::ServFail as u16));
+    // Who has the first name decides about authority.
+    let both = vec!["world back.elsewhere.".to_owned(), "member there.hive.".to_owned()];
+    assert_eq!(ask("back.elsewhere.", Says::Address), (Some((NOT_OURS, 2)), both));
+}
+
+#[test]
+fn an_alias_of_a_member_s_that_comes_back_to_itself_ends() {
+    let member = vec!["member there.hive.".to_owned()];
+    assert_eq!(ask("www.own.", Says::Alias("www.own.")), (Some((OURS, 2)), member));
+    // The question is another name: the loop is closed a round later.
+    let (told, asked) = ask("back.elsewhere.", Says::Alias("www.own."));
+    assert!(told.is_some_and(|(flags, count)| flags == NOT_OURS && count < 8), "{told:?}");
+    assert!(asked.len() < 5, "{asked:?}");
+}

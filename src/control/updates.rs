@@ -1,0 +1,141 @@
+//! Dynamic updates: those of a zone go to the loader, those of the domain of services become cluster-wide records.
+//!
+//! ```text
+//! Event::Update ─┬─ a zone's ─► LOADER: judged by the version at hand ─► on disk ─► published ─► answered
+//!                └─ the domain's: judged, written ─► published, on disk ─► answered
+//! ```
+
+use crate::control::document::SetDocument;
+use crate::control::request::{Answer, Reply};
+use crate::control::{Control, Event};
+use crate::discovery::cluster::{self, Rrset};
+use crate::gossip::machine::ClusterWrite;
+use crate::loader::updates::{Propose, Update as ZoneUpdate};
+use crate::os::clock;
+use crate::transfer::update::content::{Owner, Set, of_amendment};
+use crate::transfer::update::request::Request;
+use crate::transfer::update::{Change, Ledger, Update, difference};
+use crate::wire::message::Rcode;
+use crate::wire::name::Name;
+use crossbeam::channel::Receiver;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How long a stop waits for updates that are on their way to the disk.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
+
+impl Control {
+    /// Takes an update that is permitted; true if the state changed.
+    pub(super) fn update(&mut self, request: Request) -> bool {
+        if *request.update.zone() == self.domain() {
+            return self.update_services(request);
+        }
+        let Request { update, answer } = request;
+        let (origin, code) = (update.zone().clone(), Arc::new(OnceLock::new()));
+        let (told, under_way) = (Arc::clone(&code), Arc::clone(&self.under_way));
+        let propose: Propose = Box::new(move |amendment| {
+            let changes = Ledger::new(update.zone(), |name| of_amendment(amendment, name)).judge(&update);
+            match changes {
+                Ok(changes) => difference(&changes),
+                Err(refused) => {
+                    // Said once, here.
+                    let _ = code.set(refused);
+                    None
+                }
+            }
+        });
+        let done = Box::new(move |outcome: Result<(), _>| {
+            let code = if outcome.is_ok() { Rcode::NoError } else { Rcode::ServFail };
+            answer.give(told.get().copied().unwrap_or(code));
+            drop(under_way);
+        });
+        self.loader.update(ZoneUpdate { origin, propose, done });
+        false
+    }
+
+    /// Waits a while for updates that are on their way, so that who sent them hears what became of them. Nothing of them is
+    /// published any more; the disk has it.
+    pub(super) fn settle_updates(&mut self, mailbox: &Receiver<Event>, begun: Instant) {
+        loop {
+            self.acknowledge();
+            if Arc::strong_count(&self.under_way) == 1 {
+                return;
+            }
+            match mailbox.recv_deadline(begun + SETTLE_MAX) {
+                Ok(Event::Updated(updated)) => _ = self.take_updates(*updated),
+                // Dropped, it says so to whoever waits.
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Carries out an update of the domain of services: the sets that it changes become the cluster's, whatever they were
+    /// elsewhere (the last writer wins). True if the state changed.
+    fn update_services(&mut self, Request { update, answer }: Request) -> bool {
+        let code = match self.judge_services(&update) {
+            Ok(changes) if changes.is_empty() => Rcode::NoError,
+            Ok(changes) => match self.write_sets(&changes) {
+                Ok(()) => {
+                    // The document is nobody's: what counts is when it is given.
+                    let outcome = Ok(Reply::Set(SetDocument::default()));
+                    let answer = Answer::to(move |outcome| {
+                        answer.give(if outcome.is_ok() { Rcode::NoError } else { Rcode::ServFail });
+                    });
+                    self.due.answer_when_published(outcome, answer);
+                    return true;
+                }
+                Err(code) => code,
+            },
+            Err(code) => code,
+        };
+        answer.give(code);
+        false
+    }
+
+    /// What an update changes of the cluster-wide records. What containers and nodes say of themselves is not among them.
+    fn judge_services(&self, update: &Update) -> Result<Vec<Change>, Rcode> {
+        if !self.cluster.is_synced() {
+            return Err(Rcode::ServFail);
+        }
+        let read = |name: &Name| {
+            let mut owner = Owner::free(name);
+            for rtype in self.types_at(name) {
+                if let Some(set) = self.cluster.rrset(&cluster::key(name, rtype)) {
+                    let rdatas = set.rdatas().iter().map(Vec::as_slice);
+                    owner.sets.insert(rtype, Set::of(rtype, set.ttl(), rdatas));
+                }
+            }
+            owner
+        };
+        Ledger::new(&self.domain(), read).judge(update)
+    }
+
+    /// Writes sets, all or none.
+    fn write_sets(&mut self, changes: &[Change]) -> Result<(), Rcode> {
+        let domain = self.domain();
+        let mut writes = Vec::with_capacity(changes.len());
+        for Change { name, rtype, after, .. } in changes {
+            let set = after.as_ref().map(|set| Rrset::new(name, *rtype, set.ttl, set.rdatas()));
+            let set = set.transpose().map_err(|_| Rcode::Refused)?;
+            if let Some(set) = &set {
+                set.stands_in(&domain).map_err(|_| Rcode::Refused)?;
+            }
+            writes.push((cluster::key(name, *rtype), set.map(|set| set.value())));
+        }
+        let now = clock::moment(clock::now());
+        let mut written: Vec<(Vec<u8>, Option<Vec<u8>>)> = Vec::with_capacity(writes.len());
+        for (key, value) in writes {
+            let before = self.cluster.value(&key);
+            if self.cluster.gossip.write_cluster(now, &key, value.as_deref()) == ClusterWrite::Full {
+                tracing::error!("there is no room for another cluster-wide record: an update is refused");
+                for (key, before) in written.into_iter().rev() {
+                    let _ = self.cluster.gossip.write_cluster(now, &key, before.as_deref());
+                }
+                return Err(Rcode::ServFail);
+            }
+            written.push((key, before));
+        }
+        Ok(())
+    }
+}

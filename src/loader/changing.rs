@@ -1,0 +1,348 @@
+//! Zones that change in part: the newest version of each, and what is on disk of it.
+//!
+//! ```text
+//! transfer, whole ──────────────────────────────────► sealed ─► copy on disk, without changes ─┐
+//! transfer, steps ─┬─► Amendment ─┬─► next version ─► changes on disk, one wait for a group ───┼─► served
+//! updates ─────────┘              └─► too much: sealed anew ─► the same                        │
+//! start ──► copy and changes ─► the last version, and its history ─────────────────────────────┘
+//! ```
+//!
+//! Nothing is said of a change by updates before the disk has it. A transferred zone is served though the disk fails: the
+//! primary has it.
+//!
+//! A primary zone has its file besides, which nobody writes. As long as the file is as it was, what counts is the last
+//! version on disk. A file with a later serial replaces it, and what updates had changed is set aside; any other change of the
+//! file is refused, and the zone stays as it was.
+
+use crate::disk::zones::{Lost, Zones};
+use crate::loader::Loaded;
+use crate::loader::copier::{Copied, Copier};
+use crate::loader::file::{self, Note};
+use crate::loader::kept::{Kept, Version, lead_on};
+use crate::loader::received::{Arrival, NOTHING_YET, Received, read, refused};
+use crate::loader::updates::{Unmade, Update, Updated};
+use crate::os::clock;
+use crate::wire::key::HashSeed;
+use crate::wire::name::Name;
+use crate::zone::amend::{Amendment, Outcome};
+use crate::zone::fault::{Faults, place_in};
+use crate::zone::history::{self, Difference};
+use crate::zone::{Serial, Zone};
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// All of them.
+pub(super) struct Changing {
+    seed: HashSeed,
+    /// Where they are kept, if they are.
+    zones: Option<Zones>,
+    copier: Copier,
+    all: HashMap<Name, Holding>,
+}
+
+struct Holding {
+    zone: Arc<Zone>,
+    /// Updates have led from its file to the version at hand.
+    is_updated: bool,
+    /// When it was last known to be the primary's newest.
+    checked: SystemTime,
+    /// What is known of its file, of a primary zone.
+    note: Option<Note>,
+    kept: Kept,
+}
+
+impl Changing {
+    /// Without any.
+    pub(super) fn new(seed: HashSeed, zones: Option<Zones>, copier: Copier) -> Changing {
+        Changing { seed, zones, copier, all: HashMap::new() }
+    }
+
+    /// These change in part, and no others.
+    pub(super) fn retain(&mut self, origins: &[Name]) {
+        self.all.retain(|origin, _| origins.contains(origin));
+    }
+
+    /// The zone at hand, or what was kept of it.
+    pub(super) fn restore(&mut self, origin: &Name) -> Loaded {
+        let faults = match self.hold(origin, None) {
+            Ok(()) => Faults::default(),
+            Err(loaded) => return *loaded,
+        };
+        match self.all.get(origin) {
+            Some(Holding { zone, checked, .. }) => Loaded {
+                origin: origin.clone(),
+                zone: Some(Arc::clone(zone)),
+                faults,
+                checked: Some(*checked),
+            },
+            None => refused(origin, NOTHING_YET.to_owned()),
+        }
+    }
+
+    /// Takes what was kept of a zone, unless it is at hand already.
+    fn hold(&mut self, origin: &Name, note: Option<Note>) -> Result<(), Box<Loaded>> {
+        let Some(zones) = self.zones.clone().filter(|_| !self.all.contains_key(origin)) else {
+            return Ok(());
+        };
+        let name = origin.to_string();
+        let (kept, checked) = match zones.read(&name) {
+            Ok(kept) => (kept.body, kept.checked),
+            Err(Lost::Absent) => return Ok(()),
+            Err(Lost::Unreadable(error)) => {
+                return Err(Box::new(refused(origin, format!("{}: {error}", zones.path(&name).display()))));
+            }
+            Err(Lost::Broken { why, aside }) => {
+                let (path, aside) = (zones.path(&name), aside.unwrap_or_default());
+                let _ = zones.set_changes_aside(&name);
+                let why = format!("{}: {why}: set aside as {}", path.display(), aside.display());
+                return Err(Box::new(refused(origin, why)));
+            }
+        };
+        let (Some(copy), _) = read(origin, &kept, self.seed) else {
+            let aside = zones.set_aside(&name).unwrap_or_default();
+            let _ = zones.set_changes_aside(&name);
+            let why = format!("the kept zone is faulty, set aside as {}", aside.display());
+            return Err(Box::new(refused(origin, why)));
+        };
+        let (zone, kept, found) = lead_on(copy, &zones, &name, self.seed);
+        // If what was noted is lost, the file is taken for the one that it was.
+        let (zone, note) = (Arc::new(zone), note.map(|note| found.unwrap_or(note)));
+        self.all.insert(origin.clone(), Holding { zone, is_updated: true, checked, note, kept });
+        Ok(())
+    }
+
+    /// Reads the file of a primary zone that updates change, and what they have changed.
+    pub(super) fn load_file(&mut self, origin: &Name, path: &Path, old: Option<&Zone>) -> Loaded {
+        let (draft, mut faults, note) = file::read(origin, path, self.seed);
+        let Some(note) = note else {
+            // It has no SOA: sealing says so, if it could be read.
+            if faults.errors() == 0 {
+                faults.absorb(file::seal(draft).1);
+            }
+            return Loaded { origin: origin.clone(), zone: None, faults, checked: None };
+        };
+        if let Err(loaded) = self.hold(origin, Some(note)) {
+            return *loaded;
+        }
+        let name = origin.to_string();
+        if let Some(Holding { zone, note: known, is_updated: true, .. }) = self.all.get(origin) {
+            let (serial, in_file) = (zone.serial(), Serial(note.serial));
+            if *known != Some(note) && !serial.is_before(in_file) {
+                faults.error(
+                    place_in(path, 1, 1),
+                    format!(
+                        "the file was changed, but its serial {} is not later than {}, to which updates have led: \
+                         it is not read; a later serial replaces what updates changed",
+                        in_file.0, serial.0
+                    ),
+                );
+            }
+            if *known == Some(note) || !serial.is_before(in_file) {
+                return Loaded {
+                    origin: origin.clone(),
+                    zone: Some(Arc::clone(zone)),
+                    faults,
+                    checked: None,
+                };
+            }
+            let aside = self.zones.as_ref().and_then(|zones| {
+                zones.set_changes_aside(&name);
+                zones.set_aside(&name)
+            });
+            tracing::warn!(
+                zone = %origin,
+                "the file with serial {} replaces what updates had changed up to serial {}, which is set aside as {}",
+                in_file.0,
+                serial.0,
+                aside.unwrap_or_default().display()
+            );
+        }
+        let (zone, sealing) = file::seal(draft);
+        faults.absorb(sealing);
+        let Some(zone) = zone.filter(|_| faults.errors() == 0) else {
+            return Loaded { origin: origin.clone(), zone: None, faults, checked: None };
+        };
+        let before = self.all.get(origin).map(|holding| Arc::clone(&holding.zone));
+        let zone = match before.as_deref().or(old) {
+            Some(old) => history::succeed(old, zone),
+            None => zone,
+        };
+        let zone = Arc::new(zone);
+        let holding = Holding {
+            zone: Arc::clone(&zone),
+            is_updated: false,
+            checked: clock::wall(),
+            note: Some(note),
+            kept: Kept::Nothing,
+        };
+        self.all.insert(origin.clone(), holding);
+        Loaded { origin: origin.clone(), zone: Some(zone), faults, checked: None }
+    }
+
+    /// Makes the zone that a transfer brought, and keeps it.
+    pub(super) fn put(&mut self, arrival: Arrival) -> Loaded {
+        let Arrival { origin, received, at } = arrival;
+        let old = self.all.get(&origin).map(|holding| Arc::clone(&holding.zone));
+        match (received, old) {
+            (Received::Whole(run), old) => self.put_whole(&origin, &run, old, at),
+            (Received::Steps(steps), Some(old)) => {
+                let mut amendment = Amendment::begin(&old);
+                for step in &steps {
+                    if let Err(misfit) = amendment.take(step) {
+                        return refused(&origin, misfit.to_string());
+                    }
+                }
+                let loaded = made(amendment, &old, self.seed);
+                if let Some(zone) = &loaded.zone {
+                    let kept = self.advance(&origin, zone, &steps, at);
+                    let holding = self.all.get_mut(&origin).filter(|_| kept.is_err());
+                    // A step is missing there: the next one is kept as a whole.
+                    holding.into_iter().for_each(|holding| holding.kept = Kept::Nothing);
+                    if let (Err(error), true) = (kept, self.zones.is_some()) {
+                        tracing::error!(zone = %origin, "not kept for the next start: {error}");
+                    }
+                }
+                loaded
+            }
+            (Received::Steps(_), None) => {
+                refused(&origin, "there is no version to apply changes to".to_owned())
+            }
+        }
+    }
+
+    fn put_whole(&mut self, origin: &Name, run: &[u8], old: Option<Arc<Zone>>, at: SystemTime) -> Loaded {
+        let (zone, faults) = read(origin, run, self.seed);
+        let Some(zone) = zone else {
+            return Loaded { origin: origin.clone(), zone: None, faults, checked: None };
+        };
+        let zone = Arc::new(match old {
+            Some(old) => history::succeed(&old, zone),
+            None => zone,
+        });
+        let name = origin.to_string();
+        let written = match &self.zones {
+            // The changes do not lead to it: they must not be found beside it.
+            Some(zones) => zones.drop_changes(&name).and_then(|()| zones.write(&name, run, at)),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        let kept = match (written, &self.zones) {
+            (Ok(()), _) => Kept::Copy,
+            (Err(error), Some(zones)) => {
+                let path = zones.path(&name);
+                tracing::error!(zone = %origin, "not kept for the next start: {}: {error}", path.display());
+                Kept::Nothing
+            }
+            (Err(_), None) => Kept::Nothing,
+        };
+        let holding = Holding { zone: Arc::clone(&zone), is_updated: false, checked: at, note: None, kept };
+        self.all.insert(origin.clone(), holding);
+        Loaded { origin: origin.clone(), zone: Some(zone), faults, checked: None }
+    }
+
+    /// The version at hand was the primary's newest then.
+    pub(super) fn check(&mut self, origin: &Name, at: SystemTime) {
+        if let Some(holding) = self.all.get_mut(origin) {
+            holding.checked = at;
+        }
+        if let Some(zones) = &self.zones
+            && let Err(error) = zones.touch(&origin.to_string(), at)
+        {
+            tracing::warn!(zone = %origin, "cannot note that the kept zone is the newest: {error}");
+        }
+    }
+
+    /// Carries out updates of one zone, each seeing those before it, and keeps what changed with one wait for the disk.
+    pub(super) fn update(&mut self, origin: &Name, updates: Vec<Update>) -> Updated {
+        let mut updated = Updated { origin: origin.clone(), zone: None, made: Vec::new() };
+        let Some(holding) = self.all.get(origin).filter(|holding| holding.note.is_some()) else {
+            updates.into_iter().for_each(|update| (update.done)(Err(Unmade::NotServed)));
+            return updated;
+        };
+        let old = Arc::clone(&holding.zone);
+        let mut amendment = Amendment::begin(&old);
+        for Update { propose, done, .. } in updates {
+            match propose(&mut amendment).map(|step| amendment.take(&Arc::new(step))) {
+                None | Some(Ok(())) => updated.made.push(done),
+                Some(Err(misfit)) => done(Err(Unmade::Misfit(misfit))),
+            }
+        }
+        let steps = amendment.steps().to_vec();
+        if steps.is_empty() {
+            return updated;
+        }
+        let loaded = made(amendment, &old, self.seed);
+        let outcome = match &loaded.zone {
+            Some(zone) => {
+                let kept = self.advance(origin, zone, &steps, clock::wall());
+                kept.map_err(|error| Unmade::Unkept(error.to_string()))
+            }
+            None => Err(Unmade::Unsealed(loaded.faults.iter().map(ToString::to_string).collect())),
+        };
+        match outcome {
+            Ok(()) => {
+                updated.zone = loaded.zone;
+                self.all.get_mut(origin).into_iter().for_each(|holding| holding.is_updated = true);
+            }
+            Err(unmade) => {
+                tracing::error!(zone = %origin, "{} updates are not made: {unmade}", updated.made.len());
+                updated.made.drain(..).for_each(|done| done(Err(unmade.clone())));
+                self.all.get_mut(origin).into_iter().for_each(|holding| holding.zone = Arc::clone(&old));
+            }
+        }
+        updated
+    }
+
+    /// Takes the next version, and keeps the steps that lead to it.
+    fn advance(
+        &mut self,
+        origin: &Name,
+        zone: &Arc<Zone>,
+        steps: &[Arc<Difference>],
+        at: SystemTime,
+    ) -> io::Result<()> {
+        let Some(holding) = self.all.get_mut(origin) else { return Err(io::ErrorKind::NotFound.into()) };
+        (holding.zone, holding.checked) = (Arc::clone(zone), at);
+        let Some(zones) = &self.zones else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no state directory"));
+        };
+        let version = Version { zone, checked: at, note: holding.note };
+        holding.kept.keep(zones, &origin.to_string(), steps, &version)?;
+        holding.kept.outgrow(zones, &version, &mut self.copier);
+        Ok(())
+    }
+
+    /// A copy was written, or could not be.
+    pub(super) fn copied(&mut self, copied: Copied) {
+        let (holding, zones) = (self.all.get_mut(&copied.origin), &self.zones);
+        if let (Some(holding), Some(zones)) = (holding, zones) {
+            holding.kept.copied(zones, copied);
+        }
+    }
+}
+
+/// The version to which differences have led.
+pub(super) fn made(amendment: Amendment<'_>, old: &Zone, seed: HashSeed) -> Loaded {
+    let origin = old.origin().clone();
+    let steps = amendment.steps().to_vec();
+    match amendment.finish() {
+        Outcome::Zone(zone) => {
+            let zone = Some(Arc::new(*zone));
+            Loaded { origin, zone, faults: Faults::default(), checked: None }
+        }
+        Outcome::Anew(run, why) => {
+            tracing::info!(zone = %origin, "sealed anew: {why}");
+            let (zone, faults) = read(&origin, &run, seed);
+            let zone = zone.map(|zone| {
+                let history = old.history().then(steps, zone.octets());
+                Arc::new(zone.with_history(history))
+            });
+            Loaded { origin, zone, faults, checked: None }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

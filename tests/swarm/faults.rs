@@ -1,0 +1,156 @@
+//! What breaks, and what is told meanwhile: never that a task does not exist which runs.
+
+use crate::changes::{address, all_nodes_tell, load};
+use crate::harness::ask::{A, By, NOERROR, Told, ask};
+use crate::harness::engine::Container;
+use crate::harness::load::{Load, Stub};
+use crate::harness::node::Node;
+use crate::harness::{CLIENTS, Swarm, now, until_within, wait_for};
+use crate::names::named;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long a node is cut off, and in full length.
+const CUT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+/// How often what is told is looked at while something is broken.
+const LOOK: Duration = Duration::from_millis(50);
+/// Look-ups a second while hivedns is updated, and in full length.
+const RATE: (u32, u32) = (100, 1_000);
+
+/// A service with a task on each node, which ask for one another.
+fn spread(swarm: &Swarm, name: &str) -> Vec<Container> {
+    swarm.service(name, &["--replicas", "3", "--replicas-max-per-node", "1"], &[]);
+    let mut tasks = swarm.wait_tasks(name, 3);
+    tasks.sort_by(|one, other| one.node.cmp(&other.node));
+    all_nodes_tell(swarm, &tasks[0], name, &tasks);
+    tasks
+}
+
+/// A hivedns that is killed says nothing for a moment; the others go on telling what it said, and it comes back.
+pub fn hivedns_killed(swarm: &mut Swarm, _: bool) {
+    let tasks = spread(swarm, "crash");
+    let killed = swarm.hivedns(2).expect("it runs");
+    let load = load(&tasks[0], vec![swarm.listener(1), swarm.listener(3)], "n2.m.crash");
+    Node::kill(killed.pid);
+    wait_for("another in its place", || swarm.hivedns(2).is_some_and(|now| now.id != killed.id));
+    swarm.wait_united();
+    all_nodes_tell(swarm, &tasks[0], "crash", &tasks);
+    let report = load.end();
+    assert!(report.failures.is_empty(), "{report:?}");
+    swarm.remove(&["crash"]);
+}
+
+/// An engine that is killed: its containers run, so their names are told; when it is back, its new ones are.
+pub fn engine_killed(swarm: &mut Swarm, _: bool) {
+    let tasks = spread(swarm, "engine");
+    let old = tasks[2].address(CLIENTS).to_string();
+    let server = swarm.listener(1);
+    let load = load(&tasks[0], vec![server], "engine");
+    swarm.engines[2].kill();
+    let began = now();
+    // Longer than anybody takes to notice.
+    until_within(CUT.0, LOOK, || {
+        let told = ask(tasks[0].pid, server, By::Udp, &named("engine"), A);
+        let is_told = told.as_ref().is_some_and(|told| told.answers.contains(&old));
+        assert!(is_told, "{:?} after the engine ended: {told:?}", began.elapsed());
+        false
+    });
+    swarm.engines[2].start();
+    swarm.engine(3).wait_up();
+    let mut after = Vec::new();
+    wait_for("tasks on all nodes", || {
+        after = swarm.tasks("engine");
+        after.len() == 3 && after.iter().any(|task| task.node == "n3" && task.id != tasks[2].id)
+    });
+    swarm.wait_united();
+    all_nodes_tell(swarm, &tasks[0], "engine", &after);
+    let report = load.end();
+    assert!(report.failures.is_empty(), "{report:?}");
+    swarm.remove(&["engine"]);
+}
+
+/// A node that is cut off: on both sides its task is told as long as it lives, and all are when it is back.
+pub fn cut(swarm: &mut Swarm, is_long: bool) {
+    let tasks = spread(swarm, "island");
+    let servers = [swarm.listener(1), swarm.listener(2), swarm.listener(3)];
+    let length = if is_long { CUT.1 } else { CUT.0 };
+    swarm.engine(3).node.cut();
+    let began = now();
+    until_within(length, LOOK, || {
+        for number in 0..3 {
+            let told = |name: &str| ask(tasks[number].pid, servers[number], By::Udp, &named(name), A);
+            // Of the service those that this side reaches, at least; of one task alone there is nothing else to tell.
+            let reached = if number == 2 { 2..3 } else { 0..2 };
+            for (name, wanted) in [("island", &tasks[reached]), ("n3.m.island", &tasks[2..3])] {
+                let told: Option<Told> = told(name);
+                let is_well = told.as_ref().is_some_and(|told| {
+                    told.rcode == NOERROR && wanted.iter().all(|task| told.answers.contains(&address(task)))
+                });
+                assert!(is_well, "n{}, {name}, {:?} after the cut: {told:?}", number + 1, began.elapsed());
+            }
+        }
+        false
+    });
+    swarm.engine(3).node.heal();
+    swarm.wait_united();
+    let mut after = Vec::new();
+    wait_for("three tasks of all nodes to be told", || {
+        after = swarm.tasks("island");
+        after.len() == 3
+    });
+    all_nodes_tell(swarm, &after[0], "island", &after);
+    swarm.remove(&["island"]);
+}
+
+/// A node that leaves: what ran there is told no more, and its successor is. Then it joins again.
+pub fn leave(swarm: &mut Swarm, _: bool) {
+    let tasks = spread(swarm, "nomad");
+    swarm.engine(3).docker(&["swarm", "leave"]);
+    let gone = tasks[2].address(CLIENTS).to_string();
+    wait_for("the address of a node that left to go", || {
+        [1, 2].iter().all(|number| {
+            let told = ask(tasks[0].pid, swarm.listener(*number), By::Udp, &named("nomad"), A);
+            told.is_some_and(|told| told.answers.len() == 2 && !told.answers.contains(&gone))
+        })
+    });
+    let manager = swarm.manager();
+    wait_for("the manager to see that it left", || {
+        manager.docker(&["node", "ls", "--format", "{{.Hostname}} {{.Status}}"]).contains("n3 Down")
+    });
+    let ids = manager.docker(&["node", "ls", "--format", "{{.ID}} {{.Hostname}}"]);
+    let id = ids.lines().find_map(|line| line.strip_suffix(" n3")).expect("it is listed");
+    manager.docker(&["node", "rm", "--force", id]);
+    let token = manager.docker(&["swarm", "join-token", "--quiet", "worker"]);
+    swarm.join(3, &token);
+    swarm.wait_united();
+    let after = swarm.wait_tasks("nomad", 3);
+    all_nodes_tell(swarm, &tasks[0], "nomad", &after);
+    swarm.remove(&["nomad"]);
+}
+
+/// hivedns is updated node by node under load: with servers of two nodes configured no look-up fails.
+pub fn hivedns_update(swarm: &mut Swarm, is_long: bool) {
+    let tasks = spread(swarm, "fresh");
+    let other: SocketAddr = (swarm.engine(2).node.address, 53).into();
+    let before: Vec<Container> = swarm.numbers().filter_map(|number| swarm.hivedns(number)).collect();
+    let load = Load::start(Stub {
+        pid: tasks[0].pid,
+        servers: vec![swarm.gateway(), other],
+        name: named("n3.m.fresh"),
+        rtype: A,
+        rate: if is_long { RATE.1 } else { RATE.0 },
+    });
+    swarm.manager().docker(&["service", "update", "--detach", "--quiet", "--force", "hivedns_hivedns"]);
+    wait_for("another hivedns on every node", || {
+        swarm.numbers().all(|number| {
+            let now = swarm.hivedns(number);
+            now.is_some_and(|now| before.iter().all(|old| old.id != now.id))
+        })
+    });
+    swarm.wait_united();
+    let report = load.end();
+    println!("{} look-ups, the longest {:?}", report.asked, report.longest);
+    assert!(report.failures.is_empty() && report.asked > 0, "{report:?}");
+    all_nodes_tell(swarm, &tasks[0], "fresh", &tasks);
+    swarm.remove(&["fresh"]);
+}
