@@ -130,6 +130,8 @@ fn a_killed_node_is_answered_for_until_its_lease_is_over_and_is_back_at_once() {
     let dir = dir();
     let mut nodes = cluster(dir.path(), 5, |node| node.lease = "6s");
     let lost = "n3.node.hive.internal.";
+    let named = Some((NOERROR, Some(lost.to_owned())));
+    assert!(until(|| nodes.iter().all(|node| node.name_of(&nodes[3]) == named)), "{}", nodes[0].log());
     nodes[3].kill();
     let killed = now();
     let others = |nodes: &[Node]| -> Vec<Option<(u8, usize)>> {
@@ -140,12 +142,23 @@ fn a_killed_node_is_answered_for_until_its_lease_is_over_and_is_back_at_once() {
         assert!(others(&nodes).iter().all(|told| *told == Some((NOERROR, 1))), "{}", nodes[0].log());
     }
     assert!(until(|| others(&nodes).iter().all(|told| *told == Some((NXDOMAIN, 0)))), "{}", nodes[0].log());
+    let nobody = Some((NXDOMAIN, None));
+    assert!(
+        until(|| [0, 1, 2, 4].iter().all(|n| nodes[*n].name_of(&nodes[3]) == nobody)),
+        "{}",
+        nodes[0].log()
+    );
     let first = [nodes[0].gossip];
     nodes[3].start(&first);
     let started = now();
     assert!(until(|| others(&nodes).iter().all(|told| *told == Some((NOERROR, 1)))), "{}", nodes[3].log());
     let took = now().duration_since(started);
     assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(
+        until(|| [0, 1, 2, 4].iter().all(|n| nodes[*n].name_of(&nodes[3]) == named)),
+        "{}",
+        nodes[0].log()
+    );
 }
 
 #[test]

@@ -93,6 +93,28 @@ fn why_tells_what_a_node_publishes_and_what_overrules_it() {
 }
 
 #[test]
+fn why_tells_whose_an_address_is() {
+    let more = "[services]\nreverse = [\"127.0.0.0/8\", \"192.0.2.0/25\"]\n";
+    let zones = [("z.", zone(1, ""))];
+    let site = Site::start(&Plan { zones: &zones, server: "node = \"one\"", more, ..Plan::default() });
+    assert!(until(|| verb(&site.control(), &["status"]).code == Some(0)), "{}", site.log());
+    let told = why(&site, &["1.0.0.127.in-addr.arpa.", "PTR"]);
+    assert_eq!(told["answer"], json!(["1.0.0.127.in-addr.arpa. 5 IN PTR one.node.hive.internal."]), "{told}");
+    let found =
+        "127.0.0.1 is one.node.hive.internal., an address of node one; no zone and nobody else is asked";
+    assert_eq!(steps(&told, "address"), [found], "{told}");
+    assert_eq!(steps(&told, "zone"), ["127.in-addr.arpa., serial 1"]);
+    let told = why(&site, &["2.0.0.127.in-addr.arpa.", "PTR"]);
+    assert_eq!((&told["rcode"], steps(&told, "address").len()), (&json!("NXDOMAIN"), 1), "{told}");
+    let told = why(&site, &["0.127.in-addr.arpa.", "NS"]);
+    assert_eq!(steps(&told, "address"), ["names of addresses lie below it: it is not denied"], "{told}");
+    // An empty zone's answer, where the network is a part of it.
+    let told = why(&site, &["5.2.0.192.in-addr.arpa.", "PTR"]);
+    assert_eq!(steps(&told, "zone"), ["2.0.192.in-addr.arpa., serial 1"], "{told}");
+    assert_eq!(site.rcode("1.0.0.127.in-addr.arpa.", A), Some(0));
+}
+
+#[test]
 fn why_reads_a_zone_as_the_workers_do() {
     let records = "www A 192.0.2.2\nalias CNAME www\n*.wild TXT any\nsub NS ns.sub\nns.sub A 192.0.2.3\n\
         old DNAME new\nx.deep A 192.0.2.4\n";

@@ -18,10 +18,12 @@ mod chaos;
 mod chase;
 mod proof;
 mod resolve;
+mod reverse;
 mod short;
 mod viewed;
 
 use crate::answer::chase::{Chase, End};
+use crate::answer::reverse::Say;
 use crate::base::time::Moment;
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
@@ -259,7 +261,8 @@ fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameK
 /// The nearest zone above the name; at an apex the zone above the cut, which holds the DS (RFC 4035 §3.1.4.1).
 fn zone_for_ds(snapshot: &Snapshot, key: &NameKey) -> Option<ZoneNumber> {
     let nearest = snapshot.find_at(key, key.label_count())?;
-    let is_cut = |entry: &ZoneEntry| entry.labels() == key.label_count() && !entry.is_ceded();
+    let is_cut =
+        |entry: &ZoneEntry| entry.labels() == key.label_count() && !entry.is_ceded() && entry.is_apex();
     let at_apex = snapshot.entry(nearest).is_some_and(is_cut);
     match key.label_count().checked_sub(1) {
         Some(above) if at_apex => snapshot.find_at(key, above).or(Some(nearest)),
@@ -285,6 +288,9 @@ pub fn answer(
             let entry = snapshot.entry(number);
             zone = entry.filter(|entry| !entry.is_ceded()).map(ZoneEntry::metrics);
             match entry.and_then(ZoneEntry::zone) {
+                None if entry.is_some_and(ZoneEntry::is_covered) => {
+                    return answer_covered(snapshot, (number, zone), query, key, scratch, buffer, bounds);
+                }
                 Some(zone) => {
                     let question = reply.question();
                     scratch.begin(query, bounds.from);
@@ -307,6 +313,42 @@ pub fn answer(
         Route::Chaos => chaos::answer(snapshot, query, key, &mut reply),
         Route::Transfer => return TRANSFER,
         Route::Nowhere(rcode) => rcode,
+    };
+    let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
+    Outcome { verdict: Verdict::Reply(len), rcode, zone }
+}
+
+/// Answers where names of addresses are laid over what the zone has.
+#[inline(never)]
+fn answer_covered(
+    snapshot: &Snapshot,
+    (number, zone): (ZoneNumber, Option<MetricsSlot>),
+    query: &Query<'_>,
+    key: &NameKey,
+    scratch: &mut Scratch,
+    buffer: &mut [u8],
+    bounds: Bounds,
+) -> Outcome {
+    let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
+    let (entry, question) = (snapshot.entry(number), reply.question());
+    let say = entry.and_then(|entry| Say::new(snapshot, entry, key));
+    let rcode = match say.as_ref().and_then(|say| Some((say, say.name()?))) {
+        Some((say, name)) => say.tell(name, query.qtype(), question, &mut reply),
+        None => {
+            let rcode = match entry.and_then(ZoneEntry::content) {
+                Some(zone) => {
+                    scratch.begin(query, bounds.from);
+                    let chase = Chase::new(zone, query, scratch, &mut reply, false);
+                    match chase.follow(zone.locate(key), question) {
+                        End::Here(rcode) => rcode,
+                        End::Outside(_) | End::Below(_) => Rcode::NoError,
+                    }
+                }
+                None if entry.is_some_and(ZoneEntry::is_ceded) => Rcode::Refused,
+                None => Rcode::ServFail,
+            };
+            say.map_or(rcode, |say| say.settle(rcode, &mut reply))
+        }
     };
     let len = reply.finish(query, rcode, bounds.udp_payload_max, snapshot.identity());
     Outcome { verdict: Verdict::Reply(len), rcode, zone }

@@ -5,6 +5,7 @@
 mod part_tests;
 
 use crate::answer::chase::{Chase, End};
+use crate::answer::reverse::Say;
 use crate::answer::{Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
@@ -28,15 +29,19 @@ pub fn resolve(
     bounds: Bounds,
     elsewhere: &mut dyn Elsewhere,
 ) -> Outcome {
-    let (entry, route) = match route {
-        Route::Zone(number) => match snapshot.entry(number) {
-            Some(entry) if entry.is_ceded() => (None, Route::Nowhere(Rcode::Refused)),
-            entry => (entry, route),
-        },
+    let (entry, say, route) = match route {
+        Route::Zone(number) => {
+            let entry = snapshot.entry(number);
+            let say = entry.and_then(|entry| Say::new(snapshot, entry, key));
+            match entry {
+                Some(entry) if entry.is_ceded() => (None, say, Route::Nowhere(Rcode::Refused)),
+                entry => (entry, say, route),
+            }
+        }
         Route::Transfer => return TRANSFER,
-        Route::Chaos | Route::Nowhere(_) => (None, route),
+        Route::Chaos | Route::Nowhere(_) => (None, None, route),
     };
-    if let Some(entry) = entry.filter(|entry| entry.zone().is_none()) {
+    if let Some(entry) = entry.filter(|entry| entry.content().is_none()) {
         return match entry.part() {
             Some(part) if query.qclass() == Class::IN => {
                 let part = (part, entry.metrics());
@@ -49,12 +54,21 @@ pub fn resolve(
     let mut reply = Reply::begin(buffer, query, bounds.limit, snapshot.identity()).at(bounds.now);
     reply.set_recursion_available(query);
     let zone = entry.map(ZoneEntry::metrics);
-    let found = match (entry.and_then(ZoneEntry::zone), route) {
+    let question = reply.question();
+    if let Some((say, name)) = say.as_ref().and_then(|say| Some((say, say.name()?))) {
+        let rcode = say.tell(name, query.qtype(), question, &mut reply);
+        return finish(snapshot, query, reply, (Some(rcode), zone), bounds);
+    }
+    let content = entry.and_then(ZoneEntry::content).map(|zone| &**zone);
+    let found = match (content, route) {
         (Some(zone), _) => {
             scratch.begin(query, bounds.from);
-            let question = reply.question();
+            let place = match entry.is_some_and(ZoneEntry::is_covered) {
+                true => zone.locate(key),
+                false => zone.locate_from(hint, key),
+            };
             let chase = Chase::new(zone, query, scratch, &mut reply, true);
-            let end = chase.follow(zone.locate_from(hint, key), question);
+            let end = chase.follow(place, question);
             let mut journey = Journey::new(snapshot, query, scratch, elsewhere);
             journey.note(zone);
             let found = journey.go_on(end, &mut reply);
@@ -77,6 +91,10 @@ pub fn resolve(
         },
         (None, Route::Nowhere(rcode)) => Some(rcode),
         (None, Route::Zone(_) | Route::Transfer) => Some(Rcode::ServFail),
+    };
+    let found = match say {
+        Some(say) => found.map(|rcode| say.settle(rcode, &mut reply)),
+        None => found,
     };
     finish(snapshot, query, reply, (found, zone), bounds)
 }
@@ -196,12 +214,10 @@ impl<'j> Journey<'j> {
             };
             self.read(owner, reply)?;
             let next = if is_alias { self.nearest() } else { None };
-            match next.map(ZoneEntry::zone) {
-                Some(Some(zone)) => end = self.follow(zone, owner, reply),
-                Some(None) => match next.and_then(ZoneEntry::part) {
+            match next {
+                Some(entry) => match entry.part() {
                     Some(part) => end = self.follow_part(part, owner, reply)?,
-                    // A zone of ours that cannot answer.
-                    None => return Some(Rcode::ServFail),
+                    None => end = self.follow_at(entry, owner, reply),
                 },
                 None => {
                     let before = (reply.written().len(), reply.count(Section::Answer));
@@ -256,12 +272,10 @@ impl<'j> Journey<'j> {
             // A loop ends with what was collected.
             return End::Here(Rcode::NoError);
         }
-        let zone = match (entry.zone(), entry.part()) {
-            (Some(zone), _) => zone,
-            (None, Some(_)) => return End::Outside(target),
-            (None, None) => return End::Here(Rcode::ServFail),
-        };
-        self.follow(zone, target, reply)
+        if entry.part().is_some() {
+            return End::Outside(target);
+        }
+        self.follow_at(entry, target, reply)
     }
 
     /// Notes that the chain comes back with that name; false if it has been there, or may come back no more.
@@ -282,11 +296,26 @@ impl<'j> Journey<'j> {
         Some(())
     }
 
-    /// The zone of ours nearest above the name.
+    /// The zone of ours nearest above the name; or whatever is, if the name is an address's that the cluster knows.
     fn nearest(&self) -> Option<&'j ZoneEntry> {
-        let snapshot = self.snapshot;
-        let entry = snapshot.entry(snapshot.find(&self.scratch.outside, ZoneNumber::default())?)?;
-        (!entry.is_ceded()).then_some(entry)
+        let (snapshot, name) = (self.snapshot, &self.scratch.outside);
+        let entry = snapshot.entry(snapshot.find(name, ZoneNumber::default())?)?;
+        let is_known = || Say::new(snapshot, entry, name).is_some_and(|say| say.name().is_some());
+        (!entry.is_ceded() || is_known()).then_some(entry)
+    }
+
+    /// Goes on at an entry of which all is known, or nothing.
+    fn follow_at(&mut self, entry: &'j ZoneEntry, owner: Owner, reply: &mut Reply<'_>) -> End {
+        if let Some(say) = Say::new(self.snapshot, entry, &self.scratch.outside)
+            && let Some(name) = say.name()
+        {
+            return End::Here(say.tell(name, self.query.qtype(), owner, reply));
+        }
+        match entry.content() {
+            Some(zone) => self.follow(zone, owner, reply),
+            // A zone of ours that cannot answer.
+            None => End::Here(Rcode::ServFail),
+        }
     }
 
     fn follow(&mut self, zone: &'j Zone, owner: Owner, reply: &mut Reply<'_>) -> End {

@@ -6,7 +6,7 @@ use crate::wire::rtype::{Class, RecordType};
 use crate::wire::sealed::RECORD_HEAD_OCTETS;
 use crate::zone::Zone;
 use crate::zone::store::Node;
-use crate::zone::view::{Asker, TAG_OCTETS, Tag, flags};
+use crate::zone::view::{Asker, MARK, TAG_OCTETS, Tag, flags, marks};
 use std::net::IpAddr;
 
 /// Records of a set at most: a message's octets hold no more with a tag each.
@@ -65,19 +65,24 @@ fn records(octets: &[u8]) -> impl Iterator<Item = (usize, Tag, &[u8])> {
 }
 
 impl Chosen {
-    /// Chooses for an asker.
-    fn choose(&mut self, octets: &[u8], asker: &Asker, is_address: bool) {
+    /// Chooses for an asker, from a set and the marks beside it.
+    fn choose(&mut self, octets: &[u8], marked: &[u8], asker: &Asker, is_address: bool) {
         self.count = 0;
         let seen = |tag: &Tag| {
             let is_here = tag.flags & flags::LOCAL == 0 || tag.owner == asker.owner;
             if is_here { asker.networks.iter().position(|network| *network == tag.network) } else { None }
         };
+        // Marks first: the group is the name's, whatever is asked for.
         let (mut own, mut first) = (None, None);
-        for (_, tag, _) in records(octets).filter(|(_, tag, _)| seen(tag).is_some()) {
-            if tag.stack == asker.stack {
-                own = Some(tag.group);
+        for (octets, is_mark) in [(marked, true), (octets, false)] {
+            for (_, tag, rdata) in records(octets).filter(|(_, tag, _)| seen(tag).is_some()) {
+                if tag.stack == asker.stack {
+                    own = Some(tag.group);
+                }
+                if !is_mark || rdata == marks::FULL {
+                    first = Some(first.map_or(tag.group, |group: u16| group.min(tag.group)));
+                }
             }
-            first = Some(first.map_or(tag.group, |group: u16| group.min(tag.group)));
         }
         let Some(group) = own.or(first) else { return };
         // Records of an item stand together, those of lost owners behind all others.
@@ -170,9 +175,10 @@ pub(super) fn put(
     let Some(set) = node.rrset(rtype.viewed()) else { return (0, Ok(())) };
     let Some(asker) = zone.asker(asked.from) else { return (0, Ok(())) };
     let octets = set.sealed().octets;
+    let marked = node.rrset(MARK.viewed()).map_or(&[][..], |marks| marks.sealed().octets);
     let stand_in = chosen.stand_in.take();
     let asker = stand_in.as_ref().unwrap_or(asker);
-    chosen.choose(octets, asker, matches!(rtype, RecordType::A | RecordType::AAAA));
+    chosen.choose(octets, marked, asker, matches!(rtype, RecordType::A | RecordType::AAAA));
     chosen.stand_in = stand_in;
     let record = (rtype, Class::IN, reply.ttl_of(&set.sealed()));
     let told = chosen.each(asked.lot, |place| {

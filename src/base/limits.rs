@@ -58,6 +58,9 @@ pub const RESOLV_CONF_SERVERS_MAX: usize = 8;
 pub const RESOLV_CONF_OCTETS_MAX: u64 = 64 << 10;
 /// Networks of one access list: those of a site; a list of the whole world's belongs into a firewall.
 pub const NETWORKS_MAX: usize = 1_024;
+/// Zones that the networks of `services.reverse` come to: the default's are 19, a prefix that ends within an octet is up to
+/// 128; all of them stand in each snapshot.
+pub const REVERSE_ZONES_MAX: u32 = 1_024;
 /// Entries of an access list or a list of servers of one zone: each message for the zone is held against all of them.
 pub const ACCESS_ENTRIES_MAX: usize = 256;
 /// Octets of a file of a TSIG secret: 512 octets are 700 in base64, a comment beside them.

@@ -98,6 +98,13 @@ impl Network {
         self.prefix
     }
 
+    /// How many zones hold the names of its addresses and no others: these end at octets (RFC 1035 §3.5) or hexadecimal
+    /// digits (RFC 3596 §2.5).
+    pub fn reverse_zones(&self) -> u32 {
+        let step = if self.address.is_ipv4() { 8 } else { 4 };
+        1 << (self.prefix.next_multiple_of(step) - self.prefix)
+    }
+
     /// True if the address lies in the network.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -1,5 +1,6 @@
 //! The only description of a change. Idempotent: the same delta twice leaves the same state.
 
+use crate::base::network::Network;
 use crate::catalog::lease::{Lease, OwnerId, Source};
 use crate::catalog::services::Terms;
 use crate::wire::name::Name;
@@ -99,6 +100,11 @@ pub enum Delta {
         asker: Option<Asker>,
         /// The name of its PTR.
         name: Option<Name>,
+    },
+    /// Networks whose addresses have names, as far as they are known.
+    Reverse {
+        /// None: no address has.
+        networks: Vec<Network>,
     },
     /// Who those are taken for that nobody knows.
     Outsiders {

@@ -9,6 +9,7 @@ pub mod lease;
 pub mod owners;
 pub mod published;
 pub mod records;
+pub mod reverse;
 pub mod services;
 pub mod snapshot;
 pub mod state;

@@ -3,10 +3,12 @@
 //! Names, owners and leases go in as deltas; which records are served, and the blocks they lie in, are
 //! [`crate::zone::live`]'s. Here stands what a zone needs besides: SOA, owners' leases, what is over and when.
 
+use crate::base::network::Networks;
 use crate::base::time::Moment;
 use crate::catalog::lease::{Lease, OwnerId, Source};
 use crate::catalog::owners::Owners;
 use crate::catalog::records::Records;
+use crate::catalog::reverse::Reverse;
 use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -58,6 +60,8 @@ pub struct Services {
     addresses: Addresses,
     /// RDATA of the SOA of the version that goes to other servers: told instead of one of this node's own.
     outward_soa: Option<Box<[u8]>>,
+    /// The networks whose addresses have names, and whether one ever had.
+    reverse: (Networks, bool),
     zone: Option<Arc<Zone>>,
 }
 
@@ -73,6 +77,7 @@ impl Services {
             is_changed: true,
             addresses: Addresses::default(),
             outward_soa: None,
+            reverse: Default::default(),
             zone: None,
         }
     }
@@ -155,8 +160,31 @@ impl Services {
     }
 
     pub(crate) fn put_address(&mut self, address: IpAddr, known: Option<Known>) {
+        let is_named = known.as_ref().is_some_and(|known| known.name.is_some());
+        self.reverse.1 |= is_named && self.reverse.0.contains(address);
         self.addresses.put(address, known);
         self.is_changed = true;
+    }
+
+    pub(crate) fn set_reverse(&mut self, networks: Networks) {
+        let mut named = self.addresses.iter().filter(|(_, known)| known.name.is_some());
+        self.reverse = (networks.clone(), named.any(|(address, _)| networks.contains(address)));
+    }
+
+    /// What is laid over the zones of addresses' names, once a version has been made: nothing where there has never been
+    /// anything to tell and all is known. Where there has, there will be again, and absence must not be told for long.
+    pub(crate) fn reverse(&self, is_synced: bool) -> Option<Reverse> {
+        let (networks, was_named) = &self.reverse;
+        if networks.is_empty() || (is_synced && !was_named) {
+            return None;
+        }
+        Some(Reverse {
+            services: Arc::clone(self.zone.as_ref()?),
+            soa: self.soa().into(),
+            ttl: seconds(self.terms.ttl),
+            negative_ttl: seconds(self.terms.negative_ttl),
+            is_synced,
+        })
     }
 
     pub(crate) fn set_outsiders(&mut self, asker: Asker) {

@@ -1,7 +1,8 @@
 //! What the workers answer from: immutable, complete, of one moment.
 
+use crate::catalog::reverse::{Covered, Reverse};
 use crate::wire::key::{HashSeed, NameKey, Packed};
-use crate::wire::name::is_at_or_below;
+use crate::wire::name::{Name, is_at_or_below};
 use crate::zone::Zone;
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub struct ZoneEntry {
     pub(crate) has_below: bool,
     /// What other servers get.
     pub(crate) outward: Outward,
+    /// Names of addresses that the cluster knows are laid over it.
+    pub(crate) covered: Option<Covered>,
 }
 
 /// What other servers get of a zone.
@@ -46,6 +49,23 @@ pub(crate) enum Outward {
 }
 
 impl ZoneEntry {
+    /// An entry of that apex.
+    pub(crate) fn new(origin: &Name, zone: Option<Arc<Zone>>, metrics: MetricsSlot) -> ZoneEntry {
+        let key = origin.to_lowercase();
+        ZoneEntry {
+            origin_key: key.as_wire().into(),
+            packed: Packed::new(key.as_wire()),
+            labels: origin.label_count(),
+            zone,
+            part: None,
+            is_ceded: false,
+            metrics,
+            has_below: false,
+            outward: Outward::Same,
+            covered: None,
+        }
+    }
+
     /// True if the name is at or below the apex.
     #[inline(always)]
     fn is_above(&self, name: &NameKey) -> bool {
@@ -65,7 +85,7 @@ impl ZoneEntry {
         !self.has_below && self.is_above(name)
     }
 
-    /// The zone, unless it is faulty.
+    /// The zone, unless it is faulty, or not the only one to have a say at its names.
     #[inline]
     pub fn zone(&self) -> Option<&Zone> {
         self.zone.as_deref()
@@ -74,9 +94,24 @@ impl ZoneEntry {
     /// What other servers get of it, if they can have it.
     pub fn outward(&self) -> Option<&Zone> {
         match &self.outward {
-            Outward::Same => self.zone(),
+            Outward::Same => self.content().map(Arc::as_ref),
             Outward::Apart(zone) => zone.as_deref(),
         }
+    }
+
+    /// The zone, unless it is faulty, also where the cluster's addresses have a say before it.
+    pub fn content(&self) -> Option<&Arc<Zone>> {
+        self.zone.as_ref().or(self.covered.as_ref().and_then(|covered| covered.behind.as_ref()))
+    }
+
+    /// True if names of addresses that the cluster knows are told before what the zone has.
+    pub fn is_covered(&self) -> bool {
+        self.covered.is_some()
+    }
+
+    /// True if a zone of ours, or one of others, begins here.
+    pub fn is_apex(&self) -> bool {
+        self.covered.as_ref().is_none_or(|covered| !covered.is_made)
     }
 
     /// What is known of the zone, if that is not all of it.
@@ -121,6 +156,7 @@ pub struct Snapshot {
     depths: Box<[u8]>,
     /// Of all apexes the [`NameKey::top_bit`]: most names of others lie below no top-level name of ours.
     tops: u64,
+    reverse: Option<Reverse>,
 }
 
 impl Snapshot {
@@ -157,7 +193,18 @@ impl Snapshot {
             numbers: numbers.into(),
             depths: depths.into(),
             tops,
+            reverse: None,
         }
+    }
+
+    /// The same, where entries are covered.
+    pub(crate) fn with_reverse(self, reverse: Reverse) -> Snapshot {
+        Snapshot { reverse: Some(reverse), ..self }
+    }
+
+    /// What is laid over the entries that are covered.
+    pub fn reverse(&self) -> Option<&Reverse> {
+        self.reverse.as_ref()
     }
 
     /// Its number.
@@ -244,22 +291,11 @@ fn mark_parents(entries: &mut [ZoneEntry]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::name::Name;
 
     fn snapshot(origins: &[&str]) -> Snapshot {
         let mut names: Vec<Name> = origins.iter().map(|origin| Name::parse(origin).unwrap()).collect();
         names.sort();
-        let entry = |name: &Name| ZoneEntry {
-            origin_key: name.to_lowercase().as_wire().into(),
-            packed: Packed::new(name.to_lowercase().as_wire()),
-            labels: name.label_count(),
-            zone: None,
-            part: None,
-            is_ceded: false,
-            metrics: MetricsSlot(0),
-            has_below: false,
-            outward: Outward::Same,
-        };
+        let entry = |name: &Name| ZoneEntry::new(name, None, MetricsSlot(0));
         Snapshot::new(Revision(1), HashSeed::new([7; 16]), "", names.iter().map(entry).collect())
     }
 

@@ -1,12 +1,15 @@
 //! What the control thread knows, and how a snapshot comes of it. No I/O, no clock.
 
+use crate::base::network::Networks;
 use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::lease::Source;
+use crate::catalog::reverse::cover;
 use crate::catalog::services::Services;
 use crate::catalog::snapshot::{MetricsSlot, Outward, Revision, Snapshot, ZoneEntry};
-use crate::wire::key::{HashSeed, Packed};
+use crate::wire::key::HashSeed;
 use crate::wire::name::Name;
+use crate::wire::reverse::zones_of;
 use crate::wire::rtype::RecordType;
 use crate::zone::Zone;
 use crate::zone::addresses::Known;
@@ -39,6 +42,8 @@ pub struct State {
     /// Suffixes that belong to others, though a zone of ours stands above.
     ceded: Vec<Name>,
     services: Option<Box<Services>>,
+    /// The networks whose addresses have names, and the zones of those.
+    reverse: (Networks, Vec<Name>),
     synced: bool,
     /// The latest moment that anybody told.
     now: Moment,
@@ -57,6 +62,7 @@ impl State {
             slots_max,
             ceded: Vec::new(),
             services: None,
+            reverse: Default::default(),
             synced: false,
             now: Moment::START,
         }
@@ -83,9 +89,17 @@ impl State {
                     _ => {
                         let mut services = Services::new(*terms, self.seed);
                         services.expire(self.now);
+                        services.set_reverse(self.reverse.0.clone());
                         self.services = Some(Box::new(services));
                     }
                 }
+            }
+            Delta::Reverse { networks } => {
+                let mut zones: Vec<Name> = networks.iter().flat_map(zones_of).collect();
+                zones.sort();
+                self.reverse = (Networks::new(networks), zones);
+                let networks = self.reverse.0.clone();
+                self.on_services(|services| services.set_reverse(networks));
             }
             Delta::CloseServices => self.services = None,
             Delta::PutRecords { source, name, rtype, ttl, rdatas } => {
@@ -200,12 +214,12 @@ impl State {
                     ZoneContent::Sealed(zone) => Some(Arc::clone(zone)),
                     ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => None,
                 };
-                (origin, entry(origin, zone, state.metrics))
+                (origin, ZoneEntry::new(origin, zone, state.metrics))
             })
             .collect();
         if let Some((metrics, origin, zone)) = &services {
             let place = entries.partition_point(|(other, _)| *other < origin);
-            let mut entry = entry(origin, zone.clone(), *metrics);
+            let mut entry = ZoneEntry::new(origin, zone.clone(), *metrics);
             let outward = self.zones.get(origin).filter(|_| self.synced);
             entry.outward = Outward::Apart(match outward.map(|outward| &outward.content) {
                 Some(ZoneContent::Sealed(zone)) => Some(Arc::clone(zone)),
@@ -220,12 +234,20 @@ impl State {
         for suffix in &self.ceded {
             // A zone of the same name keeps it.
             if let Err(place) = entries.binary_search_by(|(other, _)| (*other).cmp(suffix)) {
-                let entry = ZoneEntry { is_ceded: true, ..entry(suffix, None, MetricsSlot(0)) };
+                let entry = ZoneEntry { is_ceded: true, ..ZoneEntry::new(suffix, None, MetricsSlot(0)) };
                 entries.insert(place, (suffix, entry));
             }
         }
+        let reverse = self.services.as_ref().and_then(|services| services.reverse(self.synced));
+        if let (Some(_), Some((_, services, _))) = (&reverse, &services) {
+            cover(&mut entries, &self.reverse.1, services);
+        }
         let entries = entries.into_iter().map(|(_, entry)| entry).collect();
-        Snapshot::new(self.revision, self.seed, &self.identity, entries)
+        let snapshot = Snapshot::new(self.revision, self.seed, &self.identity, entries);
+        match reverse {
+            Some(reverse) => snapshot.with_reverse(reverse),
+            None => snapshot,
+        }
     }
 
     /// The zones, by rising origin.
@@ -254,21 +276,6 @@ impl State {
             }
         });
         MetricsSlot(slot as u16)
-    }
-}
-
-fn entry(origin: &Name, zone: Option<Arc<Zone>>, metrics: MetricsSlot) -> ZoneEntry {
-    let key = origin.to_lowercase();
-    ZoneEntry {
-        origin_key: key.as_wire().into(),
-        packed: Packed::new(key.as_wire()),
-        labels: origin.label_count(),
-        zone,
-        part: None,
-        is_ceded: false,
-        metrics,
-        has_below: false,
-        outward: Outward::Same,
     }
 }
 

@@ -242,6 +242,11 @@ documents! {
         version: Option<u64>,
         /// How long ago this node learned of it.
         age_seconds: Option<f64>,
+        /// The network whose askers get it; `null` for what every asker gets.
+        network: Option<String>,
+        /// `served`; `lost` for what is served behind all else, because its node is lost; `overruled` by other records, or equal to one of them;
+        /// `hidden`, because its node is gone or its lease is over.
+        state: String,
         /// `none` for what is not leased, else `full`, `counting`, `frozen` or `hidden`.
         lease: String,
         /// What is left of it, while it counts or is frozen.

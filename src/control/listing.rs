@@ -11,10 +11,11 @@ use crate::base::time::Moment;
 use crate::catalog::lease::Source;
 use crate::catalog::records::{RecordView, Records};
 use crate::control::document::RecordsDocument;
-use crate::control::records::row;
+use crate::control::records::{Called, row};
 use crate::control::request::RECORDS_MAX;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
+use crate::zone::view::MARK;
 use data_encoding::BASE64URL_NOPAD;
 use std::cell::RefCell;
 use std::collections::BinaryHeap;
@@ -107,7 +108,9 @@ impl Page {
             Source::Cluster => None,
             Source::Owner(id) => Some(id.0),
         };
-        if wanted.rtype.is_some_and(|rtype| rtype != record.rtype.told())
+        // Marks are no records of the DNS.
+        if record.rtype == MARK.viewed()
+            || wanted.rtype.is_some_and(|rtype| rtype != record.rtype.told())
             || (wanted.owner.is_some() && wanted.owner != owner)
         {
             return;
@@ -138,17 +141,12 @@ impl Page {
     }
 
     /// The page as it is told.
-    pub(super) fn document(
-        self,
-        name_of: &dyn Fn(u64) -> Option<String>,
-        lease: Duration,
-        now: Moment,
-    ) -> RecordsDocument {
+    pub(super) fn document(self, called: &Called<'_>, lease: Duration, now: Moment) -> RecordsDocument {
         let has_more = self.is_full();
         let mut found = self.smallest.into_sorted_vec();
         found.truncate(RECORDS_MAX);
         let next = found.last().filter(|_| has_more).map(|last| Cursor(last.key.clone()).emit());
-        let records = found.iter().map(|found| row(&found.record, name_of, lease, now)).collect();
+        let records = found.iter().map(|found| row(&found.record, called, lease, now)).collect();
         RecordsDocument { records, next }
     }
 }
@@ -224,7 +222,8 @@ mod tests {
     }
 
     fn told(page: Page) -> RecordsDocument {
-        page.document(&|_| None, Duration::from_secs(60), Moment::START)
+        let called = Called { nodes: &|_| None, networks: &Default::default() };
+        page.document(&called, Duration::from_secs(60), Moment::START)
     }
 
     /// All pages.

@@ -14,8 +14,10 @@ use crate::gossip::machine::ClusterWrite;
 use crate::os::clock;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
+use crate::zone::live::choice::Standing;
 use crate::zone::view::Tag;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Owners with a metric of their own: a time series each, kept by whoever reads them.
@@ -119,9 +121,11 @@ impl Control {
         };
         let records = services.records();
         let (lease, now) = (services.terms().lease, clock::moment(clock::now()));
+        let networks = self.cluster.derived().networks();
         if let Some(name) = name {
             let page = listing::page_of(&records, &name, &wanted);
-            let document = page.document(&|id| self.name_of(id), lease, now);
+            let called = Called { nodes: &|id| self.name_of(id), networks: &networks };
+            let document = page.document(&called, lease, now);
             return answer.give(Ok(Reply::Records(document)));
         }
         let membership = self.cluster.gossip.membership();
@@ -131,7 +135,8 @@ impl Control {
             let page = listing::page(&records, &wanted);
             drop(records);
             let name_of = |id: u64| names.get(&id).map(|name| name.to_string());
-            Reply::Records(page.document(&name_of, lease, now))
+            let called = Called { nodes: &name_of, networks: &networks };
+            Reply::Records(page.document(&called, lease, now))
         });
     }
 
@@ -177,21 +182,35 @@ impl Control {
     }
 }
 
-/// The RDATA as an asker gets it: without what says which askers do.
-fn told_rdata(record: &RecordView) -> &[u8] {
+/// What nodes and networks are called.
+pub(super) struct Called<'c> {
+    /// Nodes, by id.
+    pub(super) nodes: &'c dyn Fn(u64) -> Option<String>,
+    /// Networks, by number.
+    pub(super) networks: &'c BTreeMap<u32, Arc<str>>,
+}
+
+/// The RDATA as an asker gets it, and apart from it what says which askers do.
+fn open(record: &RecordView) -> (Option<Tag>, &[u8]) {
     match Tag::open(&record.rdata) {
-        Some((_, rdata)) if record.rtype.is_viewed() => rdata,
-        _ => &record.rdata,
+        Some((tag, rdata)) if record.rtype.is_viewed() => (Some(tag), rdata),
+        _ => (None, &record.rdata),
     }
 }
 
-/// A record as it is told; `name_of` knows the nodes by their ids.
-pub(super) fn row(
-    record: &RecordView,
-    name_of: &dyn Fn(u64) -> Option<String>,
-    lease: Duration,
-    now: Moment,
-) -> RecordDocument {
+/// What becomes of a record.
+fn state(record: &RecordView, lease: Duration, now: Moment) -> &'static str {
+    match (record.is_served, record.lease.standing(record.ttl, lease, now)) {
+        (true, Standing::Served { lost: true, .. }) => "lost",
+        (true, _) => "served",
+        (false, Standing::Served { .. }) => "overruled",
+        (false, Standing::Unserved | Standing::Forgotten) => "hidden",
+    }
+}
+
+/// A record as it is told.
+pub(super) fn row(record: &RecordView, called: &Called<'_>, lease: Duration, now: Moment) -> RecordDocument {
+    let (tag, rdata) = open(record);
     let span = lease.max(Duration::from_secs(record.ttl.into()));
     let (word, left) = match (record.source, record.lease) {
         (Source::Cluster, _) => ("none", None),
@@ -212,12 +231,17 @@ pub(super) fn row(
         name: record.name.to_string(),
         rtype: record.rtype.told().to_string(),
         ttl,
-        rdata: cluster::text(record.rtype.told(), told_rdata(record)),
+        rdata: cluster::text(record.rtype.told(), rdata),
         source: if owner.is_some() { "node" } else { "cluster" }.to_owned(),
-        owner: owner.and_then(name_of),
+        owner: owner.and_then(called.nodes),
         owner_id: owner.map(|id| format!("{id:016x}")),
         version: None,
         age_seconds: None,
+        network: tag.map(|tag| match called.networks.get(&tag.network) {
+            Some(name) => name.to_string(),
+            None => format!("{:08x}", tag.network),
+        }),
+        state: state(record, lease, now).to_owned(),
         lease: word.to_owned(),
         lease_left_seconds: left.map(|left| left.as_secs_f64()),
     }

@@ -57,5 +57,7 @@ pub fn initial(config: &Config) -> impl Iterator<Item = Delta> {
     let mut origins: Vec<Name> = specs.into_iter().map(|spec| spec.origin).collect();
     origins.reverse();
     let zones = origins.into_iter().map(|origin| Delta::PutZone { origin, content: ZoneContent::Pending });
-    [Delta::Identify { identity }, Delta::Cede { suffixes }].into_iter().chain(zones)
+    let networks = config.services.reverse.clone();
+    let terms = [Delta::Identify { identity }, Delta::Cede { suffixes }, Delta::Reverse { networks }];
+    terms.into_iter().chain(zones)
 }

@@ -3,7 +3,9 @@
 //! The answer is the real one, of the snapshot that the workers have. What is said of records that are *not* in it
 //! comes from the state behind it, which may be some milliseconds newer.
 
+mod address;
 mod elsewhere;
+mod view;
 
 use crate::answer::{self, Bounds, Elsewhere, Route, Scratch, Verdict};
 use crate::base::octets::put_u16;
@@ -14,11 +16,10 @@ use crate::catalog::records::RecordView;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::control::Control;
 use crate::control::document::{RecordDocument, StepDocument, WhyDocument};
-use crate::control::records::row;
+use crate::control::records::{Called, row};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::resolving::Wish;
 use crate::control::why::elsewhere::Search;
-use crate::discovery::names::Row;
 use crate::discovery::{cluster, node};
 use crate::gossip::identity::{NodeId, Version};
 use crate::os::clock;
@@ -30,6 +31,7 @@ use crate::wire::reply::{Owner, Reply as Sheet};
 use crate::wire::rtype::{Class, RecordType};
 use crate::wire::section::{self, Record};
 use crate::zone::store::{Node, node_flags};
+use crate::zone::view::MARK;
 use crate::zone::{Place, Zone};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -111,7 +113,8 @@ impl Control {
         let asker = from.unwrap_or(THIS_MACHINE);
         let mut given = ask(&snapshot, (&name, rtype), (from, policy.clients.contains(asker)), now);
         let mut tale = Tale { control: self, snapshot: &snapshot, now, steps: Vec::new() };
-        tale.of_zone(&given);
+        let is_known = tale.of_address(&name);
+        tale.of_zone(&given, is_known);
         if given.outside.asks_member {
             tale.of_member(&mut given, asker);
         }
@@ -236,15 +239,19 @@ impl Tale<'_> {
     }
 
     /// The nearest zone, and what stands in the way of an answer from it.
-    fn of_zone(&mut self, given: &Given) {
+    fn of_zone(&mut self, given: &Given, is_known: bool) {
         let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else {
-            let code = match (given.rcode, given.is_client && given.outside.name.is_some()) {
+            let is_elsewhere = given.is_client && given.outside.name.is_some();
+            let code = match (given.rcode, is_elsewhere || is_known) {
                 (Some(rcode), false) => format!(": {rcode}"),
                 (Some(_) | None, _) => String::new(),
             };
             return self.step("zone", format!("no zone of this server has the name{code}"));
         };
-        let origin = Name::from_wire(entry.origin_key()).unwrap_or(Name::ROOT);
+        let origin = match entry.content() {
+            Some(zone) => zone.origin_key().clone(),
+            None => Name::from_wire(entry.origin_key()).unwrap_or(Name::ROOT),
+        };
         if self.is_services(&origin) {
             self.step("zone", format!("{origin}, the cluster's records"));
             if let Some(outward) = self.control.at_hand(&origin) {
@@ -282,7 +289,7 @@ impl Tale<'_> {
     /// What the zone has at the name, and who says it.
     fn of_name(&mut self, given: &Given, name: &Name, rtype: RecordType) {
         let Some(entry) = given.zone.and_then(|number| self.snapshot.entry(number)) else { return };
-        if let Some(zone) = entry.zone().or(entry.part()) {
+        if let Some(zone) = entry.content().map(|zone| &**zone).or(entry.part()) {
             let mut key = Box::<NameKey>::default();
             if let Some(place) = zone.locate_name(name.as_wire(), &mut key) {
                 let found = self.place(zone, place, rtype, given.is_client);
@@ -325,7 +332,7 @@ impl Tale<'_> {
         let Some(services) = self.control.state.services() else { return };
         // The SOA is made, not said.
         let mut said = services.records().of(name);
-        said.retain(|record| record.rtype != RecordType::SOA);
+        said.retain(|record| ![RecordType::SOA, MARK.viewed()].contains(&record.rtype));
         // Those asked for come first.
         said.sort_by_key(|record| {
             (record.rtype.told() != rtype, record.rtype.0, !record.is_served, record.source)
@@ -340,12 +347,16 @@ impl Tale<'_> {
     }
 
     fn record(&self, record: &RecordView, beside: &[RecordView], lease: Duration) -> String {
-        let told = row(record, &|id| self.control.name_of(id), lease, self.now);
+        let networks = self.control.cluster.derived().networks();
+        let called = Called { nodes: &|id| self.control.name_of(id), networks: &networks };
+        let told = row(record, &called, lease, self.now);
+        let network = told.network.as_ref().map_or(String::new(), |network| format!(" in {network}"));
         let fate = match record.is_served {
             true => "served".to_owned(),
             false => format!("not served: {}", self.hindrance(record, beside, lease)),
         };
-        format!("{} {}, TTL {}, {}: {fate}", told.rtype, told.rdata, told.ttl, self.source(record, &told))
+        let source = self.source(record, &told);
+        format!("{} {}{network}, TTL {}, {source}: {fate}", told.rtype, told.rdata, told.ttl)
     }
 
     /// Who says it, in which change, and how long it lasts.
@@ -424,52 +435,6 @@ impl Tale<'_> {
         }
     }
 
-    /// How the name is read, and what the asker sees of it.
-    fn of_view(&mut self, name: &Name, from: Option<IpAddr>) {
-        let derived = self.control.cluster.derived();
-        let readings = derived.readings(name);
-        for reading in &readings {
-            let verdict = if reading.is_taken { "" } else { "; an earlier row wins" };
-            self.step("reading", format!("{} as {}{verdict}", reading.what, reading.row));
-        }
-        // A node's own addresses are everybody's, as is what no container has to do with.
-        if readings.iter().all(|reading| reading.row == Row::Node || !reading.is_taken) {
-            if from.is_some() {
-                self.step("network", "every asker gets the same records of this name");
-            }
-            return;
-        }
-        let legend = derived.legend();
-        let claim = from.and_then(|from| derived.asker(from)).filter(|claim| claim.networks.is_some());
-        let told = match claim {
-            Some(claim) => {
-                let networks = claim.networks.iter().flat_map(|networks| networks.iter());
-                let networks: Vec<&str> = networks.map(|(name, _)| &**name).collect();
-                let stack = match &*claim.stack {
-                    "" => String::new(),
-                    stack => format!(" of stack {stack}"),
-                };
-                format!("the asker is container {}{stack} in {}", claim.id, networks.join(", "))
-            }
-            None => {
-                let services = self.control.state.services();
-                let asker =
-                    services.map(|services| services.addresses().asker(None).clone()).unwrap_or_default();
-                let networks = asker.networks.iter().map(|number| match legend.networks.get(number) {
-                    Some(name) => name.clone(),
-                    None => format!("network {number:08x}"),
-                });
-                match networks.collect::<Vec<_>>().join(", ") {
-                    networks if networks.is_empty() => {
-                        "the asker is not known and gets no addresses".to_owned()
-                    }
-                    networks => format!("the asker is not known and gets addresses of {networks}"),
-                }
-            }
-        };
-        self.step("network", told);
-    }
-
     /// The aliases that were followed; and what is said of the first one's target.
     fn of_aliases(&mut self, given: &Given, rtype: RecordType) {
         let aliases = given.answer.iter().filter(|record| record.rtype == RecordType::CNAME);
@@ -489,7 +454,11 @@ fn sets(node: &Node<'_>, rtype: RecordType) -> String {
     if node.is_empty() {
         return "without records, only because of names below it".to_owned();
     }
-    let types: Vec<String> = node.rrsets().map(|set| set.rtype().told().to_string()).collect();
+    let types = node.rrsets().map(|set| set.rtype().told()).filter(|rtype| *rtype != MARK);
+    let types: Vec<String> = types.map(|rtype| rtype.to_string()).collect();
+    if types.is_empty() {
+        return "has nothing to tell: no task of the service is ready".to_owned();
+    }
     let has = |rtype| node.rrset(rtype).is_some();
     let helps = has(rtype) || has(rtype.viewed()) || node.has(node_flags::CNAME);
     format!("has {}{}", types.join(", "), if helps { String::new() } else { format!(", no {rtype}") })

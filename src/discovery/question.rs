@@ -152,6 +152,7 @@ mod tests {
         let claim = |is_local: bool, asks: bool| Claim {
             is_withdrawn: false,
             is_elsewhere: false,
+            is_node: false,
             network: ("bridge".into(), "id".into()),
             is_local,
             owner: OwnerId(1),

@@ -146,7 +146,8 @@ impl Desk<'_> {
         let key = self.asked.key;
         let number = self.snapshot.find_at(key, key.label_count()).ok_or(Rcode::NotAuth)?;
         let entry = self.snapshot.entry(number).ok_or(Rcode::NotAuth)?;
-        if !matches!(self.query().qclass(), Class::IN | Class::ANY) || entry.labels() != key.label_count() {
+        let is_apex = entry.labels() == key.label_count() && entry.is_apex();
+        if !matches!(self.query().qclass(), Class::IN | Class::ANY) || !is_apex {
             return Err(Rcode::NotAuth);
         }
         // Zones that the configuration does not name are nobody else's affair.

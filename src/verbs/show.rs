@@ -213,7 +213,7 @@ pub(super) struct Listing(Table);
 
 impl Listing {
     pub(super) fn new(style: Style) -> Listing {
-        Listing(Table::new(style, &["NAME", "TTL", "TYPE", "SOURCE", "VERSION", "AGE", "LEASE", "DATA"]))
+        Listing(Table::new(style, &["NAME", "TTL", "TYPE", "SOURCE", "NETWORK", "STATE", "LEASE", "DATA"]))
     }
 
     pub(super) fn records(&mut self, records: &[RecordDocument]) -> String {
@@ -229,13 +229,14 @@ impl Listing {
                 (lease, Some(left)) => (format!("{lease}, {} left", span(left)), Mood::Doubtful),
                 (lease, None) => (lease.to_owned(), Mood::Doubtful),
             };
+            let state = if record.state == "served" { Mood::Good } else { Mood::Doubtful };
             self.0.push([
                 (record.name.clone(), Mood::Plain),
                 (record.ttl.to_string(), Mood::Plain),
                 (record.rtype.clone(), Mood::Plain),
                 (source, Mood::Plain),
-                (record.version.map_or(NOTHING.to_owned(), |version| version.to_string()), Mood::Plain),
-                (record.age_seconds.map_or(NOTHING.to_owned(), span), Mood::Plain),
+                (record.network.clone().unwrap_or_else(|| NOTHING.to_owned()), Mood::Plain),
+                (record.state.clone(), state),
                 (lease, mood),
                 (record.rdata.clone(), Mood::Plain),
             ]);

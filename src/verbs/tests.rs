@@ -51,7 +51,9 @@ fn ran(request: Request, format: Format, answers: &[(u16, Value)]) -> (u8, Strin
 fn record(name: &str, source: &str, lease: &str) -> Value {
     json!({
         "name": name, "type": "A", "ttl": 5, "rdata": "192.0.2.1", "source": source, "owner": "web1",
-        "owner_id": "00000000000000ff", "version": 7, "age_seconds": 61.0, "lease": lease,
+        "owner_id": "00000000000000ff", "version": null, "age_seconds": null, "lease": lease,
+        "network": if source == "node" { json!("st_back") } else { json!(null) },
+        "state": if lease == "counting" { "lost" } else { "served" },
         "lease_left_seconds": if lease == "counting" { json!(12.5) } else { json!(null) },
     })
 }
@@ -71,11 +73,8 @@ fn records_are_asked_for_until_there_are_no_more() {
     assert!(asked[0].starts_with("/v1/records {") && asked[1].contains(r#""after":"a""#), "{asked:?}");
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0][..2], ["NAME", "TTL"]);
-    assert_eq!(
-        rows[1],
-        ["a.hive.internal.", "5", "A", "cluster", "(web1)", "7", "61.0", "s", "-", "192.0.2.1"]
-    );
-    assert_eq!(rows[2][3..], ["web1", "7", "61.0", "s", "counting,", "12.5", "s", "left", "192.0.2.1"]);
+    assert_eq!(rows[1], ["a.hive.internal.", "5", "A", "cluster", "(web1)", "-", "served", "-", "192.0.2.1"]);
+    assert_eq!(rows[2][3..], ["web1", "st_back", "lost", "counting,", "12.5", "s", "left", "192.0.2.1"]);
     assert_eq!(rows.len(), 3, "the headings stand once");
 
     let (_, text, ..) = ran(all_records(), Format::Json, &pages);

@@ -9,6 +9,7 @@ pub mod page;
 pub mod query;
 pub mod reply;
 pub mod response;
+pub mod reverse;
 pub mod rtype;
 pub mod sealed;
 pub mod section;

@@ -3,6 +3,8 @@
 //! A [`Reply`] never grows past its limit: room for OPT is set aside at the start, an RRset goes in whole or
 //! not at all, and what that means (TC or a silent omission) is the caller's to say. Nothing is allocated.
 
+mod authority;
+
 use crate::base::octets::{put_u16, u16_at};
 use crate::base::time::Moment;
 use crate::wire::message::{AA, AD, CD, HEADER_OCTETS, OPCODE_MASK, QR, RA, RD, Rcode, TC};

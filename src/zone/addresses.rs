@@ -69,6 +69,11 @@ impl Addresses {
         shard.get(at).map(|(_, known)| known)
     }
 
+    /// All that are known, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = (IpAddr, &Known)> {
+        self.shards.iter().flat_map(|shard| shard.iter().map(|(address, known)| (*address, known)))
+    }
+
     /// Who asks from an address.
     pub fn asker(&self, from: Option<IpAddr>) -> &Asker {
         let known = from.and_then(|from| self.get(from));

@@ -11,8 +11,25 @@
 //!   of each: that of the first of the asker's networks, by name, in which there is one.
 //! - The **owner** is the node that says it, which an asker on the same node is near to.
 //!
+//! - A **mark** is a record without RDATA of a DNS type of its own, [`MARK`]: a service of this stack is in this network,
+//!   whether or not it has anything to tell there. So an asker whose own stack has the service never gets another stack's
+//!   because its own has no tasks, or none with an address of the kind that is asked for.
+//!
 //! Numbers are hashes ([`number`]), because all that is done with them is to compare. Made by `discovery`, read by
 //! `answer`; what the names of stacks and networks are is not known here.
+
+use crate::wire::rtype::RecordType;
+
+/// The type of marks, before it is [viewed](RecordType::viewed): no record has it.
+pub const MARK: RecordType = RecordType(0);
+
+/// The RDATA of a mark: whether there is anything to tell in its network.
+pub mod marks {
+    /// There is.
+    pub const FULL: &[u8] = &[1];
+    /// There is not: who has no service of that name in its own stack looks further.
+    pub const EMPTY: &[u8] = &[0];
+}
 
 /// Octets in front of the RDATA.
 pub const TAG_OCTETS: usize = 21;

@@ -1,6 +1,7 @@
 //! A member of a test's cluster: a process with an address of its own.
 
 use crate::oracle::message::{self, Message};
+use crate::oracle::names::to_text;
 use crate::oracle::process::TempDir;
 use crate::site::{self, query, until};
 use crate::verb::{Said, verb};
@@ -11,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const A: u16 = 1;
+const PTR: u16 = 12;
 const NOERROR: u8 = 0;
 
 /// The two octets of loopback addresses that belong to a test, told by its directory: of this process, and of this
@@ -74,7 +76,7 @@ impl Node {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_hivedns"));
         command.env_clear().args(["serve", "--no-docker", "--workers", "1", "--node", &self.name]);
-        command.env("HIVEDNS_FORWARD__.", "refuse");
+        command.env("HIVEDNS_FORWARD__.", "refuse").env("HIVEDNS_SERVICES__REVERSE", "127.0.0.0/8");
         command.args(["--listen", &self.dns.to_string(), "--http", &self.http.to_string()]);
         command.args(["--gossip", &self.gossip.to_string()]);
         command.arg("--control").arg(self.control()).arg("--state-dir").arg(self.dir.join("state"));
@@ -109,9 +111,17 @@ impl Node {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    /// The answer to a question, if there is one in time.
+    /// The answer to a question for addresses, if there is one in time.
     pub fn ask(&self, name: &str) -> Option<Message> {
         self.exchange(&query(7, name, A))
+    }
+
+    /// The code, and the name of a node's address.
+    pub fn name_of(&self, other: &Node) -> Option<(u8, Option<String>)> {
+        let asked = hivedns::wire::reverse::name_of(other.gossip.ip()).to_string();
+        let message = self.exchange(&query(7, &asked, PTR))?;
+        let told = message.sections[0].first().map(|record| to_text(&record.rdata));
+        Some((message.rcode() as u8, told))
     }
 
     /// The answer to a query, if there is one in time.

@@ -12,6 +12,8 @@ mod site;
 mod verb;
 
 use engine::Engine;
+use hivedns::wire::reverse::name_of;
+use oracle::names::to_text;
 use relay::Relay;
 use serde_json::Value;
 use site::{Plan, Site, until};
@@ -73,6 +75,35 @@ fn containers_come_and_go_with_what_the_engine_has() {
     let synced =
         metrics.lines().find_map(|line| line.strip_prefix("hivedns_docker_last_sync_timestamp_seconds "));
     assert!(synced.is_some_and(|at| at.parse::<f64>().is_ok_and(|at| at > 1e9)), "{metrics}");
+}
+
+#[test]
+fn a_container_s_address_has_its_name_and_its_records_say_where_it_is() {
+    const PTR: u16 = 12;
+    const NXDOMAIN: u16 = 3;
+    let Some(engine) = Engine::prepare("addresses") else { return };
+    engine.start("one", &[], &[]);
+    let site = node(&engine, SOCKET, "60s", "60s");
+    expect(&site, 1);
+    let format = format!("{{{{(index .NetworkSettings.Networks {:?}).IPAddress}}}}", engine.network());
+    let address = engine.docker(&["inspect", "-f", &format, &engine.name("one")]);
+    let name = format!("{}.hive.internal.", engine.name("one"));
+    let reverse = name_of(address.parse().expect("an address")).to_string();
+    assert!(until(|| site.ask(&reverse, PTR).sections[0].len() == 1), "{reverse}\n{}", site.log());
+    let told = site.ask(&reverse, PTR);
+    assert_eq!(to_text(&told.sections[0][0].rdata), name);
+    let why = document(&site.control(), &["why", &reverse, "PTR"]);
+    assert!(
+        why["steps"][0]["found"].as_str().is_some_and(|found| found.contains("on node one has in")),
+        "{why}"
+    );
+    let records = document(&site.control(), &["records", &name, "--type", "A"]);
+    let record = &records["records"][0];
+    let said = ["owner", "network", "state", "rdata"].map(|key| record[key].as_str().unwrap_or_default());
+    assert_eq!(said, ["one", &engine.network(), "served", &address], "{records}");
+    engine.docker(&["kill", &engine.name("one")]);
+    assert!(until(|| site.rcode(&reverse, PTR) == Some(NXDOMAIN)), "{}", site.log());
+    assert!(site.ask(&reverse, PTR).sections[1].iter().all(|soa| soa.ttl <= 2));
 }
 
 #[test]

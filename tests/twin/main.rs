@@ -14,6 +14,7 @@ mod oracle;
 mod sets;
 #[path = "../support/mod.rs"]
 mod support;
+mod views;
 
 use chance::Question;
 use hivedns::wire::key::NameKey;

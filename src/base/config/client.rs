@@ -102,6 +102,11 @@ pub(super) fn near_at_hand() -> Vec<Network> {
     networks(&["127.0.0.0/8", "::1/128", "0.0.0.0/8", "169.254.0.0/16", "fe80::/10"])
 }
 
+/// The default of `services.reverse`: addresses that engines and routers give out (RFC 1918 §3, RFC 4193 §3.1).
+pub(super) fn behind_routers() -> Vec<Network> {
+    networks(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"])
+}
+
 /// Networks of a default; a test counts them.
 fn networks(texts: &[&'static str]) -> Vec<Network> {
     texts.iter().filter_map(|text| Network::parse(text).ok()).collect()

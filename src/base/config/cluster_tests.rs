@@ -9,6 +9,26 @@ fn peers(config: &Config) -> Vec<String> {
     config.gossip.join.iter().map(ToString::to_string).collect()
 }
 
+fn networks(config: &Config) -> String {
+    config.services.reverse.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn networks_whose_addresses_have_names_are_counted_in_whole_octets_and_digits() {
+    let config = good("[services]\nreverse = ['192.0.2.0/25', '2001:db8::/29']", &[]);
+    assert_eq!(networks(&config), "192.0.2.0/25 2001:db8::/29");
+    assert_eq!(networks(&good("[services]\nreverse = []", &[])), "");
+    let given = ["HIVEDNS_SERVICES__REVERSE=10.0.0.0/8, fd00::/8"];
+    assert_eq!(networks(&good("", &given)), "10.0.0.0/8 fd00::/8");
+    // Each is 128 zones.
+    let networks: Vec<String> = (0..9).map(|octet| format!("'10.{octet}.0.0/17'")).collect();
+    assert_eq!(
+        errors(&format!("[services]\nreverse = [{}]", networks.join(", ")), &[]),
+        ["/etc/h/h.toml:2:11: services.reverse: expected networks of at most 1024 zones: \
+            they are 1152 zones of whole octets or hexadecimal digits"]
+    );
+}
+
 #[test]
 fn without_anything_a_node_listens_on_loopback_and_joins_nobody() {
     let config = Config::load(&Inputs::default()).unwrap();
@@ -20,6 +40,7 @@ fn without_anything_a_node_listens_on_loopback_and_joins_nobody() {
     assert_eq!(services.domain.as_str(), "hive.internal.");
     assert_eq!((services.ttl, services.negative_ttl), (Duration::from_secs(5), Duration::from_secs(2)));
     assert_eq!(services.lease, Duration::from_secs(60));
+    assert_eq!(networks(&config), "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fd00::/8");
     assert_eq!(services.loss_freeze.get(), 0.34);
     assert_eq!(services.loss_freeze_max, Duration::from_secs(3600));
     assert!(!config.gossip_is_asked_for());

@@ -7,7 +7,7 @@
 //! first working key, the name of its struct, which becomes a field of `Config`).
 
 use super::Config;
-use super::client::{Client, near_at_hand};
+use super::client::{Client, behind_routers, near_at_hand};
 use super::engine::EngineSocket;
 use super::error::ConfigError;
 use super::origin::Origin;
@@ -189,7 +189,8 @@ settings! {
             "TTL of negative answers about service names, in whole seconds.";
         lease: Duration = Duration::from_secs(60) =>
             "How long a lost node's records are served; a record with a longer TTL is served for that.";
-        reverse => "Networks whose reverse names are answered.";
+        reverse: Vec<Network> = behind_routers() =>
+            "Networks whose addresses have names (PTR), as far as the cluster knows them.";
         order: AddressOrder = AddressOrder::Nearest =>
             "Order of the addresses of a service: nearest, random, rotate or fixed.";
         none_healthy: NoneHealthy = NoneHealthy::FailOpen =>

@@ -11,8 +11,9 @@ use super::zone::{Content, ZoneFile};
 use super::{Config, Inputs};
 use crate::base::limits::{
     CACHE_SIZE_OCTETS_MIN, CLUSTER_NAME_OCTETS_MAX, IDENTITY_OCTETS_MAX, JOIN_MAX, KEYS_FILE_OCTETS_MAX,
-    NETWORKS_MAX, TTL_SECONDS_MAX,
+    NETWORKS_MAX, REVERSE_ZONES_MAX, TTL_SECONDS_MAX,
 };
+use crate::base::network::Network;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
@@ -86,6 +87,14 @@ fn settle_services(services: &Services, faults: &mut Faults<'_>) {
         &[("services.ttl", services.ttl), ("services.negative_ttl", services.negative_ttl)],
         faults,
     );
+    let zones = services.reverse.iter().map(Network::reverse_zones).fold(0, u32::saturating_add);
+    if zones > REVERSE_ZONES_MAX {
+        let found = format!("they are {zones} zones of whole octets or hexadecimal digits");
+        faults.wrong(
+            "services.reverse",
+            format!("expected networks of at most {REVERSE_ZONES_MAX} zones: {found}"),
+        );
+    }
 }
 
 /// An engine that lists all its containers all the time does little else.

@@ -51,7 +51,7 @@ fn addresses(text: &str) -> Vec<std::net::SocketAddr> {
 /// Every section with its keys in one line each: what the server promises, whether it works yet or not.
 const PROMISED: &str = "
     server: listen workers node udp_payload_max state_dir user tcp_idle tcp_connections_max identity
-    services: domain ttl negative_ttl lease -reverse order none_healthy loss_freeze loss_freeze_max
+    services: domain ttl negative_ttl lease reverse order none_healthy loss_freeze loss_freeze_max
     docker: socket networks external relist label_prefix
     gossip: bind advertise join cluster keys_file
     forward:
@@ -219,7 +219,6 @@ fn every_fault_of_a_file_is_told_with_its_place() {
         "[[zone]]|origni = 'a' => 2:1: zone.origni: unknown key; the nearest known one is zone.origin",
         "[gossip]|joint = 1 => 2:1: gossip.joint: unknown key; the nearest known one is gossip.join",
         // Not available yet.
-        "[services]|reverse = ['10.0.0.0/8'] => 2:1: services.reverse is not available yet",
         "[limits]|rrl_responses_per_second = 5 => 2:1: limits.rrl_responses_per_second is not available yet",
         "[shadow]|sample = 1.5 => 2:10: shadow.sample: expected a share from 0.0 to 1.0, found 1.5",
         "[[zone]]|origin='a'|file='b'|  share = true => 4:3: zone.share is not available yet",
@@ -315,7 +314,11 @@ fn faults_of_the_environment_and_of_flags_name_the_variable_and_the_flag() {
             "HIVEDNS_SERVRE__WORKERS=1",
             "HIVEDNS_SERVRE__WORKERS: unknown variable; the nearest known one is HIVEDNS_SERVER__WORKERS",
         ),
-        ("HIVEDNS_SERVICES__REVERSE=x", "HIVEDNS_SERVICES__REVERSE: services.reverse is not available yet"),
+        (
+            "HIVEDNS_SERVICES__REVERSE=10.0.0.0/8,x",
+            "HIVEDNS_SERVICES__REVERSE: services.reverse: expected a network, such as \"192.0.2.0/24\" or \
+                \"2001:db8::/32\", or one address, found \"x\"",
+        ),
         (
             "HIVEDNS_LIMITS__RRL_RESPONSES_PER_SECOND=1",
             "HIVEDNS_LIMITS__RRL_RESPONSES_PER_SECOND: limits.rrl_responses_per_second is not available yet",

@@ -224,7 +224,7 @@ impl Cluster {
     pub fn next_wake(&self) -> Moment {
         let resolve = self.resolver.as_ref().map_or(Moment::NEVER, Resolver::next);
         let waiting = self.keeper.as_ref().map_or(Moment::NEVER, Keeper::next_wake);
-        let sockets = self.transport.next_wake();
+        let sockets = self.transport.next_wake().min(self.names.next_wake());
         let cuts = self.cuts.as_ref().map_or(Moment::NEVER, Cuts::next_wake);
         self.wake_at.min(resolve).min(self.peers.next()).min(waiting).min(sockets).min(cuts)
     }
@@ -256,6 +256,7 @@ impl Cluster {
         }
         self.transport.flush(now, &mut self.gossip, registry);
         all.extend(self.drain(now));
+        self.names.expire(now, &mut all);
         self.elect();
         all.extend(self.engine.take_deltas());
         all
@@ -290,7 +291,7 @@ impl Cluster {
                 self.engine.records(owner, &log);
                 self.names.records(&self.gossip, owner, &log, since, deltas);
             }
-            Event::Lease { owner, lease } => deltas.push(names::lease(owner, lease)),
+            Event::Lease { owner, lease } => self.names.lease(owner, lease, deltas),
             Event::Cluster { key, value, stored } => {
                 // An empty key: nothing to serve, but to be kept.
                 if !key.is_empty() {

@@ -4,7 +4,10 @@
 //! records are RRsets as they are. What cannot be understood is left out and counted: whoever published it, all
 //! others' names go on being served.
 
+mod gone;
+
 use crate::base::config::{AddressOrder, Config, NoneHealthy};
+use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::lease::{Lease as CatalogLease, OwnerId, Source};
 use crate::discovery::cluster::{self, Rrset};
@@ -18,6 +21,7 @@ use crate::gossip::output::{Health, Lease, NodeInfo};
 use crate::gossip::replication::log::{Entry as LogEntry, Log};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
+use gone::Gone;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -32,27 +36,16 @@ pub(super) struct Names {
     servers: Vec<Name>,
     /// What is made of what owners say.
     derived: derived::Names,
+    /// Who is lost, and until when what it said is served.
+    gone: Gone,
     foul: BTreeSet<Vec<u8>>,
     poison: u64,
 }
 
-/// What becomes of an owner's records.
-pub(super) fn lease(owner: NodeId, lease: Lease) -> Delta {
-    let lease = match lease {
-        Lease::Full => CatalogLease::Full,
-        Lease::Counting { since, restarting } => {
-            CatalogLease::Counting { spent: Duration::ZERO, at: since, restarting }
-        }
-        Lease::Frozen { spent } => CatalogLease::Frozen { spent },
-        Lease::Hidden => CatalogLease::Hidden,
-    };
-    Delta::Lease { owner: OwnerId(owner.0), lease }
-}
-
 /// The lease of an owner; of one that is no member, hidden: nobody has vouched that it lives.
-fn current_lease(gossip: &Gossip, owner: NodeId) -> Delta {
+fn current_lease(gossip: &Gossip, owner: NodeId) -> Lease {
     let known = owner == gossip.me().id || gossip.membership().get(owner).is_some();
-    lease(owner, if known { gossip.replication().leases().get(owner) } else { Lease::Hidden })
+    if known { gossip.replication().leases().get(owner) } else { Lease::Hidden }
 }
 
 /// The members that are named as the domain's name servers, by rising id.
@@ -98,7 +91,38 @@ impl Names {
         let ttl = seconds(config.services.ttl);
         let terms = terms(domain.clone(), config, me);
         let derived = derived::Names::new(terms);
-        Names { domain, ttl, servers: Vec::new(), derived, foul: BTreeSet::new(), poison: 0 }
+        let gone = Gone::new(config.services.lease);
+        Names { domain, ttl, servers: Vec::new(), derived, gone, foul: BTreeSet::new(), poison: 0 }
+    }
+
+    /// What becomes of an owner's records.
+    pub(super) fn lease(&mut self, owner: NodeId, lease: Lease, deltas: &mut Vec<Delta>) {
+        let owner = OwnerId(owner.0);
+        self.gone.hear(owner, lease, self.derived.longest_ttl(owner));
+        // Whatever is over will be so at the next turn.
+        self.derived.set_gone(owner, None);
+        let lease = match lease {
+            Lease::Full => CatalogLease::Full,
+            Lease::Counting { since, restarting } => {
+                CatalogLease::Counting { spent: Duration::ZERO, at: since, restarting }
+            }
+            Lease::Frozen { spent } => CatalogLease::Frozen { spent },
+            Lease::Hidden => CatalogLease::Hidden,
+        };
+        deltas.push(Delta::Lease { owner, lease });
+    }
+
+    /// When [`Names::expire`] has something to do.
+    pub(super) fn next_wake(&self) -> Moment {
+        self.gone.next()
+    }
+
+    /// Tasks of lost owners whose records are over are not ready any more.
+    pub(super) fn expire(&mut self, now: Moment, deltas: &mut Vec<Delta>) {
+        for (owner, ttl_max) in self.gone.take(now) {
+            self.derived.set_gone(owner, Some(ttl_max));
+        }
+        deltas.extend(self.derived.changes());
     }
 
     /// What is made of what owners say: for those who ask why.
@@ -126,7 +150,7 @@ impl Names {
     ) {
         if since.is_none() {
             deltas.push(Delta::RenewOwner { owner: OwnerId(owner.0) });
-            deltas.push(current_lease(gossip, owner));
+            self.lease(owner, current_lease(gossip, owner), deltas);
             self.derived.renew(OwnerId(owner.0));
             self.derived
                 .keep(OwnerId(owner.0), |kind, id| log.get(&[&[kind], id.as_bytes()].concat()).is_some());
@@ -207,7 +231,7 @@ impl Names {
     /// A member appeared or changed.
     pub(super) fn member(&mut self, gossip: &Gossip, info: &NodeInfo, deltas: &mut Vec<Delta>) {
         if let Some(log) = gossip.replication().owners().get(info.id).and_then(|owner| owner.shown()) {
-            deltas.push(current_lease(gossip, info.id));
+            self.lease(info.id, current_lease(gossip, info.id), deltas);
             self.node(gossip, info.id, log);
             deltas.extend(self.derived.changes());
         }
@@ -216,6 +240,7 @@ impl Names {
 
     pub(super) fn forgotten(&mut self, gossip: &Gossip, id: NodeId, deltas: &mut Vec<Delta>) {
         deltas.push(Delta::DropOwner { owner: OwnerId(id.0) });
+        self.gone.forget(OwnerId(id.0));
         self.derived.forget(OwnerId(id.0));
         deltas.extend(self.derived.changes());
         self.name_servers(gossip, deltas);
@@ -224,7 +249,7 @@ impl Names {
     /// This node goes on under another id: what it said under the old one is the other process's to say.
     pub(super) fn renamed(&mut self, gossip: &Gossip, deltas: &mut Vec<Delta>) {
         self.servers.clear();
-        deltas.push(current_lease(gossip, gossip.me().id));
+        self.lease(gossip.me().id, current_lease(gossip, gossip.me().id), deltas);
         self.name_servers(gossip, deltas);
     }
 
@@ -258,7 +283,6 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::time::Moment;
     use crate::discovery::endpoint::{Attachment, Endpoint, Reach};
     use crate::discovery::service::ServiceSpec;
     use crate::gossip::identity::Generation;

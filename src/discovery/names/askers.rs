@@ -15,9 +15,11 @@ use std::sync::Arc;
 /// Networks of an asker, by name: what each is called, and its number.
 pub type Networks = Arc<[(Arc<str>, u32)]>;
 
-/// One container's, or one service's, claim to an address. The least counts.
+/// One container's, one service's or one node's claim to an address. The least counts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
+    /// A node's own: a container that has the address, as that of the server itself may, comes before.
+    pub is_node: bool,
     /// It gets no new work: a successor may have the address already.
     pub is_withdrawn: bool,
     /// On another node than this one.
@@ -28,9 +30,9 @@ pub struct Claim {
     pub is_local: bool,
     /// Who says so.
     pub owner: OwnerId,
-    /// The container's or service's id.
+    /// The container's or service's id, the node's name.
     pub id: Arc<str>,
-    /// Its networks, by name: see [`Asker::networks`]. None for what never asks: a virtual address.
+    /// Its networks, by name: see [`Asker::networks`]. None for what is in none: a virtual address, a node.
     pub networks: Option<Networks>,
     /// Its stack or project.
     pub stack: Arc<str>,
@@ -82,6 +84,11 @@ impl Claims {
     /// The claim that counts.
     pub(super) fn get(&self, address: IpAddr) -> Option<&Claim> {
         self.by_address.get(&address)?.first()
+    }
+
+    /// What the networks that are claimed in are called, by number.
+    pub(super) fn networks(&self) -> BTreeMap<u32, Arc<str>> {
+        self.networks.keys().map(|(name, number, _)| (*number, name.clone())).collect()
     }
 
     /// A unit claims this instead of that.

@@ -4,10 +4,12 @@ use crate::catalog::lease::OwnerId;
 use crate::discovery::endpoint::{Endpoint, Withdrawn};
 use crate::discovery::labels::{Labels, Order};
 use crate::discovery::names::askers::Claim;
-use crate::discovery::names::claims::{own_claims, virtual_claims};
+use crate::discovery::names::claims::{node_claims, own_claims, virtual_claims};
 use crate::discovery::names::contribution::{Contribution, Form, Record};
 use crate::discovery::names::ports::{browse, ports};
-use crate::discovery::names::shape::{Shape, addresses, by, record, virtual_addresses, within};
+use crate::discovery::names::shape::{
+    Shape, addresses, by, marked, marks, record, virtual_addresses, within,
+};
 use crate::discovery::names::unit::UnitKey;
 use crate::discovery::names::{Key, Row, Terms, labels};
 use crate::discovery::node;
@@ -28,6 +30,8 @@ pub(super) struct Member<'m> {
     pub(super) endpoint: &'m Endpoint,
     /// By its node, or because its swarm wants it to end.
     pub(super) is_withdrawn: bool,
+    /// What its node says of it is not served any more.
+    pub(super) is_gone: bool,
 }
 
 /// What a unit gives.
@@ -128,6 +132,9 @@ pub(super) fn service(
     let own = own.unwrap_or_else(|| ready.clone());
     let alias = shape.alias(&told);
     let texts = shape.texts(&told);
+    let (own, all) = (marked(&shape, &enabled, &own), marked(&shape, &enabled, &all));
+    let (near, ready) = (ready.clone(), marked(&shape, &enabled, &ready));
+    let mark = marks(&shape, &enabled, &near);
 
     for (base, row) in shape.bases() {
         match &alias {
@@ -145,7 +152,9 @@ pub(super) fn service(
         let nearest = Form::Viewed { stack: builder.stack.clone(), flags: 0 };
         builder.add_in(Row::Near, &[b"nearest"], &base, nearest, &ready);
         let local = Form::Viewed { stack: builder.stack.clone(), flags: builder.order | flags::LOCAL };
-        builder.add_in(Row::Near, &[b"local"], &base, local, &ready);
+        builder.add_in(Row::Near, &[b"local"], &base, local, &near);
+        // Whose own service has no task here gets nobody else's that is here.
+        builder.add(Row::Near, &[b"local"], &base, &mark);
         for (slot, members) in by(&enabled, |member| shape.slot(member)) {
             let records = addresses(&shape, &shape.pick(&members, terms));
             builder.add(Row::Task, &[slot.to_string().as_bytes()], &base, &records);
@@ -240,12 +249,22 @@ fn container_names(
 }
 
 /// `NODE.node`: a node's own addresses, the same for everybody.
-pub(super) fn node_names(owner: OwnerId, node: Option<&(Box<str>, node::Entry)>, terms: &Terms) -> Derived {
+pub(super) fn node_names(
+    owner: OwnerId,
+    node: Option<&(Box<str>, node::Entry)>,
+    terms: &Terms,
+    is_gone: bool,
+) -> Derived {
     let mut derived = Derived::default();
     let Some((name, entry)) = node else { return derived };
     let Some(label) = labels::of(name) else { return derived };
     let records = entry.addresses().iter().map(|address| record(owner, *address, 0, 0)).collect();
     if let Some(key) = labels::key([&*label, b"node"], &terms.domain) {
+        let absolute = labels::absolute(&key, &terms.domain);
+        if !is_gone {
+            node_claims(owner, (name, entry.addresses()), &absolute, &mut derived.claims);
+        }
+        derived.claims.sort();
         let contribution = Contribution { row: Row::Node, form: Form::Plain, ttl: terms.ttl, records };
         derived.names.insert(key, vec![contribution]);
     }

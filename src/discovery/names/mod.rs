@@ -10,7 +10,8 @@
 //! something of a unit changes it is derived anew, and where that gives other contributions than before the name is
 //! made anew from all that contribute to it. What comes of a name is the same as if all were made from nothing.
 //!
-//! Knows nothing of leases: what a lost node said stays until it is taken back or the node is forgotten.
+//! Knows nothing of leases: what a lost node said stays until it is taken back or the node is forgotten. But it is told when
+//! that is not served any more ([`Names::set_gone`]): then its tasks are not among those that are ready.
 
 mod askers;
 mod claims;
@@ -105,6 +106,8 @@ pub struct Names {
     /// What was told of a name, as hashes.
     told: BTreeMap<Key, Vec<Told>>,
     claims: Claims,
+    /// Owners whose words are over, as far as their TTL is no longer than this.
+    gone: BTreeMap<OwnerId, u32>,
     /// Units to derive anew ...
     stale: BTreeSet<UnitKey>,
     /// ... and names to make anew.
@@ -133,6 +136,7 @@ impl Names {
             spoken: BTreeMap::new(),
             names: BTreeMap::new(),
             told: BTreeMap::new(),
+            gone: BTreeMap::new(),
             stale: BTreeSet::new(),
             touched: BTreeSet::new(),
         }
@@ -272,7 +276,30 @@ impl Names {
             self.put_node(owner, None);
             self.spoken.remove(&owner);
         }
+        self.gone.remove(&owner);
         self.renew(owner);
+    }
+
+    /// What an owner says with a TTL of at most so many seconds is not served any more; `None`: all of it is. Its tasks
+    /// count as not ready, its word that a task is to end as not said, and its addresses have no names.
+    pub fn set_gone(&mut self, owner: OwnerId, ttl_max: Option<u32>) {
+        let before = match ttl_max {
+            Some(ttl_max) => self.gone.insert(owner, ttl_max),
+            None => self.gone.remove(&owner),
+        };
+        let Some(spoken) = self.spoken.get(&owner).filter(|_| before != ttl_max) else { return };
+        let endpoints = spoken.endpoints.iter().filter_map(|id| self.homes.get(&(owner, id.clone())));
+        let tasks = spoken.tasks.iter().filter_map(|id| self.tasks.get(id)).flatten();
+        self.stale.extend(endpoints.chain(tasks).cloned());
+        self.stale.extend(spoken.services.iter().map(|id| UnitKey::Service((&**id).into())));
+        self.stale.extend(spoken.node.then_some(UnitKey::Node(owner)));
+    }
+
+    /// The longest TTL of what an owner says, in seconds.
+    pub fn longest_ttl(&self, owner: OwnerId) -> u32 {
+        let endpoints = self.spoken.get(&owner).into_iter().flat_map(|spoken| &spoken.endpoints);
+        let units = endpoints.filter_map(|id| self.units.get(self.homes.get(&(owner, id.clone()))?));
+        units.map(|unit| unit.ttl(&self.terms, &self.gone)).fold(self.terms.ttl, u32::max)
     }
 
     /// What was told of an owner is not there any more: it is told again, as far as it is still so.
@@ -307,8 +334,11 @@ impl Names {
     /// Derives a unit anew and notes the names at which it contributes something else than before.
     fn derive(&mut self, key: &UnitKey) {
         let Some(unit) = self.units.get_mut(key) else { return };
-        let is_withdrawn = |task: &str| self.withdrawn.contains_key(task);
-        let Derived { names, claims } = unit.derive(key, &self.terms, &is_withdrawn);
+        let is_withdrawn = |task: &str| {
+            let mut owners = self.withdrawn.get(task).into_iter().flatten();
+            owners.any(|owner| !self.gone.contains_key(owner))
+        };
+        let Derived { names, claims } = unit.derive(key, &self.terms, &self.gone, &is_withdrawn);
         self.claims.replace(std::mem::replace(&mut unit.claims, claims.clone()), claims);
         let before = std::mem::replace(&mut unit.names, names.keys().cloned().collect());
         let gone = before.iter().filter(|name| !names.contains_key(*name)).cloned();
@@ -393,6 +423,12 @@ impl Names {
     /// The networks of those whom nobody knows, in the order in which they count.
     pub fn outsiders(&self) -> Box<[u32]> {
         self.claims.outsiders().networks
+    }
+
+    /// What the networks in which there are containers are called, by number; unlike [`Names::legend`] it costs only as
+    /// much as there are networks.
+    pub fn networks(&self) -> BTreeMap<u32, Arc<str>> {
+        self.claims.networks()
     }
 
     /// The claim that counts at an address: who asks from there.

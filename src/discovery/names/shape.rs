@@ -9,7 +9,7 @@ use crate::discovery::names::unit::UnitKey;
 use crate::discovery::names::{Row, Terms, labels};
 use crate::discovery::service::ServiceSpec;
 use crate::wire::rtype::RecordType;
-use crate::zone::view::{number, number64};
+use crate::zone::view::{self, number, number64};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -113,9 +113,9 @@ impl<'s> Shape<'s> {
     /// to end, while they live on.
     pub(super) fn pick<'m>(&self, members: &[Member<'m>], terms: &Terms) -> Vec<Member<'m>> {
         let mut open: Vec<Member<'m>> =
-            members.iter().filter(|member| !member.is_withdrawn).copied().collect();
+            members.iter().filter(|member| !member.is_withdrawn && !member.is_gone).copied().collect();
         if open.is_empty() && terms.fail_open {
-            let lives = |member: &&Member<'_>| member.endpoint.withdrawn.is_none();
+            let lives = |member: &&Member<'_>| member.endpoint.withdrawn.is_none() && !member.is_gone;
             open.extend(members.iter().filter(lives).copied());
         }
         let is_ready = |member: &&Member<'_>| {
@@ -236,6 +236,47 @@ pub(super) fn addresses(shape: &Shape<'_>, members: &[Member<'_>]) -> Arc<[Recor
         }
     }
     records.into_iter().collect()
+}
+
+/// Marks of a service in each network that it is in: full where `told` has a record, which some of those who say so say.
+pub(super) fn marks(shape: &Shape<'_>, members: &[Member<'_>], told: &[Record]) -> Arc<[Record]> {
+    let mut networks: BTreeMap<u32, BTreeSet<OwnerId>> = BTreeMap::new();
+    for member in members.iter().filter(|member| !member.is_gone) {
+        for network in shape.attachments(member) {
+            networks.entry(number(network.id.as_bytes())).or_default().insert(member.owner);
+        }
+    }
+    let spec = shape.spec.filter(|_| shape.labels.enable != Some(false));
+    if let Some((owner, spec)) = spec {
+        for network in spec.networks.iter().filter(|network| network.name != INGRESS) {
+            networks.entry(number(network.id.as_bytes())).or_default().insert(owner);
+        }
+    }
+    // What these say is not served, and their marks are not either.
+    let gone: BTreeSet<OwnerId> =
+        members.iter().filter(|member| member.is_gone).map(|member| member.owner).collect();
+    let mut records = BTreeSet::new();
+    for (network, owners) in networks {
+        let here = told.iter().filter(|record| record.network == network && !gone.contains(&record.owner));
+        let tellers: BTreeSet<OwnerId> = here.map(|record| record.owner).collect();
+        let (tellers, rdata) = match tellers.is_empty() {
+            true => (owners, view::marks::EMPTY),
+            false => (tellers, view::marks::FULL),
+        };
+        records.extend(tellers.into_iter().take(TELLERS_MAX).map(|owner| Record {
+            owner,
+            rtype: view::MARK,
+            item: 0,
+            network,
+            rdata: rdata.into(),
+        }));
+    }
+    records.into_iter().collect()
+}
+
+/// Some records of a service, with its marks.
+pub(super) fn marked(shape: &Shape<'_>, members: &[Member<'_>], told: &Arc<[Record]>) -> Arc<[Record]> {
+    told.iter().cloned().chain(marks(shape, members, told).iter().cloned()).collect()
 }
 
 /// A service's virtual addresses.

@@ -59,10 +59,19 @@ impl Unit {
         self.members.is_empty() && self.specs.is_empty() && self.node.is_none()
     }
 
-    /// What managers say: the newest, and of equal ones the one of the lowest owner.
-    pub(super) fn spec(&self) -> Option<(OwnerId, &ServiceSpec)> {
-        let newest = self.specs.iter().rev().max_by_key(|(_, spec)| spec.version);
+    /// What managers say: before all that of one that is not gone, then the newest, and of equal ones the one of the
+    /// lowest owner.
+    fn spec(&self, gone: &BTreeMap<OwnerId, u32>) -> Option<(OwnerId, &ServiceSpec)> {
+        let all = self.specs.iter().rev();
+        let newest = all.max_by_key(|(owner, spec)| (!gone.contains_key(*owner), spec.version));
         newest.map(|(owner, spec)| (*owner, &**spec))
+    }
+
+    /// The TTL of its names, in seconds.
+    pub(super) fn ttl(&self, terms: &Terms, gone: &BTreeMap<OwnerId, u32>) -> u32 {
+        let said = self.spec(gone).and_then(|(_, spec)| spec.labels.ttl);
+        let below = || self.members.values().next().and_then(|endpoint| endpoint.labels.ttl);
+        said.or_else(below).unwrap_or(terms.ttl)
     }
 
     /// What it gives to names, and the addresses that it claims.
@@ -70,8 +79,11 @@ impl Unit {
         &self,
         key: &UnitKey,
         terms: &Terms,
+        gone: &BTreeMap<OwnerId, u32>,
         is_withdrawn: &dyn Fn(&str) -> bool,
     ) -> Derived {
+        let ttl = self.ttl(terms, gone);
+        let is_gone = |owner: OwnerId| gone.get(&owner).is_some_and(|ttl_max| ttl <= *ttl_max);
         let members: Vec<Member<'_>> = self
             .members
             .iter()
@@ -79,13 +91,13 @@ impl Unit {
                 let task = endpoint.task.as_ref();
                 let is_withdrawn =
                     endpoint.withdrawn.is_some() || task.is_some_and(|task| is_withdrawn(&task.id));
-                Member { owner: *owner, endpoint, is_withdrawn }
+                Member { owner: *owner, endpoint, is_withdrawn, is_gone: is_gone(*owner) }
             })
             .collect();
         match key {
-            UnitKey::Service(_) | UnitKey::Compose(..) => service(key, &members, self.spec(), terms),
+            UnitKey::Service(_) | UnitKey::Compose(..) => service(key, &members, self.spec(gone), terms),
             UnitKey::Container(..) => container(&members, terms),
-            UnitKey::Node(owner) => node_names(*owner, self.node.as_ref(), terms),
+            UnitKey::Node(owner) => node_names(*owner, self.node.as_ref(), terms, is_gone(*owner)),
         }
     }
 
@@ -95,7 +107,7 @@ impl Unit {
         match key {
             UnitKey::Service(id) => {
                 let named = first.and_then(|endpoint| endpoint.service.as_ref()).map(|service| &service.name);
-                let name = self.spec().map(|(_, spec)| &spec.name).or(named);
+                let name = self.spec(&BTreeMap::new()).map(|(_, spec)| &spec.name).or(named);
                 name.map_or_else(|| format!("service {id}"), |name| format!("service {name}"))
             }
             UnitKey::Compose(project, service) => format!("service {service} of project {project}"),

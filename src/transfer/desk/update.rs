@@ -64,7 +64,7 @@ impl Desk<'_> {
         if !policy.update.permits(self.asked.from, key) {
             return self.say(Rcode::Refused, session, paper);
         }
-        if entry.zone().is_none() {
+        if entry.content().is_none() {
             return self.say(Rcode::ServFail, session, paper);
         }
         let update = match Update::read(self.asked.message) {

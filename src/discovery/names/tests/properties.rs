@@ -23,6 +23,7 @@ enum Word {
     Task(OwnerId, String, bool),
     Node(OwnerId, String, u8),
     Forget(OwnerId),
+    Gone(OwnerId, Option<u32>),
 }
 
 /// Names of few letters, so that many meet.
@@ -89,6 +90,8 @@ fn word() -> impl Strategy<Value = Word> {
         1 => (1u64..4, prop::sample::select(vec!["web", "n1", "N.2"]), 0u8..3)
             .prop_map(|(owner, name, host)| Word::Node(OwnerId(owner), name.into(), host)),
         1 => (1u64..4).prop_map(|owner| Word::Forget(OwnerId(owner))),
+        2 => (1u64..4, prop::sample::select(vec![None, Some(5), Some(u32::MAX)]))
+            .prop_map(|(owner, ttl_max)| Word::Gone(OwnerId(owner), ttl_max)),
     ]
 }
 
@@ -113,6 +116,7 @@ fn say(world: &mut World, word: &Word) {
             world.told.retain(|(.., teller), _| *teller != owner);
             world.content.forget(owner.0);
         }
+        Word::Gone(owner, ttl_max) => names.set_gone(owner, ttl_max),
     }
 }
 
@@ -127,6 +131,7 @@ fn lasting(words: &[Word]) -> Vec<Word> {
             Word::NoService(owner, id) => (*owner, 1, id.clone()),
             Word::Task(owner, id, _) => (*owner, 2, id.clone()),
             Word::Node(owner, ..) => (*owner, 3, String::new()),
+            Word::Gone(owner, _) => (*owner, 4, String::new()),
             Word::Forget(owner) => {
                 last.retain(|(teller, ..), _| *teller != owner.0);
                 continue;
@@ -136,6 +141,7 @@ fn lasting(words: &[Word]) -> Vec<Word> {
     }
     let is_said = |word: &Word| match word {
         Word::Put(_) | Word::Service(..) => true,
+        Word::Gone(_, ttl_max) => ttl_max.is_some(),
         Word::Task(.., withdrawn) => *withdrawn,
         Word::Node(.., host) => *host > 0,
         Word::Drop(..) | Word::NoService(..) | Word::Forget(_) => false,

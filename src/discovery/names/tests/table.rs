@@ -55,26 +55,6 @@ fn a_global_service_has_its_tasks_by_node() {
 }
 
 #[test]
-fn of_two_services_of_one_name_an_asker_gets_one() {
-    let world = World::of(&[
-        task("n1", "a/web.1", "net=10.0.0.1 only-a=10.1.0.1"),
-        task("n1", "b/web.1", "net=10.0.0.2 only-b=10.2.0.2"),
-        task("n1", "b/db.1", "net=10.0.0.3"),
-        task("n1", "a/db.1", "only-a=10.1.0.4"),
-        task("n1", "c/x.1", "only-b=10.2.0.5"),
-        asker(),
-    ]);
-    // Its own stack's; that of the first stack it sees; never both.
-    assert_eq!(world.ask("10.0.0.3", "web", "A"), "10.0.0.2");
-    assert_eq!(world.ask("10.1.0.4", "web", "A"), "10.1.0.1");
-    assert_eq!(world.ask(ASKER, "web", "A"), "10.0.0.1");
-    assert_eq!(world.ask("10.2.0.5", "web", "A"), "10.2.0.2");
-    // One stack's, exactly.
-    assert_eq!(world.ask(ASKER, "web.b", "A"), "10.0.0.2");
-    assert_eq!(world.ask("10.2.0.5", "web.a", "A"), "");
-}
-
-#[test]
 fn each_task_has_one_address_on_the_first_network_that_it_shares_with_the_asker() {
     let world = World::of(&[
         task("n1", "web.1", "beta=10.2.0.1 alpha=10.1.0.1"),
@@ -419,20 +399,6 @@ fn nobody_reaches_another_through_the_ingress_network() {
         task("n1", "db.1", "ingress=10.255.0.2"),
     ]);
     assert_eq!((world.ask("10.0.0.1", "db", "A"), world.ptr("10.255.0.2")), ("".into(), None));
-}
-
-#[test]
-fn an_address_that_two_have_is_the_one_s_that_still_takes_work() {
-    let mut leaving = task("n1", "old.1", "net=10.0.0.1");
-    leaving.withdrawn = Some(Withdrawn::Stopping);
-    let mut world = World::of(&[leaving, task("n2", "zz/new.1", "net=10.0.0.1")]);
-    assert_eq!(world.ptr("10.0.0.1").unwrap(), "1.new.zz.hive.internal.");
-    world.names.forget(owner("n2"));
-    world.settle();
-    assert_eq!(world.ptr("10.0.0.1").unwrap(), "1.old.hive.internal.");
-    world.names.forget(owner("n1"));
-    world.settle();
-    assert_eq!((world.ptr("10.0.0.1"), world.askers.len()), (None, 0));
 }
 
 #[test]

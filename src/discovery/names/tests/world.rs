@@ -13,7 +13,7 @@ use crate::discovery::names::{Names, Terms};
 use crate::discovery::service::{ServiceNetwork, ServiceSpec};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
-use crate::zone::view::{Asker, Tag, flags};
+use crate::zone::view::{Asker, MARK, Tag, flags, marks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -256,7 +256,9 @@ impl World {
             .collect();
         let viewed = at(rtype.viewed());
         let viewed: Vec<(Tag, &[u8])> = viewed.into_iter().filter_map(|rdata| Tag::open(rdata)).collect();
-        let seen = see(&viewed, asker);
+        let marked = at(MARK.viewed());
+        let marked: Vec<(Tag, &[u8])> = marked.into_iter().filter_map(|rdata| Tag::open(rdata)).collect();
+        let seen = see(&viewed, &marked, asker);
         let near = seen.iter().filter(|(tag, _)| tag.owner == asker.owner);
         let far = seen.iter().filter(|(tag, _)| tag.owner != asker.owner);
         let text = |(_, rdata): &(Tag, &[u8])| cluster::text(rtype, rdata);
@@ -277,12 +279,13 @@ impl World {
         all.join(" ")
     }
 
-    /// The names that exist, without the domain.
+    /// The names that something is told of to somebody, without the domain.
     pub(super) fn all(&self) -> BTreeSet<String> {
         let short = |name: &Name| {
             name.to_string().trim_end_matches("hive.internal.").trim_end_matches('.').to_owned()
         };
-        self.told.keys().map(|(name, ..)| short(name)).collect()
+        let told = self.told.keys().filter(|(_, rtype, _)| *rtype != MARK.viewed());
+        told.map(|(name, ..)| short(name)).collect()
     }
 
     /// The PTR of an address.
@@ -293,13 +296,16 @@ impl World {
 }
 
 /// The records of the one group that an asker gets, one of each item.
-fn see<'r>(records: &[(Tag, &'r [u8])], asker: &Asker) -> Vec<(Tag, &'r [u8])> {
+fn see<'r>(records: &[(Tag, &'r [u8])], marked: &[(Tag, &[u8])], asker: &Asker) -> Vec<(Tag, &'r [u8])> {
     let is_seen = |(tag, _): &&(Tag, &[u8])| {
         asker.networks.contains(&tag.network) && (tag.flags & flags::LOCAL == 0 || tag.owner == asker.owner)
     };
     let seen: Vec<&(Tag, &[u8])> = records.iter().filter(is_seen).collect();
-    let own = seen.iter().find(|(tag, _)| tag.stack == asker.stack).map(|(tag, _)| tag.group);
-    let Some(group) = own.or_else(|| seen.iter().map(|(tag, _)| tag.group).min()) else { return Vec::new() };
+    let marks: Vec<&(Tag, &[u8])> = marked.iter().filter(is_seen).collect();
+    let all = || seen.iter().chain(&marks);
+    let own = all().find(|(tag, _)| tag.stack == asker.stack).map(|(tag, _)| tag.group);
+    let full = seen.iter().chain(marks.iter().filter(|(_, rdata)| *rdata == marks::FULL));
+    let Some(group) = own.or_else(|| full.map(|(tag, _)| tag.group).min()) else { return Vec::new() };
     let mut items: BTreeMap<u64, (usize, Tag, &[u8])> = BTreeMap::new();
     for (tag, rdata) in seen.into_iter().filter(|(tag, _)| tag.group == group) {
         let place = asker.networks.iter().position(|network| *network == tag.network).unwrap();
