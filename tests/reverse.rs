@@ -121,6 +121,10 @@ impl Elsewhere for Others<'_> {
         reply.set_authentic();
         Some(Rcode::NxDomain)
     }
+
+    fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Reply<'_>) -> Option<Rcode> {
+        None
+    }
 }
 
 /// Answers a question of somebody who may have names resolved.

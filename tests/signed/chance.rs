@@ -13,6 +13,9 @@ use proptest::sample::select;
 use ring::digest;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A name behind its hash.
+type Hashed = (Vec<u8>, Name);
+
 /// The apex of all of them.
 pub const ZONE: &str = "z.";
 /// When the tests happen.
@@ -200,11 +203,11 @@ impl Zone {
                     .filter(|name| name.is_at_or_below(&apex()))
                     .chain(owners.iter().cloned())
                     .collect();
-                let mut hashed: Vec<(Vec<u8>, Name)> =
+                let mut hashed: Vec<Hashed> =
                     nodes.into_iter().map(|node| (hash(&node, iterations), node)).collect();
                 hashed.sort();
                 let [high, low] = iterations.to_be_bytes();
-                let make = |((hash, node), (next, _)): (&(Vec<u8>, Name), &(Vec<u8>, Name))| {
+                let make = |(hash, node): &Hashed, next: &Vec<u8>| {
                     let signs = owners.contains(node) && !unsigned(node);
                     let types = self.bitmap(node, if signs { &[RecordType::RRSIG] } else { &[] });
                     let owner =
@@ -212,7 +215,8 @@ impl Zone {
                     let head = [1, u8::from(opt_out), high, low, 1, SALT, 20];
                     record(&owner, RecordType::NSEC3, &[&head[..], next, &types].concat())
                 };
-                hashed.iter().zip(hashed.iter().cycle().skip(1)).map(make).collect()
+                let next = hashed.iter().cycle().skip(1).map(|(hash, _)| hash);
+                hashed.iter().zip(next).map(|(own, next)| make(own, next)).collect()
             }
         }
     }

@@ -44,7 +44,7 @@ impl Told {
     }
 
     /// The DS records of a referral as an answer, or its proofs as a denial.
-    pub fn as_if_asked_for_ds(self, cut: &Name) -> Told {
+    pub fn asked_for_ds(self, cut: &Name) -> Told {
         let Response { rcode, authority, .. } = self.response;
         let is_ds = |record: &Record| {
             record.name == *cut

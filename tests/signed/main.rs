@@ -57,7 +57,7 @@ proptest! {
             let told = judge.ask(name, RecordType::A);
             let Some(cut) = told.cut() else { continue };
             // What a resolver learns of the cut.
-            let told = told.as_if_asked_for_ds(&cut);
+            let told = told.asked_for_ds(&cut);
             let verdict = judge.judge(&cut, RecordType::DS, &told);
             let is_open = opts_out && verdict == "insecure";
             prop_assert!(verdict == "secure" || is_open, "{name}, {cut} DS: {verdict}\n{}\n{zone:?}", told.text);
