@@ -116,8 +116,9 @@ impl Cuts {
 
     /// Something happened in the cluster.
     pub(in crate::control) fn hear(&mut self, event: &Event) {
-        (self.is_news, self.is_due) = (true, true);
         match event {
+            // What members ask each other changes nothing.
+            Event::Asked { .. } | Event::Known { .. } => return,
             Event::Records { owner, log, since } => self.records(*owner, log, *since),
             Event::Cluster { key, value, .. } if !key.is_empty() => {
                 self.replica.hear_set(key, value.as_deref());
@@ -135,10 +136,9 @@ impl Cuts {
             | Event::Identity { .. }
             | Event::Keys
             | Event::Drained { .. }
-            | Event::Asked { .. }
-            | Event::Known { .. }
             | Event::ExpiryFrozen(_) => {}
         }
+        (self.is_news, self.is_due) = (true, true);
     }
 
     fn records(&mut self, owner: NodeId, log: &Log, since: Option<LogVersion>) {

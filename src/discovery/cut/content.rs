@@ -12,7 +12,7 @@ use crate::zone::plain;
 use crate::zone::rdata::canonicalize;
 use crate::zone::seal::beside_cname;
 use crate::zone::sink::Record;
-use crate::zone::view::{Tag, flags, number};
+use crate::zone::view::{MARK, Tag, flags, marks, number};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Octets of a set: it has to fit in a message behind the longest question. What is beyond stays away.
@@ -180,15 +180,22 @@ fn tell(said: &BTreeMap<(RecordType, Source), Said>, is_apex: bool, networks: &[
         said.iter().filter(|(place, _)| counts(place)).map(|((rtype, _), said)| (*rtype, said)).collect();
     // A discovered alias yields to all else.
     let yields = !has_alias && said.iter().any(|(rtype, _)| !beside_cname(*rtype));
+    let marks: Vec<&[u8]> = said
+        .iter()
+        .filter(|(rtype, _)| *rtype == MARK.viewed())
+        .flat_map(|(_, said)| said.rdatas.iter().map(|rdata| &**rdata))
+        .collect();
     let mut sets = Sets::new();
     for set in said.chunk_by(|a, b| a.0 == b.0) {
         let Some((rtype, _)) = set.first() else { continue };
         let ttl = set.iter().map(|(_, said)| said.ttl).min().unwrap_or(0);
         let rdatas = set.iter().flat_map(|(_, said)| &said.rdatas);
         match rtype {
+            // Marks say which group counts, and are no records.
+            rtype if *rtype == MARK.viewed() => {}
             rtype if rtype.is_viewed() => {
                 // Types rise, and those of views stand behind all others.
-                let seen = see(rdatas, networks);
+                let seen = see(rdatas.map(|rdata| &**rdata), &marks, networks);
                 sets.entry(rtype.told()).or_insert_with(|| (ttl, bounded(rtype.told(), seen)));
             }
             &RecordType::CNAME if yields => {}
@@ -227,18 +234,23 @@ fn bounded<'r>(rtype: RecordType, rdatas: impl Iterator<Item = &'r [u8]>) -> BTr
 }
 
 /// What those get whom nobody knows, in some networks: of one stack, one record of each thing. What is for those on one
-/// node nobody gets who is on none.
-fn see<'r>(rdatas: impl Iterator<Item = &'r Box<[u8]>>, networks: &[u32]) -> impl Iterator<Item = &'r [u8]> {
-    let mut seen: Vec<(Tag, usize, &[u8])> = rdatas
-        .filter_map(|sealed| Tag::open(sealed))
-        .filter(|(tag, _)| tag.flags & flags::LOCAL == 0)
-        .filter_map(|(tag, rdata)| {
-            let place = networks.iter().position(|network| *network == tag.network)?;
-            Some((tag, place, rdata))
-        })
-        .collect();
-    let own = seen.iter().find(|(tag, ..)| tag.stack == number(b"")).map(|(tag, ..)| tag.group);
-    let group = own.or_else(|| seen.iter().map(|(tag, ..)| tag.group).min());
+/// node nobody gets who is on none. `marks`: those of the name.
+fn see<'r>(
+    rdatas: impl Iterator<Item = &'r [u8]>,
+    marks: &[&'r [u8]],
+    networks: &[u32],
+) -> impl Iterator<Item = &'r [u8]> {
+    let open = |sealed: &'r [u8]| {
+        let (tag, rdata) = Tag::open(sealed).filter(|(tag, _)| tag.flags & flags::LOCAL == 0)?;
+        let place = networks.iter().position(|network| *network == tag.network)?;
+        Some((tag, place, rdata))
+    };
+    let marks: Vec<(Tag, usize, &[u8])> = marks.iter().filter_map(|sealed| open(sealed)).collect();
+    let mut seen: Vec<(Tag, usize, &[u8])> = rdatas.filter_map(open).collect();
+    let own = seen.iter().chain(&marks).find(|(tag, ..)| tag.stack == number(b""));
+    let full = marks.iter().filter(|(.., rdata)| *rdata == marks::FULL);
+    let first = || seen.iter().chain(full).map(|(tag, ..)| tag.group).min();
+    let group = own.map(|(tag, ..)| tag.group).or_else(first);
     seen.retain(|(tag, ..)| Some(tag.group) == group);
     seen.sort_unstable_by(|a, b| (a.0.item, a.1, a.0, a.2).cmp(&(b.0.item, b.1, b.0, b.2)));
     seen.dedup_by_key(|(tag, ..)| tag.item);
