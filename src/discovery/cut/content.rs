@@ -12,7 +12,7 @@ use crate::zone::plain;
 use crate::zone::rdata::canonicalize;
 use crate::zone::seal::beside_cname;
 use crate::zone::sink::Record;
-use crate::zone::view::{Tag, flags, number};
+use crate::zone::view::{MARK, Tag, flags, marks, number};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Octets of a set: it has to fit in a message behind the longest question. What is beyond stays away.
@@ -178,6 +178,13 @@ fn tell(said: &BTreeMap<(RecordType, Source), Said>, is_apex: bool, networks: &[
     };
     let said: Vec<(RecordType, &Said)> =
         said.iter().filter(|(place, _)| counts(place)).map(|((rtype, _), said)| (*rtype, said)).collect();
+    let (marked, said): (Vec<_>, Vec<_>) = said.into_iter().partition(|(rtype, _)| *rtype == MARK.viewed());
+    let marked: Vec<(Tag, &[u8])> = marked
+        .iter()
+        .flat_map(|(_, said)| &said.rdatas)
+        .filter_map(|sealed| Tag::open(sealed))
+        .filter(|(tag, _)| networks.contains(&tag.network))
+        .collect();
     // A discovered alias yields to all else.
     let yields = !has_alias && said.iter().any(|(rtype, _)| !beside_cname(*rtype));
     let mut sets = Sets::new();
@@ -188,7 +195,7 @@ fn tell(said: &BTreeMap<(RecordType, Source), Said>, is_apex: bool, networks: &[
         match rtype {
             rtype if rtype.is_viewed() => {
                 // Types rise, and those of views stand behind all others.
-                let seen = see(rdatas, networks);
+                let seen = see(rdatas, &marked, networks);
                 sets.entry(rtype.told()).or_insert_with(|| (ttl, bounded(rtype.told(), seen)));
             }
             &RecordType::CNAME if yields => {}
@@ -227,8 +234,12 @@ fn bounded<'r>(rtype: RecordType, rdatas: impl Iterator<Item = &'r [u8]>) -> BTr
 }
 
 /// What those get whom nobody knows, in some networks: of one stack, one record of each thing. What is for those on one
-/// node nobody gets who is on none.
-fn see<'r>(rdatas: impl Iterator<Item = &'r Box<[u8]>>, networks: &[u32]) -> impl Iterator<Item = &'r [u8]> {
+/// node nobody gets who is on none. `marked` are the marks that they see.
+fn see<'r>(
+    rdatas: impl Iterator<Item = &'r Box<[u8]>>,
+    marked: &[(Tag, &[u8])],
+    networks: &[u32],
+) -> impl Iterator<Item = &'r [u8]> {
     let mut seen: Vec<(Tag, usize, &[u8])> = rdatas
         .filter_map(|sealed| Tag::open(sealed))
         .filter(|(tag, _)| tag.flags & flags::LOCAL == 0)
@@ -237,8 +248,11 @@ fn see<'r>(rdatas: impl Iterator<Item = &'r Box<[u8]>>, networks: &[u32]) -> imp
             Some((tag, place, rdata))
         })
         .collect();
-    let own = seen.iter().find(|(tag, ..)| tag.stack == number(b"")).map(|(tag, ..)| tag.group);
-    let group = own.or_else(|| seen.iter().map(|(tag, ..)| tag.group).min());
+    let seen_tags = || seen.iter().map(|(tag, ..)| tag);
+    let mut all = seen_tags().chain(marked.iter().map(|(tag, _)| tag));
+    let own = all.find(|tag| tag.stack == number(b"")).map(|tag| tag.group);
+    let full = marked.iter().filter(|(_, rdata)| *rdata == marks::FULL).map(|(tag, _)| tag);
+    let group = own.or_else(|| seen_tags().chain(full).map(|tag| tag.group).min());
     seen.retain(|(tag, ..)| Some(tag.group) == group);
     seen.sort_unstable_by(|a, b| (a.0.item, a.1, a.0, a.2).cmp(&(b.0.item, b.1, b.0, b.2)));
     seen.dedup_by_key(|(tag, ..)| tag.item);
