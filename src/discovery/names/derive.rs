@@ -132,7 +132,9 @@ pub(super) fn service(
     let own = own.unwrap_or_else(|| ready.clone());
     let alias = shape.alias(&told);
     let texts = shape.texts(&told);
-    let (own, all) = (marked(&shape, &enabled, &own), marked(&shape, &enabled, &all));
+    // An alias would yield to marks.
+    let own = if shape.labels.cname.is_some() { own } else { marked(&shape, &enabled, &own) };
+    let all = marked(&shape, &enabled, &all);
     let (near, ready) = (ready.clone(), marked(&shape, &enabled, &ready));
     let mark = marks(&shape, &enabled, &near);
 
