@@ -309,7 +309,13 @@ impl<'j> Journey<'j> {
         if let Some(say) = Say::new(self.snapshot, entry, &self.scratch.outside)
             && let Some(name) = say.name()
         {
-            return End::Here(say.tell(name, self.query.qtype(), owner, reply));
+            // As for all that is followed.
+            let is_authoritative = reply.is_authoritative() || owner == reply.question();
+            let rcode = say.tell(name, self.query.qtype(), owner, reply);
+            if !is_authoritative {
+                reply.clear_authoritative();
+            }
+            return End::Here(rcode);
         }
         match entry.content() {
             Some(zone) => self.follow(zone, owner, reply),

@@ -53,20 +53,21 @@ fn a_node_s_addresses_have_its_name_unless_a_container_has_them() {
 fn tasks_of_a_node_whose_lease_is_over_are_not_among_the_ready() {
     let failing = task("n1", "st/web.1", "net=10.0.0.1").health(Health::Unhealthy);
     let lost = task("n2", "st/web.2", "net=10.0.0.2");
-    let mut world = World::of(&[failing, lost, asker()]);
+    let other = task("n1", "ask/er.2", "net=10.0.0.98");
+    let mut world = World::of(&[failing, lost, asker(), other]);
     let node = Entry::new(["192.0.2.2".parse().unwrap()]);
     world.names.put_node(owner("n2"), Some(("n2", &node)));
     world.names.put_task(owner("n2"), "task-ask_er-Some(1)-n9", true);
     world.settle();
     assert_eq!(world.ask(ASKER, "web", "A"), "10.0.0.2");
-    assert_eq!(world.ask(ASKER, "er", "A"), "");
+    assert_eq!(world.ask(ASKER, "er", "A"), "10.0.0.98");
     // What is over is not told for the failing one to be left out; nor does its word about tasks count.
     world.names.set_gone(owner("n2"), Some(60));
     world.settle();
     for name in ["web", "tasks.web", "n1.m.web"] {
         assert_eq!(world.ask(ASKER, name, "A"), "10.0.0.1", "{name}");
     }
-    assert_eq!(world.ask(ASKER, "er", "A"), "10.0.0.99");
+    assert_eq!(world.ask(ASKER, "er", "A"), "10.0.0.98 10.0.0.99");
     assert_eq!((world.ptr("10.0.0.2"), world.ptr("192.0.2.2")), (None, None));
     // Who asks from there is known all the same: it is there if it asks.
     assert_eq!(world.ask("10.0.0.2", "web", "A"), "10.0.0.1");
