@@ -67,7 +67,7 @@ fn tasks_of_a_node_whose_lease_is_over_are_not_among_the_ready() {
     for name in ["web", "tasks.web", "n1.m.web"] {
         assert_eq!(world.ask(ASKER, name, "A"), "10.0.0.1", "{name}");
     }
-    assert_eq!(world.ask(ASKER, "er", "A"), "10.0.0.98 10.0.0.99");
+    assert_eq!(world.ask(ASKER, "er", "A"), "10.0.0.99 | 10.0.0.98");
     assert_eq!((world.ptr("10.0.0.2"), world.ptr("192.0.2.2")), (None, None));
     // Who asks from there is known all the same: it is there if it asks.
     assert_eq!(world.ask("10.0.0.2", "web", "A"), "10.0.0.1");
