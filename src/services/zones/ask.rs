@@ -77,10 +77,36 @@ async fn soa(errand: &Errand, key: Option<Arc<Key>>) -> io::Result<Result<Serial
             Err(_) => continue,
         }
     }
-    match wrong {
-        Some(wrong) => Ok(Err(wrong)),
-        None => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")),
+    // Knot tells of catalogs over streams only; and a stream is the way on where datagrams are lost (RFC 7766 §5).
+    match (soa_over_stream(errand, key).await, wrong) {
+        (Ok(answered), _) => Ok(answered),
+        (Err(_), Some(wrong)) => Ok(Err(wrong)),
+        (Err(_), None) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")),
     }
+}
+
+async fn soa_over_stream(errand: &Errand, key: Option<Arc<Key>>) -> io::Result<Result<Serial, Wrong>> {
+    let asked = message::question(id()?, &errand.origin, RecordType::SOA, None);
+    let mut octets = asked.clone();
+    let mut exchange = key.map(|key| Exchange::begin(&key, &mut octets, clock::wall_seconds()));
+    let mut stream = timeout(CONNECT_MAX, TcpStream::connect(errand.primary)).await??;
+    stream.set_nodelay(true)?;
+    let framed = [&(octets.len() as u16).to_be_bytes(), &octets[..]].concat();
+    let heard = async {
+        stream.write_all(&framed).await?;
+        let mut heard = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut heard).await.map(|_| heard)
+    };
+    let heard = timeout(MESSAGE_MAX, heard).await??;
+    if !message::is_answer_to(&asked, &heard) {
+        return Err(io::Error::other("it answers something else"));
+    }
+    if let Some(Err(unproven)) =
+        exchange.as_mut().map(|exchange| exchange.heard(&heard, clock::wall_seconds()))
+    {
+        return Ok(Err(Wrong::Unproven(unproven)));
+    }
+    Ok(soa_answer(&asked, &heard))
 }
 
 async fn hear_soa(
