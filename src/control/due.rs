@@ -9,8 +9,13 @@ use crate::catalog::state::{Mark, State};
 use crate::control::request::{Answer, Refused, Reply};
 use std::time::Duration;
 
-/// Time between two snapshots, while changes come: those within it are published together.
-const TICK: Duration = Duration::from_millis(10);
+/// Time between two snapshots while changes come, at least and at most: those within it are published together. Whoever
+/// waits for an answer waits for so long, so 64 updates under way are at most 32,000 a second.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// So many times what the last one took, within these: publishing takes a ninth of the control thread at most, unless one
+/// takes longer than a millisecond.
+const PAUSE_PART: u32 = 8;
 
 /// An answer that is true once what it speaks of is served.
 #[derive(Debug)]
@@ -26,8 +31,8 @@ struct Waiting {
 pub(super) struct Due {
     /// Something changed that is not published, or not worked on.
     is_changed: bool,
-    /// When the last snapshot was published.
-    published: Moment,
+    /// When the next snapshot may be published.
+    next: Moment,
     /// In the order of their marks.
     waiting: Vec<Waiting>,
 }
@@ -35,7 +40,7 @@ pub(super) struct Due {
 impl Due {
     /// Something is to be published; nothing was since `now`.
     pub(super) fn new(now: Moment) -> Due {
-        Due { is_changed: true, published: now, waiting: Vec::new() }
+        Due { is_changed: true, next: now + PAUSE_MAX, waiting: Vec::new() }
     }
 
     /// Notes whether there was a change.
@@ -59,17 +64,23 @@ impl Due {
 
     /// True if a snapshot is to be made now. `more`: the state has more to work on.
     pub(super) fn is_due(&self, now: Moment, state: &State, more: bool) -> bool {
-        self.is_changed && self.published + TICK <= now && (!more || state.is_whole())
+        self.is_changed && self.next <= now && (!more || state.is_whole())
     }
 
     /// When a snapshot is to be made, if the state has nothing to work on; [`Moment::NEVER`] if nothing changed.
     pub(super) fn next(&self) -> Moment {
-        if self.is_changed { self.published + TICK } else { Moment::NEVER }
+        if self.is_changed { self.next } else { Moment::NEVER }
     }
 
-    /// A snapshot of the state was published: what is to be answered now goes to `give`.
-    pub(super) fn published(&mut self, now: Moment, state: &State, more: bool, give: impl Fn(Answer, Reply)) {
-        self.published = now;
+    /// A snapshot of the state was published, which took so long: what is to be answered now goes to `give`.
+    pub(super) fn published(
+        &mut self,
+        now: Moment,
+        took: Duration,
+        (state, more): (&State, bool),
+        give: impl Fn(Answer, Reply),
+    ) {
+        self.next = now + (took * PAUSE_PART).clamp(PAUSE_MIN, PAUSE_MAX);
         self.is_changed = more;
         let is_true = |waiting: &Waiting| waiting.mark.is_some_and(|mark| state.is_done(mark));
         let count = self.waiting.iter().take_while(|waiting| is_true(waiting)).count();
@@ -150,7 +161,7 @@ mod tests {
             if due.is_due(now, &state, more) {
                 state.snapshot_so_far();
                 snapshots += 1;
-                due.published(now, &state, more, give);
+                due.published(now, Duration::ZERO, (&state, more), give);
                 let is_served = state.services().is_some_and(|services| {
                     services.latest().is_some_and(|zone| {
                         let mut key = Box::default();
@@ -183,16 +194,31 @@ mod tests {
             let answer = Answer::to(move |_| _ = count.fetch_add(1, Ordering::Relaxed));
             due.answer_when_published(Ok(Reply::Set(SetDocument::default())), answer);
             // A publication between the request and its changes is not what it waits for.
-            due.published(Moment::START, &state, true, give);
+            due.published(Moment::START, Duration::ZERO, (&state, true), give);
             assert_eq!(given.load(Ordering::Relaxed), i);
             state.apply(put(Source::Cluster, format!("c{i}.hive.internal.")));
             due.applied(&state);
-            due.published(Moment::START, &state, true, give);
+            due.published(Moment::START, Duration::ZERO, (&state, true), give);
             assert_eq!(given.load(Ordering::Relaxed), i, "not worked on");
             while state.work(Moment::START) {}
-            due.published(Moment::START, &state, false, give);
+            due.published(Moment::START, Duration::ZERO, (&state, false), give);
             assert_eq!(given.load(Ordering::Relaxed), i + 1);
         }
         assert_eq!(due.next(), Moment::NEVER);
+    }
+
+    #[test]
+    fn snapshots_follow_each_other_as_fast_as_they_are_cheap() {
+        let (state, mut due) = (state(0), Due::new(Moment::START));
+        let pauses = [(0, 2_000), (100, 2_000), (500, 4_000), (2_000, 10_000), (700_000, 10_000)];
+        for (took, pause) in
+            pauses.map(|(took, pause)| (Duration::from_micros(took), Duration::from_micros(pause)))
+        {
+            let now = Moment::START + took;
+            due.published(now, took, (&state, true), give);
+            assert_eq!(due.next(), now + pause, "after {took:?}");
+            assert!(!due.is_due(now + pause - Duration::from_nanos(1), &state, false));
+            assert!(due.is_due(now + pause, &state, false));
+        }
     }
 }

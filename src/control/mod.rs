@@ -409,7 +409,7 @@ impl Control {
         }
         self.tell_reloaded();
         let (now, cluster) = (clock::moment(end), &self.cluster);
-        self.due.published(now, &self.state, more, |answer, reply| {
+        self.due.published(now, self.publish_took, (&self.state, more), |answer, reply| {
             cluster.answer_when_kept(now, answer, Ok(reply));
         });
         let soon = end + STATUS_EVERY;
