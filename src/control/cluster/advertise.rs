@@ -11,6 +11,10 @@ pub(super) struct Advertised {
     /// True while an address to join may still show a better one.
     is_guess: bool,
     takes_ipv6: bool,
+    /// Another member was heard, and tells the way to others.
+    is_heard: bool,
+    /// One that tells nothing of it was heard there last.
+    passed_over: Option<IpAddr>,
 }
 
 impl Advertised {
@@ -26,7 +30,7 @@ impl Advertised {
                 (SocketAddr::new(ip, bound.port()), true)
             }
         };
-        Advertised { address, is_guess, takes_ipv6: bound.is_ipv6() }
+        Advertised { address, is_guess, takes_ipv6: bound.is_ipv6(), is_heard: false, passed_over: None }
     }
 
     /// These are addresses to join; true if others are to be told another address from now on. The first of another
@@ -42,6 +46,25 @@ impl Advertised {
         let best = sources.min_by_key(|(to, ip)| (to.is_loopback(), to == ip));
         let Some((to, ip)) = best else { return false };
         self.is_guess = to == ip;
+        let is_news = self.address.ip() != ip;
+        self.address.set_ip(ip);
+        is_news
+    }
+
+    /// Another member says something from that address; true if others are to be told another address from now on. Whoever
+    /// is found by others before any name to join leads anywhere has nothing better to go by; an address to join still
+    /// decides against it.
+    pub(super) fn heard(&mut self, from: IpAddr) -> bool {
+        let from = from.to_canonical();
+        if !self.is_guess || self.is_heard || self.passed_over == Some(from) {
+            return false;
+        }
+        // One on this very machine tells nothing of the way to others.
+        let Some(ip) = source(from).ok().filter(|ip| *ip != from) else {
+            self.passed_over = Some(from);
+            return false;
+        };
+        self.is_heard = true;
         let is_news = self.address.ip() != ip;
         self.address.set_ip(ip);
         is_news
@@ -83,6 +106,24 @@ mod tests {
         // Now it is known, and stays.
         advertised.address = "192.0.2.9:5".parse().unwrap();
         assert!(!advertised.found(&addresses(&["127.0.0.1:7"])));
+    }
+
+    #[test]
+    fn who_is_found_by_others_tells_the_address_that_leads_to_them_until_a_name_leads_elsewhere() {
+        let heard = |text: &str| text.parse().unwrap();
+        let mut advertised = auto("0.0.0.0:5");
+        advertised.address = "192.0.2.9:5".parse().unwrap();
+        // From our own address: on this machine.
+        assert!(!advertised.heard(heard("127.0.0.1")));
+        assert!(advertised.heard(heard("::ffff:127.0.0.2")));
+        assert_eq!(advertised.address, "127.0.0.1:5".parse().unwrap());
+        advertised.address = "192.0.2.9:5".parse().unwrap();
+        assert!(!advertised.heard(heard("127.0.0.3")), "the first decides");
+        assert!(advertised.found(&addresses(&["127.0.0.2:7"])));
+        advertised.address = "192.0.2.9:5".parse().unwrap();
+        assert!(!advertised.heard(heard("127.0.0.3")), "now it is known");
+        let mut bound = auto("127.0.0.3:5");
+        assert!(!bound.heard(heard("127.0.0.2")));
     }
 
     #[test]

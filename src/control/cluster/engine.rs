@@ -7,6 +7,7 @@
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::control::cluster::Cluster;
+use crate::control::cluster::peers::By;
 use crate::control::engine::{EngineStatus, Tale};
 use crate::discovery::endpoint::Endpoint;
 use crate::discovery::engine::{Candidate, MANAGER_KEY, Manager, Said, Speaker, elected};
@@ -158,6 +159,7 @@ impl Cluster {
                 }
                 Tale::Expired => self.go_on(now),
                 Tale::Say(said) => self.say(now, &said),
+                Tale::Kin { addresses, is_whole } => self.join(now, By::Engine, &addresses, is_whole),
             }
         }
         self.elect();

@@ -6,7 +6,7 @@ use super::engine::{Container, Engine};
 use super::node::{Node, bridge};
 use super::outside::Outside;
 use super::say::{run, tried};
-use super::{PATIENCE, seat, stage, wait_for};
+use super::{PATIENCE, now, seat, stage, wait_for};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::fs;
@@ -14,11 +14,14 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// The services' domain.
 pub const DOMAIN: &str = "hive.internal.";
 /// The network in which clients reach hivedns with their own addresses.
 pub const CLIENTS: &str = "hivedns";
+/// The network of the members' own traffic.
+pub const GOSSIP: &str = "hivedns_gossip";
 /// The image of what runs beside it.
 pub const CLIENT: &str = "client:1";
 /// Containers of the stack's service begin so.
@@ -169,12 +172,16 @@ impl Swarm {
         }
     }
 
-    /// Deploys the repository's own stack as its documents say, and waits until all nodes are one cluster.
-    pub fn deploy(&self) {
+    /// Deploys the repository's own stack as its documents say, and waits until all nodes are one cluster; how long that
+    /// took from when the last container ran.
+    pub fn deploy(&self) -> Duration {
         self.typed(1, "docker network create --driver overlay --attachable hivedns");
         self.typed(1, "docker run --rm hivedns:latest keygen | docker secret create hivedns-keys -");
         self.typed(1, "docker stack deploy --resolve-image never -c swarm-stack.yml hivedns");
+        wait_for("a hivedns on every node", || self.numbers().all(|number| self.hivedns(number).is_some()));
+        let began = now();
         self.wait_united();
+        began.elapsed()
     }
 
     /// Waits until each engine's hivedns is ready and knows all others as alive.

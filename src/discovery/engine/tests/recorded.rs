@@ -14,7 +14,7 @@ const PLAIN: [&str; 3] = [
     include_str!("recorded/plain-two.txt"),
     include_str!("recorded/plain-three.txt"),
 ];
-const SWARM: [&str; 3] = [
+pub(super) const SWARM: [&str; 3] = [
     include_str!("recorded/swarm-one.txt"),
     include_str!("recorded/swarm-two.txt"),
     include_str!("recorded/swarm-three.txt"),
@@ -24,7 +24,7 @@ const SWARM_EVENTS: &str = include_str!("recorded/swarm-events.txt");
 const SWARM_INFO: &str = include_str!("recorded/swarm-info.txt");
 
 /// The answer at that path.
-fn answer<T: DeserializeOwned>(recorded: &str, path: &str) -> T {
+pub(super) fn answer<T: DeserializeOwned>(recorded: &str, path: &str) -> T {
     let found = recorded.lines().filter_map(|line| line.split_once(' ')).find(|(known, _)| *known == path);
     serde_json::from_str(found.expect("a path that was recorded").1).expect("an answer")
 }
