@@ -75,3 +75,24 @@ fn names_that_are_never_resolved_keep_nobody_waiting_for_ever() {
             .all(|event| !matches!(event, Event::Synced { alone: true }))
     );
 }
+
+#[test]
+fn what_changes_after_a_member_has_moved_is_sent_to_where_it_is_now() {
+    let mut net = Net::new(22, 2, false);
+    net.run(Duration::from_secs(2));
+    net.with(1, |gossip, now| gossip.move_to(now, address(77)));
+    net.run(ms(50));
+    let now = net.now;
+    let gossip = net.seats[0].gossip.as_mut().unwrap();
+    gossip.put(now, b"name", b"another");
+    gossip.handle_timeout(now);
+    let mut sent = Vec::new();
+    loop {
+        match gossip.poll(now) {
+            Output::Datagram { to, .. } => sent.push(to),
+            Output::Wake(_) => break,
+            _ => {}
+        }
+    }
+    assert!(!sent.is_empty() && sent.iter().all(|to| *to == address(77)), "{sent:?}");
+}
