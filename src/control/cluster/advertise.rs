@@ -18,15 +18,18 @@ pub(super) struct Advertised {
 }
 
 impl Advertised {
-    /// At the start, when names to join are not resolved yet.
-    pub(super) fn new(said: &Advertise, bound: SocketAddr) -> Advertised {
+    /// At the start, when names to join are not resolved yet; `remembered`: where members were in an earlier life.
+    pub(super) fn new(said: &Advertise, bound: SocketAddr, remembered: &[SocketAddr]) -> Advertised {
         let (address, is_guess) = match said {
             Advertise::At(ip, port) => (SocketAddr::new(*ip, port.unwrap_or(bound.port())), false),
             Advertise::Auto if !bound.ip().is_unspecified() => (bound, false),
             Advertise::Auto => {
                 // An address for documentation (RFC 5737): it leads where a default route leads.
                 let anywhere = IpAddr::from([192, 0, 2, 1]);
-                let ip = source(anywhere).unwrap_or(IpAddr::from([127, 0, 0, 1]));
+                let usable = remembered.iter().filter(|at| at.is_ipv4() || bound.is_ipv6());
+                let toward = usable.map(SocketAddr::ip).chain([anywhere]);
+                let mut sources = toward.filter_map(|toward| source(toward).ok());
+                let ip = sources.next().unwrap_or(IpAddr::from([127, 0, 0, 1]));
                 (SocketAddr::new(ip, bound.port()), true)
             }
         };
@@ -90,7 +93,7 @@ mod tests {
     }
 
     fn auto(bound: &str) -> Advertised {
-        Advertised::new(&Advertise::Auto, bound.parse().unwrap())
+        Advertised::new(&Advertise::Auto, bound.parse().unwrap(), &[])
     }
 
     #[test]
@@ -127,12 +130,21 @@ mod tests {
     }
 
     #[test]
+    fn who_starts_again_guesses_by_where_members_were_and_is_corrected_by_where_they_are() {
+        let remembered = addresses(&["127.0.0.9:7"]);
+        let mut advertised = Advertised::new(&Advertise::Auto, "0.0.0.0:5".parse().unwrap(), &remembered);
+        assert_eq!(advertised.address, "127.0.0.1:5".parse().unwrap());
+        advertised.address = "192.0.2.9:5".parse().unwrap();
+        assert!(advertised.found(&addresses(&["127.0.0.2:7"])));
+    }
+
+    #[test]
     fn what_was_said_or_bound_is_told() {
         let mut bound = auto("127.0.0.3:5");
         assert_eq!(bound.address, "127.0.0.3:5".parse().unwrap());
         assert!(!bound.found(&addresses(&["127.0.0.1:7"])));
         let ip = "192.0.2.7".parse().unwrap();
-        let mut said = Advertised::new(&Advertise::At(ip, Some(9)), "0.0.0.0:5".parse().unwrap());
+        let mut said = Advertised::new(&Advertise::At(ip, Some(9)), "0.0.0.0:5".parse().unwrap(), &[]);
         assert_eq!(said.address, "192.0.2.7:9".parse().unwrap());
         assert!(!said.found(&addresses(&["127.0.0.1:7"])));
     }

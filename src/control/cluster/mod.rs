@@ -131,7 +131,7 @@ impl Cluster {
         (resolver, engine): (Option<Resolver>, Engine),
     ) -> io::Result<(Cluster, Vec<Delta>)> {
         let bound = ports.as_ref().map_or(config.gossip.bind, Ports::address);
-        let advertised = Advertised::new(&config.gossip.advertise, bound);
+        let advertised = Advertised::new(&config.gossip.advertise, bound, &remembered.peers);
         let info = NodeInfo {
             id: NodeId(remembered.id),
             boot: lots.boot,
