@@ -92,6 +92,7 @@ pub fn cut(swarm: &mut Swarm, is_long: bool) {
         false
     });
     swarm.engine(3).node.heal();
+    swarm.wait_settled();
     swarm.wait_united();
     let mut after = Vec::new();
     wait_for("three tasks of all nodes to be told", || {

@@ -6,6 +6,7 @@ use crate::harness::{CLIENTS, DOMAIN, GOSSIP, PACE, PATIENCE, SLOW, Swarm, now, 
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// A service with one task on each node, one with a virtual address, one that runs on every node.
 const SHOP: &str = r#"
@@ -34,6 +35,10 @@ services:
 networks:
   clients: { external: true, name: hivedns }
 "#;
+
+/// How long after its containers run a service may be told whole everywhere: the engines are busy with others', and nothing
+/// waits for a comparison.
+const PROMPT: Duration = Duration::from_secs(10);
 
 /// What is expected of a question: the rcode, and the answers in any order.
 pub type Expected = (u16, BTreeSet<String>);
@@ -107,6 +112,11 @@ pub fn every_form(swarm: &mut Swarm, _: bool) {
     let vip = vip.split('/').next().unwrap_or_default();
     let at = |container: &Container| container.address(CLIENTS).to_string();
     let all: Vec<String> = web.iter().map(at).collect();
+    let began = now();
+    for server in swarm.numbers().map(|number| swarm.listener(number)) {
+        is_told(&web[0], server, By::Udp, "web", A, &some(&all));
+    }
+    assert!(began.elapsed() < PROMPT, "{:?} until the service was told whole", began.elapsed());
     let slot = |task: &Container| task.name.split('.').nth(1).expect("a slot").to_owned();
     let solo = swarm.engine(2).containers("solo").pop().expect("it runs");
     let own: Vec<Container> = swarm.numbers().map(|number| swarm.hivedns(number).expect("it runs")).collect();

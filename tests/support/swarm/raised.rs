@@ -9,6 +9,7 @@ use super::say::{run, tried};
 use super::{PATIENCE, now, seat, stage, wait_for};
 use serde_json::Value;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -188,6 +189,23 @@ impl Swarm {
     pub fn wait_united(&self) {
         let all = self.engines.len() as u64;
         wait_for("all nodes to be one cluster", || self.numbers().all(|number| self.alive(number) == all));
+    }
+
+    /// Waits until on each node that hivedns runs that the swarm wants there. One whose node was out of reach for long is
+    /// replaced when the node is back.
+    pub fn wait_settled(&self) {
+        let words = ["service", "ps", "hivedns_hivedns", "--no-trunc", "--filter", "desired-state=running"];
+        let format = ["--format", "{{.ID}} {{.CurrentState}}"];
+        wait_for("the swarm to have on each node the hivedns that it wants", || {
+            let listed = self.manager().tried(&[&words[..], &format].concat()).unwrap_or_default();
+            let running = listed.lines().filter_map(|line| line.split_once(" Running ")).map(|(id, _)| id);
+            let wanted: BTreeSet<&str> = running.collect();
+            let is_wanted = |hivedns: Container| {
+                hivedns.labels.get("com.docker.swarm.task.id").is_some_and(|id| wanted.contains(&**id))
+            };
+            wanted.len() == self.engines.len()
+                && self.numbers().all(|number| self.hivedns(number).is_some_and(is_wanted))
+        });
     }
 
     /// How many members a ready node knows as alive; none while it is not ready.
