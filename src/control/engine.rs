@@ -31,6 +31,8 @@ pub enum Tale {
     Expired,
     /// What this node says for its swarm.
     Say(Said),
+    /// The engine, though it manages a swarm, does not tell of it.
+    Mute,
     /// Where the names to join will lead to.
     Kin {
         /// Members' addresses.

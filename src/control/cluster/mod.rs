@@ -259,8 +259,7 @@ impl Cluster {
         self.transport.flush(now, &mut self.gossip, registry);
         all.extend(self.drain(now));
         self.names.expire(now, &mut all);
-        self.elect();
-        all.extend(self.engine.take_deltas());
+        self.settle_engine(now, registry, &mut all);
         all
     }
 

@@ -27,7 +27,7 @@ mod translate;
 mod tests;
 
 pub use containers::{Ask, Containers, Output};
-pub use election::{Candidate, MANAGER_KEY, Manager, elected};
+pub use election::{Candidate, MANAGER_KEY, Manager, WHOLE_KEY, elected};
 pub use kin::{Kin, Search};
 pub use managing::{Inquiry, Managing, Said, Speaker, Step};
 pub use translate::Terms;

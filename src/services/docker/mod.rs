@@ -317,6 +317,7 @@ impl Watch {
     /// Perhaps it is no manager any more.
     fn unmanageable(&mut self, failure: &Failure, inquiry: Inquiry) {
         tracing::debug!(%failure, ?inquiry, "the container engine does not tell of its swarm");
+        self.tales.push(Tale::Mute);
         self.managing.failed(now(), inquiry);
         self.info_at = now();
     }
