@@ -6,9 +6,11 @@
 
 use crate::base::time::Moment;
 use crate::catalog::lease::{Lease, OwnerId, Source};
+use crate::wire::rtype::RecordType;
 use crate::zone::live::choice::Standing;
 use crate::zone::live::ledger::SourceNumber;
 use crate::zone::live::writer::Sources;
+use crate::zone::view::MARK;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -19,8 +21,10 @@ pub struct Owner {
     pub id: Option<OwnerId>,
     /// Hidden until something else is heard.
     pub lease: Lease,
-    /// Records it says, served or not; those still queued do not count.
-    pub records: usize,
+    /// Records it says, served or not; those still queued do not count, and marks, which are no records, do.
+    records: usize,
+    /// Those of them that are told to people: all but marks.
+    pub told: usize,
     /// The earliest end of one of its served records.
     next_end: Moment,
 }
@@ -64,7 +68,8 @@ impl Owners {
         if let Some(number) = self.numbers.get(&id) {
             return *number;
         }
-        let fresh = Owner { id: Some(id), lease: Lease::Hidden, records: 0, next_end: Moment::NEVER };
+        let fresh =
+            Owner { id: Some(id), lease: Lease::Hidden, records: 0, told: 0, next_end: Moment::NEVER };
         let number = match self.free.pop() {
             Some(number) => {
                 if let Some(owner) = self.get_mut(number) {
@@ -170,13 +175,17 @@ impl Sources for Owners {
         standing
     }
 
-    fn counted(&mut self, source: SourceNumber, gone: usize, come: usize) {
-        let records = match source {
-            SourceNumber::CLUSTER => Some(&mut self.cluster_records),
-            _ => self.get_mut(source).map(|owner| &mut owner.records),
-        };
-        if let Some(records) = records {
-            *records = records.saturating_sub(gone) + come;
+    fn counted(&mut self, source: SourceNumber, rtype: RecordType, gone: usize, come: usize) {
+        let change = |records: &mut usize| *records = records.saturating_sub(gone) + come;
+        match self.get_mut(source) {
+            Some(owner) => {
+                change(&mut owner.records);
+                if rtype != MARK.viewed() {
+                    change(&mut owner.told);
+                }
+            }
+            None if source == SourceNumber::CLUSTER => change(&mut self.cluster_records),
+            None => {}
         }
     }
 }

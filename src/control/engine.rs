@@ -3,6 +3,7 @@
 use crate::control::document::EngineDocument;
 use crate::discovery::endpoint::Endpoint;
 use crate::discovery::engine::Said;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// News of the container engine, in the order in which they are true.
@@ -30,6 +31,15 @@ pub enum Tale {
     Expired,
     /// What this node says for its swarm.
     Say(Said),
+    /// The engine, though it manages a swarm, does not tell of it.
+    Mute,
+    /// Where the names to join will lead to.
+    Kin {
+        /// Members' addresses.
+        addresses: Vec<SocketAddr>,
+        /// No name is missing.
+        is_whole: bool,
+    },
 }
 
 /// How it stands with the container engine.

@@ -317,6 +317,37 @@ mod tests {
     }
 
     #[test]
+    fn an_owner_s_count_is_that_of_the_records_that_are_listed() {
+        let mut state = state();
+        let owner = Source::Owner(OwnerId(7));
+        let marks = |state: &mut State, name: &str, count: u8| {
+            let rdatas = (0..count).map(|n| Box::from([n])).collect();
+            let (name, rtype) = (Name::parse(name).unwrap(), MARK.viewed());
+            state.apply(Delta::PutRecords { source: owner, name, rtype, ttl: 5, rdatas });
+        };
+        let check = |state: &mut State, expected: usize| {
+            state.snapshot(Moment::START);
+            let services = state.services().unwrap();
+            let wanted = Wanted { owner: Some(7), ..Wanted::default() };
+            let listed = told(page(&services.records(), &wanted)).records.len();
+            let counted: usize = services.owners().iter().map(|owner| owner.told).sum();
+            assert_eq!((listed, counted), (expected, expected));
+        };
+        put(&mut state, owner, "web.hive.internal.", &[[192, 0, 2, 1], [192, 0, 2, 2]]);
+        marks(&mut state, "web.hive.internal.", 3);
+        marks(&mut state, "api.hive.internal.", 1);
+        check(&mut state, 2);
+        marks(&mut state, "web.hive.internal.", 1);
+        put(&mut state, owner, "web.hive.internal.", &[[192, 0, 2, 2]]);
+        check(&mut state, 1);
+        // A new life says nothing of what the old one said.
+        state.apply(Delta::RenewOwner { owner: OwnerId(7) });
+        marks(&mut state, "web.hive.internal.", 2);
+        put(&mut state, owner, "api.hive.internal.", &[[192, 0, 2, 3]]);
+        check(&mut state, 1);
+    }
+
+    #[test]
     fn a_page_of_many_records_holds_no_more_than_a_page_and_keeps_nobody_waiting() {
         let mut state = state();
         for i in 0..200_000u32 {

@@ -44,7 +44,7 @@ use crate::catalog::published::Publisher;
 use crate::catalog::state::State;
 use crate::control::catalogs::Catalogs;
 use crate::control::clerk::Clerk;
-use crate::control::cluster::Cluster;
+use crate::control::cluster::{By, Cluster};
 use crate::control::document::NodeDocument;
 use crate::control::due::Due;
 use crate::control::engine::Tale;
@@ -296,7 +296,7 @@ impl Control {
             Event::Reload => self.reload().is_ok(),
             Event::Request { request, answer } => self.obey(request, answer),
             Event::Resolved { addresses, all } => {
-                self.cluster.join(clock::moment(clock::now()), &addresses, all);
+                self.cluster.join(clock::moment(clock::now()), By::Resolver, &addresses, all);
                 false
             }
             Event::Engine(tales) => {

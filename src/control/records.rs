@@ -140,12 +140,13 @@ impl Control {
         });
     }
 
-    /// How many records each owner says, those of the cluster and of the owners with few as one each.
+    /// How many records each owner says, as `records` tells them, those of the cluster and of the owners with few as one
+    /// each.
     pub(super) fn records_by_owner(&self) -> BTreeMap<String, usize> {
         let Some(services) = self.state.services() else { return BTreeMap::new() };
         let owners = services.owners();
         let mut sizes: Vec<(usize, u64)> =
-            owners.iter().filter_map(|owner| Some((owner.records, owner.id?.0))).collect();
+            owners.iter().filter_map(|owner| Some((owner.told, owner.id?.0))).collect();
         // The SOA stands among the cluster's records, but nobody set it.
         let set = owners.cluster_records().saturating_sub(usize::from(services.latest().is_some()));
         let mut counts = BTreeMap::from([(CLUSTER_LABEL.to_owned(), set)]);

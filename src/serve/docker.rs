@@ -45,6 +45,7 @@ pub(super) fn prepare(
             networks: config.docker.networks.clone(),
             label_prefix: config.docker.label_prefix.clone(),
         },
+        joins: if config.no_gossip { Vec::new() } else { config.gossip.join.clone() },
         relist: config.docker.relist,
         lease: config.services.lease,
         // Nobody listens any more when the server is stopping.

@@ -5,6 +5,7 @@ use crate::harness::ask::{A, By, NOERROR, Told, ask};
 use crate::harness::engine::Container;
 use crate::harness::load::{Load, Stub};
 use crate::harness::node::Node;
+use crate::harness::raised::document;
 use crate::harness::{CLIENTS, Swarm, now, until_within, wait_for};
 use crate::names::named;
 use std::net::SocketAddr;
@@ -92,6 +93,7 @@ pub fn cut(swarm: &mut Swarm, is_long: bool) {
         false
     });
     swarm.engine(3).node.heal();
+    swarm.wait_settled();
     swarm.wait_united();
     let mut after = Vec::new();
     wait_for("three tasks of all nodes to be told", || {
@@ -153,4 +155,69 @@ pub fn hivedns_update(swarm: &mut Swarm, is_long: bool) {
     assert!(report.failures.is_empty() && report.asked > 0, "{report:?}");
     all_nodes_tell(swarm, &tasks[0], "fresh", &tasks);
     swarm.remove(&["fresh"]);
+}
+
+/// The hivedns that speaks for the swarm, killed again and again until another does, while a service is updated: what only
+/// managers know, a name of its labels, is told all the while; what changes meanwhile is, too, and all is when it is back.
+pub fn speaker_killed(swarm: &mut Swarm, _: bool) {
+    swarm.manager().docker(&["node", "promote", "n2", "n3"]);
+    swarm.wait_united();
+    let (mut speaker, mut killed) = (0, 0);
+    wait_for("all to manage the swarm", || standing(swarm, "manager").len() == 3);
+    wait_for("one to speak for the swarm", || match standing(swarm, "speaks")[..] {
+        [one] => (speaker = one, true).1,
+        _ => false,
+    });
+    let update = ["--update-parallelism", "1", "--update-delay", "1s", "--update-monitor", "1s"];
+    let options = ["--replicas", "3", "--stop-grace-period", "1s", "--label", "hivedns.alias=baton"];
+    swarm.service("relay", &[&options[..], &update].concat(), &[]);
+    swarm.service("crowd", &[], &[]);
+    let asker = &swarm.wait_tasks("crowd", 1)[0];
+    let before = swarm.wait_tasks("relay", 3);
+    all_nodes_tell(swarm, asker, "baton", &before);
+    let servers = swarm.numbers().filter(|number| *number != speaker).map(|number| swarm.listener(number));
+    let load = load(asker, servers.collect(), "baton");
+    let words = ["--detach", "--quiet", "--force", "--label-add", "hivedns.alias=baton, torch", "relay"];
+    swarm.manager().docker(&[&["service", "update"], &words[..]].concat());
+    wait_for("another to speak for the swarm", || {
+        if let Some(again) = swarm.hivedns(speaker).filter(|hivedns| hivedns.pid != killed) {
+            killed = again.pid;
+            Node::kill(killed);
+        }
+        standing(swarm, "speaks").iter().any(|one| *one != speaker)
+    });
+    let others: Vec<SocketAddr> =
+        swarm.numbers().filter(|number| *number != speaker).map(|number| swarm.listener(number)).collect();
+    for server in others {
+        for name in ["baton", "torch"] {
+            wait_for("what changed to be told by those that are left", || {
+                let told = ask(asker.pid, server, By::Udp, &named(name), A);
+                told.is_some_and(|told| told.rcode == NOERROR && !told.answers.is_empty())
+            });
+        }
+    }
+    swarm.wait_united();
+    wait_for("one to speak for the swarm again", || standing(swarm, "speaks").len() == 1);
+    let mut after = Vec::new();
+    wait_for("all tasks to be new", || {
+        after = swarm.tasks("relay");
+        after.len() == 3 && after.iter().all(|task| before.iter().all(|old| old.id != task.id))
+    });
+    for name in ["baton", "torch"] {
+        all_nodes_tell(swarm, asker, name, &after);
+    }
+    let report = load.end();
+    println!("  {} look-ups, the longest {:?}", report.asked, report.longest);
+    assert!(report.failures.is_empty() && report.asked > 0, "{report:?}");
+    swarm.remove(&["relay", "crowd"]);
+    swarm.manager().docker(&["node", "demote", "n2", "n3"]);
+}
+
+/// The nodes whose hivedns says that of its engine.
+fn standing(swarm: &Swarm, word: &str) -> Vec<usize> {
+    let says = |number: &usize| {
+        let status = swarm.hivedns(*number).and_then(|hivedns| document(hivedns.pid, "status"));
+        status.is_some_and(|status| status["docker"][word] == true)
+    };
+    swarm.numbers().filter(says).collect()
 }

@@ -25,9 +25,13 @@ use harness::{Swarm, now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 use steps::{STEPS, Step};
 
 const NODES: usize = 3;
+/// How long members that start together for the first time may take to become one cluster that is known to all. Three
+/// seconds of it they wait for one that knows it already.
+const UNITED: Duration = Duration::from_secs(10);
 
 /// What the command line asks for. What belongs to the usual harness of tests is passed over.
 #[derive(Debug, Default)]
@@ -111,7 +115,9 @@ fn play(dir: &Path, wish: &Wish, steps: &[&Step]) -> ExitCode {
         let raised = swarm.insert(raised);
         raised.image(wish.transcript.is_none().then_some(program));
         raised.client_image();
-        raised.deploy();
+        let united = raised.deploy();
+        println!("  one cluster {:.1} s after the last container ran", united.as_secs_f64());
+        assert!(united <= UNITED, "{united:?}");
     };
     if !passes("three_engines_become_one_swarm_with_the_repository_s_stack", raise) {
         tell(swarm.as_ref());

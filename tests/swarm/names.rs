@@ -1,11 +1,12 @@
-//! Every form of name of the README's table, asked from containers on every node, over UDP and TCP.
+//! Every form of name of the README's table, and names of addresses, asked from containers on every node, over UDP and TCP.
 
 use crate::harness::ask::{A, AAAA, By, MX, NOERROR, NS, NXDOMAIN, PTR, SRV, TXT, Told, ask};
 use crate::harness::engine::Container;
-use crate::harness::{CLIENTS, DOMAIN, PACE, PATIENCE, SLOW, Swarm, now, until_within};
+use crate::harness::{CLIENTS, DOMAIN, GOSSIP, PACE, PATIENCE, SLOW, Swarm, now, until_within};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// A service with one task on each node, one with a virtual address, one that runs on every node.
 const SHOP: &str = r#"
@@ -35,6 +36,10 @@ networks:
   clients: { external: true, name: hivedns }
 "#;
 
+/// How long after its containers run a service may be told whole everywhere: the engines are busy with others', and nothing
+/// waits for a comparison.
+const PROMPT: Duration = Duration::from_secs(10);
+
 /// What is expected of a question: the rcode, and the answers in any order.
 pub type Expected = (u16, BTreeSet<String>);
 
@@ -51,15 +56,40 @@ pub fn named(labels: &str) -> String {
     if labels.is_empty() { DOMAIN.to_owned() } else { format!("{labels}.{DOMAIN}") }
 }
 
-/// Waits until a container is told that.
+/// The name under which an address has its name.
+pub fn reversed(address: IpAddr) -> String {
+    let labels = |octets: &[u8]| octets.iter().rev().map(|octet| format!("{octet}.")).collect::<String>();
+    match address {
+        IpAddr::V4(address) => labels(&address.octets()) + "in-addr.arpa.",
+        IpAddr::V6(address) => {
+            let nibbles = address.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
+            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa."
+        }
+    }
+}
+
+/// Waits until a container is told that of a name below the domain.
 #[track_caller]
 pub fn is_told(asker: &Container, server: SocketAddr, by: By, labels: &str, rtype: u16, expected: &Expected) {
-    let (name, mut told) = (named(labels), None);
+    is_answered(asker, server, by, &named(labels), rtype, expected);
+}
+
+/// The same, of any name.
+#[track_caller]
+pub fn is_answered(
+    asker: &Container,
+    server: SocketAddr,
+    by: By,
+    name: &str,
+    rtype: u16,
+    expected: &Expected,
+) {
+    let mut told = None;
     let is_so = |told: &Told| (told.rcode, told.set()) == *expected;
     let what = format!("{} at {server} by {by:?}: {name} {rtype}", asker.name);
     let began = now();
     let found = until_within(PATIENCE, PACE, || {
-        told = ask(asker.pid, server, by, &name, rtype);
+        told = ask(asker.pid, server, by, name, rtype);
         told.as_ref().is_some_and(is_so)
     });
     if began.elapsed() > SLOW {
@@ -81,9 +111,15 @@ pub fn every_form(swarm: &mut Swarm, _: bool) {
     let vip = inspected[0]["Endpoint"]["VirtualIPs"][0]["Addr"].as_str().expect("an address");
     let vip = vip.split('/').next().unwrap_or_default();
     let at = |container: &Container| container.address(CLIENTS).to_string();
-    let addresses: Vec<String> = web.iter().map(at).collect();
+    let all: Vec<String> = web.iter().map(at).collect();
+    let began = now();
+    for server in swarm.numbers().map(|number| swarm.listener(number)) {
+        is_told(&web[0], server, By::Udp, "web", A, &some(&all));
+    }
+    assert!(began.elapsed() < PROMPT, "{:?} until the service was told whole", began.elapsed());
     let slot = |task: &Container| task.name.split('.').nth(1).expect("a slot").to_owned();
     let solo = swarm.engine(2).containers("solo").pop().expect("it runs");
+    let own: Vec<Container> = swarm.numbers().map(|number| swarm.hivedns(number).expect("it runs")).collect();
 
     let mut table: Vec<(String, u16, Expected)> = Vec::new();
     let forms = [
@@ -97,7 +133,7 @@ pub fn every_form(swarm: &mut Swarm, _: bool) {
         "storefront",
     ];
     for name in [&forms[..], &["www", "tasks.www"]].concat() {
-        table.push((name.into(), A, some(&addresses)));
+        table.push((name.into(), A, some(&all)));
         table.push((name.into(), AAAA, nothing(NOERROR)));
     }
     for task in &web {
@@ -117,12 +153,20 @@ pub fn every_form(swarm: &mut Swarm, _: bool) {
     for name in ["solo", "solo.hivedns", "lone"] {
         table.push((name.into(), A, some([at(&solo)])));
     }
+    for hivedns in &own {
+        table.push((format!("{}.node", hivedns.node), A, some([hivedns.address(GOSSIP)])));
+        table.push((format!("{}.node", hivedns.node), AAAA, nothing(NOERROR)));
+    }
     let nodes = swarm.numbers().map(|number| named(&format!("n{number}.node")));
     table.push(("_services._dns-sd._udp".into(), PTR, some([named("_http._tcp")])));
+    table.push(("_http._tcp".into(), PTR, some([named("shop_web._http._tcp")])));
+    table.push(("shop_web._http._tcp".into(), SRV, some(&targets)));
+    table.push(("shop_web._http._tcp".into(), TXT, some(["\"version=7\""])));
     table.push((String::new(), NS, some(nodes)));
     for name in ["absent", "9.web", "web.absent", "n9.m.web"] {
         table.push((name.into(), A, nothing(NXDOMAIN)));
     }
+    let addresses = addresses_named(&web, &agents, &own, &solo, vip);
     for asker in &web {
         let own = at(asker);
         let near = [
@@ -137,6 +181,15 @@ pub fn every_form(swarm: &mut Swarm, _: bool) {
                 for (labels, expected) in &near {
                     is_told(asker, server, by, labels, A, expected);
                 }
+                for (address, name) in &addresses {
+                    is_answered(asker, server, by, &reversed(*address), PTR, &some([named(name)]));
+                }
+                let nobody = reversed([10, 99, 99, 99].into());
+                is_answered(asker, server, by, &nobody, PTR, &nothing(NXDOMAIN));
+                let told = ask(asker.pid, server, by, &named("_http._tcp.web"), SRV).expect("an answer");
+                let is_beside =
+                    |address: &String| told.others.iter().any(|other| other.ends_with(&**address));
+                assert!(all.iter().all(is_beside), "addresses come with SRV: {told:?}");
                 for labels in ["nearest.web", "web"] {
                     let told = ask(asker.pid, server, by, &named(labels), A).expect("an answer");
                     assert_eq!(told.answers.first(), Some(&own), "{labels}: its own node's task comes first");
@@ -149,4 +202,30 @@ pub fn every_form(swarm: &mut Swarm, _: bool) {
             }
         }
     }
+}
+
+/// What the addresses of all these are called: of tasks with slots, of those of a service that runs everywhere, of a lone
+/// container, of a virtual address. A node's address is that of its hivedns, which is a task, too.
+fn addresses_named(
+    web: &[Container],
+    agents: &[Container],
+    own: &[Container],
+    solo: &Container,
+    vip: &str,
+) -> Vec<(IpAddr, String)> {
+    let mut all: Vec<(IpAddr, String)> = Vec::new();
+    for task in web {
+        let slot = task.name.split('.').nth(1).expect("a slot");
+        all.push((task.address(CLIENTS).into(), format!("{slot}.web.shop")));
+    }
+    for agent in agents {
+        all.push((agent.address(CLIENTS).into(), format!("{}.m.agent.shop", agent.node)));
+    }
+    for hivedns in own {
+        let name = format!("{}.m.hivedns.hivedns", hivedns.node);
+        all.extend([CLIENTS, GOSSIP].map(|network| (hivedns.address(network).into(), name.clone())));
+    }
+    all.push((solo.address(CLIENTS).into(), "solo".into()));
+    all.push((vip.parse().expect("an address"), "pay.shop".into()));
+    all
 }

@@ -1,9 +1,9 @@
 //! Who asks decides what is seen: stacks with services of one name, networks, IPv6; and the ways to a server.
 
-use crate::harness::ask::{A, AAAA, By, NOERROR};
+use crate::harness::ask::{A, AAAA, By, NOERROR, PTR, SRV, ask};
 use crate::harness::engine::Container;
 use crate::harness::{CLIENTS, Swarm};
-use crate::names::{is_told, nothing, some};
+use crate::names::{is_answered, is_told, named, nothing, reversed, some};
 
 /// The same service in two stacks, each with one more that asks.
 const TWIN: &str = r#"
@@ -77,29 +77,44 @@ pub fn ipv6(swarm: &mut Swarm, _: bool) {
     let subnets = ["fd00:6::/64", "--subnet", "10.66.0.0/24", "six"];
     swarm.manager().docker(&[&create[..], &subnets].concat());
     // The swarm draws a task's address from either subnet, and its nodes refuse those of IPv6: then it tries again.
-    let options = ["--network", "six", "--replicas", "2", "--restart-delay", "100ms"];
-    swarm.service("dual", &options, &[]);
-    let dual = swarm.wait_tasks("dual", 2);
-    let sixes = dual.iter().map(|task| task.networks["six"].1.expect("an address of IPv6"));
-    let sixes = some(sixes.collect::<Vec<_>>());
+    let options =
+        ["--network", "six", "--replicas", "3", "--replicas-max-per-node", "1", "--restart-delay", "100ms"];
+    swarm.service("dual", &[&options[..], &["--label", "hivedns.port.http=8080/tcp"]].concat(), &[]);
+    let dual = swarm.wait_tasks("dual", 3);
+    let six = |task: &Container| task.networks["six"].1.expect("an address of IPv6");
+    let slot = |task: &Container| task.name.split('.').nth(1).expect("a slot").to_owned();
+    let all = some(dual.iter().map(six));
+    let targets = dual.iter().map(|task| format!("0 1 8080 {}", named(&format!("{}.dual", slot(task)))));
+    let targets = some(targets);
     swarm.service("four", &[], &[]);
     let four = &swarm.wait_tasks("four", 1)[0];
-    for number in swarm.numbers() {
-        let server = swarm.listener(number);
+    for server in swarm.numbers().map(|number| swarm.listener(number)) {
         for by in [By::Udp, By::Tcp] {
-            is_told(&dual[0], server, by, "dual", AAAA, &sixes);
-            is_told(&dual[0], server, by, "1.dual", AAAA, &one(&dual, 1));
+            for asker in &dual {
+                for name in ["dual", "tasks.dual", "all.dual", "nearest.dual"] {
+                    is_told(asker, server, by, name, AAAA, &all);
+                }
+                is_told(asker, server, by, "local.dual", AAAA, &some([six(asker)]));
+                for task in &dual {
+                    let own = some([six(task)]);
+                    is_told(asker, server, by, &format!("{}.dual", slot(task)), AAAA, &own);
+                    is_told(asker, server, by, &format!("{}.m.dual", task.node), AAAA, &own);
+                    let name = some([named(&format!("{}.dual", slot(task)))]);
+                    is_answered(asker, server, by, &reversed(six(task).into()), PTR, &name);
+                }
+                is_told(asker, server, by, "_http._tcp.dual", SRV, &targets);
+                let told = ask(asker.pid, server, by, &named("nearest.dual"), AAAA).expect("an answer");
+                assert_eq!(
+                    told.answers.first(),
+                    Some(&six(asker).to_string()),
+                    "its own node's task comes first"
+                );
+            }
             is_told(four, server, by, "dual", AAAA, &nothing(NOERROR));
             is_told(four, server, by, "dual", A, &some(addresses(&dual)));
         }
     }
     swarm.remove(&["dual", "four"]);
-}
-
-/// The IPv6 address of a slot.
-fn one(tasks: &[Container], slot: usize) -> crate::names::Expected {
-    let of = |task: &&Container| task.name.split('.').nth(1) == Some(&*slot.to_string());
-    some(tasks.iter().find(of).map(|task| task.networks["six"].1.expect("an address of IPv6")))
 }
 
 /// Every way to a server that the documents tell of, by the C library and by hand; what is not the swarm's is found, too.

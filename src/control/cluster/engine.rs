@@ -1,24 +1,36 @@
 //! The container engine's part in the cluster: what is learned from it becomes this node's own entries.
 //!
 //! Until the first list has been worked through, what this node says in this life is held back: other nodes go on with
-//! what it said in its last one, and this one denies no name. If there is no engine that ends with a lease, or at once
-//! where nobody asked for one.
+//! what it said in its last one, and this one denies no name. Where it spoke for its swarm, and will again, that goes on
+//! until all is said that the swarm tells. If there is no engine it ends with a lease, or at once where nobody asked for
+//! one.
 
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::control::cluster::Cluster;
+use crate::control::cluster::peers::By;
 use crate::control::engine::{EngineStatus, Tale};
 use crate::discovery::endpoint::Endpoint;
-use crate::discovery::engine::{Candidate, MANAGER_KEY, Manager, Said, Speaker, elected};
+use crate::discovery::engine::{Candidate, MANAGER_KEY, Manager, Said, Speaker, WHOLE_KEY, elected};
 use crate::discovery::service;
-use crate::gossip::identity::NodeId;
+use crate::gossip::identity::{Generation, NodeId};
 use crate::gossip::output::Health;
 use crate::gossip::replication::log::Log;
+use mio::Registry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 /// Says who speaks for the swarm; it must not block.
 pub type Speak = Box<dyn Fn(Speaker) + Send>;
+
+/// What a node with an engine that manages a swarm says.
+struct Managing {
+    swarm: String,
+    /// It has said all that the swarm tells ...
+    is_whole: bool,
+    /// ... in this life.
+    life: Generation,
+}
 
 /// What is known of the engine when the server starts.
 pub struct Engine {
@@ -32,11 +44,15 @@ pub struct Engine {
     /// Containers of which something is said.
     said: BTreeSet<String>,
     /// Whose engines manage which swarm.
-    managers: BTreeMap<NodeId, String>,
+    managers: BTreeMap<NodeId, Managing>,
     /// What ours manages.
     swarm: Option<String>,
     /// What ours managed last.
     was: Option<String>,
+    /// This node's containers were all looked at.
+    is_listed: bool,
+    /// All that its swarm tells is said, or cannot be.
+    is_whole: bool,
     /// This node took back what it said, and says nothing any more.
     is_withdrawn: bool,
     speaker: Speaker,
@@ -56,6 +72,8 @@ impl Engine {
             managers: BTreeMap::new(),
             swarm: None,
             was: None,
+            is_listed: false,
+            is_whole: false,
             is_withdrawn: false,
             speaker: Speaker::Nobody,
             speak: Box::new(|_| {}),
@@ -81,10 +99,14 @@ impl Engine {
 
     /// An owner's records changed.
     pub(super) fn records(&mut self, owner: NodeId, log: &Log) {
-        match log.get(MANAGER_KEY).map(Manager::decode) {
-            Some(Ok(manager)) => drop(self.managers.insert(owner, manager.swarm)),
-            // Who cannot be understood speaks for nobody here.
-            Some(Err(_)) | None => drop(self.managers.remove(&owner)),
+        // Who cannot be understood speaks for nobody here.
+        let read = |key| Some(Manager::decode(log.get(key)?).ok()?.swarm);
+        match read(MANAGER_KEY) {
+            Some(swarm) => {
+                let (is_whole, life) = (read(WHOLE_KEY).as_ref() == Some(&swarm), log.generation());
+                self.managers.insert(owner, Managing { swarm, is_whole, life });
+            }
+            None => drop(self.managers.remove(&owner)),
         }
     }
 
@@ -148,33 +170,53 @@ impl Cluster {
                     if self.engine.is_optional {
                         self.go_on(now);
                     }
+                    self.engine.is_listed = false;
                 }
                 Tale::Manages(swarm) => self.manages(now, swarm),
                 Tale::Put(endpoint) => self.put_endpoint(now, &endpoint),
                 Tale::Remove(id) => self.remove_endpoint(now, &id),
                 Tale::Listed => {
                     self.engine.change(|status| status.synced = Some(wall));
-                    self.go_on(now);
+                    self.engine.is_listed = true;
                 }
                 Tale::Expired => self.go_on(now),
                 Tale::Say(said) => self.say(now, &said),
+                Tale::Mute => self.engine.is_whole = true,
+                Tale::Kin { addresses, is_whole } => self.join(now, By::Engine, &addresses, is_whole),
             }
         }
         self.elect();
+        self.go_on_if_told(now);
+    }
+
+    /// Does what follows for the engine from what members have said.
+    pub(super) fn settle_engine(&mut self, now: Moment, registry: &Registry, all: &mut Vec<Delta>) {
+        self.elect();
+        if self.go_on_if_told(now) {
+            // What was held back leaves at once.
+            all.extend(self.drain(now));
+            self.transport.flush(now, &mut self.gossip, registry);
+            all.extend(self.drain(now));
+        }
+        all.extend(self.engine.take_deltas());
     }
 
     /// Finds who speaks for the swarm of our engine, and tells if that changed.
-    pub(super) fn elect(&mut self) {
+    fn elect(&mut self) {
         let speaker = match &self.engine.swarm {
             // Who does not know the others yet would think that there are none.
             Some(swarm) if self.gossip.is_synced() => {
                 let me = self.gossip.me().id;
                 let others = self.engine.managers.iter().filter(|(id, _)| **id != me);
-                let others =
-                    others.map(|(id, swarm)| Candidate { id: id.0, is_alive: self.lives(*id), swarm });
+                let others = others.map(|(id, other)| {
+                    let (is_alive, swarm) = (self.lives(*id), other.swarm.as_str());
+                    Candidate { id: id.0, is_alive, swarm }
+                });
                 let own = Candidate { id: me.0, is_alive: true, swarm };
                 match elected(swarm, others.chain([own])) {
                     Some(id) if id == me.0 => Speaker::Me,
+                    // What this node says is taken back when the other one says it, and not before.
+                    Some(id) if !self.has_said_all(NodeId(id)) => self.engine.speaker,
                     Some(_) => Speaker::Other,
                     None => Speaker::Nobody,
                 }
@@ -191,10 +233,10 @@ impl Cluster {
 
     /// Without an engine that manages: who spoke goes on saying what it said until another one speaks.
     fn lost_speaker(&self) -> Speaker {
-        let others =
-            self.engine.managers.iter().filter(|(_, swarm)| Some(*swarm) == self.engine.was.as_ref());
+        let was = self.engine.was.as_ref();
+        let others = self.engine.managers.iter().filter(|(_, other)| Some(&other.swarm) == was);
         let me = self.gossip.me().id;
-        match others.map(|(id, _)| *id).any(|id| id != me && self.lives(id)) {
+        match others.map(|(id, _)| *id).any(|id| id != me && self.lives(id) && self.has_said_all(id)) {
             true => Speaker::Other,
             false => Speaker::Nobody,
         }
@@ -203,6 +245,12 @@ impl Cluster {
     fn lives(&self, id: NodeId) -> bool {
         let member = self.gossip.membership().get(id);
         member.is_some_and(|member| matches!(member.health, Health::Alive | Health::Suspect))
+    }
+
+    /// Whether that node has said, in its present life, all that its swarm tells.
+    fn has_said_all(&self, id: NodeId) -> bool {
+        let life = self.gossip.membership().get(id).map(|member| member.told.incarnation.generation);
+        self.engine.managers.get(&id).is_some_and(|other| other.is_whole && Some(other.life) >= life)
     }
 
     fn manages(&mut self, now: Moment, swarm: Option<String>) {
@@ -216,6 +264,19 @@ impl Cluster {
         }
         self.engine.was = swarm.clone().or(self.engine.was.take());
         self.engine.swarm = swarm;
+    }
+
+    /// What this node said in its last life is replaced once it has as much to say. If it spoke for its swarm that is not
+    /// before it is known whether it does, and has said all.
+    fn go_on_if_told(&mut self, now: Moment) -> bool {
+        let spoke = self.engine.swarm.is_some() && self.gossip.generation() > Generation(1);
+        let speaks = self.engine.speaker == Speaker::Me || !self.gossip.is_synced();
+        let is_told = self.engine.is_listed && (!spoke || !speaks || self.engine.is_whole);
+        let goes_on = self.engine.is_awaited && is_told;
+        if goes_on {
+            self.go_on(now);
+        }
+        goes_on
     }
 
     /// What this node says of its containers is complete, or as complete as it gets.
@@ -267,6 +328,13 @@ impl Cluster {
                 let gone = service::ServiceSpec { id: id.clone(), ..Default::default() };
                 gone.key().into_iter().for_each(|key| self.gossip.remove(now, &key));
             }
+            Said::Whole(true) => {
+                self.engine.is_whole = true;
+                if let Some(swarm) = self.engine.swarm.clone() {
+                    self.gossip.put(now, WHOLE_KEY, &Manager { swarm }.value());
+                }
+            }
+            Said::Whole(false) => self.gossip.remove(now, WHOLE_KEY),
             Said::NoTask(id) => {
                 let gone = service::TaskState { id: id.clone(), ..Default::default() };
                 gone.key().into_iter().for_each(|key| self.gossip.remove(now, &key));
@@ -274,3 +342,6 @@ impl Cluster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,7 @@ use cuts::Cuts;
 use keys::Keys;
 use mio::Registry;
 use names::Names;
+pub(in crate::control) use peers::By;
 use peers::Peers;
 use std::io;
 use std::net::SocketAddr;
@@ -130,7 +131,7 @@ impl Cluster {
         (resolver, engine): (Option<Resolver>, Engine),
     ) -> io::Result<(Cluster, Vec<Delta>)> {
         let bound = ports.as_ref().map_or(config.gossip.bind, Ports::address);
-        let advertised = Advertised::new(&config.gossip.advertise, bound);
+        let advertised = Advertised::new(&config.gossip.advertise, bound, &remembered.peers);
         let info = NodeInfo {
             id: NodeId(remembered.id),
             boot: lots.boot,
@@ -237,6 +238,7 @@ impl Cluster {
     /// Takes what has come, does what is due; what changed.
     pub fn turn(&mut self, now: Moment, registry: &Registry) -> Vec<Delta> {
         self.transport.receive(now, &mut self.gossip, registry);
+        self.learn_home(now);
         if self.wake_at <= now {
             self.gossip.handle_timeout(now);
         }
@@ -257,8 +259,7 @@ impl Cluster {
         self.transport.flush(now, &mut self.gossip, registry);
         all.extend(self.drain(now));
         self.names.expire(now, &mut all);
-        self.elect();
-        all.extend(self.engine.take_deltas());
+        self.settle_engine(now, registry, &mut all);
         all
     }
 
@@ -374,20 +375,35 @@ impl Cluster {
         });
     }
 
-    /// The resolver found these.
-    pub fn join(&mut self, now: Moment, addresses: &[SocketAddr], all_resolved: bool) {
-        if let Some(resolver) = &mut self.resolver {
-            resolver.answered(now, all_resolved);
+    /// These were found where members are; `is_whole`: no name to join is missing.
+    pub(in crate::control) fn join(&mut self, now: Moment, by: By, addresses: &[SocketAddr], is_whole: bool) {
+        if by == By::Resolver
+            && let Some(resolver) = &mut self.resolver
+        {
+            resolver.answered(now, is_whole);
         }
         if self.advertised.found(addresses) {
-            let address = self.advertised.address;
-            tracing::info!(%address, "others are told to reach this node there");
-            self.gossip.move_to(now, address);
-            self.publish_address(now);
+            self.move_home(now);
         }
-        let known = self.peers.remembered(self.gossip.membership());
-        let all: Vec<SocketAddr> = addresses.iter().chain(known).copied().collect();
-        self.gossip.join(now, &all, all_resolved);
+        self.peers.found(by, addresses, is_whole);
+        let (addresses, is_whole) = self.peers.to_join(self.gossip.membership());
+        self.gossip.join(now, &addresses, is_whole);
+    }
+
+    /// Whoever was found by others, and found nobody, learns from them where it is reached.
+    fn learn_home(&mut self, now: Moment) {
+        if let Some(from) = self.gossip.membership().heard_at()
+            && self.advertised.heard(from.ip())
+        {
+            self.move_home(now);
+        }
+    }
+
+    fn move_home(&mut self, now: Moment) {
+        let address = self.advertised.address;
+        tracing::info!(%address, "others are told to reach this node there");
+        self.gossip.move_to(now, address);
+        self.publish_address(now);
     }
 
     /// Publishes what other nodes make `NODE.node` of.

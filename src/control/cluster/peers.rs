@@ -1,4 +1,4 @@
-//! Where members are, across restarts: a node that starts finds one of those that it knew.
+//! Where members are: what was found behind the names to join, and, across restarts, who was there in an earlier life.
 
 use crate::base::time::Moment;
 use crate::gossip::hash;
@@ -13,8 +13,27 @@ const KEPT_MAX: usize = 256;
 /// Remembered addresses asked at once, beside those of `gossip.join`: membership asks 256 in all.
 const ASKED_MAX: usize = 128;
 
-/// What the disk knows of them, and whom of an earlier life to ask.
+/// Who found out where members are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::control) enum By {
+    /// The system's resolver.
+    Resolver,
+    /// A container engine that manages the swarm whose service this node is in.
+    Engine,
+}
+
+/// What one of them found behind the names to join.
+#[derive(Default)]
+struct Found {
+    addresses: Vec<SocketAddr>,
+    /// No name is missing.
+    is_whole: bool,
+}
+
+/// What the disk knows of them, and whom to ask.
 pub(super) struct Peers {
+    by_resolver: Found,
+    by_engine: Found,
     /// As they are on disk, rising.
     kept: Vec<SocketAddr>,
     /// Of an earlier life. Empty as soon as somebody was met.
@@ -29,7 +48,14 @@ impl Peers {
         let mut kept = remembered.clone();
         kept.sort_unstable();
         remembered.truncate(ASKED_MAX);
-        Peers { kept, remembered, lot, keep_at: now + KEEP_EVERY }
+        Peers {
+            by_resolver: Found::default(),
+            by_engine: Found::default(),
+            kept,
+            remembered,
+            lot,
+            keep_at: now + KEEP_EVERY,
+        }
     }
 
     /// When [`Peers::draw`] is due.
@@ -37,7 +63,24 @@ impl Peers {
         self.keep_at
     }
 
-    /// Whom to ask beside those that a resolver found: who was there in an earlier life, until anybody is met.
+    /// Takes what was found, in place of what the same found before.
+    pub(super) fn found(&mut self, by: By, addresses: &[SocketAddr], is_whole: bool) {
+        let found = match by {
+            By::Resolver => &mut self.by_resolver,
+            By::Engine => &mut self.by_engine,
+        };
+        *found = Found { addresses: addresses.to_vec(), is_whole };
+    }
+
+    /// Whom to ask, and whether somebody found all names.
+    pub(super) fn to_join(&mut self, membership: &Membership) -> (Vec<SocketAddr>, bool) {
+        let is_whole = self.by_resolver.is_whole || self.by_engine.is_whole;
+        let mut all = [&self.by_resolver.addresses[..], &self.by_engine.addresses].concat();
+        all.extend_from_slice(self.remembered(membership));
+        (all, is_whole)
+    }
+
+    /// Whom to ask beside those that were found: who was there in an earlier life, until anybody is met.
     pub(super) fn remembered(&mut self, membership: &Membership) -> &[SocketAddr] {
         if membership.alive() > 0 {
             self.remembered.clear();
@@ -128,5 +171,20 @@ mod tests {
         assert_eq!(peers.draw(NOW, &met), None);
         assert!(peers.remembered(&met).is_empty());
         assert!(peers.remembered(&membership([])).is_empty());
+    }
+
+    #[test]
+    fn what_the_engine_and_the_resolver_found_is_joined_together() {
+        let mut peers = Peers::new(NOW, vec![address(4)], 1);
+        let nobody = membership([]);
+        peers.found(By::Engine, &[address(1), address(2)], true);
+        // Names that the resolver does not know yet take nothing away.
+        peers.found(By::Resolver, &[], false);
+        assert_eq!(peers.to_join(&nobody), (vec![address(1), address(2), address(4)], true));
+        peers.found(By::Resolver, &[address(3)], true);
+        peers.found(By::Engine, &[], false);
+        assert_eq!(peers.to_join(&nobody), (vec![address(3), address(4)], true));
+        peers.found(By::Resolver, &[], false);
+        assert_eq!(peers.to_join(&nobody), (vec![address(4)], false));
     }
 }

@@ -368,6 +368,57 @@ pub struct TaskStatus {
     pub state: String,
 }
 
+/// One of `/tasks`, as far as it says where the task is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PlacedTask {
+    /// Its service's id.
+    #[serde(rename = "ServiceID", deserialize_with = "or_default")]
+    pub service_id: String,
+    /// How it is.
+    #[serde(deserialize_with = "or_default")]
+    pub status: TaskStatus,
+    /// What was asked for.
+    #[serde(deserialize_with = "or_default")]
+    pub spec: TaskTemplate,
+    /// Where it is attached: known before it runs.
+    #[serde(deserialize_with = "or_default")]
+    pub networks_attachments: Vec<TaskAttachment>,
+}
+
+/// A task in a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TaskAttachment {
+    /// The network.
+    #[serde(deserialize_with = "or_default")]
+    pub network: AttachedNetwork,
+    /// Its addresses there, with their prefixes: `10.0.1.3/24`.
+    #[serde(deserialize_with = "or_default")]
+    pub addresses: Vec<String>,
+}
+
+/// The network that a task is attached to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AttachedNetwork {
+    /// Its id.
+    #[serde(rename = "ID", deserialize_with = "or_default")]
+    pub id: String,
+    /// What was asked of it.
+    #[serde(deserialize_with = "or_default")]
+    pub spec: NetworkSpec,
+}
+
+/// What was asked of a swarm's network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworkSpec {
+    /// Its name.
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+}
+
 /// One of `/networks`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -3,16 +3,20 @@
 //!
 //! For a moment two may both think so, one that does not know yet and one that does. Both say what the same swarm told
 //! them, each as its own records, and readers take the later version of each; so nothing is wrong meanwhile, only said
-//! twice.
+//! twice. Nobody falls silent before the elected one has said, in its present life, that it has told everything: so there
+//! is no moment in which nobody says what only managers know.
 //!
 //! ```text
-//! key: m      value: 1 | the swarm's id
+//! key: m      value: 1 | the swarm's id       its engine manages the swarm
+//! key: w      value: 1 | the swarm's id       and all that it told is said
 //! ```
 
 use crate::discovery::entry::{Octets, Poison};
 
 /// The key under which an instance tells that its engine is a manager.
 pub const MANAGER_KEY: &[u8] = b"m";
+/// The key under which it tells that all that its swarm told it is said.
+pub const WHOLE_KEY: &[u8] = b"w";
 const LAYOUT: u8 = 1;
 /// Octets of a swarm's id: 25 characters today.
 const SWARM_OCTETS_MAX: usize = 64;
@@ -25,7 +29,7 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// The value that is replicated under [`MANAGER_KEY`].
+    /// The value that is replicated under [`MANAGER_KEY`], and under [`WHOLE_KEY`].
     pub fn value(&self) -> Vec<u8> {
         [&[LAYOUT], self.swarm.as_bytes()].concat()
     }

@@ -63,6 +63,8 @@ pub enum Said {
     Task(TaskState),
     /// Nothing more of the task of that id.
     NoTask(String),
+    /// All that the swarm told has been said; or it is being taken back.
+    Whole(bool),
 }
 
 /// How it stands with one list.
@@ -87,6 +89,10 @@ pub struct Managing {
     questions: BTreeMap<Inquiry, Question>,
     said_services: BTreeMap<String, ServiceSpec>,
     said_tasks: BTreeSet<String>,
+    /// Services were listed since it speaks, and tasks.
+    heard: (bool, bool),
+    /// All of that was said.
+    is_whole: bool,
     unfit: BTreeMap<String, Vec<String>>,
     /// Something may move until then.
     busy_until: Moment,
@@ -111,6 +117,8 @@ impl Managing {
             questions: BTreeMap::new(),
             said_services: BTreeMap::new(),
             said_tasks: BTreeSet::new(),
+            heard: (false, false),
+            is_whole: false,
             unfit: BTreeMap::new(),
             busy_until: Moment::START,
             tasks_at: Moment::NEVER,
@@ -177,6 +185,7 @@ impl Managing {
         let vips = self.services.iter().flat_map(|service| &service.endpoint.virtual_ips);
         let is_unknown = vips.map(|vip| &vip.network_id).any(|id| !self.networks.contains_key(id));
         self.answered(Inquiry::Services);
+        self.heard.0 |= self.speaks();
         self.say_services();
         if is_unknown && !self.questions.get(&Inquiry::Networks).is_some_and(|question| question.is_asked) {
             self.ask(Inquiry::Networks);
@@ -203,6 +212,8 @@ impl Managing {
             self.steps.push_back(Step::Say(Said::Task(state)));
         }
         self.said_tasks = ends;
+        self.heard.1 = true;
+        self.say_whole();
         let updates = self.services.iter().any(|service| is_updating(&service.update_status.state));
         let is_busy = updates || now < self.busy_until;
         self.tasks_at = if is_busy { now + TASKS_EVERY } else { Moment::NEVER };
@@ -307,6 +318,17 @@ impl Managing {
             }
         }
         self.said_services = now_said;
+        self.say_whole();
+    }
+
+    /// Says that everything is said, once it is.
+    fn say_whole(&mut self) {
+        if self.heard == (true, true)
+            && !self.networks.is_empty()
+            && !std::mem::replace(&mut self.is_whole, true)
+        {
+            self.steps.push_back(Step::Say(Said::Whole(true)));
+        }
     }
 
     /// Takes everything back.
@@ -317,6 +339,10 @@ impl Managing {
         self.services.clear();
         self.tasks.clear();
         self.steps.retain(|step| !matches!(step, Step::Ask(_)));
+        self.heard = (false, false);
+        if std::mem::take(&mut self.is_whole) {
+            self.steps.push_back(Step::Say(Said::Whole(false)));
+        }
         let services = std::mem::take(&mut self.said_services).into_keys().map(Said::NoService);
         let tasks = std::mem::take(&mut self.said_tasks).into_iter().map(Said::NoTask);
         self.steps.extend(services.chain(tasks).map(Step::Say));

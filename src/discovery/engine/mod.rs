@@ -6,6 +6,7 @@
 //! events ─► inspect again            ├─► containers::Containers ─► Put, Remove: this node's Endpoints
 //! time ─► list again ────────────────┘
 //! services, tasks (on the elected manager) ─► managing::Managing ─► Put, Remove: ServiceSpecs, TaskStates
+//! tasks (on each manager, at the start) ─► kin::Kin ─► addresses to join
 //! ```
 //!
 //! **The engine's state is the truth, an event only says where to look.** What becomes of a container follows from an
@@ -15,6 +16,7 @@
 pub mod answer;
 mod containers;
 mod election;
+mod kin;
 mod managing;
 pub mod shadow;
 mod signal;
@@ -25,6 +27,7 @@ mod translate;
 mod tests;
 
 pub use containers::{Ask, Containers, Output};
-pub use election::{Candidate, MANAGER_KEY, Manager, elected};
+pub use election::{Candidate, MANAGER_KEY, Manager, WHOLE_KEY, elected};
+pub use kin::{Kin, Search};
 pub use managing::{Inquiry, Managing, Said, Speaker, Step};
 pub use translate::Terms;

@@ -115,7 +115,7 @@ impl Gossip {
                 self.greeting.soon(now);
             }
             (false, _) => self.view.remove(id),
-            (true, true) => {}
+            (true, true) => self.view.moved(id, told.info.address),
         }
     }
 }

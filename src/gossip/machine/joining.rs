@@ -3,7 +3,8 @@
 //! A node may say of a name that it does not exist only if it knows all names. It is **synced** when it joins
 //! nobody; when a synced member has told it everything; when, three seconds after all names to join were
 //! resolved, nobody who answers is synced either (they all start together, and what they told each other is all
-//! there is); or when for thirty seconds nobody has been there (then it is alone, and says so loudly).
+//! there is); or when for thirty seconds nobody has been there (then it is alone, and says so loudly). A name that is not
+//! resolved in those thirty seconds leads to nobody, and is waited for no longer.
 
 use super::Gossip;
 use crate::base::time::Moment;
@@ -26,10 +27,12 @@ pub(super) struct Joining {
     /// Since when no other member has lived; `None`: one does.
     alone_since: Option<Moment>,
     synced: bool,
-    /// Since when all names have been resolved.
-    resolved: Option<Moment>,
+    /// From when on nobody who is synced is waited for, if others are there.
+    together_at: Moment,
     /// Who told everything it had without being synced itself.
     unsynced: BTreeSet<NodeId>,
+    /// Who was asked, one after the other, since all were.
+    asked: BTreeSet<NodeId>,
     /// Whether anybody ever answered.
     met: bool,
     ask_at: Moment,
@@ -40,8 +43,9 @@ impl Joining {
         Joining {
             alone_since: Some(now),
             synced: false,
-            resolved: None,
+            together_at: now + ALONE_AFTER,
             unsynced: BTreeSet::new(),
+            asked: BTreeSet::new(),
             met: false,
             ask_at: Moment::NEVER,
         }
@@ -60,10 +64,7 @@ impl Joining {
             return Moment::NEVER;
         }
         let alone = self.alone_since.map_or(Moment::NEVER, |since| since + ALONE_AFTER);
-        let together = match self.resolved {
-            Some(resolved) if !self.unsynced.is_empty() => resolved + UNSYNCED_FOR,
-            _ => Moment::NEVER,
-        };
+        let together = if self.unsynced.is_empty() { Moment::NEVER } else { self.together_at };
         self.ask_at.min(alone).min(together)
     }
 }
@@ -75,7 +76,7 @@ impl Gossip {
         let others: Vec<SocketAddr> =
             addresses.iter().copied().filter(|address| *address != self.me.address).collect();
         if all_resolved {
-            self.joining.resolved.get_or_insert(now);
+            self.joining.together_at = self.joining.together_at.min(now + UNSYNCED_FOR);
             if addresses.is_empty() {
                 self.synced(false);
             }
@@ -132,6 +133,7 @@ impl Gossip {
     fn synced(&mut self, alone: bool) {
         if !std::mem::replace(&mut self.joining.synced, true) {
             self.joining.unsynced.clear();
+            self.joining.asked.clear();
             self.tell(Event::Synced { alone });
         }
     }
@@ -143,19 +145,20 @@ impl Gossip {
         if self.joining.alone_since.is_some_and(|since| since + ALONE_AFTER <= now) {
             return self.synced(true);
         }
-        if let Some(resolved) = self.joining.resolved
-            && resolved + UNSYNCED_FOR <= now
-            && !self.joining.unsynced.is_empty()
-        {
+        if self.joining.together_at <= now && !self.joining.unsynced.is_empty() {
             return self.synced(false);
         }
         if self.joining.ask_at <= now {
             self.joining.ask_at = now + ASK_EVERY;
-            // Whoever was not asked yet first: one synced member is enough.
-            let asked = &self.joining.unsynced;
+            // All in turn: one synced member is enough, and whoever was not synced may be by now.
+            let asked = &self.joining.asked;
             let fresh = self.membership.some_alive(1, |told| !asked.contains(&told.id()));
+            if fresh.is_empty() || asked.len() >= ASKED_MAX {
+                self.joining.asked.clear();
+            }
             let again = if fresh.is_empty() { self.membership.some_alive(1, |_| true) } else { fresh };
             if let Some(told) = again.first() {
+                self.joining.asked.insert(told.id());
                 self.fetch(now, told.id());
             }
         }

@@ -107,6 +107,11 @@ impl Net {
     }
 
     fn boot(&mut self, n: usize, generation: u32) {
+        let seeds = if n == 0 { vec![] } else { vec![address(0)] };
+        self.boot_joining(n, generation, &seeds, true);
+    }
+
+    fn boot_joining(&mut self, n: usize, generation: u32, seeds: &[SocketAddr], is_whole: bool) {
         let info = NodeInfo {
             id: NodeId((n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             boot: self.rng.u64(..),
@@ -123,8 +128,7 @@ impl Net {
         let mut gossip = Gossip::new(self.now, &settings(), start);
         gossip.put(self.now, b"name", format!("n{n}").as_bytes());
         gossip.ready(self.now);
-        let seed: Vec<SocketAddr> = if n == 0 { vec![] } else { vec![address(0)] };
-        gossip.join(self.now, &seed, true);
+        gossip.join(self.now, seeds, is_whole);
         self.seats[n].gossip = Some(gossip);
         self.drain(n);
     }

@@ -54,6 +54,12 @@ impl View {
         self.rotate_at = now;
     }
 
+    /// That one is reached at another address from now on: what is sent to the old one is lost.
+    pub(super) fn moved(&mut self, id: NodeId, to: SocketAddr) {
+        let known = self.members.iter_mut().find(|(member, _)| *member == id);
+        known.into_iter().for_each(|(_, address)| *address = to);
+    }
+
     /// That one is gone.
     pub(super) fn remove(&mut self, id: NodeId) {
         self.members.retain(|(member, _)| *member != id);
@@ -113,14 +119,8 @@ impl View {
                 self.members.swap_remove(rng.usize(..self.members.len()));
             }
         }
-        // Addresses may have changed, and members gone.
-        self.members.retain_mut(|(id, address)| match membership.get(*id) {
-            Some(member) if member.told.class == Class::Alive => {
-                *address = member.told.info.address;
-                true
-            }
-            _ => false,
-        });
+        let lives = |id| membership.get(id).is_some_and(|member| member.told.class == Class::Alive);
+        self.members.retain(|(id, _)| lives(*id));
         let wanted = VIEW_MEMBERS - self.members.len();
         let known = &self.members;
         let new = membership.some_alive(wanted, |told| known.iter().all(|(id, _)| *id != told.id()));

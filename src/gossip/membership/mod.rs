@@ -261,6 +261,11 @@ impl Membership {
         }
     }
 
+    /// From where the last frame of another node came.
+    pub fn heard_at(&self) -> Option<SocketAddr> {
+        self.heard.map(|(_, _, address)| address)
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.notice_pause(now);

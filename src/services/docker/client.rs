@@ -195,6 +195,15 @@ async fn refused(code: StatusCode, response: Response<Incoming>) -> Failure {
     Failure::Refused(code, said.unwrap_or_else(|_| "no reason".to_owned()))
 }
 
+/// The path of the tasks that are to run; of all services, if there are none.
+pub(super) fn tasks_to_run(services: &[String]) -> String {
+    let mut filters = serde_json::json!({ "desired-state": ["running"] });
+    if !services.is_empty() {
+        filters["service"] = services.into();
+    }
+    format!("/tasks?filters={}", encode(&filters.to_string()))
+}
+
 /// `1.41` as two numbers, which compare.
 fn read_version(text: &str) -> Option<(u16, u16)> {
     let (major, minor) = text.split_once('.')?;
@@ -231,5 +240,9 @@ mod tests {
         for list in [KINDS, ACTIONS] {
             assert!(serde_json::from_str::<Vec<String>>(list).is_ok_and(|list| list.len() > 3));
         }
+        let all = encode("{\"desired-state\":[\"running\"]}");
+        assert_eq!(tasks_to_run(&[]), format!("/tasks?filters={all}"));
+        let some = encode("{\"desired-state\":[\"running\"],\"service\":[\"a\",\"b\"]}");
+        assert_eq!(tasks_to_run(&["a".into(), "b".into()]), format!("/tasks?filters={some}"));
     }
 }

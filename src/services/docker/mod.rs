@@ -4,6 +4,7 @@
 //! engine ─ events ─► Events ─┐                        ┌─ Tale ─► control thread: this node's own entries
 //! engine ◄─ questions ───────┴─► Containers, Managing ┘
 //!                                     ▲ who speaks for the swarm ─ control thread
+//! engine ◄─ which tasks are members, too? ─ Kin ─► addresses to join ─► control thread
 //! ```
 //!
 //! A connection that breaks is made anew, at first at once, later every ten seconds; what the machines say meanwhile is
@@ -14,15 +15,16 @@ mod shadow;
 
 pub use shadow::{Board, Compared, RESOLVER};
 
-use crate::base::config::EngineSocket;
+use crate::base::config::{EngineSocket, Peer};
 use crate::base::time::Moment;
 use crate::control::engine::Tale;
 pub use crate::discovery::engine::Terms;
-use crate::discovery::engine::answer::{Container, Event, Info, Network, Service, Summary, Task};
-use crate::discovery::engine::{Ask, Containers, Inquiry, Managing, Output, Speaker, Step};
+use crate::discovery::engine::answer::{Container, Event, Info, Network, PlacedTask, Service, Summary, Task};
+use crate::discovery::engine::{Ask, Containers, Inquiry, Kin, Managing, Output, Search, Speaker, Step};
 use crate::os::clock;
 use crate::services::docker::client::{Client, Events, Failure, Session};
 use crate::services::docker::shadow::{Outcome, Shadowing};
+use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -58,6 +60,8 @@ pub struct Docker {
     pub api_max: Option<String>,
     /// What counts.
     pub terms: Terms,
+    /// Members to join, which may be tasks of this node's own service.
+    pub joins: Vec<Peer>,
     /// How often everything is listed.
     pub relist: Duration,
     /// How long what was said is true without the engine.
@@ -85,6 +89,7 @@ enum Done {
     Networks(Result<Option<Vec<Network>>, Failure>),
     Services(Result<Option<Vec<Service>>, Failure>),
     Tasks(Result<Option<Vec<Task>>, Failure>),
+    Kin(Result<Option<Vec<PlacedTask>>, Failure>),
     Info(Result<Option<Info>, Failure>),
     Compared(Outcome),
 }
@@ -103,6 +108,7 @@ pub(super) async fn run(docker: Option<Docker>, mut stop: watch::Receiver<()>) {
                 Ok(()) => {
                     let speaker = *watch.speaker.borrow_and_update();
                     watch.managing.speaker(now(), speaker);
+                    watch.kin.speaker(now(), speaker);
                 }
                 Err(_) => return,
             },
@@ -121,6 +127,11 @@ pub(super) async fn run(docker: Option<Docker>, mut stop: watch::Receiver<()>) {
     }
 }
 
+/// Only an address of one's own can be bound.
+fn is_ours(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
 fn now() -> Moment {
     clock::moment(clock::now())
 }
@@ -134,6 +145,7 @@ struct Watch {
     speaker: watch::Receiver<Speaker>,
     containers: Containers,
     managing: Managing,
+    kin: Kin,
     shadow: Option<Shadowing>,
     /// The engine, while it is connected.
     client: Option<Client>,
@@ -164,6 +176,7 @@ impl Watch {
             speaker: docker.hearing.0,
             containers: Containers::new(now(), docker.terms.clone(), docker.relist, docker.lease),
             managing: Managing::new(docker.terms, docker.relist, docker.lease),
+            kin: Kin::new(docker.joins),
             shadow: docker.shadow.map(Shadowing::new),
             client: None,
             events,
@@ -178,7 +191,7 @@ impl Watch {
     }
 
     fn next_wake(&self) -> Moment {
-        let machines = self.containers.next_wake().min(self.managing.next_wake());
+        let machines = self.containers.next_wake().min(self.managing.next_wake()).min(self.kin.next_wake());
         let shadow = self.shadow.as_ref().map_or(Moment::NEVER, Shadowing::next_wake);
         machines.min(self.open_at).min(self.info_at).min(shadow)
     }
@@ -187,6 +200,7 @@ impl Watch {
         let now = now();
         self.containers.handle_timeout(now);
         self.managing.handle_timeout(now);
+        self.kin.handle_timeout(now);
         if self.open_at <= now {
             self.open_at = Moment::NEVER;
             let (socket, api_max) = (self.socket.clone(), self.api_max.clone());
@@ -232,6 +246,12 @@ impl Watch {
                 Step::Unfit(service, complaints) => tell_unfit("service", &service, &complaints),
             }
         }
+        while let Some(search) = self.kin.poll() {
+            match search {
+                Search::Ask(services) => self.ask(&client::tasks_to_run(&services), Done::Kin),
+                Search::Join { addresses, is_whole } => self.tales.push(Tale::Kin { addresses, is_whole }),
+            }
+        }
         while let Some(comparison) = self.shadow.as_mut().and_then(Shadowing::poll) {
             self.tasks.spawn(async move { Done::Compared(comparison.await) });
         }
@@ -272,6 +292,11 @@ impl Watch {
             Done::Networks(Err(failure)) => self.unmanageable(&failure, Inquiry::Networks),
             Done::Services(Err(failure)) => self.unmanageable(&failure, Inquiry::Services),
             Done::Tasks(Err(failure)) => self.unmanageable(&failure, Inquiry::Tasks),
+            Done::Kin(Ok(list)) => self.kin.listed(now, &list.unwrap_or_default(), is_ours),
+            Done::Kin(Err(failure)) => {
+                tracing::debug!(%failure, "the container engine does not tell where members are");
+                self.kin.failed(now);
+            }
             Done::Info(Ok(info)) => self.learn_part(&info.unwrap_or_default()),
             Done::Compared(outcome) => {
                 if let Some(shadow) = &mut self.shadow {
@@ -292,6 +317,7 @@ impl Watch {
     /// Perhaps it is no manager any more.
     fn unmanageable(&mut self, failure: &Failure, inquiry: Inquiry) {
         tracing::debug!(%failure, ?inquiry, "the container engine does not tell of its swarm");
+        self.tales.push(Tale::Mute);
         self.managing.failed(now(), inquiry);
         self.info_at = now();
     }
@@ -309,6 +335,7 @@ impl Watch {
         self.swarm = None;
         self.info_at = now() + self.relist;
         self.managing.connected(now(), info.managed().is_some());
+        self.kin.connected(now(), info.managed().is_some());
         self.say_part(info.managed());
     }
 
@@ -317,6 +344,7 @@ impl Watch {
         let managed = info.managed();
         if managed != self.swarm.as_deref() {
             self.managing.connected(now(), managed.is_some());
+            self.kin.connected(now(), managed.is_some());
             self.say_part(managed);
         }
     }
@@ -335,6 +363,7 @@ impl Watch {
         let now = now();
         self.containers.lost(now);
         self.managing.lost(now);
+        self.kin.lost();
         if let Some(shadow) = &mut self.shadow {
             shadow.lost();
         }

@@ -11,6 +11,7 @@ use crate::discovery::endpoint::Endpoint;
 use crate::discovery::engine::shadow::{Answered, Comparison, Difference, Findings, Shadow, subjects};
 use crate::os::entropy;
 use crate::services::desk::Ask;
+use crate::services::docker::is_ours;
 use crate::services::resolving::{datagram, stream};
 use crate::wire::message::{RD, Rcode};
 use crate::wire::name::Name;
@@ -19,7 +20,7 @@ use crate::wire::response::Response;
 use crate::wire::rtype::{Class, RecordType};
 use arc_swap::ArcSwap;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
@@ -167,11 +168,6 @@ fn tell(difference: &Difference) {
 
 fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
     endpoint.networks.iter().filter_map(|network| network.ipv4.map(IpAddr::V4))
-}
-
-/// Only an address of one's own can be bound.
-fn is_ours(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// A number from 0 to 1; 1, so that nothing is compared, if the system has no randomness.

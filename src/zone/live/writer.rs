@@ -41,8 +41,8 @@ pub trait Sources {
     /// How a record of that TTL stands that this source says.
     fn standing(&mut self, source: SourceNumber, ttl: u32) -> Standing;
 
-    /// A source says so many records less and so many more.
-    fn counted(&mut self, source: SourceNumber, gone: usize, come: usize);
+    /// A source says so many records of a type less and so many more.
+    fn counted(&mut self, source: SourceNumber, rtype: RecordType, gone: usize, come: usize);
 }
 
 /// What a source now says of a name and a type.
@@ -232,7 +232,7 @@ impl LiveWriter {
         let directory = &self.patcher.directory;
         let mut edit = Edit::load(directory, hash, &[], owner.as_wire(), owner.as_wire().len());
         let replaced = edit.put(source, rtype, ttl, rdatas);
-        sources.counted(source, replaced.gone, replaced.come);
+        sources.counted(source, rtype, replaced.gone, replaced.come);
         let mut octets = Vec::new();
         let Written::Visible(count) = self.writer.write(&[], &mut edit, sources, &mut octets) else { return };
         let counts = (edit.had, count);
@@ -302,7 +302,7 @@ impl LiveWriter {
             let replaced = edit.put(source, rtype, ttl, rdatas);
             self.places.add(source, hash);
             self.refused += replaced.refused as u64;
-            sources.counted(source, replaced.gone, replaced.come);
+            sources.counted(source, rtype, replaced.gone, replaced.come);
             return Some(1);
         }
         // What changed does not wait until all blocks have been looked through.
@@ -350,7 +350,7 @@ impl LiveWriter {
             edit.said.retain(|said| {
                 let is_known = sources.standing(said.source, said.ttl) != Standing::Forgotten;
                 if !is_known {
-                    sources.counted(said.source, 1, 0);
+                    sources.counted(said.source, said.rtype, 1, 0);
                 }
                 is_known
             });
@@ -460,11 +460,15 @@ impl LiveWriter {
         let origin_len = self.origin.as_wire().len();
         let owner = [&node.key, self.origin.as_wire()].concat();
         if let Some(made) = node_in(&node.octets, 0, origin_len) {
-            ledger::read(&made, made.split().1, &owner, |said, _| sources.counted(said.source, 1, 0));
+            ledger::read(&made, made.split().1, &owner, |said, _| {
+                sources.counted(said.source, said.rtype, 1, 0);
+            });
         }
         let block = self.patcher.directory.block(node.hash);
         if let Some(lying) = block.and_then(|block| block.find(node.hash, &node.key, origin_len)) {
-            ledger::read(&lying.node, lying.ledger, &owner, |said, _| sources.counted(said.source, 0, 1));
+            ledger::read(&lying.node, lying.ledger, &owner, |said, _| {
+                sources.counted(said.source, said.rtype, 0, 1);
+            });
         }
     }
 

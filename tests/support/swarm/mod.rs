@@ -30,7 +30,7 @@ pub mod seat;
 pub mod stage;
 
 pub use clock::{now, until_within};
-pub use raised::{CLIENTS, DOMAIN, Swarm};
+pub use raised::{CLIENTS, DOMAIN, GOSSIP, Swarm};
 
 use std::time::Duration;
 

@@ -6,19 +6,23 @@ use super::engine::{Container, Engine};
 use super::node::{Node, bridge};
 use super::outside::Outside;
 use super::say::{run, tried};
-use super::{PATIENCE, seat, stage, wait_for};
+use super::{PATIENCE, now, seat, stage, wait_for};
 use serde_json::Value;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// The services' domain.
 pub const DOMAIN: &str = "hive.internal.";
 /// The network in which clients reach hivedns with their own addresses.
 pub const CLIENTS: &str = "hivedns";
+/// The network of the members' own traffic.
+pub const GOSSIP: &str = "hivedns_gossip";
 /// The image of what runs beside it.
 pub const CLIENT: &str = "client:1";
 /// Containers of the stack's service begin so.
@@ -169,18 +173,39 @@ impl Swarm {
         }
     }
 
-    /// Deploys the repository's own stack as its documents say, and waits until all nodes are one cluster.
-    pub fn deploy(&self) {
+    /// Deploys the repository's own stack as its documents say, and waits until all nodes are one cluster; how long that
+    /// took from when the last container ran.
+    pub fn deploy(&self) -> Duration {
         self.typed(1, "docker network create --driver overlay --attachable hivedns");
         self.typed(1, "docker run --rm hivedns:latest keygen | docker secret create hivedns-keys -");
         self.typed(1, "docker stack deploy --resolve-image never -c swarm-stack.yml hivedns");
+        wait_for("a hivedns on every node", || self.numbers().all(|number| self.hivedns(number).is_some()));
+        let began = now();
         self.wait_united();
+        began.elapsed()
     }
 
     /// Waits until each engine's hivedns is ready and knows all others as alive.
     pub fn wait_united(&self) {
         let all = self.engines.len() as u64;
         wait_for("all nodes to be one cluster", || self.numbers().all(|number| self.alive(number) == all));
+    }
+
+    /// Waits until on each node that hivedns runs that the swarm wants there. One whose node was out of reach for long is
+    /// replaced when the node is back.
+    pub fn wait_settled(&self) {
+        let words = ["service", "ps", "hivedns_hivedns", "--no-trunc", "--filter", "desired-state=running"];
+        let format = ["--format", "{{.ID}} {{.CurrentState}}"];
+        wait_for("the swarm to have on each node the hivedns that it wants", || {
+            let listed = self.manager().tried(&[&words[..], &format].concat()).unwrap_or_default();
+            let running = listed.lines().filter_map(|line| line.split_once(" Running ")).map(|(id, _)| id);
+            let wanted: BTreeSet<&str> = running.collect();
+            let is_wanted = |hivedns: Container| {
+                hivedns.labels.get("com.docker.swarm.task.id").is_some_and(|id| wanted.contains(&**id))
+            };
+            wanted.len() == self.engines.len()
+                && self.numbers().all(|number| self.hivedns(number).is_some_and(is_wanted))
+        });
     }
 
     /// How many members a ready node knows as alive; none while it is not ready.

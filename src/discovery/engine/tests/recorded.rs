@@ -14,7 +14,7 @@ const PLAIN: [&str; 3] = [
     include_str!("recorded/plain-two.txt"),
     include_str!("recorded/plain-three.txt"),
 ];
-const SWARM: [&str; 3] = [
+pub(super) const SWARM: [&str; 3] = [
     include_str!("recorded/swarm-one.txt"),
     include_str!("recorded/swarm-two.txt"),
     include_str!("recorded/swarm-three.txt"),
@@ -24,7 +24,7 @@ const SWARM_EVENTS: &str = include_str!("recorded/swarm-events.txt");
 const SWARM_INFO: &str = include_str!("recorded/swarm-info.txt");
 
 /// The answer at that path.
-fn answer<T: DeserializeOwned>(recorded: &str, path: &str) -> T {
+pub(super) fn answer<T: DeserializeOwned>(recorded: &str, path: &str) -> T {
     let found = recorded.lines().filter_map(|line| line.split_once(' ')).find(|(known, _)| *known == path);
     serde_json::from_str(found.expect("a path that was recorded").1).expect("an answer")
 }
@@ -178,6 +178,9 @@ fn answer_managing(machine: &mut Managing, now: crate::base::time::Moment, recor
                 told.push("task".into());
             }
             Step::Say(Said::NoTask(_)) => told.push("no task".into()),
+            Step::Say(Said::Whole(is_whole)) => {
+                told.push(if is_whole { "whole" } else { "not whole" }.into())
+            }
             Step::Unfit(name, why) => told.push(format!("{name}: {why:?}")),
         }
     }
@@ -202,6 +205,7 @@ fn the_elected_manager_tells_services_and_tasks_that_are_to_end() {
             "hd-dnsrr None hd-net [] []",
             "hd-global None hd-net [] [10.232.1.3]",
             "hd_api Some(\"hd\") hd_app [\"api\", \"backend\"] [10.0.1.2]",
+            "whole",
         ]
     );
     // While something may move tasks are looked at four times a second.
@@ -224,7 +228,7 @@ fn the_elected_manager_tells_services_and_tasks_that_are_to_end() {
     assert!(machine.next_wake() - now > Duration::from_secs(40));
     machine.speaker(now, Speaker::Other);
     let told = answer_managing(&mut machine, now, SWARM[2]);
-    assert_eq!(told, ["no service", "no service", "no service", "no task"]);
+    assert_eq!(told, ["no service", "no service", "no service", "no task", "not whole"]);
 }
 
 #[test]
@@ -233,7 +237,7 @@ fn a_manager_whose_engine_is_lost_says_what_it_said_for_a_lease_or_until_another
     let mut machine = Managing::new(terms(), Duration::from_secs(60), Duration::from_secs(60));
     machine.connected(now, true);
     machine.speaker(now, Speaker::Me);
-    assert_eq!(answer_managing(&mut machine, now, SWARM[0]).len(), 3);
+    assert_eq!(answer_managing(&mut machine, now, SWARM[0]).len(), 4);
     machine.lost(now);
     machine.speaker(now, Speaker::Nobody);
     now += Duration::from_secs(59);
@@ -246,7 +250,8 @@ fn a_manager_whose_engine_is_lost_says_what_it_said_for_a_lease_or_until_another
     machine.lost(now);
     now += Duration::from_secs(60);
     machine.handle_timeout(now);
-    assert_eq!(answer_managing(&mut machine, now, SWARM[0]), ["no service"; 3]);
+    let told = answer_managing(&mut machine, now, SWARM[0]);
+    assert_eq!(told, ["no service", "no service", "no service", "not whole"]);
 }
 
 proptest! {

@@ -22,7 +22,7 @@ impl Sources for Crowd {
         if self.hidden[source.0 as usize] { Standing::Unserved } else { Standing::FULL }
     }
 
-    fn counted(&mut self, source: SourceNumber, gone: usize, come: usize) {
+    fn counted(&mut self, source: SourceNumber, _: RecordType, gone: usize, come: usize) {
         let counted = &mut self.counted[source.0 as usize];
         *counted = *counted + come - gone;
     }
