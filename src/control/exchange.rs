@@ -239,6 +239,8 @@ impl Control {
     /// Takes what the thread that talks to other servers has to say; true if the state changed.
     pub(super) fn hear(&mut self, news: News) -> bool {
         match news {
+            // What comes of a zone that is no secondary any more is nobody's version.
+            News::Arrived(origin, _) if !self.is_secondary(&origin) => false,
             News::Arrived(origin, came) => {
                 let received = match came {
                     Came::Whole(run) => Received::Whole(run),

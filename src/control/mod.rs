@@ -338,8 +338,10 @@ impl Control {
             reload.faulty.push(faulty(&origin, &faults).document());
         }
         let changed = match zone {
-            // Of a zone that comes from elsewhere a reload has nothing new.
-            Some(zone) if checked.is_some() && self.at_hand(&origin).is_some() => {
+            // Of a zone that comes from elsewhere a reload has nothing new; unless it was a primary until now.
+            Some(zone)
+                if checked.is_some() && self.at_hand(&origin).is_some_and(|old| Arc::ptr_eq(&old, &zone)) =>
+            {
                 self.loader.free(zone);
                 false
             }

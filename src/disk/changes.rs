@@ -13,10 +13,12 @@
 //! last; so what has to be made of the copy follows from its serial.** Whoever replaces the copy by another zone removes the
 //! steps first ([`Zones::drop_changes`]), and who turns has a copy that is no older than the changes at hand.
 //!
+//! Of a zone that was updated the names begin with `updated-`, as that of its copy does.
+//!
 //! Knows serials, and octets between them.
 
 use super::Entry;
-use super::envelope::Kind;
+use super::envelope::{self, Kind};
 use super::fault::{DiskError, Notice};
 use super::journal::{self, FRAME_OCTETS_MAX, Journal};
 use super::zones::{Zones, aside, with_suffix, writing};
@@ -29,6 +31,8 @@ use std::path::{Path, PathBuf};
 
 /// Octets of one file of changes: what a transfer may bring, as for the copy, for a file is read as a whole.
 const CHANGES_OCTETS_MAX: u64 = TRANSFER_OCTETS_MAX as u64;
+/// Octets at the beginning of a file of changes, within which its note ends.
+const HEAD_OCTETS_MAX: u64 = 4 << 10;
 /// Octets of a step beside its records, in a frame.
 const STEP_OCTETS: usize = 16;
 
@@ -162,6 +166,27 @@ impl Zones {
         newest
     }
 
+    /// Former versions kept zones that were updated under the names of transferred ones, told apart by the note on their
+    /// file. Gives such a zone the names that it has now; a crash in between leaves the rest to the next time.
+    pub fn part_updated(&self, origin: &str) -> io::Result<()> {
+        let (from, to) = (self.transferred(), self.updated());
+        // What says so goes last.
+        let pairs = [
+            (from.path(origin), to.path(origin)),
+            (from.earlier_path(origin), to.earlier_path(origin)),
+            (from.changes_path(origin), to.changes_path(origin)),
+        ];
+        if !pairs[1..].iter().any(|(path, _)| has_note(path))
+            || pairs.iter().any(|(from, to)| from.exists() && to.exists())
+        {
+            return Ok(());
+        }
+        for (from, to) in pairs.iter().filter(|(from, _)| from.exists()) {
+            fs::rename(from, to)?;
+        }
+        self.sync()
+    }
+
     /// Where a zone's changes lie.
     pub fn changes_path(&self, origin: &str) -> PathBuf {
         self.path_of("changes", origin)
@@ -214,6 +239,14 @@ impl Zones {
         }
         Ok(Some((journal, file)))
     }
+}
+
+/// True for a file of changes that begins with a note.
+fn has_note(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_OCTETS_MAX).read_to_end(&mut head));
+    let note = envelope::open(Kind::Changes, &head).map(|(body, _)| body.len() > journal::EPOCH_OCTETS);
+    read.is_ok() && note.unwrap_or(false)
 }
 
 /// Sees to it that there is no such file.
@@ -383,6 +416,35 @@ mod tests {
         zones.adopt_copy("a.").unwrap();
         assert_eq!(zones.read("a.").unwrap().body, b"two");
         fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn an_updated_zone_under_the_name_of_a_transferred_one_gets_its_own_wherever_a_crash_came() {
+        let files = ["zone.a", "earlier.a", "changes.a"];
+        for missing in 0..=files.len() {
+            let (dir, zones) = zones("parted");
+            zones.write("a.", b"copy", UNIX_EPOCH).unwrap();
+            let mut changes = zones.begin_changes("a.", b"note").unwrap();
+            changes.append(&[step(1)]).unwrap();
+            changes.turn().unwrap();
+            changes.append(&[step(2)]).unwrap();
+            // A crash came when so many had their names.
+            for file in &files[..missing] {
+                fs::rename(dir.join(file), dir.join(format!("updated-{file}"))).unwrap();
+            }
+            zones.part_updated("a.").unwrap();
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), 3);
+            let restored = zones.updated().changes("a.").unwrap();
+            assert_eq!((serials(&restored.earlier), serials(&restored.steps)), (vec![1], vec![2]));
+            assert_eq!(zones.updated().read("a.").unwrap().body, b"copy");
+            // A transferred one has no note, and stays.
+            zones.write("a.", b"other", UNIX_EPOCH).unwrap();
+            zones.begin_changes("a.", b"").unwrap().append(&[step(7)]).unwrap();
+            zones.part_updated("a.").unwrap();
+            assert_eq!(zones.read("a.").unwrap().body, b"other");
+            assert_eq!(serials(&zones.changes("a.").unwrap().steps), [7]);
+            fs::remove_dir_all(dir).unwrap();
+        }
     }
 
     #[test]

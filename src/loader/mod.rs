@@ -21,7 +21,7 @@ mod tests;
 pub mod updates;
 
 use crate::disk::zones::Zones;
-use crate::loader::changing::Changing;
+use crate::loader::changing::{Changing, tell_unserved};
 use crate::loader::copier::{Copied, Copier};
 use crate::loader::received::Arrival;
 use crate::loader::updates::{Update, Updated};
@@ -284,14 +284,11 @@ impl Desk {
 
     /// Changes that were acknowledged do not go without a word when the configuration takes the zone for another one.
     fn tell_what_is_not_served(&self, origin: &Name) {
-        let changes = self.zones.as_ref().map(|zones| zones.changes_path(&origin.to_string()));
-        if let Some(changes) = changes.filter(|changes| changes.exists()) {
-            tracing::warn!(
-                zone = %origin,
-                "what had changed while the zone was a secondary, or took updates, is not served: {}",
-                changes.display()
-            );
-        }
+        let Some(zones) = &self.zones else { return };
+        // If that fails it is told by its old name.
+        let _ = zones.part_updated(&origin.to_string());
+        tell_unserved(origin, &zones.updated());
+        tell_unserved(origin, zones);
     }
 
     /// Makes the next versions of zones that change in part.
