@@ -137,7 +137,8 @@ pub fn policy(config: &Config, secrets: &Secrets) -> Policy {
 fn rights(key: &TsigKey) -> Result<Rights, ConfigError> {
     let names = key.names.iter().filter_map(|name| Name::parse(name.as_str()).ok());
     let types = key.types.iter().map(|text| {
-        let rtype = text.parse::<RecordType>().ok().filter(|rtype| !rtype.is_meta() && !rtype.is_viewed());
+        let is_data = |rtype: &RecordType| rtype.0 != 0 && !rtype.is_meta() && !rtype.is_viewed();
+        let rtype = text.parse::<RecordType>().ok().filter(is_data);
         rtype.ok_or_else(|| ConfigError {
             at: key.said.source("key.types"),
             message: format!("key.types: expected record types such as A or TYPE65280, found {text:?}"),
