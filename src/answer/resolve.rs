@@ -121,6 +121,7 @@ fn resolve_part(
         }
         None => Some(Rcode::ServFail),
     };
+    journey.prove(&mut reply);
     finish(snapshot, query, reply, (found, Some(zone)), bounds)
 }
 
