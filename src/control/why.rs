@@ -78,6 +78,10 @@ impl Elsewhere for Outside {
         self.asks_member = true;
         Some(Rcode::ServFail)
     }
+
+    fn is_past_members(&self) -> bool {
+        false
+    }
 }
 
 impl Control {

@@ -1,6 +1,7 @@
 //! A zone of which not all is known: what is there is told, what is not comes from a member.
 
 use super::*;
+use crate::base::network::Network;
 use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::catalog::lease::Source;
@@ -87,6 +88,20 @@ fn snapshot() -> Snapshot {
     }
     let (origin, content) = (name("own."), ZoneContent::Sealed(Arc::new(seal(draft).0.unwrap())));
     state.apply(Delta::PutZone { origin, content });
+    let mut draft = ZoneDraft::new(&name("10.in-addr.arpa."), seed);
+    for (owner, rtype, rdata) in [
+        ("10.in-addr.arpa.", RecordType::SOA, &soa[..]),
+        ("10.in-addr.arpa.", RecordType::NS, own.as_wire()),
+        ("7.0.0.10.in-addr.arpa.", RecordType::PTR, own.as_wire()),
+    ] {
+        let owner = name(owner);
+        draft.record(Record { owner: owner.as_wire(), rtype, ttl: 5, rdata }, &place_in("test", 1, 1));
+    }
+    let content = ZoneContent::Sealed(Arc::new(seal(draft).0.unwrap()));
+    state.apply(Delta::PutZone { origin: name("10.in-addr.arpa."), content });
+    state.apply(Delta::Reverse { networks: vec![Network::parse("10.0.0.0/8").unwrap()] });
+    let known = Some(name("here.hive."));
+    state.apply(Delta::PutAddress { address: [10, 0, 0, 5].into(), asker: None, name: known });
     for (origin, alias) in [("one.", "b.two."), ("two.", "www.elsewhere."), ("home.", "here.hive.")] {
         let content = ZoneContent::Sealed(Arc::new(signed(origin, alias)));
         state.apply(Delta::PutZone { origin: name(origin), content });
@@ -102,7 +117,13 @@ enum Says {
     Nobody,
     Address,
     Alias(&'static str),
+    /// The name of an address.
+    Name,
+    /// The name is there, and has nothing of the type.
+    Nothing,
     NoSuchName,
+    /// Others have answered meanwhile.
+    Before,
 }
 
 /// The members and the world; what they were asked.
@@ -142,19 +163,30 @@ impl Elsewhere for World {
         self.note("member", key);
         match self.says {
             Says::NotYet => None,
-            Says::Nobody => Some(Rcode::ServFail),
+            Says::Nobody | Says::Before => Some(Rcode::ServFail),
+            Says::Name => put(owner, RecordType::PTR, name("there.hive.").as_wire(), reply),
+            Says::Nothing => Some(Rcode::NoError),
             Says::NoSuchName => Some(Rcode::NxDomain),
             Says::Address => put(owner, RecordType::A, &[192, 0, 2, 9], reply),
             Says::Alias(target) => put(owner, RecordType::CNAME, name(target).as_wire(), reply),
         }
     }
+
+    fn is_past_members(&self) -> bool {
+        matches!(self.says, Says::Before)
+    }
 }
 
 /// Asks for an address: the flags and the code, records of the answer, who was asked; `None` for what has to wait.
 fn ask(owner: &str, says: Says) -> (Option<(u16, u16)>, Vec<String>) {
+    ask_for(owner, RecordType::A, says)
+}
+
+fn ask_for(owner: &str, rtype: RecordType, says: Says) -> (Option<(u16, u16)>, Vec<String>) {
     let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     query.extend_from_slice(name(owner).as_wire());
-    query.extend([0, 1, 0, 1]);
+    query.extend(rtype.0.to_be_bytes());
+    query.extend([0, 1]);
     let (told, asked) = exchange(&query, says);
     let told = told.map(|reply| {
         let response = Response::read(&reply).unwrap();
@@ -280,4 +312,24 @@ fn an_alias_of_a_member_s_that_comes_back_to_itself_ends() {
     let (told, asked) = ask("back.elsewhere.", Says::Alias("www.own."));
     assert!(told.is_some_and(|(flags, count)| flags == NOT_OURS && count < 8), "{told:?}");
     assert!(asked.len() < 5, "{asked:?}");
+}
+
+#[test]
+fn the_name_of_an_address_that_is_not_known_is_a_member_s_to_tell_and_nobody_s_to_deny() {
+    let ask = |owner: &str, says| ask_for(&format!("{owner}.0.0.10.in-addr.arpa."), RecordType::PTR, says);
+    let member = |owner: &str| vec![format!("member {owner}.0.0.10.in-addr.arpa.")];
+    let failed = Some((NOT_OURS | Rcode::ServFail as u16, 0));
+    assert_eq!(ask("5", Says::Nobody), (Some((OURS, 1)), vec![]), "it is known");
+    for owner in ["6", "7"] {
+        assert_eq!(ask(owner, Says::NotYet), (None, member(owner)));
+        // What the cluster knows comes before what a zone has.
+        assert_eq!(ask(owner, Says::Name), (Some((OURS, 1)), member(owner)));
+        assert_eq!(ask(owner, Says::Nothing), (Some((OURS, 0)), member(owner)));
+    }
+    // An address that one engine alone has no other node knows.
+    for says in [Says::NoSuchName, Says::Nobody] {
+        assert_eq!(ask("6", says), (failed, member("6")));
+        assert_eq!(ask("7", says), (Some((OURS, 1)), member("7")));
+    }
+    assert_eq!(ask("6", Says::Before), (failed, vec![]), "nobody is asked in circles");
 }
