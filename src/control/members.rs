@@ -25,14 +25,14 @@ impl Control {
             gossip.replication().owners().get(id).and_then(|owner| owner.shown()).map_or(0, |log| log.live())
         };
         let own = gossip.membership().own();
-        let all: Vec<(Arc<Told>, Health, usize)> = gossip
+        let all: Vec<Shown> = gossip
             .membership()
             .members()
             .map(|member| (member.told, member.health))
             .chain([(own.clone(), Health::Alive)])
             .map(|(told, health)| {
-                let records = records(told.id());
-                (told, health, records)
+                let id = told.id();
+                (told, health, records(id), gossip.membership().round_trip(id))
             })
             .collect();
         let this = own.id();
@@ -146,15 +146,17 @@ impl Control {
     }
 }
 
-/// Members with their health and how many records each published.
-fn document(all: &[(Arc<Told>, Health, usize)], this: NodeId) -> MembersDocument {
-    let member = |(told, health, records): &(Arc<Told>, Health, usize)| MemberDocument {
+/// A member, how it is, how many records it published, and the round trip to it.
+type Shown = (Arc<Told>, Health, usize, Option<Duration>);
+
+fn document(all: &[Shown], this: NodeId) -> MembersDocument {
+    let member = |(told, health, records, trip): &Shown| MemberDocument {
         id: told.id().to_string(),
         name: told.info.name.to_string(),
         address: told.info.address.to_string(),
         health: health_word(*health).to_owned(),
         incarnation: told.incarnation.to_string(),
-        rtt_seconds: None,
+        rtt_seconds: trip.map(|trip| trip.as_secs_f64()),
         records: *records,
         this: told.id() == this,
     };

@@ -27,6 +27,7 @@ mod records;
 mod reload;
 pub mod request;
 pub mod resolving;
+mod since;
 mod specs;
 pub mod status;
 mod updates;

@@ -33,6 +33,7 @@ use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
+use crate::control::since::Since;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::node::{self, Entry};
 use crate::gossip::identity::{Generation, NodeId};
@@ -111,6 +112,8 @@ pub struct Cluster {
     /// The drain is over, and these have not acknowledged.
     pub(super) drained: Option<Vec<NodeId>>,
     alone: bool,
+    /// Since when what is told is known.
+    pub(super) since: Since,
     /// What members ask of this node, and what became of its own questions.
     pub(super) letters: Vec<Letter>,
     /// When the machine wants to be woken.
@@ -170,6 +173,7 @@ impl Cluster {
             draining: None,
             drained: None,
             alone: false,
+            since: Since::default(),
             letters: Vec::new(),
             wake_at: now,
             name: config.gossip.cluster.clone(),
@@ -272,7 +276,7 @@ impl Cluster {
         let mut deltas = Vec::new();
         loop {
             match self.gossip.poll(now) {
-                Output::Event(event) => self.hear(event, &mut deltas),
+                Output::Event(event) => self.hear(now, event, &mut deltas),
                 Output::Wake(at) => {
                     self.wake_at = at;
                     return deltas;
@@ -282,12 +286,13 @@ impl Cluster {
         }
     }
 
-    fn hear(&mut self, event: Event, deltas: &mut Vec<Delta>) {
+    fn hear(&mut self, now: Moment, event: Event, deltas: &mut Vec<Delta>) {
         if let Some(cuts) = &mut self.cuts {
             cuts.hear(&event);
         }
         match event {
             Event::Records { owner, log, since } => {
+                self.since.owner(now, owner, (log.generation(), log.head()));
                 self.engine.records(owner, &log);
                 self.names.records(&self.gossip, owner, &log, since, deltas);
             }
@@ -295,6 +300,7 @@ impl Cluster {
             Event::Cluster { key, value, stored } => {
                 // An empty key: nothing to serve, but to be kept.
                 if !key.is_empty() {
+                    self.since.set(now, &key);
                     self.names.cluster(&key, value.as_deref(), deltas);
                 }
                 self.keep(Write::Record(crate::disk::Entry { key, value: stored }));
@@ -312,6 +318,7 @@ impl Cluster {
                 self.names.member(&self.gossip, &info, deltas);
             }
             Event::Forgotten { id } => {
+                self.since.forget(id);
                 self.engine.forgotten(id);
                 self.names.forgotten(&self.gossip, id, deltas);
             }
