@@ -235,6 +235,19 @@ fn two_nodes_know_each_other_and_share_records_and_keys() {
     assert_eq!(verb(&there, &["unset", "a.hive.internal."]).code, Some(0));
     assert!(until(|| one.rcode("a.hive.internal.", A) == Some(NXDOMAIN)), "{}", one.log());
 
+    // It returns when all that the other has is here.
+    let compared = document(&there, &["resync", "one"]);
+    for (field, value) in [("finished", json!(true)), ("nodes", json!(["one"])), ("silent", json!([]))] {
+        assert_eq!(compared[field], value, "{compared}");
+    }
+    let said = verb(&there, &["resync"]);
+    assert!(
+        said.code == Some(0) && said.out.starts_with("compared all with one in "),
+        "{}{}",
+        said.out,
+        said.err
+    );
+
     let key = String::from_utf8(new_key()).expect("text");
     let added = verb(&here, &["key", "add", key.trim()]);
     assert_eq!(added.code, Some(0), "{}", added.err);

@@ -406,15 +406,15 @@ documents! {
 
     /// A full comparison.
     ResyncDocument {
-        /// False: it has begun, and what came of it is not known yet; all numbers are 0.
+        /// True. (A former version did not wait for the end.)
         finished: bool,
-        /// The nodes it is made with; none if that is by lot.
+        /// The nodes that were asked: the one that was named, or one by lot.
         nodes: Vec<String>,
         /// Those that were asked and did not answer.
         silent: Vec<String>,
         /// How many owners had news for us.
         owners: usize,
-        /// How many changes came.
+        /// How many changes came, those of cluster-wide records that came meanwhile from other members among them.
         changes: usize,
         /// How long it took.
         seconds: f64,

@@ -161,6 +161,8 @@ pub struct Control {
     clerk: Clerk,
     /// Who waits to hear where nodes differ.
     diffing: Vec<Answer>,
+    /// Who waits for a comparison.
+    resyncing: Option<Answer>,
     /// This node left its cluster and is to end.
     leaving: bool,
     /// The reload that is under way.
@@ -204,6 +206,7 @@ impl Control {
             status_at: None,
             clerk: Clerk::default(),
             diffing: Vec::new(),
+            resyncing: None,
             leaving: false,
             reloading: None,
             resolving,
@@ -269,6 +272,7 @@ impl Control {
         self.due.applied(&self.state);
         self.take_cuts();
         self.tell_drained();
+        self.tell_resynced();
         self.tell_diff();
     }
 

@@ -298,7 +298,7 @@ impl Citizen {
             Event::Synced { alone } => News::Synced(alone),
             Event::Identity { id, generation } => News::Identity(id, generation),
             // Nobody asks anything here.
-            Event::Asked { .. } | Event::Known { .. } => return None,
+            Event::Asked { .. } | Event::Known { .. } | Event::Resynced { .. } => return None,
             Event::Keys | Event::ClusterReplaced { .. } => return None,
             Event::Drained { missing } => News::Drained(missing.len()),
             Event::ExpiryFrozen(frozen) => News::ExpiryFrozen(frozen),

@@ -32,6 +32,7 @@ use crate::base::config::Config;
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
+use crate::control::members::Resynced;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::since::Since;
 use crate::discovery::cluster::Rrset;
@@ -111,6 +112,8 @@ pub struct Cluster {
     pub(super) draining: Option<(usize, bool, Answer)>,
     /// The drain is over, and these have not acknowledged.
     pub(super) drained: Option<Vec<NodeId>>,
+    /// A comparison that somebody waits for is over.
+    pub(super) resynced: Option<Resynced>,
     alone: bool,
     /// Since when what is told is known.
     pub(super) since: Since,
@@ -172,6 +175,7 @@ impl Cluster {
             domain: domain(config),
             draining: None,
             drained: None,
+            resynced: None,
             alone: false,
             since: Since::default(),
             letters: Vec::new(),
@@ -344,6 +348,9 @@ impl Cluster {
             Event::Asked { by, number, question } => self.letters.push(Letter::Asked(by, number, question)),
             Event::Known { number, answer } => self.letters.push(Letter::Known(number, answer)),
             Event::Drained { missing } => self.drained = Some(missing),
+            Event::Resynced { with, is_whole, owners, changes, took } => {
+                self.resynced = Some(Resynced { with, is_whole, owners, changes, took });
+            }
             Event::ExpiryFrozen(true) => {
                 tracing::error!("many nodes were lost at once: their records do not expire for now");
             }

@@ -15,6 +15,7 @@ mod greeting;
 mod joining;
 mod purging;
 mod questions;
+mod resyncing;
 mod streams;
 mod telling;
 mod traffic;
@@ -50,6 +51,7 @@ pub use checking::CHECK_EVERY;
 pub use comparing::COMPARE_EVERY;
 pub use joining::{ALONE_AFTER, UNSYNCED_FOR};
 pub use questions::{QUESTION_OCTETS_MAX, QUESTIONS_MAX};
+pub use resyncing::RESYNC_MAX;
 pub use traffic::{ByKind, Traffic};
 
 /// Octets that all frames of a datagram may have.
@@ -103,6 +105,7 @@ pub struct Gossip {
     purging: purging::Purging,
     greeting: greeting::Greeting,
     questions: questions::Questions,
+    resyncing: Option<resyncing::Resyncing>,
     room: usize,
     traffic: Traffic,
 }
@@ -148,6 +151,7 @@ impl Gossip {
             purging: purging::Purging::new(now),
             greeting: greeting::Greeting::new(),
             questions: questions::Questions::default(),
+            resyncing: None,
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -305,12 +309,14 @@ impl Gossip {
             self.questions.next(),
             self.purging.next(),
             self.streams_next(),
+            self.resyncing.as_ref().map_or(Moment::NEVER, resyncing::Resyncing::next),
         ];
         Output::Wake(next.into_iter().min().unwrap_or(Moment::NEVER).max(now))
     }
 
     /// Lets the parts do what the last call made them want to do.
     fn settle(&mut self, now: Moment) {
+        self.resync_if_due(now);
         loop {
             if let Some(output) = self.membership.poll(now) {
                 self.do_for_membership(now, output);

@@ -8,6 +8,7 @@ mod joining;
 mod late_news;
 mod purging;
 mod questions;
+mod resyncing;
 mod strangers;
 
 use super::*;

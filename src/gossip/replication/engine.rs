@@ -64,6 +64,8 @@ pub struct Counts {
     pub mismatches: u64,
     /// Pulls sent.
     pub pulls: u64,
+    /// Cluster-wide records taken from others.
+    pub cluster_taken: u64,
 }
 
 /// The replication machine of one node.
