@@ -7,6 +7,7 @@
 //! and octets.
 
 use super::envelope::{ENVELOPE_OCTETS, Kind, Unsound, open_whole, seal};
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -25,6 +26,8 @@ const ASIDE_MAX: u32 = 10;
 
 /// What the names of the files of zones that were updated begin with.
 const UPDATED: &str = "updated-";
+/// The same of zones whose history alone is kept, beside their files.
+const FILED: &str = "file-";
 
 /// Where copies of zones are kept, all of one kind.
 #[derive(Debug, Clone)]
@@ -59,6 +62,17 @@ pub enum Lost {
     },
 }
 
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Absent => f.write_str("there is none"),
+            Lost::Unreadable(error) => error.fmt(f),
+            Lost::Broken { why, aside: Some(aside) } => write!(f, "{why}: set aside as {}", aside.display()),
+            Lost::Broken { why, aside: None } => f.write_str(why),
+        }
+    }
+}
+
 impl Zones {
     /// Those that were transferred, in the state directory that this process holds.
     pub fn new(dir: &Path) -> Zones {
@@ -73,6 +87,16 @@ impl Zones {
     /// Those that have a file here and were updated, in the same directory.
     pub fn updated(&self) -> Zones {
         Zones { dir: self.dir.clone(), kind: UPDATED }
+    }
+
+    /// Those that have a file here and nothing else: what led to it is kept for others.
+    pub fn filed(&self) -> Zones {
+        Zones { dir: self.dir.clone(), kind: FILED }
+    }
+
+    /// True of those of which the history alone is kept.
+    pub(super) fn are_filed(&self) -> bool {
+        self.kind == FILED
     }
 
     /// True of those that have a file here and were updated.

@@ -198,7 +198,8 @@ fn a_copy_that_is_torn_and_one_whose_changes_do_not_fit_are_set_aside() {
     write(&mut records, "z.", RecordType::SOA, &soa(3));
     write(&mut records, "none.z.", RecordType::TXT, &txt(3));
     write(&mut records, "z.", RecordType::SOA, &soa(4));
-    let odd = crate::disk::changes::Step { from: 3, to: 4, records: records.into() };
+    let odd =
+        crate::disk::changes::Step { from: 3, to: 4, records: records.into(), note: Default::default() };
     other.zones().begin_changes("z.", &[]).unwrap().append(&[odd]).unwrap();
     let (mut again, _) = other.start();
     let zone = again.restore(&origin()).zone.unwrap();
