@@ -157,6 +157,7 @@ impl Cluster {
                 share: config.services.loss_freeze.get(),
                 max: config.services.loss_freeze_max,
             },
+            measures: true,
         };
         let generation = Generation(remembered.generation);
         let me = info.id;

@@ -13,6 +13,7 @@ mod comparing;
 mod doing;
 mod greeting;
 mod joining;
+mod measuring;
 mod purging;
 mod questions;
 mod resyncing;
@@ -50,6 +51,7 @@ pub use asking_heads::{Answered, OwnerState, States};
 pub use checking::CHECK_EVERY;
 pub use comparing::COMPARE_EVERY;
 pub use joining::{ALONE_AFTER, UNSYNCED_FOR};
+pub use measuring::MEASURE_EVERY;
 pub use questions::{QUESTION_OCTETS_MAX, QUESTIONS_MAX};
 pub use resyncing::RESYNC_MAX;
 pub use traffic::{ByKind, Traffic};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub membership: membership::Settings,
     /// When the expiry of lost owners' records waits.
     pub freeze: FreezeRule,
+    /// Whether it is measured how long changes take.
+    pub measures: bool,
 }
 
 /// Who a node is and what it brings along.
@@ -106,6 +110,7 @@ pub struct Gossip {
     greeting: greeting::Greeting,
     questions: questions::Questions,
     resyncing: Option<resyncing::Resyncing>,
+    measuring: measuring::Measuring,
     room: usize,
     traffic: Traffic,
 }
@@ -152,6 +157,7 @@ impl Gossip {
             greeting: greeting::Greeting::new(),
             questions: questions::Questions::default(),
             resyncing: None,
+            measuring: measuring::Measuring::new(now, settings.measures),
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -259,6 +265,8 @@ impl Gossip {
                 Kind::States => self.hear_states(now, from, body).is_ok(),
                 Kind::Question => self.hear_question(now, from, body).is_ok(),
                 Kind::Known => self.hear_known(from, body).is_ok(),
+                Kind::Reached => self.hear_reached(now, from, body).is_ok(),
+                Kind::Since => self.hear_since(now, from, body).is_ok(),
                 // These belong to streams.
                 Kind::Table | Kind::Want | Kind::Done => false,
                 Kind::Delta
@@ -288,6 +296,7 @@ impl Gossip {
         self.ask_states_if_due(now);
         self.ask_members_if_due(now);
         self.purge_if_due(now);
+        self.measure_if_due(now);
         self.streams_if_due(now);
         self.settle(now);
     }
@@ -308,6 +317,7 @@ impl Gossip {
             self.asking_next(),
             self.questions.next(),
             self.purging.next(),
+            self.measuring.next(),
             self.streams_next(),
             self.resyncing.as_ref().map_or(Moment::NEVER, resyncing::Resyncing::next),
         ];

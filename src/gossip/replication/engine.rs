@@ -375,7 +375,9 @@ impl Replication {
             | Kind::MarkAsk
             | Kind::MarkHeld
             | Kind::Question
-            | Kind::Known => return Ok(false),
+            | Kind::Known
+            | Kind::Reached
+            | Kind::Since => return Ok(false),
         }
         Ok(true)
     }

@@ -92,6 +92,7 @@ impl Citizen {
             cluster: "simulated".into(),
             membership: membership::Settings::default(),
             freeze,
+            measures: false,
         };
         let info = NodeInfo { id, boot: start.boot, name: start.name, address: start.address };
         let begin =
