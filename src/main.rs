@@ -3,6 +3,7 @@
 use hivedns::base::config::{Config, ConfigError, Content, Inputs, Origin, Source, print};
 use hivedns::cli::{self, Call, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Format, Refusal, Request, System};
 use hivedns::control::cluster;
+use hivedns::control::exchange::Secrets;
 use hivedns::gossip::secrecy::key::Key;
 use hivedns::gossip::secrecy::keyring::Ring;
 use hivedns::loader::{self, Source as ZoneSource, ZoneSpec};
@@ -183,7 +184,9 @@ impl Checked {
 /// Faults of the configuration and of its zones go to stdout, in the form that editors know; they are what was
 /// asked for. What is wrong with the arguments themselves goes to stderr.
 fn check(inputs: &Inputs, format: Format) -> ExitCode {
-    let (config, errors) = Config::examine(inputs);
+    let (config, mut errors) = Config::examine(inputs);
+    // Files of secrets, and names of types, are read where they mean something.
+    errors.extend(Secrets::read(&config, &Secrets::default()).err().unwrap_or_default());
     let (usage, faults): (Vec<ConfigError>, Vec<ConfigError>) =
         errors.into_iter().partition(|error| !matches!(error.at, Source::File { .. }));
     let mut checked = Checked { format, told: 0, errors: 0 };

@@ -32,6 +32,7 @@ use crossbeam::channel::unbounded;
 use mio::{Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
@@ -221,6 +222,7 @@ impl Server {
             orders: Box::new(move |order| orders.give(order)),
             secrets: self.secrets,
             untold: Vec::new(),
+            since: BTreeMap::new(),
             unacknowledged: Vec::new(),
         };
         let control = Control::new(

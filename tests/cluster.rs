@@ -273,7 +273,8 @@ fn a_rotated_key_outlives_a_restart_until_the_file_changes() {
 fn fill(state: &Path, count: u32) {
     let now = Moment::from_micros(1_000_000_000_000);
     let freeze = FreezeRule { share: 0.34, max: Duration::from_secs(1) };
-    let settings = Settings { cluster: "default".into(), membership: Default::default(), freeze };
+    let settings =
+        Settings { cluster: "default".into(), membership: Default::default(), freeze, measures: false };
     let address = SocketAddr::from(([127, 0, 0, 1], 7953));
     let info = NodeInfo { id: NodeId(7), boot: 1, name: "n0".into(), address };
     let (ring, generation) = (Ring::default(), Generation(1));

@@ -114,6 +114,8 @@ const HOUSE: &[Room] = &[
             "zone",
             "gossip::secrecy",
             "control::cluster",
+            // What `check` reads besides zones.
+            "control::exchange",
             "loader",
             "log",
             "cli",

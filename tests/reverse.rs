@@ -17,6 +17,8 @@ use hivedns::catalog::lease::Source;
 use hivedns::catalog::services::Terms;
 use hivedns::catalog::snapshot::{Snapshot, ZoneNumber};
 use hivedns::catalog::state::State;
+use hivedns::resolve::said::Said;
+use hivedns::resolve::writer::Writer;
 use hivedns::transfer::outgoing::Outgoing;
 use hivedns::wire::key::NameKey;
 use hivedns::wire::message::Rcode;
@@ -122,8 +124,13 @@ impl Elsewhere for Others<'_> {
         Some(Rcode::NxDomain)
     }
 
+    /// No member is there.
     fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Reply<'_>) -> Option<Rcode> {
-        None
+        Some(Rcode::ServFail)
+    }
+
+    fn is_past_members(&self) -> bool {
+        false
     }
 }
 
@@ -344,6 +351,14 @@ fn before_all_is_known_what_is_known_is_told_and_nothing_is_denied() {
     }
     let told = ask(&mut desk, "5.0.0.10.in-addr.arpa.", TXT);
     assert_eq!(shown(&told), "aa NOERROR: ; 10.in-addr.arpa. 2 IN SOA");
+    // Nor of what an alias of others leads to.
+    for (target, code) in [("6.0.0.10.in-addr.arpa.", 2), ("5.0.0.10.in-addr.arpa.", 0)] {
+        let told = resolve(&desk.snapshot, "x.others.", PTR, Others("x.others.", target));
+        assert_eq!(
+            (told.rcode(), told.sections[0].len(), told.sections[1].len()),
+            (code, if code == 2 { 1 } else { 2 }, 0)
+        );
+    }
     assert_eq!(shown(&resolve(&desk.snapshot, "9.9.2.10.in-addr.arpa.", PTR, Others("", ""))), "SERVFAIL:");
     // Where no address is to have a name nobody waits for any.
     let mut state = server("");
@@ -425,4 +440,27 @@ fn the_services_own_domain_is_never_covered_and_records_stay_as_they_are() {
     assert_eq!(shown(&ask(&mut desk, "a.hive.internal.", 1)), "aa NOERROR: a.hive.internal. 9 IN A 10.0.0.5");
     let covered = desk.snapshot.entries().iter().filter(|entry| entry.is_covered()).count();
     assert_eq!(covered, 19);
+}
+
+#[test]
+fn what_a_member_is_told_of_an_address_is_what_it_takes() {
+    let (asked, called) = (name("5.0.0.10.in-addr.arpa."), name("a.hive.internal."));
+    for (qtype, known, expected) in [
+        (RecordType::PTR, true, (Rcode::NoError, 1)),
+        (RecordType::ANY, true, (Rcode::NoError, 1)),
+        (RecordType::TXT, true, (Rcode::NoError, 0)),
+        (RecordType::PTR, false, (Rcode::NxDomain, 0)),
+    ] {
+        let query = message::query(7, 0, asked.as_wire(), qtype.0, 1, None);
+        let (mut key, mut buffer) = (NameKey::default(), [0; 1_300]);
+        let Accepted::Query(shape) = accept(&query, &mut key) else { panic!("a query") };
+        let known = known.then_some((&called, Duration::from_secs(5)));
+        let len = answer::tell_member(known, &shape.of(&query), &mut buffer, 1_300).unwrap();
+        let said = Said::read(&buffer[..len], (asked.as_wire(), qtype), &mut Writer::default()).unwrap();
+        let body = said.body.body();
+        assert_eq!((body.rcode, usize::from(body.counts[0])), expected, "{qtype}");
+        for record in body.records(asked.as_wire(), qtype, Section::Answer) {
+            assert_eq!((record.ttl, &record.rdata[..]), (5, called.as_wire()));
+        }
+    }
 }

@@ -287,3 +287,31 @@ fn a_new_key_is_one_line_and_never_the_same() {
     let document: Value = serde_json::from_str(&json.out).expect("a document");
     assert_eq!(document["key"].as_str().map(str::len), Some(44));
 }
+
+#[test]
+fn check_finds_types_and_secrets_of_keys_that_are_none() {
+    let dir = TempDir::new("check", false).expect("a temporary directory");
+    let file = dir.path().join("hivedns.toml");
+    fs::write(dir.path().join("good"), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").expect("a secret");
+    fs::write(dir.path().join("bad"), "?\n").expect("a file");
+    let keys = "[[key]]\nname = \"a.\"\nsecret_file = \"good\"\ntypes = [\"TXT\", \"TXTT\"]\n\
+                [[key]]\nname = \"b.\"\nsecret_file = \"good\"\ntypes = [\"TYPE61441\"]\n\
+                [[key]]\nname = \"c.\"\nsecret_file = \"bad\"\ntypes = [\"A\"]\n";
+    fs::write(&file, keys).expect("a file");
+    let check = || Said::from(hivedns().arg("check").arg("-c").arg(&file).output().expect("the program"));
+    let said = check();
+    let types = |place: &str, found: &str| {
+        let expected = "expected record types such as A or TYPE65280";
+        format!("{}:{place}: key.types: {expected}, found \"{found}\"\n", file.display())
+    };
+    let secret = format!(
+        "{}:11:15: key.secret_file: {}: expected base64\n",
+        file.display(),
+        dir.path().join("bad").display()
+    );
+    let expected = format!("{}{}{secret}", types("4:9", "TXTT"), types("8:9", "TYPE61441"));
+    assert_eq!((said.code, said.out, said.err), (Some(1), expected, String::new()));
+    fs::write(&file, "[[key]]\nname = \"a.\"\nsecret_file = \"good\"\ntypes = [\"TXT\"]\n").expect("a file");
+    let said = check();
+    assert_eq!((said.code, said.out), (Some(0), String::new()), "{}", said.err);
+}

@@ -47,8 +47,11 @@ fn what_is_set_is_answered_listed_and_explained_and_gone_when_it_is_unset() {
     assert_eq!(records["records"][0]["source"], "cluster");
     let told = why(&site, &["A.hive.internal."]);
     assert_eq!((&told["rcode"], told["answer"].as_array().map(Vec::len)), (&json!("NOERROR"), Some(2)));
-    let record = "A 192.0.2.1, TTL 60, set for the cluster on one by write 1: served";
-    assert_eq!(steps(&told, "record")[0], record, "{told}");
+    let record = "A 192.0.2.1, TTL 60, set for the cluster on one by write 1, known here for ";
+    let said = steps(&told, "record")[0].strip_prefix(record).and_then(|age| age.strip_suffix(" s: served"));
+    assert!(said.and_then(|age| age.parse().ok()).is_some_and(|age: u32| age < 60), "{told}");
+    let first = &records["records"][0];
+    assert!(first["version"] == 1 && first["age_seconds"].as_f64().is_some_and(|age| age < 60.0), "{first}");
     assert_eq!(steps(&told, "zone"), ["hive.internal., the cluster's records"]);
 
     assert_eq!(verb(&socket, &["set", "b.hive.internal.", "60", "CNAME", "a.hive.internal."]).code, Some(0));
@@ -81,8 +84,8 @@ fn why_tells_what_a_node_publishes_and_what_overrules_it() {
     assert_eq!(verb(&socket, &["set", name, "30", "A", "192.0.2.9"]).code, Some(0));
     let said = verb(&socket, &["why", name, "A", "--from", "192.0.2.77"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    for expected in ["question", "from 192.0.2.77", "write 1: served", "every asker gets the same", "NOERROR"]
-    {
+    let served = "write 1, known here for ";
+    for expected in ["question", "from 192.0.2.77", served, "every asker gets the same", "NOERROR"] {
         assert!(said.out.contains(expected), "{expected}: {}", said.out);
     }
     let told = why(&site, &["hive.internal.", "NS"]);
@@ -103,14 +106,14 @@ fn why_tells_whose_an_address_is() {
     let found =
         "127.0.0.1 is one.node.hive.internal., an address of node one; no zone and nobody else is asked";
     assert_eq!(steps(&told, "address"), [found], "{told}");
-    assert_eq!(steps(&told, "zone"), ["127.in-addr.arpa., serial 1"]);
+    assert!(steps(&told, "zone")[0].starts_with("127.in-addr.arpa., serial 1, in place for "), "{told}");
     let told = why(&site, &["2.0.0.127.in-addr.arpa.", "PTR"]);
     assert_eq!((&told["rcode"], steps(&told, "address").len()), (&json!("NXDOMAIN"), 1), "{told}");
     let told = why(&site, &["0.127.in-addr.arpa.", "NS"]);
     assert_eq!(steps(&told, "address"), ["names of addresses lie below it: it is not denied"], "{told}");
     // An empty zone's answer, where the network is a part of it.
     let told = why(&site, &["5.2.0.192.in-addr.arpa.", "PTR"]);
-    assert_eq!(steps(&told, "zone"), ["2.0.192.in-addr.arpa., serial 1"], "{told}");
+    assert!(steps(&told, "zone")[0].starts_with("2.0.192.in-addr.arpa., serial 1, in place for "), "{told}");
     assert_eq!(site.rcode("1.0.0.127.in-addr.arpa.", A), Some(0));
 }
 
@@ -215,6 +218,11 @@ fn two_nodes_know_each_other_and_share_records_and_keys() {
     let members = document(&there, &["members"]);
     let names: Vec<&Value> = members["members"].as_array().unwrap().iter().map(|m| &m["name"]).collect();
     assert_eq!(names, ["one", "two"]);
+    let trips = || {
+        let members = document(&there, &["members"])["members"].clone();
+        [0, 1].map(|at: usize| members[at]["rtt_seconds"].as_f64())
+    };
+    assert!(until(|| matches!(trips(), [Some(trip), None] if (0.0..1.0).contains(&trip))), "{:?}", trips());
 
     let agree = json!({ "compared": ["one", "two"], "silent": [], "owners": [], "more": 0 });
     assert!(until(|| document(&here, &["diff"]) == agree && document(&there, &["diff"]) == agree));
@@ -226,6 +234,19 @@ fn two_nodes_know_each_other_and_share_records_and_keys() {
     assert!(steps(&told, "record")[0].contains("set for the cluster on one by write"), "{told}");
     assert_eq!(verb(&there, &["unset", "a.hive.internal."]).code, Some(0));
     assert!(until(|| one.rcode("a.hive.internal.", A) == Some(NXDOMAIN)), "{}", one.log());
+
+    // It returns when all that the other has is here.
+    let compared = document(&there, &["resync", "one"]);
+    for (field, value) in [("finished", json!(true)), ("nodes", json!(["one"])), ("silent", json!([]))] {
+        assert_eq!(compared[field], value, "{compared}");
+    }
+    let said = verb(&there, &["resync"]);
+    assert!(
+        said.code == Some(0) && said.out.starts_with("compared all with one in "),
+        "{}{}",
+        said.out,
+        said.err
+    );
 
     let key = String::from_utf8(new_key()).expect("text");
     let added = verb(&here, &["key", "add", key.trim()]);

@@ -37,6 +37,7 @@ use crate::zone::view::Asker;
 use std::net::IpAddr;
 
 pub use resolve::resolve;
+pub use reverse::tell_member;
 pub use short::{Offers, answer_short};
 
 /// What a worker keeps from answer to answer, so that answering allocates nothing.
@@ -129,6 +130,10 @@ pub trait Elsewhere {
         owner: Owner,
         reply: &mut Reply<'_>,
     ) -> Option<Rcode>;
+
+    /// True if others, who come after the members, have answered, or were waited for long enough: so members are asked for
+    /// the name of an address once.
+    fn is_past_members(&self) -> bool;
 }
 
 /// Which part of the server a query is for. Valid with the snapshot it was found in.

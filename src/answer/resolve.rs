@@ -59,6 +59,21 @@ pub fn resolve(
         let rcode = say.tell(name, query.qtype(), question, &mut reply);
         return finish(snapshot, query, reply, (Some(rcode), zone), bounds);
     }
+    if let Some(say) = say.as_ref().filter(|say| say.awaits_members() && !elsewhere.is_past_members()) {
+        match elsewhere.find_at_member(key, query, question, &mut reply) {
+            None => return finish(snapshot, query, reply, (None, zone), bounds),
+            Some(Rcode::NoError) => {
+                if reply.count(Section::Answer) == 0 && !reply.is_truncated() {
+                    reply.clear();
+                    say.deny(question, &mut reply);
+                }
+                reply.set_authoritative();
+                return finish(snapshot, query, reply, (Some(Rcode::NoError), zone), bounds);
+            }
+            // No member knows one, or none is there: what others have is told.
+            Some(_) => reply.clear(),
+        }
+    }
     let content = entry.and_then(ZoneEntry::content).map(|zone| &**zone);
     let found = match (content, route) {
         (Some(zone), _) => {
@@ -121,6 +136,7 @@ fn resolve_part(
         }
         None => Some(Rcode::ServFail),
     };
+    journey.prove(&mut reply);
     finish(snapshot, query, reply, (found, Some(zone)), bounds)
 }
 
@@ -306,7 +322,8 @@ impl<'j> Journey<'j> {
 
     /// Goes on at an entry of which all is known, or nothing.
     fn follow_at(&mut self, entry: &'j ZoneEntry, owner: Owner, reply: &mut Reply<'_>) -> End {
-        if let Some(say) = Say::new(self.snapshot, entry, &self.scratch.outside)
+        let say = Say::new(self.snapshot, entry, &self.scratch.outside);
+        if let Some(say) = &say
             && let Some(name) = say.name()
         {
             // As for all that is followed.
@@ -317,11 +334,18 @@ impl<'j> Journey<'j> {
             }
             return End::Here(rcode);
         }
-        match entry.content() {
-            Some(zone) => self.follow(zone, owner, reply),
-            // A zone of ours that cannot answer.
-            None => End::Here(Rcode::ServFail),
+        // A zone of ours that cannot answer.
+        let Some(zone) = entry.content() else { return End::Here(Rcode::ServFail) };
+        let (start, answers) = (reply.written().len(), reply.count(Section::Answer));
+        let end = self.follow(zone, owner, reply);
+        let is_denied = matches!(end, End::Here(Rcode::NoError | Rcode::NxDomain))
+            && reply.count(Section::Answer) == answers
+            && !reply.is_truncated();
+        if is_denied && say.is_some_and(|say| say.awaits_members()) {
+            reply.cut(start, answers);
+            return End::Here(Rcode::ServFail);
         }
+        end
     }
 
     fn follow(&mut self, zone: &'j Zone, owner: Owner, reply: &mut Reply<'_>) -> End {

@@ -2,11 +2,15 @@
 //!
 //! ```text
 //! an address that is known ──► its one name; of any other type: nothing, and the SOA
+//! not all are known        ──► a member is asked that knows all, for those who have names resolved; then:
 //! any other                ──► what lies behind the entry, or is found elsewhere ──► but:
 //!                                absent, and not all addresses are known: SERVFAIL
 //!                                absent: for no longer than a service's name is
 //! a name above addresses   ──► the same, but it is never absent
 //! ```
+//!
+//! That a member knows no name of an address denies none: an address of a network of one engine alone is known on its own node
+//! only, which may not know it yet.
 //!
 //! CHOICE: a name above addresses (`2.0.10.in-addr.arpa.`) exists, whether or not an address below it is known. Where an empty
 //! zone says NXDOMAIN of it, that denies all names below (RFC 8020), and a resolver that asks for one label more at a time
@@ -18,9 +22,11 @@ use crate::catalog::snapshot::{Snapshot, ZoneEntry};
 use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
+use crate::wire::query::Query;
 use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::reverse::{Reverse, read};
 use crate::wire::rtype::{Class, RecordType};
+use std::time::Duration;
 
 /// What the cluster has to say of a name before anybody else.
 pub(super) struct Say<'s> {
@@ -47,6 +53,11 @@ impl<'s> Say<'s> {
         }
     }
 
+    /// True of an address whose name a member may know.
+    pub(super) fn awaits_members(&self) -> bool {
+        matches!(self.about, Reverse::Address(_)) && !self.known.is_synced() && self.name().is_none()
+    }
+
     /// Tells the name of an address that stands at `owner`.
     pub(super) fn tell(&self, name: &Name, qtype: RecordType, owner: Owner, reply: &mut Reply<'_>) -> Rcode {
         if !matches!(qtype, RecordType::PTR | RecordType::ANY) {
@@ -61,7 +72,7 @@ impl<'s> Say<'s> {
     }
 
     /// Says that there is nothing of that type (RFC 2308 §2.2), for as long as a service's name is absent.
-    fn deny(&self, owner: Owner, reply: &mut Reply<'_>) -> Rcode {
+    pub(super) fn deny(&self, owner: Owner, reply: &mut Reply<'_>) -> Rcode {
         reply.set_authoritative();
         let told = match self.entry.content() {
             Some(zone) => reply
@@ -108,4 +119,27 @@ impl<'s> Say<'s> {
             }
         }
     }
+}
+
+/// Tells a member that does not know all addresses the name that the cluster knows of one, with its TTL: NXDOMAIN if it knows
+/// none, whatever zones have. `None`: it does not fit.
+pub fn tell_member(
+    known: Option<(&Name, Duration)>,
+    query: &Query<'_>,
+    buffer: &mut [u8],
+    limit: usize,
+) -> Option<usize> {
+    let mut reply = Reply::begin(buffer, query, limit, &[]);
+    reply.set_authoritative();
+    let owner = reply.question();
+    let rcode = match known {
+        Some((name, ttl)) if matches!(query.qtype(), RecordType::PTR | RecordType::ANY) => {
+            let record = (RecordType::PTR, Class::IN, u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX));
+            reply.append_record(Section::Answer, owner, record, &[name.as_wire()]).ok()?;
+            Rcode::NoError
+        }
+        Some(_) => Rcode::NoError,
+        None => Rcode::NxDomain,
+    };
+    Some(reply.finish(query, rcode, 0, &[]))
 }

@@ -52,11 +52,14 @@ impl Control {
                 self.drain_for(Duration::from_millis(timeout_ms), false, answer);
                 return false;
             }
+            Request::Resync { node } => {
+                self.resync_for(node.as_deref(), answer);
+                return false;
+            }
             Request::Leave {} => {
                 self.drain_for(LEAVE_PATIENCE, true, answer);
                 return false;
             }
-            Request::Resync { node } => self.resync(node.as_deref()),
             Request::ForceLeave { node } => self.force_leave(&node),
             Request::KeyAdd { key } => self.change_key(read_key(&key)),
             Request::KeyUse { id } => self.change_key(read_key_id(&id).map(RingChange::Use)),

@@ -6,6 +6,8 @@
 //!        ◄─ Told ─────── correspond ◄─ Known ◄~~~~~~~~┘
 //! ```
 //!
+//! So are names of addresses: which name the cluster knows, and not what zones say of it.
+//!
 //! Who is asked never asks on, so that no question can go in circles. Who asks keeps no answer.
 
 use crate::answer::{self, Bounds, Route, Scratch, Verdict};
@@ -28,6 +30,7 @@ use crate::wire::key::NameKey;
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
 use crate::wire::query::{Accepted, accept};
+use crate::wire::reverse::{self, Reverse};
 use crate::wire::rtype::Class;
 use crossbeam::channel::Sender;
 use std::collections::BTreeMap;
@@ -156,6 +159,15 @@ impl Control {
         message.extend_from_slice(&question.rtype.0.to_be_bytes());
         message.extend_from_slice(&Class::IN.0.to_be_bytes());
         let Accepted::Query(shape) = accept(&message, key) else { return None };
+        let limit = self.cluster.gossip.answer_octets_max();
+        if let Some(Reverse::Address(address)) = reverse::read(key.as_wire()) {
+            // An address that one engine alone has is another container's at each node.
+            let is_local = self.cluster.derived().asker(address).is_some_and(|claim| claim.is_local);
+            let known = services.addresses().get(address).filter(|_| !is_local);
+            let name = known.and_then(|known| known.name.as_ref()).map(|name| (name, services.terms().ttl));
+            let tell = || answer::tell_member(name, &shape.of(&message), buffer, limit);
+            return self.cluster.is_synced().then(tell).flatten();
+        }
         key.hash(snapshot.seed());
         let route = answer::route(snapshot, &shape, key, ZoneNumber::default());
         let Route::Zone(zone) = route else { return None };
@@ -163,7 +175,6 @@ impl Control {
         if entry.origin_key() != services.terms().origin.to_lowercase().as_wire() {
             return None;
         }
-        let limit = self.cluster.gossip.answer_octets_max();
         let bounds = Bounds { limit, udp_payload_max: 0, now, from: Some(question.client) };
         scratch.stand_in(asker);
         let way = (route, route.hint(snapshot, key));

@@ -114,6 +114,7 @@ impl Control {
         for member in &gone {
             tracing::info!(zone = %member, "no catalog lists it as it did: what is kept of it goes");
             self.awaited.remove(member);
+            self.exchange.since.remove(member);
             self.loader.forget(member.clone());
             self.state.apply(Delta::DropZone { origin: member.clone() });
         }

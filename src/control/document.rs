@@ -102,7 +102,7 @@ documents! {
         health: String,
         /// How new this saying about it is, as `generation.refutation`.
         incarnation: String,
-        /// The round trip to it, if it was measured.
+        /// The round trip to it, smoothed, if it was measured.
         rtt_seconds: Option<f64>,
         /// Records that it published, as far as they are known here.
         records: usize,
@@ -238,9 +238,10 @@ documents! {
         owner: Option<String>,
         /// The same by id.
         owner_id: Option<String>,
-        /// The place of the change in its writer's order.
+        /// The place of the change in its writer's order; of cluster-wide records and those of a node's own entry, where one
+        /// name was asked for.
         version: Option<u64>,
-        /// How long ago this node learned of it.
+        /// For how long this node has known it; of the same, and as far as it is remembered.
         age_seconds: Option<f64>,
         /// The network whose askers get it; `null` for what every asker gets.
         network: Option<String>,
@@ -405,15 +406,15 @@ documents! {
 
     /// A full comparison.
     ResyncDocument {
-        /// False: it has begun, and what came of it is not known yet; all numbers are 0.
+        /// True. (A former version did not wait for the end.)
         finished: bool,
-        /// The nodes it is made with; none if that is by lot.
+        /// The nodes that were asked: the one that was named, or one by lot.
         nodes: Vec<String>,
         /// Those that were asked and did not answer.
         silent: Vec<String>,
         /// How many owners had news for us.
         owners: usize,
-        /// How many changes came.
+        /// How many changes came, those of cluster-wide records that came meanwhile from other members among them.
         changes: usize,
         /// How long it took.
         seconds: f64,

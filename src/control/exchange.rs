@@ -3,6 +3,7 @@
 
 use crate::base::config::{Config, ConfigError, Content, TsigKey, ZoneFile};
 use crate::base::limits::SECRET_FILE_OCTETS_MAX;
+use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::control::Control;
 use crate::control::request::{Refused, RefusedKind, Reply};
@@ -26,6 +27,7 @@ use crate::zone::seal::soa_field;
 use crate::zone::{Serial, Zone};
 use arc_swap::ArcSwap;
 use data_encoding::BASE64;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
@@ -46,6 +48,8 @@ pub struct Exchange {
     pub secrets: Secrets,
     /// What others are to be told once it is published: who asks at once must find it.
     pub untold: Vec<Order>,
+    /// Since when each version of a zone at hand has been in place.
+    pub since: BTreeMap<Name, Moment>,
     /// Whose updates are to be published.
     pub unacknowledged: Vec<Acknowledge>,
 }
@@ -137,7 +141,8 @@ pub fn policy(config: &Config, secrets: &Secrets) -> Policy {
 fn rights(key: &TsigKey) -> Result<Rights, ConfigError> {
     let names = key.names.iter().filter_map(|name| Name::parse(name.as_str()).ok());
     let types = key.types.iter().map(|text| {
-        let rtype = text.parse::<RecordType>().ok().filter(|rtype| !rtype.is_meta() && !rtype.is_viewed());
+        let is_data = |rtype: &RecordType| rtype.0 != 0 && !rtype.is_meta() && !rtype.is_viewed();
+        let rtype = text.parse::<RecordType>().ok().filter(is_data);
         rtype.ok_or_else(|| ConfigError {
             at: key.said.source("key.types"),
             message: format!("key.types: expected record types such as A or TYPE65280, found {text:?}"),
@@ -204,6 +209,7 @@ impl Control {
     /// A version of a zone is in place of `old`: others are told, if it is a later one; and when it is to be asked for.
     pub(super) fn tell_served(&mut self, old: Option<Serial>, zone: &Zone, checked: Option<SystemTime>) {
         let origin = zone.origin();
+        self.exchange.since.insert(origin.clone(), clock::moment(clock::now()));
         if self.zone_file(origin).is_none() {
             return;
         }
@@ -239,6 +245,8 @@ impl Control {
     /// Takes what the thread that talks to other servers has to say; true if the state changed.
     pub(super) fn hear(&mut self, news: News) -> bool {
         match news {
+            // What comes of a zone that is no secondary any more is nobody's version.
+            News::Arrived(origin, _) if !self.is_secondary(&origin) => false,
             News::Arrived(origin, came) => {
                 let received = match came {
                     Came::Whole(run) => Received::Whole(run),

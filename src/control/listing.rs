@@ -201,6 +201,7 @@ mod tests {
     use crate::catalog::lease::{Lease, OwnerId};
     use crate::catalog::services::Terms;
     use crate::catalog::state::State;
+    use crate::control::records::Known;
     use crate::wire::key::HashSeed;
 
     const ORIGIN: &str = "hive.internal.";
@@ -222,7 +223,7 @@ mod tests {
     }
 
     fn told(page: Page) -> RecordsDocument {
-        let called = Called { nodes: &|_| None, networks: &Default::default() };
+        let called = Called { nodes: &|_| None, networks: &Default::default(), known: &|_| Known::default() };
         page.document(&called, Duration::from_secs(60), Moment::START)
     }
 

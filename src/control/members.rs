@@ -16,6 +16,15 @@ use crate::os::clock;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What came of a comparison: as [`Event::Resynced`](crate::gossip::output::Event::Resynced) says.
+pub(super) struct Resynced {
+    pub(super) with: NodeId,
+    pub(super) is_whole: bool,
+    pub(super) owners: usize,
+    pub(super) changes: u64,
+    pub(super) took: Duration,
+}
+
 impl Control {
     /// Tells all members, this node among them. Ten thousand take longer to sort and write than the control thread
     /// has: the clerk does it.
@@ -25,14 +34,14 @@ impl Control {
             gossip.replication().owners().get(id).and_then(|owner| owner.shown()).map_or(0, |log| log.live())
         };
         let own = gossip.membership().own();
-        let all: Vec<(Arc<Told>, Health, usize)> = gossip
+        let all: Vec<Shown> = gossip
             .membership()
             .members()
             .map(|member| (member.told, member.health))
             .chain([(own.clone(), Health::Alive)])
             .map(|(told, health)| {
-                let records = records(told.id());
-                (told, health, records)
+                let id = told.id();
+                (told, health, records(id), gossip.membership().round_trip(id))
             })
             .collect();
         let this = own.id();
@@ -90,16 +99,42 @@ impl Control {
         Ok(Reply::ForceLeave(ForceLeaveDocument { node: name, id: id.to_string() }))
     }
 
-    /// Begins a comparison with a member, and does not wait for its end.
-    pub(super) fn resync(&mut self, node: Option<&str>) -> Result<Reply, Refused> {
-        let with = node.map(|node| self.member(node)).transpose()?;
-        let now = clock::moment(clock::now());
-        if !self.cluster.gossip.resync(now, with.as_ref().map(|(id, _)| *id)) {
-            return Err(Refused::new(RefusedKind::Unavailable, "there is no member that lives".to_owned()));
+    /// Compares with a member, or with one by lot; the answer comes when that is over.
+    pub(super) fn resync_for(&mut self, node: Option<&str>, answer: Answer) {
+        match self.resync(node) {
+            Ok(()) => self.resyncing = Some(answer),
+            Err(refused) => answer.give(Err(refused)),
         }
-        let nodes = with.map(|(_, name)| name).into_iter().collect();
-        // Its end is not told by the machine; what is not known is not claimed.
-        Ok(Reply::Resync(ResyncDocument { nodes, ..ResyncDocument::default() }))
+        self.tell_resynced();
+    }
+
+    fn resync(&mut self, node: Option<&str>) -> Result<(), Refused> {
+        let with = node.map(|node| self.member(node)).transpose()?;
+        if self.cluster.gossip.is_resyncing() {
+            let error = "a comparison is under way already".to_owned();
+            return Err(Refused::new(RefusedKind::Conflict, error));
+        }
+        let now = clock::moment(clock::now());
+        match self.cluster.gossip.resync(now, with.map(|(id, _)| id)) {
+            true => Ok(()),
+            false => Err(Refused::new(RefusedKind::Unavailable, "there is no member that lives".to_owned())),
+        }
+    }
+
+    /// A comparison is over: who waits for it is told.
+    pub(super) fn tell_resynced(&mut self) {
+        let Some(resynced) = self.cluster.resynced.take() else { return };
+        let Some(answer) = self.resyncing.take() else { return };
+        let nodes = self.names_of(&[resynced.with]);
+        let silent = if resynced.is_whole { Vec::new() } else { nodes.clone() };
+        answer.give(Ok(Reply::Resync(ResyncDocument {
+            finished: true,
+            nodes,
+            silent,
+            owners: resynced.owners,
+            changes: usize::try_from(resynced.changes).unwrap_or(usize::MAX),
+            seconds: resynced.took.as_secs_f64(),
+        })));
     }
 
     /// Takes back this node's records; the answer comes when all have acknowledged.
@@ -146,15 +181,17 @@ impl Control {
     }
 }
 
-/// Members with their health and how many records each published.
-fn document(all: &[(Arc<Told>, Health, usize)], this: NodeId) -> MembersDocument {
-    let member = |(told, health, records): &(Arc<Told>, Health, usize)| MemberDocument {
+/// A member, how it is, how many records it published, and the round trip to it.
+type Shown = (Arc<Told>, Health, usize, Option<Duration>);
+
+fn document(all: &[Shown], this: NodeId) -> MembersDocument {
+    let member = |(told, health, records, trip): &Shown| MemberDocument {
         id: told.id().to_string(),
         name: told.info.name.to_string(),
         address: told.info.address.to_string(),
         health: health_word(*health).to_owned(),
         incarnation: told.incarnation.to_string(),
-        rtt_seconds: None,
+        rtt_seconds: trip.map(|trip| trip.as_secs_f64()),
         records: *records,
         this: told.id() == this,
     };

@@ -27,6 +27,7 @@ mod records;
 mod reload;
 pub mod request;
 pub mod resolving;
+mod since;
 mod specs;
 pub mod status;
 mod updates;
@@ -160,6 +161,8 @@ pub struct Control {
     clerk: Clerk,
     /// Who waits to hear where nodes differ.
     diffing: Vec<Answer>,
+    /// Who waits for a comparison.
+    resyncing: Option<Answer>,
     /// This node left its cluster and is to end.
     leaving: bool,
     /// The reload that is under way.
@@ -203,6 +206,7 @@ impl Control {
             status_at: None,
             clerk: Clerk::default(),
             diffing: Vec::new(),
+            resyncing: None,
             leaving: false,
             reloading: None,
             resolving,
@@ -268,6 +272,7 @@ impl Control {
         self.due.applied(&self.state);
         self.take_cuts();
         self.tell_drained();
+        self.tell_resynced();
         self.tell_diff();
     }
 
@@ -338,8 +343,10 @@ impl Control {
             reload.faulty.push(faulty(&origin, &faults).document());
         }
         let changed = match zone {
-            // Of a zone that comes from elsewhere a reload has nothing new.
-            Some(zone) if checked.is_some() && self.at_hand(&origin).is_some() => {
+            // Of a zone that comes from elsewhere a reload has nothing new; unless it was a primary until now.
+            Some(zone)
+                if checked.is_some() && self.at_hand(&origin).is_some_and(|old| Arc::ptr_eq(&old, &zone)) =>
+            {
                 self.loader.free(zone);
                 false
             }

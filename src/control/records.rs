@@ -10,6 +10,8 @@ use crate::control::document::{
 use crate::control::listing::{self, Cursor, Wanted};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::discovery::cluster::{self, Removal, Rrset};
+use crate::discovery::node;
+use crate::gossip::identity::{Generation, NodeId, Version};
 use crate::gossip::machine::ClusterWrite;
 use crate::os::clock;
 use crate::wire::name::Name;
@@ -124,7 +126,8 @@ impl Control {
         let networks = self.cluster.derived().networks();
         if let Some(name) = name {
             let page = listing::page_of(&records, &name, &wanted);
-            let called = Called { nodes: &|id| self.name_of(id), networks: &networks };
+            let known = |record: &RecordView| self.known(record, now);
+            let called = Called { nodes: &|id| self.name_of(id), networks: &networks, known: &known };
             let document = page.document(&called, lease, now);
             return answer.give(Ok(Reply::Records(document)));
         }
@@ -135,7 +138,7 @@ impl Control {
             let page = listing::page(&records, &wanted);
             drop(records);
             let name_of = |id: u64| names.get(&id).map(|name| name.to_string());
-            let called = Called { nodes: &name_of, networks: &networks };
+            let called = Called { nodes: &name_of, networks: &networks, known: &|_| Known::default() };
             Reply::Records(page.document(&called, lease, now))
         });
     }
@@ -189,6 +192,51 @@ pub(super) struct Called<'c> {
     pub(super) nodes: &'c dyn Fn(u64) -> Option<String>,
     /// Networks, by number.
     pub(super) networks: &'c BTreeMap<u32, Arc<str>>,
+    /// In which change it was said, and since when that is known.
+    pub(super) known: &'c dyn Fn(&RecordView) -> Known,
+}
+
+/// What is known of the saying of a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Its writer's life, of what a node publishes; and the place of the change in the writer's order.
+    pub(super) change: Option<(Option<Generation>, u64)>,
+    /// For how long it has been known here.
+    pub(super) age: Option<Duration>,
+}
+
+impl Control {
+    /// What is known of the saying of a record: of cluster-wide ones, and of those that follow from a node's own entry.
+    pub(super) fn known(&self, record: &RecordView, now: Moment) -> Known {
+        let (gossip, since) = (&self.cluster.gossip, &self.cluster.since);
+        match record.source {
+            Source::Cluster => {
+                let key = cluster::key(&record.name, record.rtype);
+                let stamp = gossip.replication().cluster().stamp(&key);
+                let age = stamp.and_then(|_| since.age_of_set(now, &key));
+                Known { change: stamp.map(|stamp| (None, stamp.lamport)), age }
+            }
+            Source::Owner(owner) => {
+                let Some((generation, version)) = self.version(NodeId(owner.0), record) else {
+                    return Known::default();
+                };
+                let age = since.age_of_change(now, NodeId(owner.0), (generation, version));
+                Known { change: Some((Some(generation), version.0)), age }
+            }
+        }
+    }
+
+    /// The owner's life and the change in it that made a record: known of what its entry stands for.
+    fn version(&self, owner: NodeId, record: &RecordView) -> Option<(Generation, Version)> {
+        let services = self.state.services()?;
+        let of_entry = node::name_of(&self.name_of(owner.0)?, &services.terms().origin).ok()?;
+        if record.name != of_entry {
+            return None;
+        }
+        let log = self.cluster.gossip.replication().owners().get(owner)?.shown()?;
+        let entry = log.records().find(|entry| entry.key == node::KEY)?;
+        Some((log.generation(), entry.version))
+    }
 }
 
 /// The RDATA as an asker gets it, and apart from it what says which askers do.
@@ -226,6 +274,7 @@ pub(super) fn row(record: &RecordView, called: &Called<'_>, lease: Duration, now
         Source::Cluster => None,
         Source::Owner(id) => Some(id.0),
     };
+    let known = (called.known)(record);
     let ttl =
         left.map_or(record.ttl, |left| record.ttl.min(u32::try_from(left.as_secs()).unwrap_or(u32::MAX)));
     RecordDocument {
@@ -236,8 +285,8 @@ pub(super) fn row(record: &RecordView, called: &Called<'_>, lease: Duration, now
         source: if owner.is_some() { "node" } else { "cluster" }.to_owned(),
         owner: owner.and_then(called.nodes),
         owner_id: owner.map(|id| format!("{id:016x}")),
-        version: None,
-        age_seconds: None,
+        version: known.change.map(|(_, version)| version),
+        age_seconds: known.age.map(|age| age.as_secs_f64()),
         network: tag.map(|tag| match called.networks.get(&tag.network) {
             Some(name) => name.to_string(),
             None => format!("{:08x}", tag.network),

@@ -196,6 +196,7 @@ impl Control {
             .collect();
         for origin in gone {
             self.awaited.remove(&origin);
+            self.exchange.since.remove(&origin);
             self.state.apply(Delta::DropZone { origin });
         }
         let new: Vec<Name> = {

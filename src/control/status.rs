@@ -48,6 +48,8 @@ pub struct GossipNumbers {
     pub queued: usize,
     /// Copies of equal head whose content was found to differ.
     pub mismatches: u64,
+    /// How long the change took that was measured last.
+    pub convergence: Option<Duration>,
     /// What became of members as this node saw it, by what happened.
     pub events: Vec<(&'static str, u64)>,
     /// What came to nothing, by reason.

@@ -16,12 +16,12 @@ use crate::catalog::records::RecordView;
 use crate::catalog::snapshot::{Snapshot, ZoneNumber};
 use crate::control::Control;
 use crate::control::document::{RecordDocument, StepDocument, WhyDocument};
-use crate::control::records::{Called, row};
+use crate::control::records::{Called, Known, row};
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
 use crate::control::resolving::Wish;
 use crate::control::why::elsewhere::Search;
-use crate::discovery::{cluster, node};
-use crate::gossip::identity::{NodeId, Version};
+use crate::discovery::cluster;
+use crate::gossip::identity::NodeId;
 use crate::os::clock;
 use crate::wire::key::NameKey;
 use crate::wire::message::{RD, Rcode};
@@ -77,6 +77,10 @@ impl Elsewhere for Outside {
     fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Sheet<'_>) -> Option<Rcode> {
         self.asks_member = true;
         Some(Rcode::ServFail)
+    }
+
+    fn is_past_members(&self) -> bool {
+        false
     }
 }
 
@@ -269,7 +273,13 @@ impl Tale<'_> {
         }
         let found = self.control.state.zones().find(|(other, _)| **other == origin);
         let found = match found.map(|(_, zone)| &zone.content) {
-            Some(ZoneContent::Sealed(zone)) => format!("{origin}, serial {}", zone.serial().0),
+            Some(ZoneContent::Sealed(zone)) => {
+                let since = self.control.exchange.since.get(&origin);
+                let placed = since.map_or(String::new(), |since| {
+                    format!(", in place for {:.0} s", self.now.since(*since).as_secs_f64())
+                });
+                format!("{origin}, serial {}{placed}", zone.serial().0)
+            }
             Some(ZoneContent::Pending) => format!("{origin}, which is being loaded: SERVFAIL"),
             Some(ZoneContent::Expired(_)) => format!("{origin}, which has expired: SERVFAIL"),
             Some(ZoneContent::Faulty(_)) => {
@@ -348,19 +358,20 @@ impl Tale<'_> {
 
     fn record(&self, record: &RecordView, beside: &[RecordView], lease: Duration) -> String {
         let networks = self.control.cluster.derived().networks();
-        let called = Called { nodes: &|id| self.control.name_of(id), networks: &networks };
+        let known = self.control.known(record, self.now);
+        let called = Called { nodes: &|id| self.control.name_of(id), networks: &networks, known: &|_| known };
         let told = row(record, &called, lease, self.now);
         let network = told.network.as_ref().map_or(String::new(), |network| format!(" in {network}"));
         let fate = match record.is_served {
             true => "served".to_owned(),
             false => format!("not served: {}", self.hindrance(record, beside, lease)),
         };
-        let source = self.source(record, &told);
+        let source = self.source(record, &told, known);
         format!("{} {}{network}, TTL {}, {source}: {fate}", told.rtype, told.rdata, told.ttl)
     }
 
-    /// Who says it, in which change, and how long it lasts.
-    fn source(&self, record: &RecordView, told: &RecordDocument) -> String {
+    /// Who says it, in which change, since when that is known, and how long it lasts.
+    fn source(&self, record: &RecordView, told: &RecordDocument, known: Known) -> String {
         let gossip = &self.control.cluster.gossip;
         let Source::Owner(owner) = record.source else {
             let key = cluster::key(&record.name, record.rtype);
@@ -368,12 +379,15 @@ impl Tale<'_> {
                 return "set for the cluster".to_owned();
             };
             let writer = self.control.name_of(stamp.writer.0).unwrap_or_else(|| stamp.writer.to_string());
-            return format!("set for the cluster on {writer} by write {}", stamp.lamport);
+            return format!("set for the cluster on {writer} by write {}{}", stamp.lamport, aged(known.age));
         };
         let who = told.owner.clone().unwrap_or_else(|| NodeId(owner.0).to_string());
-        let version = self.version(NodeId(owner.0), record).map_or(String::new(), |(start, version)| {
-            format!(" in change {} of its start {start}", version.0)
-        });
+        let version = match known.change {
+            Some((Some(start), version)) => {
+                format!(" in change {version} of its start {}{}", start.0, aged(known.age))
+            }
+            Some((None, _)) | None => String::new(),
+        };
         let left = Duration::from_secs_f64(told.lease_left_seconds.unwrap_or_default()).as_secs_f64();
         let lease = match record.lease {
             Lease::Full => "which holds its lease".to_owned(),
@@ -383,18 +397,6 @@ impl Tale<'_> {
             Lease::Hidden => "whose records are hidden".to_owned(),
         };
         format!("published by {who}{version}, {lease}")
-    }
-
-    /// The owner's life and the change in it that made a record: known of what its entry stands for.
-    fn version(&self, owner: NodeId, record: &RecordView) -> Option<(u32, Version)> {
-        let services = self.control.state.services()?;
-        let of_entry = node::name_of(&self.control.name_of(owner.0)?, &services.terms().origin).ok()?;
-        if record.name != of_entry {
-            return None;
-        }
-        let log = self.control.cluster.gossip.replication().owners().get(owner)?.shown()?;
-        let entry = log.records().find(|entry| entry.key == node::KEY)?;
-        Some((log.generation().0, entry.version))
     }
 
     /// Why it is not served: the rules of [`crate::zone::live::choice`], in their order.
@@ -447,6 +449,11 @@ impl Tale<'_> {
             }
         }
     }
+}
+
+/// For how long a change has been known here, if that is remembered.
+fn aged(age: Option<Duration>) -> String {
+    age.map_or(String::new(), |age| format!(", known here for {:.0} s", age.as_secs_f64()))
 }
 
 /// Which types a node has, and whether that helps.

@@ -201,7 +201,10 @@ impl Rrset {
     /// The rules that hold wherever it stands.
     fn keep_rules(&self) -> Result<(), Unfit> {
         let rtype = self.rtype;
-        if rtype.0 == 0 || rtype.is_meta() || rtype.is_viewed() {
+        if rtype.is_viewed() {
+            return Err(Unfit(format!("{rtype} is a type of this server's own, and none of records")));
+        }
+        if rtype.0 == 0 || rtype.is_meta() {
             return Err(Unfit(format!("{rtype} is a type of questions and messages, not of records")));
         }
         if rtype == RecordType::SOA {

@@ -13,10 +13,13 @@
 //! last; so what has to be made of the copy follows from its serial.** Whoever replaces the copy by another zone removes the
 //! steps first ([`Zones::drop_changes`]), and who turns has a copy that is no older than the changes at hand.
 //!
+//! Of a zone that was updated the names begin with `updated-`, as that of its copy does, and of one whose history alone is
+//! kept with `file-`.
+//!
 //! Knows serials, and octets between them.
 
 use super::Entry;
-use super::envelope::Kind;
+use super::envelope::{self, Kind};
 use super::fault::{DiskError, Notice};
 use super::journal::{self, FRAME_OCTETS_MAX, Journal};
 use super::zones::{Zones, aside, with_suffix, writing};
@@ -29,10 +32,15 @@ use std::path::{Path, PathBuf};
 
 /// Octets of one file of changes: what a transfer may bring, as for the copy, for a file is read as a whole.
 const CHANGES_OCTETS_MAX: u64 = TRANSFER_OCTETS_MAX as u64;
-/// Octets of a step beside its records, in a frame.
+/// Octets at the beginning of a file of changes, within which its note ends.
+const HEAD_OCTETS_MAX: u64 = 4 << 10;
+/// Octets of both serials of a step, which its note stands behind.
+const SERIALS_OCTETS: usize = 8;
+/// Octets of a step beside its records and its note, in a frame.
 const STEP_OCTETS: usize = 16;
 
 const LOST: &str = "changes of the zone that were acknowledged are not in it";
+const HISTORY_LOST: &str = "what led to the zone's former versions is not known any more";
 
 /// From one version to a later one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,18 +51,21 @@ pub struct Step {
     pub to: u32,
     /// What it brings.
     pub records: Bytes,
+    /// What is noted of the version after; most have nothing.
+    pub note: Bytes,
 }
 
 impl Step {
     fn of(entry: Entry) -> Option<Step> {
-        let (from, to) = entry.key.split_first_chunk::<4>()?;
-        let to = u32::from_be_bytes(*to.first_chunk::<4>()?);
-        Some(Step { from: u32::from_be_bytes(*from), to, records: entry.value? })
+        let (from, rest) = entry.key.split_first_chunk::<4>()?;
+        let (to, _) = rest.split_first_chunk::<4>()?;
+        let (from, to) = (u32::from_be_bytes(*from), u32::from_be_bytes(*to));
+        Some(Step { from, to, records: entry.value?, note: entry.key.slice(SERIALS_OCTETS..) })
     }
 
     /// Octets that it takes in a frame.
     fn octets(&self) -> usize {
-        self.records.len() + STEP_OCTETS
+        self.records.len() + self.note.len() + STEP_OCTETS
     }
 }
 
@@ -162,6 +173,27 @@ impl Zones {
         newest
     }
 
+    /// Former versions kept zones that were updated under the names of transferred ones, told apart by the note on their
+    /// file. Gives such a zone the names that it has now; a crash in between leaves the rest to the next time.
+    pub fn part_updated(&self, origin: &str) -> io::Result<()> {
+        let (from, to) = (self.transferred(), self.updated());
+        // What says so goes last.
+        let pairs = [
+            (from.path(origin), to.path(origin)),
+            (from.earlier_path(origin), to.earlier_path(origin)),
+            (from.changes_path(origin), to.changes_path(origin)),
+        ];
+        if !pairs[1..].iter().any(|(path, _)| has_note(path))
+            || pairs.iter().any(|(from, to)| from.exists() && to.exists())
+        {
+            return Ok(());
+        }
+        for (from, to) in pairs.iter().filter(|(from, _)| from.exists()) {
+            fs::rename(from, to)?;
+        }
+        self.sync()
+    }
+
     /// Where a zone's changes lie.
     pub fn changes_path(&self, origin: &str) -> PathBuf {
         self.path_of("changes", origin)
@@ -183,6 +215,7 @@ impl Zones {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refused("read", error)),
         };
+        let so = if self.are_filed() { HISTORY_LOST } else { LOST };
         let mut octets = Vec::new();
         let read = (&file).take(CHANGES_OCTETS_MAX + 1).read_to_end(&mut octets);
         read.map_err(|error| refused("read", error))?;
@@ -192,7 +225,7 @@ impl Zones {
                 let aside = aside(path);
                 let fault = unsound.in_file(path)?;
                 if let Some(aside) = aside.filter(|aside| fs::rename(path, aside).is_ok()) {
-                    notices.push(Notice::Broken { fault, aside, so: LOST });
+                    notices.push(Notice::Broken { fault, aside, so });
                     return Ok(None);
                 }
                 return Err(refused("set aside", io::Error::other(fault.to_string())));
@@ -203,7 +236,7 @@ impl Zones {
             let rest = octets.get(journal.good..).unwrap_or_default();
             let kept = aside(path).filter(|aside| fs::write(aside, rest).is_ok());
             notices.push(match kept {
-                Some(aside) if !bad.is_last => Notice::Broken { fault, aside, so: LOST },
+                Some(aside) if !bad.is_last => Notice::Broken { fault, aside, so },
                 None if !bad.is_last => {
                     return Err(refused("set aside", io::Error::other(fault.to_string())));
                 }
@@ -214,6 +247,14 @@ impl Zones {
         }
         Ok(Some((journal, file)))
     }
+}
+
+/// True for a file of changes that begins with a note.
+fn has_note(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_OCTETS_MAX).read_to_end(&mut head));
+    let note = envelope::open(Kind::Changes, &head).map(|(body, _)| body.len() > journal::EPOCH_OCTETS);
+    read.is_ok() && note.unwrap_or(false)
 }
 
 /// Sees to it that there is no such file.
@@ -245,7 +286,7 @@ impl Changes {
         }
         let mut entries = Vec::with_capacity(steps.iter().map(Step::octets).sum());
         for step in steps {
-            let key = [step.from.to_be_bytes(), step.to.to_be_bytes()].concat();
+            let key = [&step.from.to_be_bytes()[..], &step.to.to_be_bytes(), &step.note].concat();
             journal::write_entry(&mut entries, &key, Some(&step.records));
         }
         if entries.is_empty() {
@@ -300,7 +341,8 @@ mod tests {
     }
 
     fn step(from: u32) -> Step {
-        Step { from, to: from + 1, records: Bytes::from(vec![from as u8; 40]) }
+        let (records, note) = (Bytes::from(vec![from as u8; 40]), Bytes::from(vec![7; from as usize % 3]));
+        Step { from, to: from + 1, records, note }
     }
 
     fn serials(steps: &[Step]) -> Vec<u32> {
@@ -386,10 +428,39 @@ mod tests {
     }
 
     #[test]
+    fn an_updated_zone_under_the_name_of_a_transferred_one_gets_its_own_wherever_a_crash_came() {
+        let files = ["zone.a", "earlier.a", "changes.a"];
+        for missing in 0..=files.len() {
+            let (dir, zones) = zones("parted");
+            zones.write("a.", b"copy", UNIX_EPOCH).unwrap();
+            let mut changes = zones.begin_changes("a.", b"note").unwrap();
+            changes.append(&[step(1)]).unwrap();
+            changes.turn().unwrap();
+            changes.append(&[step(2)]).unwrap();
+            // A crash came when so many had their names.
+            for file in &files[..missing] {
+                fs::rename(dir.join(file), dir.join(format!("updated-{file}"))).unwrap();
+            }
+            zones.part_updated("a.").unwrap();
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), 3);
+            let restored = zones.updated().changes("a.").unwrap();
+            assert_eq!((serials(&restored.earlier), serials(&restored.steps)), (vec![1], vec![2]));
+            assert_eq!(zones.updated().read("a.").unwrap().body, b"copy");
+            // A transferred one has no note, and stays.
+            zones.write("a.", b"other", UNIX_EPOCH).unwrap();
+            zones.begin_changes("a.", b"").unwrap().append(&[step(7)]).unwrap();
+            zones.part_updated("a.").unwrap();
+            assert_eq!(zones.read("a.").unwrap().body, b"other");
+            assert_eq!(serials(&zones.changes("a.").unwrap().steps), [7]);
+            fs::remove_dir_all(dir).unwrap();
+        }
+    }
+
+    #[test]
     fn what_is_too_large_for_a_frame_has_no_room() {
         let (dir, zones) = zones("room");
         let mut changes = zones.begin_changes("a.", b"").unwrap();
-        let large = Step { from: 1, to: 2, records: Bytes::from(vec![0; FRAME_OCTETS_MAX]) };
+        let large = Step { records: Bytes::from(vec![0; FRAME_OCTETS_MAX]), ..step(1) };
         assert!(!changes.has_room(std::slice::from_ref(&large)));
         assert!(changes.append(&[large]).is_err());
         changes.append(&[step(1)]).unwrap();

@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Ring,
     Records,
     Journal,
-    /// A zone that was transferred; there are many, and each has a name of its own ([`super::zones`]).
+    /// A copy of a zone; there are many, and each has a name of its own ([`super::zones`]).
     Zone,
     /// What changed of a zone since; as many ([`super::changes`]).
     Changes,

@@ -18,6 +18,8 @@ use bytes::Bytes;
 
 /// Octets of the entries of one frame: what a disk writes in a moment. More becomes a new snapshot.
 pub(super) const FRAME_OCTETS_MAX: usize = 4 << 20;
+/// Octets of the epoch, before the note.
+pub(super) const EPOCH_OCTETS: usize = 8;
 /// Octets before a frame's entries.
 const FRAME_HEAD_OCTETS: usize = 8;
 /// Octets of an entry beside its key and value.

@@ -6,9 +6,11 @@
 //! ring         the cluster's keys, once they were rotated            replaced whole
 //! records      the cluster-wide records, as of some moment           replaced whole
 //! journal      what changed of them since                            grows, frame by frame
-//! zone.ORIGIN  a zone that was transferred, or changed by others     replaced whole
+//! zone.ORIGIN  a zone that was transferred                           replaced whole
 //! changes.ORIGIN   what changed of it since                          grows, frame by frame
 //! earlier.ORIGIN   what changed before that                          replaced by changes.ORIGIN
+//! updated-zone.ORIGIN and so on   the same of one that has a file here, and was updated
+//! file-zone.ORIGIN and so on      the same of one that has a file here and goes to others: what led to it
 //! lock         locked while a process uses the directory
 //! NAME.tmp         a replacement that was not finished; nobody reads it
 //! NAME.broken-1    what was unreadable, set aside for a person to look at

@@ -1,10 +1,13 @@
-//! Zones that were transferred, each in a file of its own: `zone.ORIGIN`, replaced whole, in the envelope that every file
-//! has. When it was last known to be the primary's newest version is the file's time of modification.
+//! Copies of zones, each in a file of its own, replaced whole, in the envelope that every file has: `zone.ORIGIN` of one that was
+//! transferred, `updated-zone.ORIGIN` of one that has a file here and was updated. So none is ever taken for the other, and
+//! both may be there: what a zone was before the configuration made something else of it stays. When a transferred one was
+//! last known to be the primary's newest version is the file's time of modification.
 //!
 //! **The law of use: as for [`super::StateDir`], in a directory that one holds.** What a zone is is not known here: a name
 //! and octets.
 
 use super::envelope::{ENVELOPE_OCTETS, Kind, Unsound, open_whole, seal};
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,10 +24,17 @@ const COPY: &str = "copy.tmp";
 /// Files set aside for each zone.
 const ASIDE_MAX: u32 = 10;
 
-/// Where transferred zones are kept.
+/// What the names of the files of zones that were updated begin with.
+const UPDATED: &str = "updated-";
+/// The same of zones whose history alone is kept, beside their files.
+const FILED: &str = "file-";
+
+/// Where copies of zones are kept, all of one kind.
 #[derive(Debug, Clone)]
 pub struct Zones {
     dir: PathBuf,
+    /// What their files' names begin with.
+    kind: &'static str,
 }
 
 /// A zone as it was kept.
@@ -52,15 +62,51 @@ pub enum Lost {
     },
 }
 
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Absent => f.write_str("there is none"),
+            Lost::Unreadable(error) => error.fmt(f),
+            Lost::Broken { why, aside: Some(aside) } => write!(f, "{why}: set aside as {}", aside.display()),
+            Lost::Broken { why, aside: None } => f.write_str(why),
+        }
+    }
+}
+
 impl Zones {
-    /// In the state directory that this process holds.
+    /// Those that were transferred, in the state directory that this process holds.
     pub fn new(dir: &Path) -> Zones {
-        Zones { dir: dir.to_owned() }
+        Zones { dir: dir.to_owned(), kind: "" }
+    }
+
+    /// Those that were transferred, in the same directory.
+    pub(super) fn transferred(&self) -> Zones {
+        Zones { dir: self.dir.clone(), kind: "" }
+    }
+
+    /// Those that have a file here and were updated, in the same directory.
+    pub fn updated(&self) -> Zones {
+        Zones { dir: self.dir.clone(), kind: UPDATED }
+    }
+
+    /// Those that have a file here and nothing else: what led to it is kept for others.
+    pub fn filed(&self) -> Zones {
+        Zones { dir: self.dir.clone(), kind: FILED }
+    }
+
+    /// True of those of which the history alone is kept.
+    pub(super) fn are_filed(&self) -> bool {
+        self.kind == FILED
+    }
+
+    /// True of those that have a file here and were updated.
+    pub fn are_updated(&self) -> bool {
+        self.kind == UPDATED
     }
 
     /// Where the zone of that origin, in presentation form, is kept.
     pub fn path(&self, origin: &str) -> PathBuf {
-        self.dir.join(format!("zone.{}", file_name(origin)))
+        self.path_of("zone", origin)
     }
 
     /// Keeps a zone: it is on disk when this returns.
@@ -108,7 +154,7 @@ impl Zones {
 
     /// Another file of a zone.
     pub(super) fn path_of(&self, what: &str, origin: &str) -> PathBuf {
-        self.dir.join(format!("{what}.{}", file_name(origin)))
+        self.dir.join(format!("{}{what}.{}", self.kind, file_name(origin)))
     }
 
     /// Octets of the kept zone's file; 0 if there is none.
@@ -228,6 +274,19 @@ mod tests {
         let kept = zones.read("EXAMPLE.").unwrap();
         assert_eq!((&kept.body[..], kept.checked), (&b"others"[..], later));
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn copies_of_different_kinds_lie_beside_each_other() {
+        let dir = directory("kinds");
+        let zones = Zones::new(&dir);
+        zones.write("a.", b"transferred", UNIX_EPOCH).unwrap();
+        assert!(matches!(zones.updated().read("a."), Err(Lost::Absent)));
+        zones.updated().write("a.", b"updated", UNIX_EPOCH).unwrap();
+        assert_eq!(zones.read("a.").unwrap().body, b"transferred");
+        zones.remove("a.").unwrap();
+        assert_eq!(zones.updated().read("a.").unwrap().body, b"updated");
         fs::remove_dir_all(dir).unwrap();
     }
 

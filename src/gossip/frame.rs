@@ -67,11 +67,15 @@ pub enum Kind {
     Question = 40,
     /// What is known of it.
     Known = 41,
+    /// An owner asks since when its head is shown.
+    Reached = 42,
+    /// The answer to that.
+    Since = 43,
 }
 
 impl Kind {
     /// All of them, by their number from 16 on.
-    pub const ALL: [Kind; 26] = [
+    pub const ALL: [Kind; 28] = [
         Kind::Delta,
         Kind::Answer,
         Kind::Hint,
@@ -98,6 +102,8 @@ impl Kind {
         Kind::MarkHeld,
         Kind::Question,
         Kind::Known,
+        Kind::Reached,
+        Kind::Since,
     ];
 
     /// The kind of that number; `None` for one that this version does not know.

@@ -170,6 +170,20 @@ pub enum Event {
         /// Members that live and have not acknowledged; empty: all have.
         missing: Vec<NodeId>,
     },
+    /// What came of a comparison that was asked for, by
+    /// [`resync`](crate::gossip::machine::Gossip::resync).
+    Resynced {
+        /// The member, of several the last.
+        with: NodeId,
+        /// It has told everything that it has. Else no stream brought that.
+        is_whole: bool,
+        /// Owners of which changes came.
+        owners: usize,
+        /// Changes that came, those of cluster-wide records from whomever meanwhile among them.
+        changes: u64,
+        /// How long it took.
+        took: Duration,
+    },
     /// A member does not know something: what this node knows of it goes to
     /// [`answer_member`](crate::gossip::machine::Gossip::answer_member).
     Asked {

@@ -13,6 +13,9 @@
 //! A primary zone has its file besides, which nobody writes. As long as the file is as it was, what counts is the last
 //! version on disk. A file with a later serial replaces it, and what updates had changed is set aside; any other change of the
 //! file is refused, and the zone stays as it was.
+//!
+//! What is on disk of a zone as a primary and as a secondary lies apart. When the configuration makes the one of the other,
+//! what it was stays where it is, is told, and counts again once the zone is that again.
 
 use crate::disk::zones::{Lost, Zones};
 use crate::loader::Loaded;
@@ -37,7 +40,7 @@ use std::time::SystemTime;
 /// All of them.
 pub(super) struct Changing {
     seed: HashSeed,
-    /// Where they are kept, if they are.
+    /// Where those that are transferred are kept, if they are.
     zones: Option<Zones>,
     copier: Copier,
     all: HashMap<Name, Holding>,
@@ -54,6 +57,18 @@ struct Holding {
     kept: Kept,
 }
 
+impl Holding {
+    /// It has a file here.
+    fn is_primary(&self) -> bool {
+        self.note.is_some()
+    }
+
+    /// Where it is kept, given where those that are transferred are.
+    fn zones(&self, transferred: &Zones) -> Zones {
+        if self.is_primary() { transferred.updated() } else { transferred.clone() }
+    }
+}
+
 impl Changing {
     /// Without any.
     pub(super) fn new(seed: HashSeed, zones: Option<Zones>, copier: Copier) -> Changing {
@@ -63,6 +78,11 @@ impl Changing {
     /// These change in part, and no others.
     pub(super) fn retain(&mut self, origins: &[Name]) {
         self.all.retain(|origin, _| origins.contains(origin));
+    }
+
+    /// Where a zone is kept, if it is: one that has a file here, or one that is transferred.
+    fn zones(&self, is_primary: bool) -> Option<Zones> {
+        self.zones.as_ref().map(|zones| if is_primary { zones.updated() } else { zones.clone() })
     }
 
     /// The zone at hand, or what was kept of it.
@@ -84,10 +104,16 @@ impl Changing {
 
     /// Takes what was kept of a zone, unless it is at hand already.
     fn hold(&mut self, origin: &Name, note: Option<Note>) -> Result<(), Box<Loaded>> {
-        let Some(zones) = self.zones.clone().filter(|_| !self.all.contains_key(origin)) else {
-            return Ok(());
-        };
+        let is_primary = note.is_some();
+        // What it was before the configuration made this of it is nobody's version of this.
+        self.all.retain(|other, holding| other != origin || holding.is_primary() == is_primary);
+        let zones = self.zones(is_primary).filter(|_| !self.all.contains_key(origin));
+        let Some(zones) = zones else { return Ok(()) };
         let name = origin.to_string();
+        if let Err(error) = zones.part_updated(&name) {
+            return Err(Box::new(refused(origin, format!("{}: {error}", zones.path(&name).display()))));
+        }
+        self.tell_of_the_other(origin, is_primary);
         let (kept, checked) = match zones.read(&name) {
             Ok(kept) => (kept.body, kept.checked),
             Err(Lost::Absent) => return Ok(()),
@@ -108,10 +134,17 @@ impl Changing {
             return Err(Box::new(refused(origin, why)));
         };
         let (zone, kept, found) = lead_on(copy, &zones, &name, self.seed);
-        // If what was noted is lost, the file is taken for the one that it was.
+        // If what was noted is lost, the file is taken for the one that it was: no other zone has a copy there.
         let (zone, note) = (Arc::new(zone), note.map(|note| found.unwrap_or(note)));
         self.all.insert(origin.clone(), Holding { zone, is_updated: true, checked, note, kept });
         Ok(())
+    }
+
+    /// What is kept of a zone as what it is not any more is not served, and does not go without a word.
+    fn tell_of_the_other(&self, origin: &Name, is_primary: bool) {
+        if let Some(other) = self.zones(!is_primary) {
+            tell_unserved(origin, &other);
+        }
     }
 
     /// Reads the file of a primary zone that updates change, and what they have changed.
@@ -141,6 +174,15 @@ impl Changing {
                 );
             }
             if *known == Some(note) || !serial.is_before(in_file) {
+                if let Some(old) = old.filter(|old| serial.is_before(old.serial())) {
+                    tracing::warn!(
+                        zone = %origin,
+                        "what updates had made of the zone's file is served again, with serial {}: whoever has serial {} of \
+                         the zone as a secondary takes it only as a whole, or once a later file replaces it",
+                        serial.0,
+                        old.serial().0
+                    );
+                }
                 return Loaded {
                     origin: origin.clone(),
                     zone: Some(Arc::clone(zone)),
@@ -148,7 +190,7 @@ impl Changing {
                     checked: None,
                 };
             }
-            let aside = self.zones.as_ref().and_then(|zones| {
+            let aside = self.zones(true).and_then(|zones| {
                 zones.set_changes_aside(&name);
                 zones.set_aside(&name)
             });
@@ -188,7 +230,8 @@ impl Changing {
             return self.put_apart(arrival);
         }
         let Arrival { origin, received, at, .. } = arrival;
-        let old = self.all.get(&origin).map(|holding| Arc::clone(&holding.zone));
+        let old = self.all.get(&origin).filter(|holding| !holding.is_primary());
+        let old = old.map(|holding| Arc::clone(&holding.zone));
         match (received, old) {
             (Received::Whole(run), old) => self.put_whole(&origin, &run, old, at),
             (Received::Steps(steps), Some(old)) => {
@@ -284,9 +327,8 @@ impl Changing {
 
     /// The version at hand was the primary's newest then.
     pub(super) fn check(&mut self, origin: &Name, at: SystemTime) {
-        if let Some(holding) = self.all.get_mut(origin) {
-            holding.checked = at;
-        }
+        let Some(holding) = self.all.get_mut(origin).filter(|holding| !holding.is_primary()) else { return };
+        holding.checked = at;
         if let Some(zones) = &self.zones
             && let Err(error) = zones.touch(&origin.to_string(), at)
         {
@@ -345,12 +387,13 @@ impl Changing {
     ) -> io::Result<()> {
         let Some(holding) = self.all.get_mut(origin) else { return Err(io::ErrorKind::NotFound.into()) };
         (holding.zone, holding.checked) = (Arc::clone(zone), at);
-        let Some(zones) = &self.zones else {
+        let zones = self.zones.as_ref().map(|zones| holding.zones(zones));
+        let Some(zones) = zones else {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is no state directory"));
         };
         let version = Version { zone, checked: at, note: holding.note };
-        holding.kept.keep(zones, &origin.to_string(), steps, &version)?;
-        holding.kept.outgrow(zones, &version, &mut self.copier);
+        holding.kept.keep(&zones, &origin.to_string(), steps, &version)?;
+        holding.kept.outgrow(&zones, &version, &mut self.copier);
         Ok(())
     }
 
@@ -358,8 +401,27 @@ impl Changing {
     pub(super) fn copied(&mut self, copied: Copied) {
         let (holding, zones) = (self.all.get_mut(&copied.origin), &self.zones);
         if let (Some(holding), Some(zones)) = (holding, zones) {
-            holding.kept.copied(zones, copied);
+            let zones = holding.zones(zones);
+            holding.kept.copied(&zones, copied);
         }
+    }
+}
+
+/// Tells of a copy that is not served, because the zone is another one to the configuration now, if there is one.
+pub(super) fn tell_unserved(origin: &Name, zones: &Zones) {
+    let (path, of_updates) = (zones.path(&origin.to_string()), zones.are_updated());
+    match of_updates {
+        _ if !path.exists() => {}
+        true => tracing::warn!(
+            zone = %origin,
+            "what updates had made of the zone's file is kept and not served, until the zone takes updates again: {}",
+            path.display()
+        ),
+        false => tracing::info!(
+            zone = %origin,
+            "what was transferred while the zone was a secondary is kept and not served: {}",
+            path.display()
+        ),
     }
 }
 

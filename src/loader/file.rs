@@ -1,4 +1,4 @@
-//! The file of a primary zone that updates change: read as any master file, and remembered by what it says.
+//! The file of a primary zone that is to be known again: read as any master file, and remembered by what it says.
 
 use crate::disk::sum::Sum;
 use crate::wire::key::HashSeed;
@@ -8,7 +8,7 @@ use crate::zone::Zone;
 use crate::zone::draft::ZoneDraft;
 use crate::zone::fault::{Faults, Place, place_in};
 use crate::zone::master::{self, Options};
-use crate::zone::seal::{Form, seal_as, soa_field};
+use crate::zone::seal::{self, Form, seal_as, soa_field};
 use crate::zone::sink::{Record, RecordSink};
 use std::path::Path;
 use std::sync::Arc;
@@ -83,7 +83,12 @@ pub(super) fn read(origin: &Name, path: &Path, seed: HashSeed) -> (Noting, Fault
     (noting, faults, note)
 }
 
-/// Seals what was read.
+/// Seals what was read, for a zone that changes as a whole.
+pub(super) fn seal_whole(noting: Noting) -> (Option<Zone>, Faults) {
+    seal::seal(noting.draft)
+}
+
+/// Seals what was read, for a zone that changes in part.
 pub(super) fn seal(noting: Noting) -> (Option<Zone>, Faults) {
     // A signed zone is sealed as a whole each time.
     seal_as(noting.draft, if noting.is_signed { Form::Arena } else { Form::Blocks })

@@ -140,11 +140,12 @@ impl Kept {
     }
 }
 
-fn step_of(difference: &Difference) -> Step {
+pub(super) fn step_of(difference: &Difference) -> Step {
     Step {
         from: difference.from().0,
         to: difference.to().0,
         records: Bytes::copy_from_slice(difference.records()),
+        note: Bytes::new(),
     }
 }
 
@@ -218,12 +219,12 @@ fn set_changes_aside(zones: &Zones, name: &str, why: &str) {
     );
 }
 
-fn difference_of(step: Step) -> Arc<Difference> {
+pub(super) fn difference_of(step: Step) -> Arc<Difference> {
     Arc::new(Difference::new(Serial(step.from), Serial(step.to), step.records.to_vec()))
 }
 
 /// The last of the steps, as far as each leads to the next and the last one to a serial.
-fn chain(steps: &[Arc<Difference>], to: Serial) -> Vec<Arc<Difference>> {
+pub(super) fn chain(steps: &[Arc<Difference>], to: Serial) -> Vec<Arc<Difference>> {
     let mut next = to;
     let linked = steps.iter().rev().take_while(|step| {
         let is_linked = step.to() == next;

@@ -2,7 +2,7 @@
 //! more.
 //!
 //! ```text
-//! loader    files ─► sealed zones
+//! loader    files ─► sealed zones                                                        └─ archive: their history on disk
 //! changer   transfers, updates ─► the next version, on disk before anybody hears of it   └─ copier: new copies on disk
 //! freer     what was replaced
 //! ```
@@ -10,6 +10,7 @@
 //! All of that takes long for large zones, and may hold up neither the control thread nor a worker; nor does a large file
 //! hold up a small change. Beside them [`hints`]: the small files that a walk from the root begins with.
 
+mod archive;
 mod changing;
 mod copier;
 mod file;
@@ -21,8 +22,10 @@ mod tests;
 pub mod updates;
 
 use crate::disk::zones::Zones;
-use crate::loader::changing::Changing;
+use crate::loader::archive::Archive;
+use crate::loader::changing::{Changing, tell_unserved};
 use crate::loader::copier::{Copied, Copier};
+use crate::loader::file::Note;
 use crate::loader::received::Arrival;
 use crate::loader::updates::{Update, Updated};
 use crate::wire::key::HashSeed;
@@ -53,6 +56,8 @@ pub enum Source {
         /// Its content.
         text: &'static str,
     },
+    /// A master file of a zone that goes to others: what changed of it is kept for them.
+    Given(PathBuf),
     /// A master file, and what updates have changed since.
     Updated(PathBuf),
     /// Transfers from other servers; what was kept of the last one.
@@ -64,7 +69,7 @@ impl Source {
     pub fn changes(&self) -> bool {
         match self {
             Source::Updated(_) | Source::Transfers => true,
-            Source::File(_) | Source::Text { .. } => false,
+            Source::File(_) | Source::Given(_) | Source::Text { .. } => false,
         }
     }
 }
@@ -100,7 +105,7 @@ pub fn load(spec: &ZoneSpec, seed: HashSeed, old: Option<&Zone>) -> Loaded {
     let mut faults = Faults::default();
     let options = Options { origin: &spec.origin, ttl: None };
     match &spec.source {
-        Source::File(path) | Source::Updated(path) => {
+        Source::File(path) | Source::Given(path) | Source::Updated(path) => {
             draft.set_file(&Arc::from(path.as_path()));
             if let Err(unreadable) = master::read_file(path, options, &mut draft, &mut faults) {
                 faults.error(place_in(path, 1, 1), unreadable.error.to_string());
@@ -122,6 +127,29 @@ pub fn load(spec: &ZoneSpec, seed: HashSeed, old: Option<&Zone>) -> Loaded {
         (zone, _) => zone,
     };
     Loaded { origin: spec.origin.clone(), zone: zone.map(Arc::new), faults, checked: None }
+}
+
+/// The same of a zone that goes to others, whose history outlives the process; and by what its file is known.
+fn load_given(
+    archive: &Archive,
+    (origin, path): (&Name, &Path),
+    seed: HashSeed,
+    old: Option<&Zone>,
+) -> (Loaded, Option<Note>) {
+    let (draft, mut faults, note) = file::read(origin, path, seed);
+    let mut zone = None;
+    // Without a note it has no SOA: sealing says so, if it could be read.
+    if note.is_some() || faults.errors() == 0 {
+        let (sealed, sealing) = file::seal_whole(draft);
+        faults.absorb(sealing);
+        zone = sealed.filter(|_| faults.errors() == 0);
+    }
+    let zone = match (zone, old, note) {
+        (Some(zone), Some(old), _) => Some(history::succeed(old, zone)),
+        (Some(zone), None, Some(note)) => Some(archive.recall(zone, note, seed)),
+        (zone, _, _) => zone,
+    };
+    (Loaded { origin: origin.clone(), zone: zone.map(Arc::new), faults, checked: None }, note)
 }
 
 /// What is asked of the threads that make zones.
@@ -196,11 +224,14 @@ impl Loader {
             stop: Arc::clone(&stop),
             done: Arc::new(done),
         };
+        let archive = desk.zones.as_ref().map(Archive::start).transpose()?;
         let whole = desk.clone();
         let told = changes.clone();
         let copier = Copier::start(move |copied| _ = told.send(Box::new(Job::Copied(copied))))?;
         let changing = Changing::new(seed, zones, copier);
-        std::thread::Builder::new().name("loader".into()).spawn(move || whole.load(&asked))?;
+        std::thread::Builder::new().name("loader".into()).spawn(move || {
+            whole.load(&asked, archive.as_ref());
+        })?;
         std::thread::Builder::new().name("changer".into()).spawn(move || desk.change(&wanted, changing))?;
         let (garbage, thrown_away) = unbounded::<Garbage>();
         // A large zone takes seconds to load: what is freed meanwhile must not wait for it.
@@ -268,7 +299,7 @@ impl Desk {
     }
 
     /// Makes zones that are made as a whole.
-    fn load(&self, asked: &Receiver<Box<Job>>) {
+    fn load(&self, asked: &Receiver<Box<Job>>, archive: Option<&Archive>) {
         for job in asked {
             if self.is_over() {
                 return;
@@ -277,21 +308,27 @@ impl Desk {
                 && round >= self.newest.load(Ordering::Relaxed)
             {
                 self.tell_what_is_not_served(&spec.origin);
-                (self.done)(Done::Zone(round, load(&spec, self.seed, old.as_deref())));
+                let (Source::Given(path), Some(archive)) = (&spec.source, archive) else {
+                    (self.done)(Done::Zone(round, load(&spec, self.seed, old.as_deref())));
+                    continue;
+                };
+                let (loaded, note) = load_given(archive, (&spec.origin, path), self.seed, old.as_deref());
+                let zone = loaded.zone.clone();
+                (self.done)(Done::Zone(round, loaded));
+                if let (Some(zone), Some(note)) = (zone, note) {
+                    archive.keep(&zone, note);
+                }
             }
         }
     }
 
     /// Changes that were acknowledged do not go without a word when the configuration takes the zone for another one.
     fn tell_what_is_not_served(&self, origin: &Name) {
-        let changes = self.zones.as_ref().map(|zones| zones.changes_path(&origin.to_string()));
-        if let Some(changes) = changes.filter(|changes| changes.exists()) {
-            tracing::warn!(
-                zone = %origin,
-                "what had changed while the zone was a secondary, or took updates, is not served: {}",
-                changes.display()
-            );
-        }
+        let Some(zones) = &self.zones else { return };
+        // If that fails it is told by its old name.
+        let _ = zones.part_updated(&origin.to_string());
+        tell_unserved(origin, &zones.updated());
+        tell_unserved(origin, zones);
     }
 
     /// Makes the next versions of zones that change in part.
@@ -309,7 +346,9 @@ impl Desk {
                     let loaded = match &spec.source {
                         Source::Transfers => changing.restore(&spec.origin),
                         Source::Updated(path) => changing.load_file(&spec.origin, path, old.as_deref()),
-                        Source::File(_) | Source::Text { .. } => load(&spec, self.seed, old.as_deref()),
+                        Source::File(_) | Source::Given(_) | Source::Text { .. } => {
+                            load(&spec, self.seed, old.as_deref())
+                        }
                     };
                     (self.done)(Done::Zone(round, loaded));
                 }

@@ -252,6 +252,7 @@ pub(super) mod tests {
                 streamed: 30,
                 queued: 40,
                 mismatches: 1,
+                convergence: Some(Duration::from_millis(12)),
                 events: vec![("refuted", 2)],
                 dropped: vec![("gossip_forged".into(), 5)],
             }),

@@ -222,6 +222,17 @@ static METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "hivedns_gossip_convergence_seconds",
+        kind: Kind::Gauge,
+        help: "How long a change of this node's took until the last of up to 16 members by lot showed it, measured once a \
+            minute at most, where a second passes without another change.",
+        collect: |look, samples| {
+            if let Some(took) = look.status.gossip.as_ref().and_then(|gossip| gossip.convergence) {
+                samples.put(&[], took.as_secs_f64());
+            }
+        },
+    },
+    Metric {
         name: "hivedns_gossip_events_total",
         kind: Kind::Counter,
         help: "What this node saw of members: probes without an answer (silent), members declared down, what was \
@@ -345,6 +356,7 @@ mod tests {
             "hivedns_gossip_bytes_total{direction=\"stream\"} 30",
             "hivedns_gossip_queue_depth 40",
             "hivedns_gossip_owner_mismatch 1",
+            "hivedns_gossip_convergence_seconds 0.012",
             "hivedns_gossip_events_total{event=\"refuted\"} 2",
             "hivedns_dropped_total{reason=\"gossip_forged\"} 5",
             "hivedns_docker_connected 1",

@@ -97,6 +97,8 @@ impl Machine for Citizen {
             cluster: "simulated".to_owned(),
             membership: membership::Settings::default(),
             freeze: FreezeRule { share: 0.34, max: Duration::from_secs(3_600) },
+            // The simulator sees it from outside.
+            measures: false,
         };
         House { settings, ring, logs: Sharing::new(), tellings: Pool::shared() }
     }
@@ -298,7 +300,7 @@ impl Citizen {
             Event::Synced { alone } => News::Synced(alone),
             Event::Identity { id, generation } => News::Identity(id, generation),
             // Nobody asks anything here.
-            Event::Asked { .. } | Event::Known { .. } => return None,
+            Event::Asked { .. } | Event::Known { .. } | Event::Resynced { .. } => return None,
             Event::Keys | Event::ClusterReplaced { .. } => return None,
             Event::Drained { missing } => News::Drained(missing.len()),
             Event::ExpiryFrozen(frozen) => News::ExpiryFrozen(frozen),
@@ -335,6 +337,8 @@ fn kind_name(number: u8) -> &'static str {
         Some(Kind::MarkHeld) => "octets of MarkHeld",
         Some(Kind::Question) => "octets of Question",
         Some(Kind::Known) => "octets of Known",
+        Some(Kind::Reached) => "octets of Reached",
+        Some(Kind::Since) => "octets of Since",
         None => match number {
             1 => "octets of Who",
             2 => "octets of Ping",

@@ -13,8 +13,12 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How much longer than the server's own patience ours is: it is to tell that it had none left.
 const GRACE: Duration = Duration::from_secs(5);
+/// How often whoever waits is told that it goes on.
+const TICK: Duration = Duration::from_secs(1);
+/// Octets that are read at once.
+const CHUNK_OCTETS: usize = 64 << 10;
 /// Octets of an answer: a page of records, or the counters of many zones, are far below.
-const ANSWER_OCTETS_MAX: u64 = 64 << 20;
+const ANSWER_OCTETS_MAX: usize = 64 << 20;
 
 /// Why there is no document.
 #[derive(Debug)]
@@ -39,15 +43,25 @@ impl fmt::Display for Trouble {
 /// Knows where a server may be.
 pub(super) struct Client<'p> {
     sockets: &'p [PathBuf],
+    tick: Duration,
 }
 
 impl<'p> Client<'p> {
     pub(super) fn new(sockets: &'p [PathBuf]) -> Client<'p> {
-        Client { sockets }
+        Client { sockets, tick: TICK }
     }
 
     /// The document that answers it.
     pub(super) fn ask(&self, asked: &Asked) -> Result<Value, Trouble> {
+        self.ask_while(asked, |_| {})
+    }
+
+    /// The same; `waiting` is told every second for how long there has been nothing.
+    pub(super) fn ask_while(
+        &self,
+        asked: &Asked,
+        mut waiting: impl FnMut(Duration),
+    ) -> Result<Value, Trouble> {
         let (verb, body, patience) = match asked {
             Asked::Look(look) => (look.verb(), Map::new(), PATIENCE),
             Asked::Request(request) => {
@@ -68,13 +82,30 @@ impl<'p> Client<'p> {
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        let exchange = |stream: &mut UnixStream| -> io::Result<Vec<u8>> {
+        let mut exchange = |stream: &mut UnixStream| -> io::Result<Vec<u8>> {
             stream.set_write_timeout(Some(PATIENCE))?;
-            stream.set_read_timeout(Some(patience + GRACE))?;
+            stream.set_read_timeout(Some(self.tick))?;
             stream.write_all(head.as_bytes())?;
             stream.write_all(body.as_bytes())?;
-            let mut answer = Vec::new();
-            stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer)?;
+            let (mut answer, mut chunk, mut waited) = (Vec::new(), vec![0; CHUNK_OCTETS], Duration::ZERO);
+            while answer.len() < ANSWER_OCTETS_MAX {
+                match stream.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(len) => {
+                        answer.extend_from_slice(chunk.get(..len).unwrap_or_default());
+                        waited = Duration::ZERO;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        waited += self.tick;
+                        if waited >= patience + GRACE {
+                            return Err(error);
+                        }
+                        waiting(waited);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
             Ok(answer)
         };
         let answer = exchange(&mut stream).map_err(|error| {
@@ -135,6 +166,7 @@ mod tests {
     use super::*;
     use crate::control::request::RefusedKind;
     use serde_json::json;
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn a_document_or_a_refusal_is_understood_and_nothing_else() {
@@ -147,6 +179,35 @@ mod tests {
         {
             assert!(matches!(understand(answer.as_bytes()), Err(Trouble::Broken(_))), "{answer}");
         }
+    }
+
+    #[test]
+    fn whoever_waits_is_told_that_it_goes_on() {
+        let socket = std::env::temp_dir().join(format!("hivedns-client-{}", std::process::id()));
+        let _ = std::fs::remove_file(&socket);
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (enough, go_on) = std::sync::mpsc::channel::<()>();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // Not before the other side has been told three times that nothing came.
+            go_on.recv().unwrap();
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"a\": 1}").unwrap();
+        });
+        let (sockets, tick) = ([socket.clone()], Duration::from_millis(5));
+        let client = Client { sockets: &sockets, tick };
+        let mut told = Vec::new();
+        let answer = client.ask_while(&Asked::Look(crate::control::request::Look::Status), |waited| {
+            told.push(waited);
+            if told.len() == 3 {
+                enough.send(()).unwrap();
+            }
+        });
+        assert_eq!(answer.unwrap(), json!({ "a": 1 }));
+        assert_eq!(told[..3], [1, 2, 3].map(|times| tick * times));
+        server.join().unwrap();
+        let _ = std::fs::remove_file(socket);
     }
 
     #[test]

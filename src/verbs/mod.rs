@@ -100,7 +100,6 @@ impl Page<'_, '_> {
             Request::KeyAdd { key } if key == "-" => Request::KeyAdd { key: self.key()? },
             request => request,
         };
-        self.tell_what_is_waited_for(&request);
         let is_well = |well: bool| if well { EXIT_OK } else { EXIT_FAILED };
         let asked = Asked::Request(request.clone());
         Ok(match request {
@@ -181,7 +180,20 @@ impl Page<'_, '_> {
         asked: &Asked,
         show: fn(&D, Style) -> String,
     ) -> Result<D, Trouble> {
-        let value = client.ask(asked)?;
+        let value = match self.what_is_waited_for(asked) {
+            Some(what) => {
+                let errors = &mut *self.terminal.errors;
+                // The terminal may be gone, and the answer still be wanted.
+                let _ = write!(errors, "{what} ...").and_then(|()| errors.flush());
+                let told = client.ask_while(asked, |waited| {
+                    let _ =
+                        write!(errors, "\r{what} ... {} s", waited.as_secs()).and_then(|()| errors.flush());
+                });
+                let _ = writeln!(errors);
+                told?
+            }
+            None => client.ask(asked)?,
+        };
         let document: D = read(&value)?;
         match self.format {
             // As it came: a newer server may say more than this program knows.
@@ -255,20 +267,20 @@ impl Page<'_, '_> {
         Ok(line.trim().to_owned())
     }
 
-    fn tell_what_is_waited_for(&mut self, request: &Request) {
-        if !self.terminal.watched {
-            return;
-        }
-        let waiting = match request {
+    /// What takes long, for whoever looks at a terminal.
+    fn what_is_waited_for(&self, asked: &Asked) -> Option<String> {
+        let Asked::Request(request) = asked else { return None };
+        let what = match request {
             Request::Drain { timeout_ms } => {
                 let seconds = *timeout_ms as f64 / 1_000.0;
-                format!("waiting up to {seconds} s until every live member has acknowledged ...")
+                format!("waiting up to {seconds} s until every live member has acknowledged")
             }
-            Request::Resync { .. } => "comparing all with other members ...".to_owned(),
-            Request::Reload {} => "loading the zones ...".to_owned(),
-            _ => return,
+            Request::Resync { node: Some(node) } => format!("comparing all with {}", printable(node)),
+            Request::Resync { node: None } => "comparing all with a member by lot".to_owned(),
+            Request::Reload {} => "loading the zones".to_owned(),
+            _ => return None,
         };
-        let _ = writeln!(self.terminal.errors, "{waiting}");
+        self.terminal.watched.then_some(what)
     }
 
     fn say(&mut self, text: &str) -> Result<(), Trouble> {

@@ -310,20 +310,21 @@ pub(super) fn diff(diff: &DiffDocument, style: Style) -> String {
 }
 
 pub(super) fn resync(resync: &ResyncDocument, style: Style) -> String {
+    let with = if resync.nodes.is_empty() { "a member by lot".into() } else { resync.nodes.join(" ") };
     if !resync.finished {
-        let with = if resync.nodes.is_empty() { "a member by lot".into() } else { resync.nodes.join(" ") };
         return format!(
             "a full comparison with {} has begun; `hivedns diff` shows what differs\n",
             printable(&with)
         );
     }
+    let what = if resync.silent.is_empty() { "compared all with" } else { "not compared all with" };
     format!(
-        "compared with {} nodes in {}: {} changes of {} owners came\n",
-        resync.nodes.len(),
+        "{what} {} in {}: {} changes of {} owners came\n",
+        printable(&with),
         span(resync.seconds),
         resync.changes,
         resync.owners
-    ) + &those("did not answer", &resync.silent, style)
+    ) + &those("did not tell all it has", &resync.silent, style)
 }
 
 pub(super) fn drain(drain: &DrainDocument, style: Style) -> String {

@@ -295,7 +295,13 @@ fn each_document_has_a_text() {
             Request::Resync { node: None },
             json!({ "finished": true, "nodes": ["web2"], "silent": [], "owners": 1, "changes": 3,
                     "seconds": 0.25 }),
-            "compared with 1 nodes in 250.0 ms: 3 changes of 1 owners came\n",
+            "compared all with web2 in 250.0 ms: 3 changes of 1 owners came\n",
+        ),
+        (
+            Request::Resync { node: Some("web2".into()) },
+            json!({ "finished": true, "nodes": ["web2"], "silent": ["web2"], "owners": 0, "changes": 0,
+                    "seconds": 1.5 }),
+            "not compared all with web2 in 1.5 s: 0 changes of 0 owners came\ndid not tell all it has: web2\n",
         ),
         (
             Request::Resync { node: None },

@@ -72,6 +72,11 @@ impl History {
         self.steps.get(first..)
     }
 
+    /// All steps, the oldest first.
+    pub fn all(&self) -> &[Arc<Difference>] {
+        &self.steps
+    }
+
     /// How many steps are remembered.
     pub fn steps(&self) -> usize {
         self.steps.len()

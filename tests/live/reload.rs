@@ -153,3 +153,28 @@ fn a_faulty_configuration_at_a_reload_changes_nothing() {
     assert!(site.log().contains("tcp_idle"), "the nearest key is told\n{}", site.log());
     assert_eq!(site.serial("z."), Some(1));
 }
+
+#[test]
+fn a_zone_that_a_reload_makes_a_secondary_is_asked_for_and_as_a_primary_it_is_its_file() {
+    let zones = [("z.", zone(10, ""))];
+    let plan = Plan { zones: &zones, ..Plan::default() };
+    let (site, other) =
+        (Site::start(&plan), Site::start(&Plan { zones: &[("z.", zone(20, ""))], ..plan.clone() }));
+    let becomes = |role: &str, serial: u32| {
+        let more = format!("[[zone]]\norigin = \"z.\"\n{role}\n");
+        site.write_config(&Plan { more: &more, ..plan.clone() }, &[]);
+        site.signal("HUP");
+        assert!(until(|| site.serial("z.") == Some(serial)), "{role}: {serial}\n{}", site.log());
+    };
+    let primary = "file = \"z.zone\"\nupdate = [\"127.0.0.1\"]";
+    let secondary = format!("primary = [\"{}\"]", other.address);
+    becomes(primary, 10);
+    becomes(&secondary, 20);
+    becomes(primary, 10);
+    assert!(site.log().contains("kept and not served"), "{}", site.log());
+    // Its copy is older by now.
+    other.write_zone("z.", &zone(21, ""));
+    other.signal("HUP");
+    assert!(until(|| other.serial("z.") == Some(21)));
+    becomes(&secondary, 21);
+}

@@ -133,6 +133,10 @@ impl Elsewhere for Address {
     fn find_at_member(&mut self, _: &NameKey, _: &Query<'_>, _: Owner, _: &mut Reply<'_>) -> Option<Rcode> {
         None
     }
+
+    fn is_past_members(&self) -> bool {
+        true
+    }
 }
 
 #[test]

@@ -70,6 +70,11 @@ impl ZoneFile {
         Some(ZoneFile { origin, catalog: false, member_of: Some(self.origin.clone()), ..self.clone() })
     }
 
+    /// True if others than this machine may have it, or are told of it.
+    pub fn goes_out(&self) -> bool {
+        !self.notify.is_empty() || (!self.transfer.is_empty() && self.transfer != Access::loopback())
+    }
+
     /// The file, of a primary.
     pub fn file(&self) -> Option<&Path> {
         match &self.content {

@@ -136,6 +136,7 @@ impl Cuts {
             | Event::Identity { .. }
             | Event::Keys
             | Event::Drained { .. }
+            | Event::Resynced { .. }
             | Event::ExpiryFrozen(_) => {}
         }
         (self.is_news, self.is_due) = (true, true);

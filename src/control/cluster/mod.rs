@@ -32,7 +32,9 @@ use crate::base::config::Config;
 use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
+use crate::control::members::Resynced;
 use crate::control::request::{Answer, Refused, RefusedKind, Reply};
+use crate::control::since::Since;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::node::{self, Entry};
 use crate::gossip::identity::{Generation, NodeId};
@@ -111,7 +113,11 @@ pub struct Cluster {
     pub(super) draining: Option<(usize, bool, Answer)>,
     /// The drain is over, and these have not acknowledged.
     pub(super) drained: Option<Vec<NodeId>>,
+    /// A comparison that somebody waits for is over.
+    pub(super) resynced: Option<Resynced>,
     alone: bool,
+    /// Since when what is told is known.
+    pub(super) since: Since,
     /// What members ask of this node, and what became of its own questions.
     pub(super) letters: Vec<Letter>,
     /// When the machine wants to be woken.
@@ -152,6 +158,7 @@ impl Cluster {
                 share: config.services.loss_freeze.get(),
                 max: config.services.loss_freeze_max,
             },
+            measures: true,
         };
         let generation = Generation(remembered.generation);
         let me = info.id;
@@ -170,7 +177,9 @@ impl Cluster {
             domain: domain(config),
             draining: None,
             drained: None,
+            resynced: None,
             alone: false,
+            since: Since::default(),
             letters: Vec::new(),
             wake_at: now,
             name: config.gossip.cluster.clone(),
@@ -273,7 +282,7 @@ impl Cluster {
         let mut deltas = Vec::new();
         loop {
             match self.gossip.poll(now) {
-                Output::Event(event) => self.hear(event, &mut deltas),
+                Output::Event(event) => self.hear(now, event, &mut deltas),
                 Output::Wake(at) => {
                     self.wake_at = at;
                     return deltas;
@@ -283,12 +292,13 @@ impl Cluster {
         }
     }
 
-    fn hear(&mut self, event: Event, deltas: &mut Vec<Delta>) {
+    fn hear(&mut self, now: Moment, event: Event, deltas: &mut Vec<Delta>) {
         if let Some(cuts) = &mut self.cuts {
             cuts.hear(&event);
         }
         match event {
             Event::Records { owner, log, since } => {
+                self.since.owner(now, owner, (log.generation(), log.head()));
                 self.engine.records(owner, &log);
                 self.names.records(&self.gossip, owner, &log, since, deltas);
             }
@@ -296,6 +306,7 @@ impl Cluster {
             Event::Cluster { key, value, stored } => {
                 // An empty key: nothing to serve, but to be kept.
                 if !key.is_empty() {
+                    self.since.set(now, &key);
                     self.names.cluster(&key, value.as_deref(), deltas);
                 }
                 self.keep(Write::Record(crate::disk::Entry { key, value: stored }));
@@ -313,6 +324,7 @@ impl Cluster {
                 self.names.member(&self.gossip, &info, deltas);
             }
             Event::Forgotten { id } => {
+                self.since.forget(id);
                 self.engine.forgotten(id);
                 self.names.forgotten(&self.gossip, id, deltas);
             }
@@ -338,6 +350,9 @@ impl Cluster {
             Event::Asked { by, number, question } => self.letters.push(Letter::Asked(by, number, question)),
             Event::Known { number, answer } => self.letters.push(Letter::Known(number, answer)),
             Event::Drained { missing } => self.drained = Some(missing),
+            Event::Resynced { with, is_whole, owners, changes, took } => {
+                self.resynced = Some(Resynced { with, is_whole, owners, changes, took });
+            }
             Event::ExpiryFrozen(true) => {
                 tracing::error!("many nodes were lost at once: their records do not expire for now");
             }

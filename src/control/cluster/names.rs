@@ -297,7 +297,8 @@ mod tests {
     /// A node that has said its address, and what it said.
     fn node(name: &str) -> (Gossip, Arc<Log>) {
         let freeze = FreezeRule { share: 0.34, max: Duration::from_secs(1) };
-        let settings = Settings { cluster: "c".into(), membership: Default::default(), freeze };
+        let settings =
+            Settings { cluster: "c".into(), membership: Default::default(), freeze, measures: false };
         let address = "192.0.2.1:7953".parse().unwrap();
         let info = NodeInfo { id: NodeId(7), boot: 1, name: name.into(), address };
         let (ring, generation) = (Ring::default(), Generation(1));

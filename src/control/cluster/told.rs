@@ -42,6 +42,7 @@ impl Cluster {
             streamed: traffic.streamed,
             queued: gossip.queued_octets(),
             mismatches: gossip.replication().counts().mismatches,
+            convergence: gossip.convergence(),
             events: vec![
                 ("silent", membership.silent),
                 ("declared_down", membership.declared_down),

@@ -116,16 +116,6 @@ impl Gossip {
         }
     }
 
-    /// Fetches all that this node lacks from that member, or from one by lot, at once. False: there is none.
-    pub fn resync(&mut self, now: Moment, with: Option<NodeId>) -> bool {
-        let with = with.or_else(|| self.membership.some_alive(1, |_| true).first().map(|told| told.id()));
-        if let Some(node) = with {
-            self.fetch(now, node);
-            self.settle(now);
-        }
-        with.is_some()
-    }
-
     fn compare_again(&mut self, now: Moment) {
         self.comparing.next = self.comparing.next.min(now + AGAIN);
     }

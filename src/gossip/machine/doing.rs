@@ -25,6 +25,9 @@ impl Gossip {
                 if matches!(event, Event::Records { .. } | Event::Cluster { .. }) {
                     self.news_came(now);
                 }
+                if let Event::Records { owner, .. } = event {
+                    self.note_change(now, owner);
+                }
                 self.tell(event);
             }
             Todo::Outlived(generation) => self.outlive(now, generation),

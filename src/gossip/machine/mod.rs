@@ -13,8 +13,10 @@ mod comparing;
 mod doing;
 mod greeting;
 mod joining;
+mod measuring;
 mod purging;
 mod questions;
+mod resyncing;
 mod streams;
 mod telling;
 mod traffic;
@@ -49,7 +51,9 @@ pub use asking_heads::{Answered, OwnerState, States};
 pub use checking::CHECK_EVERY;
 pub use comparing::COMPARE_EVERY;
 pub use joining::{ALONE_AFTER, UNSYNCED_FOR};
+pub use measuring::MEASURE_EVERY;
 pub use questions::{QUESTION_OCTETS_MAX, QUESTIONS_MAX};
+pub use resyncing::RESYNC_MAX;
 pub use traffic::{ByKind, Traffic};
 
 /// Octets that all frames of a datagram may have.
@@ -66,6 +70,8 @@ pub struct Settings {
     pub membership: membership::Settings,
     /// When the expiry of lost owners' records waits.
     pub freeze: FreezeRule,
+    /// Whether it is measured how long changes take.
+    pub measures: bool,
 }
 
 /// Who a node is and what it brings along.
@@ -103,6 +109,8 @@ pub struct Gossip {
     purging: purging::Purging,
     greeting: greeting::Greeting,
     questions: questions::Questions,
+    resyncing: Option<resyncing::Resyncing>,
+    measuring: measuring::Measuring,
     room: usize,
     traffic: Traffic,
 }
@@ -148,6 +156,8 @@ impl Gossip {
             purging: purging::Purging::new(now),
             greeting: greeting::Greeting::new(),
             questions: questions::Questions::default(),
+            resyncing: None,
+            measuring: measuring::Measuring::new(now, settings.measures),
             room: ROOM,
             traffic: Traffic::default(),
         }
@@ -255,6 +265,8 @@ impl Gossip {
                 Kind::States => self.hear_states(now, from, body).is_ok(),
                 Kind::Question => self.hear_question(now, from, body).is_ok(),
                 Kind::Known => self.hear_known(from, body).is_ok(),
+                Kind::Reached => self.hear_reached(now, from, body).is_ok(),
+                Kind::Since => self.hear_since(now, from, body).is_ok(),
                 // These belong to streams.
                 Kind::Table | Kind::Want | Kind::Done => false,
                 Kind::Delta
@@ -284,6 +296,7 @@ impl Gossip {
         self.ask_states_if_due(now);
         self.ask_members_if_due(now);
         self.purge_if_due(now);
+        self.measure_if_due(now);
         self.streams_if_due(now);
         self.settle(now);
     }
@@ -304,13 +317,16 @@ impl Gossip {
             self.asking_next(),
             self.questions.next(),
             self.purging.next(),
+            self.measuring.next(),
             self.streams_next(),
+            self.resyncing.as_ref().map_or(Moment::NEVER, resyncing::Resyncing::next),
         ];
         Output::Wake(next.into_iter().min().unwrap_or(Moment::NEVER).max(now))
     }
 
     /// Lets the parts do what the last call made them want to do.
     fn settle(&mut self, now: Moment) {
+        self.resync_if_due(now);
         loop {
             if let Some(output) = self.membership.poll(now) {
                 self.do_for_membership(now, output);

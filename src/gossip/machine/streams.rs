@@ -121,11 +121,8 @@ impl Channel {
 impl Gossip {
     /// Fetches over a stream, from that member, all that this node lacks. False: not now, too much is under way.
     pub(super) fn fetch(&mut self, now: Moment, node: NodeId) -> bool {
-        let fetching = self.streams.values().filter(|channel| matches!(channel.purpose, Purpose::Fetch(_)));
         let Some(address) = self.address_of(node) else { return false };
-        if fetching.clone().count() >= FETCHES_MAX
-            || fetching.clone().any(|channel| channel.address == address)
-        {
+        if self.fetching().count() >= FETCHES_MAX || self.is_fetching_from(node) {
             return false;
         }
         let mut frames = Vec::new();
@@ -138,6 +135,17 @@ impl Gossip {
         write(&mut done, Kind::Done, &body);
         outbox.extend(done);
         self.open(now, address, Purpose::Fetch(None), outbox)
+    }
+
+    /// Where everything is fetched from at present.
+    fn fetching(&self) -> impl Iterator<Item = SocketAddr> {
+        let fetching = self.streams.values().filter(|channel| matches!(channel.purpose, Purpose::Fetch(_)));
+        fetching.map(|channel| channel.address)
+    }
+
+    /// True while everything is being fetched from that member.
+    pub(super) fn is_fetching_from(&self, node: NodeId) -> bool {
+        self.address_of(node).is_some_and(|address| self.fetching().any(|from| from == address))
     }
 
     /// Tries to reach a member over a stream.
@@ -355,11 +363,15 @@ impl Gossip {
                         self.take_copy(now, peer.id, *copy, synced);
                     }
                     self.told_everything(peer.id, synced);
+                    self.resynced(now, peer.id);
                 }
                 false
             }
             (Kind::Answer | Kind::Cluster, Purpose::Fetch(_)) => {
-                matches!(self.replication.handle_streamed(now, peer.id, kind, body), Ok(true))
+                let before = self.before_piece(peer.id, body).filter(|_| kind == Kind::Answer);
+                let is_taken = matches!(self.replication.handle_streamed(now, peer.id, kind, body), Ok(true));
+                before.into_iter().for_each(|before| self.after_piece(before));
+                is_taken
             }
             _ => false,
         }

@@ -6,8 +6,10 @@ mod going;
 mod greeting;
 mod joining;
 mod late_news;
+mod measuring;
 mod purging;
 mod questions;
+mod resyncing;
 mod strangers;
 
 use super::*;
@@ -73,6 +75,7 @@ fn settings() -> Settings {
         cluster: "test".into(),
         membership: membership::Settings::default(),
         freeze: FreezeRule { share: 0.34, max: Duration::from_secs(3600) },
+        measures: true,
     }
 }
 

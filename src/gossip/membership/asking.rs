@@ -233,7 +233,9 @@ impl Membership {
         if let Some(probe) = self.probes.iter().find(|probe| probe.sequence == sequence) {
             // Which of two pings an ack is for cannot be told: only a first one is measured (Karn).
             if probe.target == from && probe.tried == Tried::Ping {
-                self.round_trip.measured(now.since(probe.started));
+                let took = now.since(probe.started);
+                self.round_trip.measured(took);
+                self.trips.measured(from, took);
             } else if probe.helpers.contains(&from) {
                 let (target, address) = (probe.target, probe.address);
                 self.sign_of_life(now, target, address);

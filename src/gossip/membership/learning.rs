@@ -52,6 +52,10 @@ impl Membership {
         } else {
             self.lost.put(id, told.class, now.before(age));
         }
+        let stays = |before: &Arc<Told>| before.info.address == told.info.address;
+        if told.class != Class::Alive || !before.as_ref().is_some_and(stays) {
+            self.trips.forget(id);
+        }
         self.suspicions.end(id);
         self.rumours.remove_suspicion(id);
         self.probes.retain(|probe| probe.target != id);
@@ -258,6 +262,7 @@ impl Membership {
         }
         for told in self.table.remove(&ids) {
             self.lost.remove(told.id());
+            self.trips.forget(told.id());
             self.rumours.remove(Key::Told(told.id()));
             self.outputs.push_back(Output::Forgotten { told });
         }

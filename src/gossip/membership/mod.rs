@@ -52,7 +52,7 @@ use asking::Join;
 use lost::Lost;
 use own::Rival;
 use pace::Pace;
-use probe::{Probe, Relay, RoundTrip};
+use probe::{Probe, Relay, RoundTrip, Trips};
 use rumours::{Key, Rumours};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -147,6 +147,7 @@ pub struct Membership {
     relays: Vec<Relay>,
     joins: Vec<Join>,
     round_trip: RoundTrip,
+    trips: Trips,
     /// Lifeguard's local health multiplier, less one: 0 is healthy.
     score: u8,
     rivals: Vec<Rival>,
@@ -197,6 +198,7 @@ impl Membership {
             relays: Vec::new(),
             joins: Vec::new(),
             round_trip: RoundTrip::default(),
+            trips: Trips::default(),
             score: 0,
             rivals: Vec::new(),
             yielded: false,

@@ -4,6 +4,7 @@ use crate::base::time::Moment;
 use crate::gossip::identity::{Incarnation, NodeId};
 use crate::gossip::membership::frame::Sequence;
 use crate::gossip::membership::settings::Settings;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -74,6 +75,25 @@ impl RoundTrip {
     pub(super) fn ack_wait(&self, settings: &Settings) -> Duration {
         let (min, max) = (settings.ack_wait_min, settings.ack_wait_max);
         self.smoothed.map_or(max, |(mean, variation)| (mean + variation * 4).clamp(min, max))
+    }
+}
+
+/// How long pings of each member took lately: of those that were measured, which in a large cluster takes hours.
+#[derive(Debug, Default)]
+pub(super) struct Trips(BTreeMap<NodeId, Duration>);
+
+impl Trips {
+    /// RFC 6298, section 2: SRTT.
+    pub(super) fn measured(&mut self, id: NodeId, took: Duration) {
+        self.0.entry(id).and_modify(|mean| *mean = *mean * 7 / 8 + took / 8).or_insert(took);
+    }
+
+    pub(super) fn get(&self, id: NodeId) -> Option<Duration> {
+        self.0.get(&id).copied()
+    }
+
+    pub(super) fn forget(&mut self, id: NodeId) {
+        self.0.remove(&id);
     }
 }
 

@@ -153,6 +153,12 @@ impl Membership {
         self.table.some_alive(&mut self.rng, count, wanted)
     }
 
+    /// How long pings of that member take, smoothed over the last ones that were answered at once; `None`: none was, since it
+    /// lives there.
+    pub fn round_trip(&self, id: NodeId) -> Option<Duration> {
+        self.trips.get(id)
+    }
+
     /// What happened so far.
     pub fn counts(&self) -> Counts {
         self.counts

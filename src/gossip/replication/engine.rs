@@ -64,6 +64,8 @@ pub struct Counts {
     pub mismatches: u64,
     /// Pulls sent.
     pub pulls: u64,
+    /// Cluster-wide records taken from others.
+    pub cluster_taken: u64,
 }
 
 /// The replication machine of one node.
@@ -373,7 +375,9 @@ impl Replication {
             | Kind::MarkAsk
             | Kind::MarkHeld
             | Kind::Question
-            | Kind::Known => return Ok(false),
+            | Kind::Known
+            | Kind::Reached
+            | Kind::Since => return Ok(false),
         }
         Ok(true)
     }

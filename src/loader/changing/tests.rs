@@ -198,7 +198,8 @@ fn a_copy_that_is_torn_and_one_whose_changes_do_not_fit_are_set_aside() {
     write(&mut records, "z.", RecordType::SOA, &soa(3));
     write(&mut records, "none.z.", RecordType::TXT, &txt(3));
     write(&mut records, "z.", RecordType::SOA, &soa(4));
-    let odd = crate::disk::changes::Step { from: 3, to: 4, records: records.into() };
+    let odd =
+        crate::disk::changes::Step { from: 3, to: 4, records: records.into(), note: Default::default() };
     other.zones().begin_changes("z.", &[]).unwrap().append(&[odd]).unwrap();
     let (mut again, _) = other.start();
     let zone = again.restore(&origin()).zone.unwrap();
@@ -283,11 +284,11 @@ fn updates_of_a_file_are_made_together_and_outlive_the_process_while_the_file_is
     assert_eq!(changing.load_file(&origin(), &file, None).zone.unwrap().serial(), Serial(10));
     for group in 0..3 {
         let (updates, outcomes): (Vec<_>, Vec<_>) = (0..4).map(|number| update(group * 4 + number)).unzip();
-        let before = place.zones().changes_path("z.").metadata().map_or(0, |file| file.len());
+        let before = place.zones().updated().changes_path("z.").metadata().map_or(0, |file| file.len());
         let updated = changing.update(&origin(), updates);
         let zone = updated.zone.unwrap();
         assert_eq!((zone.serial().0, updated.made.len()), (14 + group * 4, 4));
-        assert!(place.zones().changes_path("z.").metadata().unwrap().len() > before, "on disk");
+        assert!(place.zones().updated().changes_path("z.").metadata().unwrap().len() > before, "on disk");
         assert!(outcomes.iter().all(Receiver::is_empty), "told when it is served");
         updated.made.into_iter().for_each(|done| done(Ok(())));
         assert!(outcomes.iter().all(|outcome| outcome.recv() == Ok(Ok(()))));
@@ -346,6 +347,68 @@ fn a_file_that_was_changed_by_hand_needs_a_later_serial_and_then_replaces_what_u
     assert_eq!(aside.count(), 2, "the copy, and the changes");
     // It goes on from there.
     let updated = changing.update(&origin(), vec![update(7).0]).zone.unwrap();
+    let (mut again, _) = place.start();
+    assert_eq!(sorted(&again.load_file(&origin(), &file, None).zone.unwrap()), sorted(&updated));
+}
+
+#[test]
+fn a_secondary_that_becomes_a_primary_and_back_has_its_own_copy_each_time_and_loses_no_update() {
+    let place = Place::new("roles");
+    let file = place.file(10, "a A 192.0.2.1\n");
+    let (mut changing, _) = place.start();
+    // A secondary, with a copy and changes, at a later serial than the file's.
+    changing.put(arrival(Received::Whole(whole(20, 3))));
+    let transferred = changing.put(arrival(steps(20..22))).zone.unwrap();
+    // As a primary it is its file: in this life and in the next.
+    for changing in [&mut changing, &mut place.start().0] {
+        let loaded = changing.load_file(&origin(), &file, Some(&transferred));
+        assert_eq!(loaded.faults.errors(), 0);
+        let zone = loaded.zone.unwrap();
+        assert!(has(&zone, "a.z.") && !has(&zone, "n0.z.") && zone.serial() == Serial(10));
+    }
+    let updated = changing.update(&origin(), vec![update(1).0, update(2).0]).zone.unwrap();
+    assert_eq!(updated.serial(), Serial(12));
+    // As a secondary it is what was transferred, and goes on from there; a primary's word of its file is none there.
+    for restart in [false, true] {
+        let mut next = place.start().0;
+        let changing = if restart { &mut next } else { &mut changing };
+        let restored = changing.restore(&origin());
+        assert_eq!(restored.checked, Some(THEN + Duration::from_secs(9)));
+        assert_eq!(sorted(&restored.zone.unwrap()), sorted(&transferred));
+        let (late, refused) = update(9);
+        changing.update(&origin(), vec![late]);
+        assert_eq!(refused.recv(), Ok(Err(Unmade::NotServed)));
+        // And as a primary it has what was acknowledged, under the serial that it had.
+        let loaded = changing.load_file(&origin(), &file, Some(&transferred));
+        assert_eq!((loaded.faults.errors(), sorted(&loaded.zone.unwrap())), (0, sorted(&updated)));
+        // What comes late of the secondary that it was does not touch that.
+        changing.check(&origin(), THEN + Duration::from_secs(99));
+        let loaded = changing.load_file(&origin(), &file, None);
+        assert_eq!(sorted(&loaded.zone.unwrap()), sorted(&updated));
+    }
+    let secondary = &mut place.start().0;
+    secondary.restore(&origin());
+    let next = secondary.put(arrival(steps(22..23))).zone.unwrap();
+    assert_eq!(sorted(&place.start().0.restore(&origin()).zone.unwrap()), sorted(&next));
+    // A secondary that is let go takes nothing else with it.
+    secondary.forget(&origin());
+    assert!(place.start().0.restore(&origin()).zone.is_none());
+    let loaded = place.start().0.load_file(&origin(), &file, None);
+    assert_eq!(sorted(&loaded.zone.unwrap()), sorted(&updated));
+}
+
+#[test]
+fn a_primary_whose_changes_lie_under_a_former_version_s_names_has_them() {
+    let place = Place::new("former");
+    let file = place.file(10, "");
+    let (mut changing, _) = place.start();
+    changing.load_file(&origin(), &file, None);
+    let updated = changing.update(&origin(), vec![update(1).0]).zone.unwrap();
+    for name in ["zone.z", "changes.z"] {
+        fs::rename(place.dir.join(format!("updated-{name}")), place.dir.join(name)).unwrap();
+    }
+    // Nor is that a secondary's copy.
+    assert!(place.photograph("former-again").start().0.restore(&origin()).zone.is_none());
     let (mut again, _) = place.start();
     assert_eq!(sorted(&again.load_file(&origin(), &file, None).zone.unwrap()), sorted(&updated));
 }

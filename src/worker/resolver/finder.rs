@@ -132,6 +132,10 @@ impl Elsewhere for Finder<'_> {
         }
         Some(rcode)
     }
+
+    fn is_past_members(&self) -> bool {
+        self.by == By::Others && (self.given.is_some() || self.impatient)
+    }
 }
 
 impl Finder<'_> {

@@ -92,6 +92,7 @@ impl Citizen {
             cluster: "simulated".into(),
             membership: membership::Settings::default(),
             freeze,
+            measures: false,
         };
         let info = NodeInfo { id, boot: start.boot, name: start.name, address: start.address };
         let begin =
@@ -178,9 +179,11 @@ impl Citizen {
             Event::Forgotten { id } => Told::Forgotten(id),
             Event::Synced { alone } => Told::Synced(alone),
             Event::Identity { id, generation } => Told::Identity(id, generation),
-            Event::Keys | Event::ClusterReplaced { .. } | Event::Asked { .. } | Event::Known { .. } => {
-                return None;
-            }
+            Event::Keys
+            | Event::ClusterReplaced { .. }
+            | Event::Asked { .. }
+            | Event::Known { .. }
+            | Event::Resynced { .. } => return None,
             Event::Drained { missing } => Told::Drained(missing.len()),
             Event::ExpiryFrozen(frozen) => Told::ExpiryFrozen(frozen),
         })

@@ -23,7 +23,8 @@ impl Bench {
         let ports = Ports::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let (poll, address) = (Poll::new().unwrap(), ports.address());
         let freeze = FreezeRule { share: 0.34, max: Duration::from_secs(1) };
-        let settings = Settings { cluster: "c".into(), membership: Default::default(), freeze };
+        let settings =
+            Settings { cluster: "c".into(), membership: Default::default(), freeze, measures: false };
         let info = NodeInfo { id: NodeId(7), boot: 1, name: "n".into(), address };
         let (ring, generation) = (Ring::default(), Generation(1));
         let start = Start { info, generation, ring, secret: [0; 32], seed: 1 };

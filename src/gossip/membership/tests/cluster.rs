@@ -355,3 +355,22 @@ fn two_nodes_notice_each_other_s_loss() {
         assert!(first < 3.0 && down < 8.0, "{first} {down}");
     }
 }
+
+#[test]
+fn the_way_to_each_member_is_measured_and_forgotten_when_it_is_lost() {
+    let mut world = World::warm(3, 0.05, 6);
+    world.run(seconds(60));
+    // Twice the way of a datagram.
+    let bounds = Duration::from_micros(400)..=Duration::from_micros(2_000);
+    for node in 0..6 {
+        for other in (0..6).filter(|other| *other != node) {
+            let trip = world.machine(node).round_trip(world.id(other)).expect("measured within a minute");
+            assert!(bounds.contains(&trip), "{node} to {other}: {trip:?}");
+        }
+        assert_eq!(world.machine(node).round_trip(world.id(node)), None);
+    }
+    let id = world.id(5);
+    world.crash(5);
+    assert!(world.run_until(seconds(60), |world| world.all_see(id, Health::Down)).is_some());
+    assert!((0..5).all(|node| world.machine(node).round_trip(id).is_none()));
+}

@@ -62,6 +62,7 @@ impl Replication {
         for write in cluster::writes(body) {
             let write = write?;
             if self.cluster.take(&write) {
+                self.counts.cluster_taken += 1;
                 self.tell_cluster(write.key);
                 new.extend_from_slice(&write.to_octets());
             }
@@ -150,6 +151,7 @@ impl Replication {
     pub fn replace_cluster(&mut self, now: Moment, copy: Cluster, mark: Mark) {
         let Replaced { changed, again, dropped } = self.cluster.replace(self.me, copy, mark);
         changed.iter().for_each(|key| self.tell_cluster(key));
+        self.counts.cluster_taken += changed.len() as u64;
         self.keep_cluster();
         for (key, value) in &again {
             self.write_cluster(now, key, value.as_deref());
