@@ -27,6 +27,7 @@ mod records;
 mod reload;
 pub mod request;
 pub mod resolving;
+mod shares;
 mod specs;
 pub mod status;
 mod updates;
@@ -53,8 +54,9 @@ use crate::control::outward::Outward;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
+use crate::control::shares::Shares;
 use crate::control::status::Status;
-use crate::control::zone_status::{faulty, tell_faults, zone_status};
+use crate::control::zone_status::{faulty, tell_faults};
 use crate::gossip::secrecy::keyring::Ring;
 use crate::loader::updates::Updated;
 use crate::loader::{Loaded, Loader};
@@ -170,6 +172,7 @@ pub struct Control {
     under_way: Arc<()>,
     outward: Outward,
     catalogs: Catalogs,
+    shares: Shares,
 }
 
 impl Control {
@@ -210,7 +213,9 @@ impl Control {
             under_way: Arc::default(),
             outward: Outward::default(),
             catalogs: Catalogs::default(),
+            shares: Shares::default(),
         };
+        control.recall_shares();
         control.exchange_anew();
         control.load_zones();
         control.tell_status();
@@ -265,6 +270,7 @@ impl Control {
         deltas.extend(self.correspond(now));
         self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
+        self.take_shares();
         self.due.applied(&self.state);
         self.take_cuts();
         self.tell_drained();
@@ -399,6 +405,7 @@ impl Control {
         }
         self.acknowledge();
         self.tell_others();
+        self.tell_shared();
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
         self.published = end;
@@ -445,7 +452,7 @@ impl Control {
             records: self.records_by_owner(),
             ready: reasons.is_empty(),
             reason: reasons.join("; "),
-            zones: self.state.zones().map(|(origin, zone)| zone_status(origin, &zone.content)).collect(),
+            zones: self.zone_statuses(),
             slots: self.state.slots().iter().map(Name::to_string).collect(),
             revision: self.publisher.published().load().revision().0,
             published: Some(self.published),

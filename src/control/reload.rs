@@ -53,6 +53,7 @@ impl Control {
         self.take_over(config);
         self.exchange.secrets = secrets;
         self.catalogs_anew();
+        self.shares_anew();
         self.exchange_anew();
         self.go_out_or_stay();
         self.resolving.take_over(policy, roots);

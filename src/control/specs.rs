@@ -16,7 +16,7 @@ pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
         let source = match &zone.content {
             Content::File(file) if zone.update.is_empty() => Source::File(file.clone()),
             Content::File(file) => Source::Updated(file.clone()),
-            Content::Primaries(_) => Source::Transfers,
+            Content::Primaries(_) | Content::Shared(_) => Source::Transfers,
             // There is nothing to load: the cluster says it, or it follows from the others.
             Content::Cluster | Content::Catalog => return None,
         };
