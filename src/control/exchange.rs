@@ -126,10 +126,11 @@ pub fn policy(config: &Config, secrets: &Secrets, of_cluster: &[Arc<Key>]) -> Po
             // Of those members tell each other.
             Content::Shared(_) => Some(AccessList::default()),
         };
-        let (mut transfer, update) = (AccessList::new(&zone.transfer), AccessList::new(&zone.update));
+        let (mut transfer, mut update) = (AccessList::new(&zone.transfer), AccessList::new(&zone.update));
         if zone.share {
             let members = AccessList::signed(of_cluster.iter().map(|key| key.name()));
-            transfer = transfer.and(members);
+            // `set` on another node is an update here.
+            (transfer, update) = (transfer.and(members.clone()), update.and(members));
         }
         let policy = ZonePolicy { transfer, notify_from, update };
         Some((Name::parse(zone.origin.as_str()).ok()?, policy))

@@ -27,6 +27,7 @@ mod records;
 mod reload;
 pub mod request;
 pub mod resolving;
+mod setting;
 mod shares;
 mod specs;
 pub mod status;

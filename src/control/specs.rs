@@ -14,7 +14,7 @@ use std::collections::HashMap;
 pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
     let configured = config.zones.iter().filter_map(|zone| {
         let source = match &zone.content {
-            Content::File(file) if zone.update.is_empty() => Source::File(file.clone()),
+            Content::File(file) if zone.update.is_empty() && !zone.share => Source::File(file.clone()),
             Content::File(file) => Source::Updated(file.clone()),
             Content::Primaries(_) | Content::Shared(_) => Source::Transfers,
             // There is nothing to load: the cluster says it, or it follows from the others.

@@ -314,3 +314,62 @@ fn of_two_that_share_a_zone_the_later_version_counts_and_what_is_configured_stay
     have(&nodes[1..], 6);
     assert!(has(&nodes[0], 5));
 }
+
+#[test]
+fn what_is_set_on_any_node_the_publisher_puts_into_the_zone_or_says_that_it_is_away() {
+    let _quiet = quiet();
+    let dir = dir();
+    own(dir.path(), "n0", &text(1, "www A 192.0.2.7\nalias CNAME www\n"), "share = true\n");
+    let mut nodes = nodes(dir.path(), 3);
+    have(&nodes, 1);
+    let [www, new, alias] = &["www", "new", "alias"].map(|label| format!("{label}.{ORIGIN}"));
+    let (www, new, alias) = (www.as_str(), new.as_str(), alias.as_str());
+    let all = |nodes: &[Node], name: &str, wanted| {
+        let start = now();
+        assert!(until(|| nodes.iter().all(|node| node.told(name) == Some(wanted))), "{}", nodes[0].log());
+        let took = now().duration_since(start);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    };
+    // On a member, then on the publisher itself: the set is replaced.
+    for (node, addresses) in [(2, &["192.0.2.1", "192.0.2.2"][..]), (0, &["192.0.2.3"])] {
+        for name in [new, www] {
+            let (code, said) = nodes[node].verb(&[&["set", name, "60", "A"][..], addresses].concat());
+            assert_eq!(code, Some(0), "{said}");
+            all(&nodes, name, (NOERROR, addresses.len()));
+        }
+    }
+    have(&nodes, 5);
+    assert_eq!(nodes[1].verb(&["set", www, "60", "A", "192.0.2.8", "192.0.2.9"]).0, Some(0));
+    all(&nodes, www, (NOERROR, 2));
+    let (code, said) = nodes[1].verb(&["unset", www, "A", "192.0.2.8"]);
+    assert!(code == Some(0) && said.contains("192.0.2.8") && !said.contains("192.0.2.9"), "{said}");
+    all(&nodes, www, (NOERROR, 1));
+    assert_eq!(nodes[2].verb(&["unset", new]).0, Some(0));
+    all(&nodes, new, (3, 0));
+    for (arguments, complaint) in [
+        (&["unset", new][..], "has no such record"),
+        (&["set", alias, "60", "A", "192.0.2.1"], "an alias has no other data"),
+        (&["set", ORIGIN, "60", "NS", "ns.groucho.edu."], "change by its file"),
+        (&["set", new, "60", "A", "nonsense"], "expected"),
+        (&["set", "www.elsewhere.", "60", "A", "192.0.2.1"], "expected an absolute name in"),
+    ] {
+        let (code, said) = nodes[1].verb(arguments);
+        assert!(code != Some(0) && said.contains(complaint), "{arguments:?}: {said}");
+    }
+    // It outlives the publisher's restart, and while that is away nothing changes.
+    nodes[0].stop();
+    let (code, said) = nodes[2].verb(&["set", new, "60", "A", "192.0.2.1"]);
+    assert!(code == Some(1) && said.contains("n0, which shares the zone, cannot be asked"), "{said}");
+    let second = [nodes[1].gossip];
+    nodes[0].start(&second);
+    assert!(until(|| nodes[0].is_ready()), "{}", nodes[0].log());
+    have(&nodes, 8);
+    all(&nodes, www, (NOERROR, 1));
+    assert_eq!(nodes[2].verb(&["set", new, "60", "A", "192.0.2.1"]).0, Some(0));
+    all(&nodes, new, (NOERROR, 1));
+    // A file with a later serial replaces all that.
+    fs::write(dir.path().join("n0.zone"), text(20, "")).expect("a zone");
+    reload(&nodes[0]);
+    have(&nodes, 20);
+    all(&nodes, new, (3, 0));
+}

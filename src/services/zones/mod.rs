@@ -8,9 +8,11 @@
 
 mod ask;
 mod standing;
+mod tell;
 
 use crate::os::{clock, entropy};
 use crate::services::zones::ask::{Answered, ask_soa, transfer};
+use crate::services::zones::tell::send_update;
 use crate::transfer::announce::Announcements;
 use crate::transfer::incoming::Came;
 use crate::transfer::message;
@@ -172,6 +174,15 @@ impl Talk {
             Order::Failed(origin) => self.secondaries.failed(now, &origin),
             Order::Notified(origin, serial) => self.secondaries.notified(now, &origin, serial),
             Order::Refresh(origin, whole) => _ = self.secondaries.refresh(now, &origin, whole),
+            Order::Update { origin, message, to, key, done } => {
+                let key = self.key_of(key.as_ref());
+                self.tasks.spawn(async move {
+                    done.tell(match key {
+                        Ok(key) => send_update(&origin, message, &to, key).await,
+                        Err(why) => Err(why),
+                    });
+                });
+            }
             Order::Announce { origin, soa, to, key } => {
                 for to in to {
                     match id() {
