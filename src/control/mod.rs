@@ -345,8 +345,9 @@ impl Control {
             reload.faulty.push(faulty(&origin, &faults).document());
         }
         let changed = match zone {
-            // Of a zone that comes from elsewhere a reload has nothing new.
+            // Of a zone that comes from elsewhere a reload has nothing new, unless it came from here before.
             Some(zone) if checked.is_some() && self.at_hand(&origin).is_some() => {
+                self.tell_served(Some(zone.serial()), &zone, checked);
                 self.loader.free(zone);
                 false
             }

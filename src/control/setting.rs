@@ -120,6 +120,12 @@ impl Control {
                 self.send_update(origin, message, &shared, reply, answer);
                 false
             }
+            None if self.outdone_by(origin).is_some() => {
+                let by = self.outdone_by(origin).unwrap_or_default();
+                let error =
+                    format!("all others have the version of {origin} that {by} shares: change it there");
+                refuse(answer, Refused::new(RefusedKind::Conflict, error))
+            }
             None => match Update::read(&message) {
                 Ok(update) => {
                     let by = self.cluster.gossip.me().name.clone();

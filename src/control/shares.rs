@@ -64,8 +64,10 @@ impl Control {
             match before.get(&origin) {
                 None => {
                     tracing::info!(zone = %origin, %by, "a member shares a zone");
-                    self.load_one(ZoneSpec { origin, source: Source::Transfers });
+                    self.load_one(ZoneSpec { origin: origin.clone(), source: Source::Transfers });
                     self.due.note(true);
+                    // What may be kept under its name is another zone.
+                    let _ = (self.exchange.orders)(Order::Refresh(origin, true));
                 }
                 Some(old) if old.from.publisher != followed.from.publisher => {
                     tracing::warn!(zone = %origin, %by, was = %old.from.by, "another member's version counts");
@@ -168,23 +170,32 @@ impl Control {
         self.append_shared();
     }
 
-    /// The configuration was read anew: what it names itself, and what it shares. What members say is as it was.
-    pub(super) fn shares_anew(&mut self) {
+    /// The configuration was read anew: what it names itself, and what it shares. What members say is as it was. Zones that
+    /// come from members now, which have to be asked for as a whole.
+    pub(super) fn shares_anew(&mut self) -> Vec<Name> {
         let mut all = self.shares.beside.clone();
         all.extend(self.shares.followed.clone());
         let before = self.follow(all);
         self.append_shared();
         self.cluster.keep_followed(&self.shares.followed);
-        // What the configuration names now may want what is kept.
-        let is_gone = |origin: &&Name| {
-            !self.shares.followed.contains_key(*origin) && !self.shares.beside.contains_key(*origin)
-        };
+        // A secondary of these servers may want what is kept; what has a file here has nothing to do with it.
+        let named: BTreeSet<Name> =
+            self.others().filter(|zone| zone.file().is_none()).filter_map(apex).collect();
+        let is_gone =
+            |origin: &&Name| !self.shares.followed.contains_key(*origin) && !named.contains(*origin);
         before.keys().filter(is_gone).for_each(|origin| self.loader.forget(origin.clone()));
         let shared = self.config.zones.iter().filter(|zone| zone.share).filter_map(apex);
         let versions: BTreeMap<Name, Serial> =
             shared.filter_map(|origin| Some((origin.clone(), self.served(&origin)?.serial()))).collect();
         let now = clock::moment(clock::now());
         self.cluster.share(now, &self.config, |origin| versions.get(origin).copied());
+        self.shares.followed.keys().filter(|origin| !before.contains_key(*origin)).cloned().collect()
+    }
+
+    /// The node whose version of a zone that this one shares, too, all others have.
+    pub(super) fn outdone_by(&self, origin: &Name) -> Option<&str> {
+        let followed = self.shares.beside.get(origin)?;
+        (followed.from.publisher != self.cluster.gossip.me().id.0).then_some(&*followed.from.by)
     }
 
     /// A version of a zone is about to be published: if the zone is shared here, members are told then.

@@ -289,7 +289,7 @@ fn of_two_that_share_a_zone_the_later_version_counts_and_what_is_configured_stay
     own(dir.path(), "n0", &text(5, "a A 192.0.2.5\n"), "share = true\n");
     own(dir.path(), "n1", &text(9, "b A 192.0.2.9\n"), "share = true\n");
     own(dir.path(), "n2", &text(2, ""), "");
-    let nodes = nodes(dir.path(), 5);
+    let mut nodes = nodes(dir.path(), 5);
     let (five, nine) = (format!("a.{ORIGIN}"), format!("b.{ORIGIN}"));
     have(&nodes[3..], 9);
     assert!(nodes[3..].iter().all(|node| node.told(&nine) == Some((NOERROR, 1))));
@@ -301,6 +301,12 @@ fn of_two_that_share_a_zone_the_later_version_counts_and_what_is_configured_stay
         let line = zones.lines().find(|line| line.starts_with(ORIGIN)).expect("a line");
         assert!(line.trim_end().ends_with(" n1"), "{zones}");
     }
+    let (code, said) = nodes[0].verb(&["set", &five, "60", "A", "192.0.2.1"]);
+    assert!(code == Some(1) && said.contains("that n1 shares"), "{said}");
+    // What a publisher changed and kept is another zone than the one that it has from others later.
+    assert_eq!(nodes[3].verb(&["set", &nine, "60", "A", "192.0.2.10"]).0, Some(0));
+    have(&nodes[3..], 10);
+    have(&nodes[1..2], 10);
     // The other one's version is another zone, and an earlier one.
     none(dir.path(), "n1");
     reload(&nodes[1]);
@@ -313,6 +319,14 @@ fn of_two_that_share_a_zone_the_later_version_counts_and_what_is_configured_stay
     reload(&nodes[2]);
     have(&nodes[1..], 6);
     assert!(has(&nodes[0], 5));
+    // A file counts where there was a copy, after a restart, too.
+    own(dir.path(), "n4", &text(3, ""), "");
+    reload(&nodes[4]);
+    assert!(until(|| has(&nodes[4], 3)), "{}", nodes[4].log());
+    nodes[4].stop();
+    let first = [nodes[0].gossip];
+    nodes[4].start(&first);
+    assert!(until(|| nodes[4].is_ready() && has(&nodes[4], 3)), "{}", nodes[4].log());
 }
 
 #[test]
