@@ -21,6 +21,8 @@ pub const LISTENERS_KEY: &[u8] = b"d";
 pub const KIND: u8 = b'z';
 /// Listeners of one node that others are told of: one for each address of a host with some networks.
 pub const LISTENERS_MAX: usize = 8;
+/// Zones that one node shares; what it says beyond them is left out.
+pub const ZONES_MAX: usize = 16_384;
 /// Members that are asked for a zone when its publisher does not answer. Enough that one of them has what others have, few
 /// enough to be asked one after the other.
 pub const COPIES_MAX: usize = 8;

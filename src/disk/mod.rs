@@ -61,8 +61,8 @@ pub const PEERS_MAX: usize = 1_024;
 /// Octets of the key ring: hundreds of keys.
 pub const RING_OCTETS_MAX: usize = 64 << 10;
 
-/// Octets of the list of shared zones: some ten thousand of them.
-pub const SHARED_OCTETS_MAX: usize = 4 << 20;
+/// Octets of the list of shared zones: a hundred thousand of them.
+pub const SHARED_OCTETS_MAX: usize = 16 << 20;
 
 /// Octets of the file `peers`: an IPv6 address with zone and port takes at most 60.
 const PEERS_OCTETS_MAX: usize = PEERS_MAX * 64;

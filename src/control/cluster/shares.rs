@@ -11,7 +11,7 @@ mod tests;
 use crate::base::config::{Config, Hmac, Shared, TsigKey, ZoneFile};
 use crate::base::time::Moment;
 use crate::control::cluster::Cluster;
-use crate::discovery::share::{self, KIND, LISTENERS_KEY, Listeners, Member, Publisher};
+use crate::discovery::share::{self, KIND, LISTENERS_KEY, Listeners, Member, Publisher, ZONES_MAX};
 use crate::gossip::identity::{NodeId, Version};
 use crate::gossip::machine::Gossip;
 use crate::gossip::output::{Event, Health, NodeInfo};
@@ -187,6 +187,9 @@ impl Shares {
         let known = said.zones.remove(&origin).or_else(|| before.get(&origin).copied()).flatten();
         if let Some(value) = entry.value {
             let serial = share::decode(value).map_err(|poison| format!("{origin}: {poison}"))?;
+            if said.zones.len() >= ZONES_MAX {
+                return Err(format!("{origin}: it shares more than {ZONES_MAX} zones"));
+            }
             said.zones.insert(origin, serial.or(known));
         }
         Ok(())

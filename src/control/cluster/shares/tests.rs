@@ -209,3 +209,20 @@ fn a_node_that_goes_on_under_another_id_leaves_the_old_one_to_the_other_process(
     world.shares.hear(&Event::Identity { id: NodeId(99), generation: Generation(2) });
     assert_eq!(world.told(), "n99 7: 99 | ");
 }
+
+#[test]
+fn who_shares_more_than_anybody_has_to_is_heard_up_to_there() {
+    let mut log = Log::new(Generation(1));
+    // By rising key, each is appended to the log.
+    for number in 0..=ZONES_MAX {
+        let origin = Name::parse(&format!("{number:06}.")).unwrap();
+        log.put(&share::key(&origin), &share::value(None));
+    }
+    let mut world = World::new(None);
+    world.health(1, Health::Alive);
+    let told = world.shares.hear(&Event::Records { owner: NodeId(1), log: Arc::new(log), since: None });
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("016384.: it shares more than 16384 zones"), "{told:?}");
+    let all = world.shares.followed(|id| world.members.get(&id).cloned());
+    assert_eq!(all.len(), ZONES_MAX);
+}
