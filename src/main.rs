@@ -208,7 +208,7 @@ fn check(inputs: &Inputs, format: Format) -> ExitCode {
     let zones = config.zones.into_iter().filter_map(|zone| match zone.content {
         Content::File(file) => Some((zone.origin, named(file))),
         // There is nothing to check of what others have.
-        Content::Primaries(_) | Content::Cluster | Content::Catalog => None,
+        Content::Primaries(_) | Content::Cluster | Content::Catalog | Content::Shared(_) => None,
     });
     let zones: Vec<_> = zones.collect();
     checked.zones(&zones);

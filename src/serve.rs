@@ -159,7 +159,7 @@ impl Server {
         let now = clock::moment(clock::now());
         let mut state = State::new(seed, ZONE_SLOTS as u16);
         control::initial(&self.config).for_each(|delta| state.apply(delta));
-        let secrets = (self.keys.as_deref(), self.gossip);
+        let secrets = (self.keys.as_deref(), self.gossip, &*self.addresses);
         let (docker, engine) = docker::prepare(&self.config, &inputs.environment, &mailbox);
         let ways = (resolver, engine);
         let (cluster, deltas) =
@@ -188,7 +188,7 @@ impl Server {
         let prepared = resolving::prepare(&self.config, self.addresses, self.sockets.len(), ways);
         let Prepared { resolving, setups, deliveries, upstreams, walks: (roots, policy) } =
             prepared.map_err(StartError::Configuration)?;
-        let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets)));
+        let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets, &[])));
         let ((notifies, notified), (orders, ordered)) = (services::notifies(), services::orders());
         let exchanges = exchanges::make(setups.len(), &transfers, &notifies, &mailbox);
         let setups = setups.into_iter().zip(exchanges).collect();
@@ -307,6 +307,7 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<(Remembered, Option<Zone
                 cluster: Vec::new(),
                 peers: Vec::new(),
                 ring: None,
+                shared: None,
                 keeper: None,
             };
             return Ok((remembered, None));
@@ -341,6 +342,7 @@ fn remember(config: &Config, inputs: &Inputs) -> Result<(Remembered, Option<Zone
         cluster: restored.cluster,
         peers: restored.peers,
         ring: restored.ring,
+        shared: restored.shared,
         keeper: Some(keeper),
     };
     Ok((remembered, Some(zones)))

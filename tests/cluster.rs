@@ -8,6 +8,8 @@ mod asking;
 mod node;
 #[path = "oracle/mod.rs"]
 mod oracle;
+#[path = "cluster/sharing.rs"]
+mod sharing;
 #[path = "support/site.rs"]
 mod site;
 #[path = "support/verb.rs"]

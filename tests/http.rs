@@ -253,7 +253,8 @@ fn a_faulty_zone_is_shown_with_the_place_of_its_fault_and_stops_nothing() {
     assert_eq!(
         zone("shop.example."),
         &json!({ "origin": "shop.example.", "health": "serving", "serial": 7, "records": 4, "journal_steps": 0,
-            "journal_octets": 0, "age_seconds": null, "next_refresh_seconds": null, "faults": [] })
+            "journal_octets": 0, "shared_by": null, "age_seconds": null, "next_refresh_seconds": null,
+            "faults": [] })
     );
     let broken = zone("broken.example.");
     assert_eq!((&broken["health"], &broken["serial"]), (&json!("faulty"), &json!(null)));

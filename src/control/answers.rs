@@ -17,12 +17,30 @@ impl Control {
         let outcome = match request {
             Request::Reload {} => return self.reload_for(answer),
             Request::Set { name, ttl, rtype, rdata } => {
+                if let Some(origin) = self.shared_zone_of(&name) {
+                    return match Rrset::read_below(&name, ttl, &rtype, &rdata, &origin) {
+                        Ok(set) => self.set_in_zone(&origin, &set, answer),
+                        Err(error) => {
+                            answer.give(Err(malformed(&error)));
+                            false
+                        }
+                    };
+                }
                 let set = Rrset::read(&name, ttl, &rtype, &rdata, &self.domain());
                 let outcome = self.set(set.map_err(|error| malformed(&error)));
                 self.due.answer_when_published(outcome, answer);
                 return true;
             }
             Request::Unset { name, rtype, rdata } => {
+                if let Some(origin) = self.shared_zone_of(&name) {
+                    return match Removal::read(&name, rtype.as_deref(), &rdata, &origin) {
+                        Ok(removal) => self.unset_in_zone(&origin, &removal, answer),
+                        Err(error) => {
+                            answer.give(Err(malformed(&error)));
+                            false
+                        }
+                    };
+                }
                 let removal = Removal::read(&name, rtype.as_deref(), &rdata, &self.domain());
                 let outcome = self.unset(removal.map_err(|error| malformed(&error)));
                 self.due.answer_when_published(outcome, answer);

@@ -64,7 +64,7 @@ impl Control {
 
     /// Which catalog has each zone that is listed.
     fn owners(&self) -> BTreeMap<Name, (Name, Box<[u8]>)> {
-        let named = |zone: &ZoneFile| apex(zone).filter(|_| zone.member_of.is_none());
+        let named = |zone: &ZoneFile| apex(zone).filter(|_| zone.is_own());
         let mut own: BTreeSet<Name> = self.config.zones.iter().filter_map(named).collect();
         own.insert(self.cluster.domain().clone());
         let mut owners: BTreeMap<Name, (Name, Box<[u8]>)> = BTreeMap::new();
@@ -127,6 +127,8 @@ impl Control {
             before.iter().any(|(member, (had, _))| owners.get(member).is_some_and(|(has, _)| has != had));
         self.catalogs.members = owners;
         self.append_members();
+        // A member of a catalog does not come from who shares it; one that is no member any more may.
+        self.cluster.think_shares_over();
         if gone.is_empty() && new.is_empty() && !is_moved {
             return false;
         }

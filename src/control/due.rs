@@ -217,7 +217,7 @@ mod tests {
             let now = Moment::START + took;
             due.published(now, took, (&state, true), give);
             assert_eq!(due.next(), now + pause, "after {took:?}");
-            assert!(!due.is_due(now + pause - Duration::from_nanos(1), &state, false));
+            assert!(!due.is_due(now + (pause - Duration::from_nanos(1)), &state, false));
             assert!(due.is_due(now + pause, &state, false));
         }
     }

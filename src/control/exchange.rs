@@ -116,18 +116,26 @@ fn read_secret(path: &Path) -> Result<Vec<u8>, Unread> {
 }
 
 /// What the configuration says, for the workers. Zones that it does not name, the built-in ones and the examples, are
-/// nobody else's affair.
-pub fn policy(config: &Config, secrets: &Secrets) -> Policy {
+/// nobody else's affair. `of_cluster`: the keys by which members transfer what is shared.
+pub fn policy(config: &Config, secrets: &Secrets, of_cluster: &[Arc<Key>]) -> Policy {
     let keys = config.keys.iter().filter_map(|key| {
         let name = Name::parse(key.name.as_str()).ok()?;
         Some(Arc::new(Key::new(&name, key.algorithm, secrets.of(key))))
     });
+    let keys = keys.chain(of_cluster.iter().cloned());
     let zones = config.zones.iter().filter_map(|zone| {
         let notify_from = match &zone.content {
             Content::File(_) | Content::Cluster | Content::Catalog => None,
             Content::Primaries(primaries) => Some(notify_from(zone, primaries)),
+            // Of those members tell each other.
+            Content::Shared(_) => Some(AccessList::default()),
         };
-        let (transfer, update) = (AccessList::new(&zone.transfer), AccessList::new(&zone.update));
+        let (mut transfer, mut update) = (AccessList::new(&zone.transfer), AccessList::new(&zone.update));
+        if zone.share {
+            let members = AccessList::signed(of_cluster.iter().map(|key| key.name()));
+            // `set` on another node is an update here.
+            (transfer, update) = (transfer.and(members.clone()), update.and(members));
+        }
         let policy = ZonePolicy { transfer, notify_from, update };
         Some((Name::parse(zone.origin.as_str()).ok()?, policy))
     });
@@ -162,13 +170,19 @@ fn notify_from(zone: &ZoneFile, primaries: &[SocketAddr]) -> AccessList {
 fn specs(config: &Config) -> Vec<Spec> {
     let specs = config.zones.iter().filter_map(|zone| match &zone.content {
         Content::File(_) | Content::Cluster | Content::Catalog => None,
-        Content::Primaries(primaries) => Some(Spec {
-            origin: Name::parse(zone.origin.as_str()).ok()?,
-            primaries: primaries.clone(),
-            key: zone.tsig.as_ref().and_then(|name| Name::parse(name.as_str()).ok()),
-        }),
+        Content::Primaries(primaries) => spec(zone, primaries, primaries.len()),
+        Content::Shared(shared) => spec(zone, &shared.primaries, shared.own),
     });
     specs.collect()
+}
+
+fn spec(zone: &ZoneFile, primaries: &[SocketAddr], sources: usize) -> Option<Spec> {
+    Some(Spec {
+        origin: Name::parse(zone.origin.as_str()).ok()?,
+        primaries: primaries.to_vec(),
+        sources,
+        key: zone.tsig.as_ref().and_then(|name| Name::parse(name.as_str()).ok()),
+    })
 }
 
 /// The RDATA of a zone's SOA, and what it says.
@@ -192,7 +206,8 @@ fn announcement(file: &ZoneFile, origin: &Name, soa: Vec<u8>) -> Option<Order> {
 impl Control {
     /// Has all others act as the configuration says.
     pub(super) fn exchange_anew(&self) {
-        let policy = Arc::new(policy(&self.config, &self.exchange.secrets));
+        let keys = self.cluster.transfer_keys();
+        let policy = Arc::new(policy(&self.config, &self.exchange.secrets, &keys));
         self.exchange.policy.store(Arc::clone(&policy));
         let _ = (self.exchange.orders)(Order::Zones(specs(&self.config), policy));
     }
@@ -203,7 +218,7 @@ impl Control {
     }
 
     pub(super) fn is_secondary(&self, origin: &Name) -> bool {
-        self.zone_file(origin).is_some_and(|zone| !zone.primaries().is_empty())
+        self.zone_file(origin).is_some_and(ZoneFile::is_secondary)
     }
 
     /// A version of a zone is in place of `old`: others are told, if it is a later one; and when it is to be asked for.
@@ -226,6 +241,7 @@ impl Control {
             let announcement = self.zone_file(origin).and_then(|file| announcement(file, origin, soa));
             self.exchange.untold.extend(announcement);
         }
+        self.note_shared(origin, zone.serial());
     }
 
     /// Has others told of what was published.
@@ -253,8 +269,8 @@ impl Control {
                     Came::Steps(steps) => Received::Steps(steps),
                     Came::Current(_) => return false,
                 };
-                let old = self.at_hand(&origin);
-                self.loader.put(Arrival { origin, old, received, at: clock::wall(), is_kept: true });
+                let (old, at) = (self.at_hand(&origin), self.vouched(&origin).unwrap_or_else(clock::wall));
+                self.loader.put(Arrival { origin, old, received, at, is_kept: true });
                 false
             }
             News::Checked(origin) => {
@@ -265,6 +281,7 @@ impl Control {
                 Some(zone) => {
                     tracing::error!(zone = %origin, "expired: no primary has answered for too long, its names get SERVFAIL");
                     self.state.apply(Delta::PutZone { origin, content: ZoneContent::Expired(zone) });
+                    self.cluster.think_shares_over();
                     true
                 }
                 None => false,
@@ -310,8 +327,9 @@ impl Control {
         tracing::info!(zone = %origin, serial, records, steps, "zone transferred");
         // A copy that is still being read would be older.
         self.awaited.remove(&origin);
+        let vouched = self.vouched(&origin);
         self.state.apply(Delta::PutZone { origin, content: ZoneContent::Sealed(Arc::clone(&zone)) });
-        self.tell_served(old, &zone, None);
+        self.tell_served(old, &zone, vouched);
         self.take_catalog(zone.origin());
         true
     }
@@ -356,7 +374,7 @@ impl Control {
                 let _ = (self.exchange.orders)(order);
             }
             ZoneVerb::Refresh | ZoneVerb::Retransfer => {
-                if file.primaries().is_empty() {
+                if !file.is_secondary() {
                     let error = match file.file() {
                         Some(_) => format!("{name} is a primary zone: `reload` reads it again"),
                         None => format!("{name} is made here: nobody is asked for it"),

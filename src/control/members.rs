@@ -147,6 +147,7 @@ impl Control {
         self.cluster.draining = Some((alive, leave, answer));
         self.cluster.engine.withdraw();
         self.cluster.end_cuts();
+        self.cluster.end_shares();
         self.cluster.gossip.drain(clock::moment(clock::now()), timeout.min(DRAIN_MAX));
     }
 

@@ -27,6 +27,8 @@ mod records;
 mod reload;
 pub mod request;
 pub mod resolving;
+mod setting;
+mod shares;
 mod since;
 mod specs;
 pub mod status;
@@ -54,8 +56,9 @@ use crate::control::outward::Outward;
 use crate::control::reload::Round;
 use crate::control::request::{Answer, Request};
 use crate::control::resolving::Resolving;
+use crate::control::shares::Shares;
 use crate::control::status::Status;
-use crate::control::zone_status::{faulty, tell_faults, zone_status};
+use crate::control::zone_status::{faulty, tell_faults};
 use crate::gossip::secrecy::keyring::Ring;
 use crate::loader::updates::Updated;
 use crate::loader::{Loaded, Loader};
@@ -173,6 +176,7 @@ pub struct Control {
     under_way: Arc<()>,
     outward: Outward,
     catalogs: Catalogs,
+    shares: Shares,
 }
 
 impl Control {
@@ -214,7 +218,9 @@ impl Control {
             under_way: Arc::default(),
             outward: Outward::default(),
             catalogs: Catalogs::default(),
+            shares: Shares::default(),
         };
+        control.recall_shares();
         control.exchange_anew();
         control.load_zones();
         control.tell_status();
@@ -269,6 +275,7 @@ impl Control {
         deltas.extend(self.correspond(now));
         self.due.note(!deltas.is_empty());
         deltas.into_iter().for_each(|delta| self.state.apply(delta));
+        self.take_shares();
         self.due.applied(&self.state);
         self.take_cuts();
         self.tell_drained();
@@ -347,6 +354,7 @@ impl Control {
             Some(zone)
                 if checked.is_some() && self.at_hand(&origin).is_some_and(|old| Arc::ptr_eq(&old, &zone)) =>
             {
+                self.tell_served(Some(zone.serial()), &zone, checked);
                 self.loader.free(zone);
                 false
             }
@@ -406,6 +414,7 @@ impl Control {
         }
         self.acknowledge();
         self.tell_others();
+        self.tell_shared();
         let end = clock::now();
         self.publish_took = end.saturating_duration_since(start);
         self.published = end;
@@ -452,7 +461,7 @@ impl Control {
             records: self.records_by_owner(),
             ready: reasons.is_empty(),
             reason: reasons.join("; "),
-            zones: self.state.zones().map(|(origin, zone)| zone_status(origin, &zone.content)).collect(),
+            zones: self.zone_statuses(),
             slots: self.state.slots().iter().map(Name::to_string).collect(),
             revision: self.publisher.published().load().revision().0,
             published: Some(self.published),

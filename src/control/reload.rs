@@ -14,6 +14,7 @@ use crate::gossip::secrecy::keyring::Ring;
 use crate::os::clock;
 use crate::resolve::iterate;
 use crate::resolve::policy::Policy;
+use crate::transfer::order::Order;
 use crate::wire::name::Name;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -53,7 +54,11 @@ impl Control {
         self.take_over(config);
         self.exchange.secrets = secrets;
         self.catalogs_anew();
+        let followed = self.shares_anew();
         self.exchange_anew();
+        for origin in followed {
+            let _ = (self.exchange.orders)(Order::Refresh(origin, true));
+        }
         self.go_out_or_stay();
         self.resolving.take_over(policy, roots);
         self.state.apply(Delta::Identify { identity: self.config.server.identity.clone() });

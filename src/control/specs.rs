@@ -14,10 +14,10 @@ use std::collections::HashMap;
 pub fn zone_specs(config: &Config) -> Vec<ZoneSpec> {
     let configured = config.zones.iter().filter_map(|zone| {
         let source = match &zone.content {
-            Content::File(file) if !zone.update.is_empty() => Source::Updated(file.clone()),
+            Content::File(file) if zone.share || !zone.update.is_empty() => Source::Updated(file.clone()),
             Content::File(file) if zone.goes_out() => Source::Given(file.clone()),
             Content::File(file) => Source::File(file.clone()),
-            Content::Primaries(_) => Source::Transfers,
+            Content::Primaries(_) | Content::Shared(_) => Source::Transfers,
             // There is nothing to load: the cluster says it, or it follows from the others.
             Content::Cluster | Content::Catalog => return None,
         };

@@ -33,6 +33,8 @@ pub struct ZoneStatus {
     pub records: usize,
     /// Steps between versions that are remembered, and octets that they take.
     pub journal: (usize, usize),
+    /// The node whose version all members have, if the zone is shared.
+    pub shared_by: Option<String>,
 }
 
 /// What the node counted of the cluster's traffic since its start.
@@ -138,6 +140,7 @@ impl ZoneStatus {
             journal_steps: self.journal.0,
             journal_octets: self.journal.1,
             // Whoever talks to the primaries adds them.
+            shared_by: self.shared_by.clone(),
             age_seconds: None,
             next_refresh_seconds: None,
             faults: match &self.health {

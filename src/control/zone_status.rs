@@ -21,14 +21,14 @@ pub(super) fn zone_status(origin: &Name, content: &ZoneContent) -> ZoneStatus {
         ZoneContent::Sealed(zone) => (zone.history().steps(), zone.history().octets()),
         ZoneContent::Pending | ZoneContent::Expired(_) | ZoneContent::Faulty(_) => (0, 0),
     };
-    ZoneStatus { origin: origin.clone(), health, serial, records, journal }
+    ZoneStatus { origin: origin.clone(), health, serial, records, journal, shared_by: None }
 }
 
 /// One whose file cannot be served.
 pub(super) fn faulty(origin: &Name, faults: &Faults) -> ZoneStatus {
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
     let health = Health::Faulty(errors.take(FAULTS_SHOWN).map(Fault::to_string).collect());
-    ZoneStatus { origin: origin.clone(), health, serial: None, records: 0, journal: (0, 0) }
+    ZoneStatus { origin: origin.clone(), health, serial: None, records: 0, journal: (0, 0), shared_by: None }
 }
 
 /// Tells the log.

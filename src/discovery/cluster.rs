@@ -61,13 +61,25 @@ impl Rrset {
     /// What a user typed: an absolute name in `domain`, seconds, a type, and the RDATA of each record as in a master
     /// file. Names in RDATA are absolute too, with their final dot or without.
     pub fn read(name: &str, ttl: u32, rtype: &str, texts: &[String], domain: &Name) -> Result<Rrset, Unfit> {
-        let (name, rtype) = (read_name(name, domain)?, read_type(rtype)?);
+        let set = Rrset::read_below(name, ttl, rtype, texts, domain)?;
+        set.stands_in(domain)?;
+        Ok(set)
+    }
+
+    /// The same in any other zone of that apex; what may stand at the apex itself is still to be seen.
+    pub fn read_below(
+        name: &str,
+        ttl: u32,
+        rtype: &str,
+        texts: &[String],
+        apex: &Name,
+    ) -> Result<Rrset, Unfit> {
+        let (name, rtype) = (read_name(name, apex)?, read_type(rtype)?);
         if texts.is_empty() {
             return Err(Unfit(format!("{rtype} needs its RDATA; to remove records there is `unset`")));
         }
         let set = Rrset { name: name.to_lowercase(), rtype, ttl, rdatas: read_rdatas(rtype, texts)? };
         set.keep_rules()?;
-        set.stands_in(domain)?;
         Ok(set)
     }
 

@@ -6,6 +6,7 @@
 //! containers ────► endpoint::Endpoint ► value ────(replicated, opaque)──► endpoint::Endpoint ─┐
 //! managers ──────► service::ServiceSpec ► value ──(replicated, opaque)──► service::ServiceSpec ┴► names::Names ► records
 //! a sequencer ───► cut::entry ──────► values ─────(replicated, opaque)──► cut::replica ──► a zone for other servers
+//! publishers ────► share ───────────► values ─────(replicated, opaque)──► share ─► whom all are secondaries of
 //! ```
 //!
 //! **What others send is held against the same rules as what a user types:** whatever their program made of it, an
@@ -25,3 +26,4 @@ pub mod names;
 pub mod node;
 pub mod question;
 pub mod service;
+pub mod share;

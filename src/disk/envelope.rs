@@ -28,6 +28,7 @@ pub(super) enum Kind {
     Identity,
     Peers,
     Ring,
+    Shared,
     Records,
     Journal,
     /// A copy of a zone; there are many, and each has a name of its own ([`super::zones`]).
@@ -38,7 +39,8 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Those of which there is one.
-    pub(super) const ALL: [Kind; 5] = [Kind::Identity, Kind::Peers, Kind::Ring, Kind::Records, Kind::Journal];
+    pub(super) const ALL: [Kind; 6] =
+        [Kind::Identity, Kind::Peers, Kind::Ring, Kind::Shared, Kind::Records, Kind::Journal];
 
     /// The file's name.
     pub(super) fn name(self) -> &'static str {
@@ -46,6 +48,7 @@ impl Kind {
             Kind::Identity => "identity",
             Kind::Peers => "peers",
             Kind::Ring => "ring",
+            Kind::Shared => "shared",
             Kind::Records => "records",
             Kind::Journal => "journal",
             Kind::Zone => "zone",

@@ -4,6 +4,7 @@
 //! identity     who this node is, and how often it has started        replaced whole
 //! peers        where the members were                                replaced whole
 //! ring         the cluster's keys, once they were rotated            replaced whole
+//! shared       which zones come from members, and from whom          replaced whole
 //! records      the cluster-wide records, as of some moment           replaced whole
 //! journal      what changed of them since                            grows, frame by frame
 //! zone.ORIGIN  a zone that was transferred                           replaced whole
@@ -62,6 +63,9 @@ pub const PEERS_MAX: usize = 1_024;
 /// Octets of the key ring: hundreds of keys.
 pub const RING_OCTETS_MAX: usize = 64 << 10;
 
+/// Octets of the list of shared zones: a hundred thousand of them.
+pub const SHARED_OCTETS_MAX: usize = 16 << 20;
+
 /// Octets of the file `peers`: an IPv6 address with zone and port takes at most 60.
 const PEERS_OCTETS_MAX: usize = PEERS_MAX * 64;
 
@@ -88,6 +92,8 @@ pub struct Restored {
     pub peers: Vec<SocketAddr>,
     /// The key ring, if it was ever rotated.
     pub ring: Option<Vec<u8>>,
+    /// The list of shared zones, if there ever was one.
+    pub shared: Option<Vec<u8>>,
     /// What was wrong, and what was done about it.
     pub notices: Vec<Notice>,
 }
@@ -115,6 +121,10 @@ impl StateDir {
         let ring = read_file(&hand, Kind::Ring, RING_OCTETS_MAX, RING_LOST, &mut notices, |octets| {
             Ok(octets.to_vec())
         })?;
+        let shared =
+            read_file(&hand, Kind::Shared, SHARED_OCTETS_MAX, SHARED_LOST, &mut notices, |octets| {
+                Ok(octets.to_vec())
+            })?;
         let records = Records::open(&hand, &mut notices)?;
         let restored = Restored {
             id: identity.map(|(id, _)| id),
@@ -122,6 +132,7 @@ impl StateDir {
             cluster: records.all().collect(),
             peers: peers.unwrap_or_default(),
             ring,
+            shared,
             notices,
         };
         Ok((StateDir { hand, records }, restored))
@@ -152,6 +163,18 @@ impl StateDir {
         self.hand.replace(Kind::Ring, &seal(Kind::Ring, ring))
     }
 
+    /// Remembers which zones are shared; at most [`SHARED_OCTETS_MAX`].
+    pub fn write_shared(&mut self, shared: &[u8]) -> Result<(), DiskError> {
+        if shared.len() > SHARED_OCTETS_MAX {
+            return Err(DiskError::TooLarge {
+                what: "the list of shared zones",
+                octets: shared.len() as u64,
+                octets_max: SHARED_OCTETS_MAX as u64,
+            });
+        }
+        self.hand.replace(Kind::Shared, &seal(Kind::Shared, shared))
+    }
+
     /// Takes changes of cluster-wide records in, in this order; the next [`sync`](StateDir::sync) brings them to
     /// the disk. The only error is that something is too large; then none of them is taken.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
@@ -173,6 +196,7 @@ impl StateDir {
 const IDENTITY_LOST: &str =
     "THIS NODE GETS A NEW ID: to the cluster it is a new member, and the old one is lost";
 const PEERS_LOST: &str = "members are looked for at the addresses of gossip.join alone";
+const SHARED_LOST: &str = "zones that members share are served once a member has said so";
 const RING_LOST: &str =
     "the keys of gossip.keys_file are used; if they were rotated since, put the new ones there";
 

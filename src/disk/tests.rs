@@ -82,6 +82,7 @@ fn filled() -> Place {
     dir.write_identity(7, 3).unwrap();
     dir.write_peers(&PEERS.map(|peer| peer.parse().unwrap())).unwrap();
     dir.write_ring(b"keys").unwrap();
+    dir.write_shared(b"zones").unwrap();
     dir.append(&[put("a", "1"), put("b", "2")]).unwrap();
     dir.sync().unwrap();
     dir.append(&[put("c", "3"), forget("a")]).unwrap();
@@ -96,6 +97,7 @@ fn whole() -> Restored {
         cluster: cluster(&[("b", "2"), ("c", "3")]),
         peers: PEERS.map(|peer| peer.parse().unwrap()).to_vec(),
         ring: Some(b"keys".to_vec()),
+        shared: Some(b"zones".to_vec()),
         notices: Vec::new(),
     }
 }
@@ -106,7 +108,7 @@ fn what_was_written_is_there_at_the_next_start() {
     for _ in 0..2 {
         assert_eq!(place.open().1, whole());
     }
-    assert_eq!(place.names(), ["identity", "journal", "lock", "peers", "records", "ring"]);
+    assert_eq!(place.names(), ["identity", "journal", "lock", "peers", "records", "ring", "shared"]);
 }
 
 #[test]
@@ -164,6 +166,7 @@ fn a_faulty_file_is_set_aside_and_everything_else_is_kept() {
         ("identity", "THIS NODE GETS A NEW ID", Restored { id: None, generation: 0, ..whole() }),
         ("peers", "gossip.join alone", Restored { peers: Vec::new(), ..whole() }),
         ("ring", "gossip.keys_file", Restored { ring: None, ..whole() }),
+        ("shared", "once a member has said so", Restored { shared: None, ..whole() }),
         ("records", "from the other members", whole()),
     ] {
         let place = filled();
@@ -211,6 +214,7 @@ fn no_file_cut_or_changed_anywhere_gives_a_mixture() {
                 "identity" => Restored { id: None, generation: 0, ..whole() },
                 "peers" => Restored { peers: Vec::new(), ..whole() },
                 "ring" => Restored { ring: None, ..whole() },
+                "shared" => Restored { shared: None, ..whole() },
                 _ => whole(),
             };
             let (found, notices) =

@@ -46,6 +46,8 @@ pub enum Write {
     Peers(Vec<SocketAddr>),
     /// The key ring; see [`StateDir::write_ring`].
     Ring(Vec<u8>),
+    /// Which zones are shared; see [`StateDir::write_shared`].
+    Shared(Vec<u8>),
     /// A change of a cluster-wide record; see [`StateDir::append`].
     Record(Entry),
 }
@@ -106,8 +108,8 @@ impl Keeper {
         let end = End { shared: Arc::clone(&shared), tell };
         std::thread::Builder::new().name("keeper".into()).spawn(move || {
             let (shared, tell) = (&end.shared, &end.tell);
-            let work =
-                Work { shared, dir, tell, identity: None, peers: None, ring: None, taken: 0, refusal: None };
+            let (identity, peers, ring, zones) = (None, None, None, None);
+            let work = Work { shared, dir, tell, identity, peers, ring, zones, taken: 0, refusal: None };
             work.run();
         })?;
         Ok(Keeper { shared })
@@ -175,6 +177,8 @@ struct Work<'t, F> {
     identity: Option<(u64, u32)>,
     peers: Option<Vec<SocketAddr>>,
     ring: Option<Vec<u8>>,
+    /// Which are shared.
+    zones: Option<Vec<u8>>,
     /// All up to this number was taken.
     taken: u64,
     /// Why something of what was taken since the last attempt that went well can never be kept.
@@ -211,10 +215,11 @@ impl<F: Fn(Told)> Work<'_, F> {
             }
             pending = self.shared.wait(pending, left);
         }
-        let Pending { identity, peers, ring, records, .. } = &mut *pending;
+        let Pending { identity, peers, ring, zones, records, .. } = &mut *pending;
         self.identity = identity.take().or(self.identity);
         self.peers = peers.take().or(self.peers.take());
         self.ring = ring.take().or(self.ring.take());
+        self.zones = zones.take().or(self.zones.take());
         let records = std::mem::take(records);
         self.taken = pending.last;
         let is_ending = pending.is_ending;
@@ -268,6 +273,16 @@ impl<F: Fn(Told)> Work<'_, F> {
                 Err(error @ DiskError::TooLarge { .. }) => self.refuse(error),
                 Err(error) => {
                     self.ring = Some(ring);
+                    return Err(error);
+                }
+                Ok(()) => {}
+            }
+        }
+        if let Some(zones) = self.zones.take() {
+            match self.dir.write_shared(&zones) {
+                Err(error @ DiskError::TooLarge { .. }) => self.refuse(error),
+                Err(error) => {
+                    self.zones = Some(zones);
                     return Err(error);
                 }
                 Ok(()) => {}

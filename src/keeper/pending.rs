@@ -56,6 +56,7 @@ pub(super) struct Pending {
     pub(super) identity: Option<(u64, u32)>,
     pub(super) peers: Option<Vec<SocketAddr>>,
     pub(super) ring: Option<Vec<u8>>,
+    pub(super) zones: Option<Vec<u8>>,
     pub(super) records: BTreeMap<Bytes, Option<Bytes>>,
     /// Numbers what was asked for, from 1 on.
     pub(super) last: u64,
@@ -79,6 +80,7 @@ impl Pending {
             Write::Identity { id, generation } => self.identity = Some((id, generation)),
             Write::Peers(peers) => self.peers = Some(peers),
             Write::Ring(ring) => self.ring = Some(ring),
+            Write::Shared(zones) => self.zones = Some(zones),
             Write::Record(Entry { key, value }) => drop(self.records.insert(key, value)),
         }
     }

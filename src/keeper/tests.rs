@@ -71,6 +71,7 @@ fn what_is_told_as_kept_is_there() {
     keeper.keep(Write::Identity { id: 5, generation: 6 });
     keeper.keep(Write::Peers(vec!["192.0.2.1:1".parse().unwrap()]));
     keeper.keep(Write::Ring(b"keys".to_vec()));
+    keeper.keep(Write::Shared(b"zones".to_vec()));
     (0..3_000).for_each(|key| keeper.keep(write(key, "v")));
     assert_eq!(await_kept(&keeper), Ok(()));
     assert_eq!(await_kept(&keeper), Ok(()));
@@ -84,6 +85,7 @@ fn what_is_told_as_kept_is_there() {
     let restored = restored(&copy);
     assert_eq!((restored.id, restored.generation, restored.cluster.len()), (Some(5), 6, 3_000));
     assert_eq!((restored.peers.len(), restored.ring), (1, Some(b"keys".to_vec())));
+    assert_eq!(restored.shared, Some(b"zones".to_vec()));
     finish(keeper);
     assert!(told.try_iter().next().is_none());
     fs::remove_dir_all(path).unwrap();

@@ -143,12 +143,13 @@ mod tests {
         let insight = insight();
         let broken = json!({
             "origin": "broken.test.", "health": "faulty", "serial": null, "records": 0, "journal_steps": 0,
-            "journal_octets": 0, "age_seconds": null, "next_refresh_seconds": null,
+            "journal_octets": 0, "shared_by": null, "age_seconds": null, "next_refresh_seconds": null,
             "faults": ["z:3:5: bad address"],
         });
         let served = json!({
             "origin": "example.", "health": "serving", "serial": 7, "records": 12, "journal_steps": 0,
-            "journal_octets": 0, "age_seconds": null, "next_refresh_seconds": null, "faults": [],
+            "journal_octets": 0, "shared_by": null, "age_seconds": null, "next_refresh_seconds": null,
+            "faults": [],
         });
         let now = clock::now();
         let look = insight.look(now);

@@ -226,6 +226,7 @@ pub(super) mod tests {
     pub(in crate::services) fn insight() -> Insight {
         let zone = |origin: &str, health, serial, records| ZoneStatus {
             journal: (0, 0),
+            shared_by: None,
             origin: Name::parse(origin).unwrap(),
             health,
             serial,

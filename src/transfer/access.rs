@@ -40,6 +40,13 @@ impl AccessList {
         AccessList(addresses.iter().filter_map(entry).collect())
     }
 
+    /// Whoever signs with one of the keys of these names.
+    pub fn signed<'n>(keys: impl IntoIterator<Item = &'n Name>) -> AccessList {
+        AccessList(
+            keys.into_iter().map(|key| Entry { network: None, key: Some(key.to_lowercase()) }).collect(),
+        )
+    }
+
     /// The entries of both.
     pub fn and(mut self, other: AccessList) -> AccessList {
         self.0.extend(other.0);

@@ -3,15 +3,16 @@
 use crate::transfer::incoming::Came;
 use crate::transfer::policy::Policy;
 use crate::transfer::secondary::{Spec, Terms};
+use crate::wire::message::Rcode;
 use crate::wire::name::Name;
 use crate::zone::Serial;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What is to be done about other servers.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "orders are few, and each is moved twice")]
 pub enum Order {
     /// These zones come from elsewhere, and no others; these are the keys.
     Zones(Vec<Spec>, Arc<Policy>),
@@ -45,6 +46,40 @@ pub enum Order {
         /// The name of the key that signs.
         key: Option<Name>,
     },
+    /// The publisher of a zone is to carry out an update.
+    Update {
+        /// The zone's apex.
+        origin: Name,
+        /// The update; its id is drawn when it is sent.
+        message: Vec<u8>,
+        /// Where the publisher answers; the first that does is told.
+        to: Vec<SocketAddr>,
+        /// The name of the key that signs.
+        key: Option<Name>,
+        /// Who waits for what comes of it.
+        done: Sent,
+    },
+}
+
+/// Told what came of a message: its answer's code, or why there is none. **Dropped uncalled, nobody asked.**
+pub struct Sent(Box<dyn FnOnce(Result<Rcode, String>) + Send>);
+
+impl Sent {
+    /// Tells `take`, which must not wait.
+    pub fn to(take: impl FnOnce(Result<Rcode, String>) + Send + 'static) -> Sent {
+        Sent(Box::new(take))
+    }
+
+    /// Tells it.
+    pub fn tell(self, outcome: Result<Rcode, String>) {
+        (self.0)(outcome);
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sent")
+    }
 }
 
 /// What came of it.

@@ -42,8 +42,11 @@ pub struct Terms {
 pub struct Spec {
     /// Its apex.
     pub origin: Name,
-    /// Who is asked, the first first.
+    /// Who is asked, the first first. Without anybody a zone waits, and expires in the end.
     pub primaries: Vec<SocketAddr>,
+    /// How many of them, from the first on, are the zone's source. The others have copies: what is later there is taken, but
+    /// that the version at hand is the newest only a source can say. Else copies that ask each other would never expire.
+    pub sources: usize,
     /// The name of the key that signs.
     pub key: Option<Name>,
 }
@@ -156,6 +159,11 @@ impl Secondaries {
         for spec in specs {
             match self.zones.get_mut(&spec.origin) {
                 Some(zone) if zone.spec == spec => {}
+                // Members that have copies come and go: that is no news of the zone.
+                Some(zone) if zone.spec.is_from_where(&spec) => {
+                    zone.turn = zone.turn.min(spec.primaries.len().saturating_sub(1));
+                    zone.spec = spec;
+                }
                 Some(zone) => {
                     zone.spec = spec;
                     zone.rest(now);
@@ -195,8 +203,10 @@ impl Secondaries {
                 zone.doing = Doing::Resting { until };
             }
             age if !was_there || is_ours => {
-                // A copy of an earlier life: asked for at once (RFC 1034 §4.3.5), served until it expires.
+                // A copy of an earlier life, or another server's: asked for at once (RFC 1034 §4.3.5), served until it
+                // expires.
                 zone.checked = now.before(age);
+                zone.expired = false;
                 zone.doing = Doing::Resting { until: now };
             }
             _ => {}
@@ -261,7 +271,8 @@ impl Secondaries {
                 let is_later = zone.terms.is_none_or(|terms| terms.serial.is_before(serial));
                 match is_later && zone.doing == Doing::Asking {
                     true => self.transfer(&errand.origin, false),
-                    false => self.current(now, &errand.origin),
+                    false if zone.turn < zone.spec.sources => self.current(now, &errand.origin),
+                    false => self.next_primary(now, &errand.origin),
                 }
             }
             (_, Outcome::NoSteps | Outcome::Arrived) => self.next_primary(now, &errand.origin),
@@ -286,7 +297,7 @@ impl Secondaries {
             }
             if matches!(zone.doing, Doing::Resting { until } if until <= now) {
                 (zone.turn, zone.failed) = (0, 0);
-                self.begin(&origin);
+                self.begin(now, &origin);
             }
         }
     }
@@ -321,8 +332,12 @@ impl Secondaries {
     }
 
     /// Asks the primary whose turn it is.
-    fn begin(&mut self, origin: &Name) {
+    fn begin(&mut self, now: Moment, origin: &Name) {
         let Some(zone) = self.zones.get_mut(origin) else { return };
+        if zone.spec.primaries.is_empty() {
+            zone.pause(now);
+            return;
+        }
         if zone.terms.is_none() || zone.whole {
             return self.transfer(origin, true);
         }
@@ -368,15 +383,19 @@ impl Secondaries {
         zone.failed += 1;
         if zone.failed < zone.spec.primaries.len() {
             zone.turn = (zone.turn + 1) % zone.spec.primaries.len();
-            return self.begin(origin);
+            return self.begin(now, origin);
         }
-        zone.again = false;
-        zone.barren = zone.barren.saturating_add(1);
-        let pause = match zone.terms {
-            Some(terms) => within(terms.retry),
-            None => (EMPTY_RETRY_MIN * 2u32.pow(zone.barren.min(10) - 1)).min(EMPTY_RETRY_MAX),
-        };
-        zone.doing = Doing::Resting { until: now + pause };
+        zone.pause(now);
+    }
+}
+
+impl Spec {
+    /// True if the other one differs in who has copies alone.
+    fn is_from_where(&self, other: &Spec) -> bool {
+        let sources = |spec: &Spec| spec.primaries.get(..spec.sources).map(<[SocketAddr]>::to_vec);
+        self.key == other.key
+            && sources(self) == sources(other)
+            && self.primaries.is_empty() == other.primaries.is_empty()
     }
 }
 
@@ -387,6 +406,17 @@ fn within(interval: Duration) -> Duration {
 impl Zone {
     fn rest(&mut self, until: Moment) {
         self.doing = Doing::Resting { until };
+    }
+
+    /// Nobody had anything of use.
+    fn pause(&mut self, now: Moment) {
+        self.again = false;
+        self.barren = self.barren.saturating_add(1);
+        let pause = match self.terms {
+            Some(terms) => within(terms.retry),
+            None => (EMPTY_RETRY_MIN * 2u32.pow(self.barren.min(10) - 1)).min(EMPTY_RETRY_MAX),
+        };
+        self.rest(now + pause);
     }
 
     /// It is to be asked for now, or once more when what goes on is over.

@@ -131,8 +131,11 @@ pub(super) fn members(members: &MembersDocument, style: Style) -> String {
 }
 
 pub(super) fn zones(zones: &ZonesDocument, style: Style) -> String {
-    let mut table =
-        Table::new(style, &["ORIGIN", "HEALTH", "SERIAL", "RECORDS", "AGE", "REFRESH", "JOURNAL"]);
+    let columns = ["ORIGIN", "HEALTH", "SERIAL", "RECORDS", "AGE", "REFRESH", "JOURNAL", "SHARED BY"];
+    // Only where there is anything to tell.
+    let is_any_shared = zones.zones.iter().any(|zone| zone.shared_by.is_some());
+    let shown = if is_any_shared { columns.len() } else { columns.len() - 1 };
+    let mut table = Table::new(style, columns.get(..shown).unwrap_or_default());
     let seconds =
         |seconds: Option<f64>| seconds.map_or(NOTHING.to_owned(), |seconds| format!("{seconds:.0}s"));
     for zone in &zones.zones {
@@ -141,7 +144,7 @@ pub(super) fn zones(zones: &ZonesDocument, style: Style) -> String {
             "faulty" => Mood::Bad,
             _ => Mood::Doubtful,
         };
-        table.push([
+        let cells = [
             (zone.origin.clone(), Mood::Plain),
             (zone.health.clone(), mood),
             (zone.serial.map_or(NOTHING.to_owned(), |serial| serial.to_string()), Mood::Plain),
@@ -149,7 +152,9 @@ pub(super) fn zones(zones: &ZonesDocument, style: Style) -> String {
             (seconds(zone.age_seconds), Mood::Plain),
             (seconds(zone.next_refresh_seconds), Mood::Plain),
             (journal(zone), Mood::Plain),
-        ]);
+            (zone.shared_by.clone().unwrap_or_else(|| NOTHING.to_owned()), Mood::Plain),
+        ];
+        table.push(cells.into_iter().take(shown));
     }
     table.take() + &listed_faults(&zones.zones, style)
 }

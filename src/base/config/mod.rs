@@ -43,7 +43,7 @@ pub use peer::{Advertise, GOSSIP_PORT, Peer};
 pub use print::print;
 pub use tsig::TsigKey;
 pub use value::{AddressOrder, Bounded, LogFormat, LogLevel, NoneHealthy, Share, Size};
-pub use zone::{Content, ZoneFile};
+pub use zone::{Content, Shared, ZoneFile};
 
 use crate::base::limits::CONFIG_OCTETS_MAX;
 use std::collections::BTreeMap;

@@ -34,6 +34,7 @@ impl Config {
         settle_sources(&mut self.zones, &self.services.domain, errors);
         settle_zones(&self.zones, &self.keys, errors);
         settle_updates(&self.zones, errors);
+        settle_shared(&self.zones, (&self.gossip, self.no_gossip), errors);
     }
 }
 
@@ -169,7 +170,8 @@ fn settle_sources(zones: &mut Vec<ZoneFile>, domain: &Origin, errors: &mut Vec<C
             (Content::Primaries(_), true) => ("zone.primary", OF_THE_CLUSTER),
             (Content::Catalog, true) => ("zone.catalog", OF_THE_CLUSTER),
             (Content::Cluster, true)
-            | (Content::File(_) | Content::Primaries(_) | Content::Catalog, false) => return true,
+            | (Content::File(_) | Content::Primaries(_) | Content::Catalog, false)
+            | (Content::Shared(_), _) => return true,
         };
         errors.push(ConfigError::about(zone.said.source(key), key, message));
         false
@@ -203,10 +205,29 @@ fn settle_updates(zones: &[ZoneFile], errors: &mut Vec<ConfigError>) {
     for zone in zones.iter().filter(|zone| !zone.update.is_empty()) {
         let why = match &zone.content {
             Content::File(_) | Content::Cluster => continue,
-            Content::Primaries(_) => "a secondary takes no updates: its primary does",
+            Content::Primaries(_) | Content::Shared(_) => "a secondary takes no updates: its primary does",
             Content::Catalog => "a catalog is made of the other zones: it takes no updates",
         };
         errors.push(ConfigError::about(zone.said.source("zone.update"), "zone.update", why));
+    }
+}
+
+/// What is shared is a primary zone, and there has to be a cluster that has a key.
+fn settle_shared(zones: &[ZoneFile], (gossip, no_gossip): (&Gossip, bool), errors: &mut Vec<ConfigError>) {
+    for zone in zones.iter().filter(|zone| zone.share) {
+        let why = match &zone.content {
+            Content::File(_) if no_gossip => "with --no-gossip there is nobody to share it with",
+            Content::File(_) if gossip.keys_file.is_empty() => {
+                "members transfer it with a key that is made of the cluster's: set gossip.keys_file (`hivedns keygen`)"
+            }
+            Content::File(_) => continue,
+            Content::Primaries(_) | Content::Shared(_) => {
+                "only a zone from a file is shared: each node can have these primaries itself"
+            }
+            Content::Cluster => "this is services.domain, which all nodes answer for: leave it out",
+            Content::Catalog => "a catalog is made of this node's other zones: it is not shared",
+        };
+        errors.push(ConfigError::about(zone.said.source("zone.share"), "zone.share", why));
     }
 }
 

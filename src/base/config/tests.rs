@@ -61,7 +61,7 @@ const PROMISED: &str = "
     shadow: sample
     http: listen
     log: level format
-    zone: origin file primary transfer update notify accept_notify tsig -share catalog
+    zone: origin file primary transfer update notify accept_notify tsig share catalog
     key: name algorithm -secret secret_file names types";
 
 #[test]
@@ -221,7 +221,6 @@ fn every_fault_of_a_file_is_told_with_its_place() {
         // Not available yet.
         "[limits]|rrl_responses_per_second = 5 => 2:1: limits.rrl_responses_per_second is not available yet",
         "[shadow]|sample = 1.5 => 2:10: shadow.sample: expected a share from 0.0 to 1.0, found 1.5",
-        "[[zone]]|origin='a'|file='b'|  share = true => 4:3: zone.share is not available yet",
         "[[key]]|secret = 'k' => 2:1: key.secret is not available yet",
         "[[key]]|algorithm = 'hmac-md5' => 2:13: key.algorithm: expected one of hmac-sha256, hmac-sha384, hmac-sha512, found \"hmac-md5\"",
         // Values.

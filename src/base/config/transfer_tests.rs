@@ -94,6 +94,27 @@ fn what_makes_no_sense_is_told() {
             "4:10: zone.update: a catalog is made of the other zones: it takes no updates",
         ),
         (
+            format!("{zone}file = \"a\"\nshare = true\n"),
+            "4:9: zone.share: members transfer it with a key that is made of the cluster's: set gossip.keys_file \
+             (`hivedns keygen`)",
+        ),
+        (
+            format!("{zone}primary = \"192.0.2.1\"\nshare = true\n"),
+            "4:9: zone.share: only a zone from a file is shared: each node can have these primaries itself",
+        ),
+        (
+            "[[zone]]\norigin = \"a.\"\ncatalog = true\nshare = true\n".to_owned(),
+            "4:9: zone.share: a catalog is made of this node's other zones: it is not shared",
+        ),
+        (
+            "[[zone]]\norigin = \"hive.internal.\"\nshare = true\n".to_owned(),
+            "3:9: zone.share: this is services.domain, which all nodes answer for: leave it out",
+        ),
+        (
+            "[[key]]\nname = \"A.Share.hivedns.invalid\"\nsecret_file = \"a\"\n".to_owned(),
+            "2:8: key.name: below share.hivedns.invalid. stand the keys that are made of the cluster's: choose another",
+        ),
+        (
             format!("{zone}update = \"192.0.2.1\"\n"),
             "1:1: zone.file: missing; every [[zone]] needs it, or zone.primary",
         ),
@@ -130,4 +151,25 @@ fn who_may_update_is_nobody_unless_told_and_the_domain_of_services_needs_nothing
     let (again, errors) = examined(&print(&config));
     assert_eq!(errors, [""; 0]);
     assert_eq!((again.zones, again.keys), (config.zones, config.keys));
+}
+
+#[test]
+fn a_zone_is_shared_where_it_is_said_and_the_cluster_has_a_key() {
+    let keys = std::env::temp_dir().join(format!("hivedns-share-{}", std::process::id()));
+    std::fs::write(&keys, "a file\n").unwrap();
+    let zones =
+        "[[zone]]\norigin = \"a.\"\nfile = \"a\"\nshare = true\n[[zone]]\norigin = \"b.\"\nfile = \"b\"\n";
+    let text = format!("{zones}[gossip]\nkeys_file = \"{}\"\n", keys.display());
+    let (config, errors) = examined(&text);
+    let (again, more) = examined(&print(&config));
+    std::fs::remove_file(keys).unwrap();
+    assert_eq!((errors, more), (Vec::new(), Vec::new()));
+    assert_eq!(config.zones.iter().map(|zone| zone.share).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(again.zones, config.zones);
+    // Without anybody to share it with.
+    let path: Arc<Path> = Arc::from(Path::new("hivedns.toml"));
+    let inputs = Inputs { no_gossip: true, ..Inputs::default() };
+    let (_, errors) = Config::assemble(Some((&path, zones.as_bytes())), &inputs);
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors, ["hivedns.toml:4:9: zone.share: with --no-gossip there is nobody to share it with"]);
 }

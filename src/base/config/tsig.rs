@@ -8,6 +8,10 @@ use super::value::{Raw, Value};
 use super::zone::few;
 use std::path::{Path, PathBuf};
 
+/// Below this name the cluster's own keys stand, which sign transfers of shared zones. Nobody has the name `invalid`
+/// (RFC 6761 §6.4).
+const OF_THE_CLUSTER: &str = "share.hivedns.invalid.";
+
 /// A key, but for its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TsigKey {
@@ -23,6 +27,13 @@ pub struct TsigKey {
     pub types: Vec<String>,
     /// Where its keys were said.
     pub said: Said,
+}
+
+impl TsigKey {
+    /// The name of the key that is made of the key of the cluster that has this id; the id has to be a label.
+    pub fn of_the_cluster(id: &str) -> Option<Origin> {
+        Origin::parse(&format!("{id}.{OF_THE_CLUSTER}"))
+    }
 }
 
 /// A key while its keys are being read.
@@ -111,6 +122,12 @@ impl TsigKeyDraft {
     pub(super) fn finish(self, directory: &Path, at: &Source) -> Result<TsigKey, Vec<ConfigError>> {
         let TsigKeyDraft { name, algorithm, secret_file, names, types, said } = self;
         match (name, secret_file) {
+            (Some(name), Some(_)) if name.as_str().to_ascii_lowercase().ends_with(OF_THE_CLUSTER) => {
+                let message = format!(
+                    "below {OF_THE_CLUSTER} stand the keys that are made of the cluster's: choose another"
+                );
+                Err(vec![ConfigError::about(said.source("key.name"), "key.name", message)])
+            }
             (Some(name), Some(file)) => {
                 let algorithm = algorithm.unwrap_or(Hmac::Sha256);
                 Ok(TsigKey { name, algorithm, secret_file: directory.join(file), names, types, said })

@@ -2,7 +2,7 @@
 
 use super::access::{Access, Peering};
 use super::error::{ConfigError, Said, Source};
-use super::keys::{Key, OfZone, Reach, later};
+use super::keys::{Key, OfZone, Reach};
 use super::origin::Origin;
 use super::value::{Form, Raw, Value, items};
 use crate::base::limits::ACCESS_ENTRIES_MAX;
@@ -21,6 +21,21 @@ pub enum Content {
     Cluster,
     /// This configuration: a catalog of the zones that have a file in it.
     Catalog,
+    /// A node that shares it with its cluster. No configuration says so: it follows from what members tell.
+    Shared(Shared),
+}
+
+/// Where a zone comes from that another node shares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// The id of the node whose version all members have.
+    pub publisher: u64,
+    /// What that node is called.
+    pub by: Box<str>,
+    /// Where it answers, then where others do who are likely to have what it gave them. May be empty.
+    pub primaries: Vec<SocketAddr>,
+    /// How many of those are the publisher's own.
+    pub own: usize,
 }
 
 /// A zone that is served.
@@ -42,6 +57,8 @@ pub struct ZoneFile {
     pub update: Vec<Access>,
     /// It lists zones (RFC 9432): with primaries those that come from there, too; alone the ones that have a file here.
     pub catalog: bool,
+    /// All members of the cluster are to have it.
+    pub share: bool,
     /// The catalog that lists it; none for what the configuration names itself.
     pub member_of: Option<Origin>,
     /// Where its keys were said.
@@ -59,6 +76,7 @@ impl ZoneFile {
             tsig: None,
             update: Vec::new(),
             catalog: false,
+            share: false,
             member_of: None,
             said,
         }
@@ -72,22 +90,57 @@ impl ZoneFile {
 
     /// True if others than this machine may have it, or are told of it.
     pub fn goes_out(&self) -> bool {
-        !self.notify.is_empty() || (!self.transfer.is_empty() && self.transfer != Access::loopback())
+        self.share
+            || !self.notify.is_empty()
+            || (!self.transfer.is_empty() && self.transfer != Access::loopback())
+    }
+
+    /// A zone that another node shares: for whoever signs with one of these keys, the first of which signs here, and for
+    /// nobody else.
+    pub fn shared(origin: &str, shared: Shared, keys: &[String]) -> Option<ZoneFile> {
+        let keys: Vec<Origin> = keys.iter().filter_map(|key| Origin::parse(key)).collect();
+        let with_key = |key: &Origin| Access { network: None, key: Some(key.clone()) };
+        Some(ZoneFile {
+            transfer: keys.iter().map(with_key).collect(),
+            tsig: keys.first().cloned(),
+            ..ZoneFile::new(Origin::parse(origin)?, Content::Shared(shared), Said::default())
+        })
+    }
+
+    /// True if the configuration names it itself.
+    pub fn is_own(&self) -> bool {
+        self.member_of.is_none() && self.share_of().is_none()
+    }
+
+    /// Where it comes from, if another node shares it.
+    pub fn share_of(&self) -> Option<&Shared> {
+        match &self.content {
+            Content::Shared(shared) => Some(shared),
+            Content::File(_) | Content::Primaries(_) | Content::Cluster | Content::Catalog => None,
+        }
+    }
+
+    /// True if it comes from other servers.
+    pub fn is_secondary(&self) -> bool {
+        match &self.content {
+            Content::Primaries(_) | Content::Shared(_) => true,
+            Content::File(_) | Content::Cluster | Content::Catalog => false,
+        }
     }
 
     /// The file, of a primary.
     pub fn file(&self) -> Option<&Path> {
         match &self.content {
             Content::File(file) => Some(file),
-            Content::Primaries(_) | Content::Cluster | Content::Catalog => None,
+            Content::Primaries(_) | Content::Cluster | Content::Catalog | Content::Shared(_) => None,
         }
     }
 
-    /// The servers that a secondary is a secondary of; none for any other zone.
+    /// The servers that the configuration makes this one a secondary of; none for any other zone.
     pub fn primaries(&self) -> &[SocketAddr] {
         match &self.content {
             Content::Primaries(servers) => servers,
-            Content::File(_) | Content::Cluster | Content::Catalog => &[],
+            Content::File(_) | Content::Cluster | Content::Catalog | Content::Shared(_) => &[],
         }
     }
 }
@@ -104,6 +157,7 @@ pub(super) struct ZoneDraft {
     tsig: Option<Origin>,
     update: Vec<Access>,
     catalog: bool,
+    share: bool,
     said: Said,
 }
 
@@ -150,7 +204,7 @@ pub(super) static ZONE_KEYS: &[Key] = &[
             draft.note(raw)
         },
         |zone| match &zone.content {
-            Content::File(_) | Content::Cluster | Content::Catalog => None,
+            Content::File(_) | Content::Cluster | Content::Catalog | Content::Shared(_) => None,
             Content::Primaries(servers) => Some(peers(servers)),
         },
     ),
@@ -199,7 +253,15 @@ pub(super) static ZONE_KEYS: &[Key] = &[
         },
         |zone| zone.tsig.as_ref().map(Value::emit),
     ),
-    later("share", "Whether cluster-wide records may stand in the zone."),
+    key(
+        "share",
+        "Whether all members of the cluster are to be authoritative for the zone, too.",
+        |draft, raw| {
+            draft.share = bool::read(raw)?;
+            draft.note(raw)
+        },
+        |zone| Some(zone.share.emit()),
+    ),
     key(
         "catalog",
         "Whether the zone is a catalog: with primary, of zones to have too; alone, of the zones with a file.",
@@ -264,13 +326,16 @@ impl ZoneDraft {
                 // What goes out of the domain costs all nodes something: somebody has to want it.
                 transfer: self.transfer.unwrap_or_else(|| match content {
                     Content::Cluster => Vec::new(),
-                    Content::File(_) | Content::Primaries(_) | Content::Catalog => Access::loopback(),
+                    Content::File(_) | Content::Primaries(_) | Content::Catalog | Content::Shared(_) => {
+                        Access::loopback()
+                    }
                 }),
                 notify: self.notify.iter().map(|server| server.0).collect(),
                 accept_notify: self.accept_notify,
                 tsig: self.tsig,
                 update: self.update,
                 catalog: self.catalog,
+                share: self.share,
                 ..ZoneFile::new(origin, content, self.said)
             }),
             (origin, content) => Err(origin.err().into_iter().chain(content.err()).collect()),

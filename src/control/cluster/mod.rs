@@ -18,6 +18,7 @@ mod names;
 mod outward;
 mod peers;
 mod resolver;
+mod shares;
 mod told;
 mod transport;
 
@@ -26,6 +27,7 @@ pub(in crate::control) use cuts::News;
 pub use engine::{Engine, Speak};
 pub use keys::read_keys;
 pub use resolver::Resolver;
+pub(in crate::control) use shares::Followed;
 pub use transport::Ports;
 
 use crate::base::config::Config;
@@ -51,6 +53,7 @@ use mio::Registry;
 use names::Names;
 pub(in crate::control) use peers::By;
 use peers::Peers;
+use shares::Shares;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -68,6 +71,8 @@ pub struct Remembered {
     pub peers: Vec<SocketAddr>,
     /// The ring of keys, if it was ever changed.
     pub ring: Option<Vec<u8>>,
+    /// Which zones members shared, if that was ever known.
+    pub shared: Option<Vec<u8>>,
     /// Keeps on disk; `None`: nothing is kept.
     pub keeper: Option<Keeper>,
 }
@@ -108,6 +113,7 @@ pub struct Cluster {
     pub(super) engine: Engine,
     /// If the domain goes to other servers.
     cuts: Option<Cuts>,
+    shares: Shares,
     domain: Name,
     /// Who waits for a drain, how many members there were, and whether this node leaves afterwards.
     pub(super) draining: Option<(usize, bool, Answer)>,
@@ -126,13 +132,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Joins. `ports`: the sockets, if this node speaks with others at all.
+    /// Joins. `ports`: the sockets, if this node speaks with others at all; `listening`: where it answers queries.
     pub fn start(
         now: Moment,
         config: &Config,
         remembered: Remembered,
         lots: &Lots,
-        (keys, ports): (Option<&str>, Option<Ports>),
+        (keys, ports, listening): (Option<&str>, Option<Ports>, &[SocketAddr]),
         registry: &Registry,
         (resolver, engine): (Option<Resolver>, Engine),
     ) -> io::Result<(Cluster, Vec<Delta>)> {
@@ -174,6 +180,7 @@ impl Cluster {
             advertised,
             engine,
             cuts: None,
+            shares: Shares::new(me, listening, remembered.shared.as_deref()),
             domain: domain(config),
             draining: None,
             drained: None,
@@ -198,6 +205,8 @@ impl Cluster {
             cluster.keep_ring();
         }
         cluster.publish_address(now);
+        // Before the others see this life: else they would think that nothing is shared any more.
+        cluster.share(now, config, |_| None);
         if !cluster.engine.is_awaited() {
             cluster.gossip.ready(now);
         }
@@ -295,6 +304,9 @@ impl Cluster {
     fn hear(&mut self, now: Moment, event: Event, deltas: &mut Vec<Delta>) {
         if let Some(cuts) = &mut self.cuts {
             cuts.hear(&event);
+        }
+        for fault in self.shares.hear(&event) {
+            self.names.foul(fault.as_bytes(), &fault);
         }
         match event {
             Event::Records { owner, log, since } => {
@@ -426,6 +438,7 @@ impl Cluster {
         self.names.set_home(self.advertised.address.ip());
         let entry = Entry::new([self.advertised.address.ip()]);
         self.gossip.put(now, node::KEY, &entry.value());
+        self.publish_listeners(now);
     }
 
     /// Says farewell: this node stops and will be back. What is to be sent is sent until the moment returned.

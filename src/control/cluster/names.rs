@@ -272,7 +272,8 @@ impl Names {
         self.servers = servers;
     }
 
-    fn foul(&mut self, key: &[u8], what: &str) {
+    /// Something that cannot be understood: counted, and told once.
+    pub(super) fn foul(&mut self, key: &[u8], what: &str) {
         self.poison += 1;
         if self.foul.len() < FOUL_MAX && self.foul.insert(key.to_vec()) {
             tracing::error!("{what}");

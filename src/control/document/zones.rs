@@ -23,6 +23,8 @@ documents! {
         journal_steps: usize,
         /// Octets that they take.
         journal_octets: usize,
+        /// The node whose version all members of the cluster have, if one of them shares the zone.
+        shared_by: Option<String>,
         /// For a secondary: for how long nobody has said that this version is the newest.
         age_seconds: Option<f64>,
         /// For a secondary: when its primaries are asked next; 0 while they are.

@@ -5,7 +5,8 @@
 //!  cluster key ─┐
 //!  cluster name ┴─ extract ─► root ─┬─ "hint" ──────────────────────► octets in clear that tell keys apart
 //!                                   ├─ "datagram", boot ────────────► the key of one sender's life
-//!                                   └─ "stream", way, both hellos ──► the key of one direction of a stream
+//!                                   ├─ "stream", way, both hellos ──► the key of one direction of a stream
+//!                                   └─ "transfer" ──────────────────► the secret that signs transfers of shared zones
 //! ```
 //!
 //! A nonce is a number that its sender counts up. No key is used by two senders, so no nonce is used twice.
@@ -21,6 +22,9 @@ pub(super) const TAG_OCTETS: usize = 16;
 /// Octets of a key's hint. A stream's hello has all of them, a datagram the first few.
 pub(super) const HINT_OCTETS: usize = 8;
 
+/// Octets of the secret for transfers: what HMAC-SHA-256 takes as a key.
+pub(super) const TRANSFER_OCTETS: usize = 32;
+
 /// What all keys of one cluster key and one cluster name are made from.
 #[derive(Clone)]
 pub(super) struct Root {
@@ -31,23 +35,30 @@ pub(super) struct Root {
 /// A key that seals and opens.
 pub(super) struct Cipher(LessSafeKey);
 
-struct Hint;
+/// So many octets.
+struct Octets<const N: usize>;
 
-impl KeyType for Hint {
+impl<const N: usize> KeyType for Octets<N> {
     fn len(&self) -> usize {
-        HINT_OCTETS
+        N
     }
+}
+
+/// Octets for a purpose, fewer than a hash has.
+fn expand<const N: usize>(derivation: &Prk, purpose: &[u8]) -> [u8; N] {
+    let mut octets = [0; N];
+    derivation
+        .expand(&[purpose], Octets::<N>)
+        .and_then(|out| out.fill(&mut octets))
+        .expect("a hash is long enough");
+    octets
 }
 
 impl Root {
     pub(super) fn new(cluster: &str, key: &Key) -> Root {
         let salt = [b"hivedns gossip 1 ", cluster.as_bytes()].concat();
         let derivation = Salt::new(HKDF_SHA256, &salt).extract(key.octets());
-        let mut hint = [0; HINT_OCTETS];
-        derivation
-            .expand(&[b"hint"], Hint)
-            .and_then(|out| out.fill(&mut hint))
-            .expect("a hash is long enough for a hint");
+        let hint = expand(&derivation, b"hint");
         Root { derivation, hint }
     }
 
@@ -66,6 +77,11 @@ impl Root {
     /// keys that never were before.
     pub(super) fn stream(&self, way: u8, opener_hello: &[u8], accepter_hello: &[u8]) -> Cipher {
         self.cipher(&[b"stream", &[way], opener_hello, accepter_hello])
+    }
+
+    /// What signs transfers between members. It leaves this machine's memory no more than the key itself does.
+    pub(super) fn transfer(&self) -> [u8; TRANSFER_OCTETS] {
+        expand(&self.derivation, b"transfer")
     }
 
     fn cipher(&self, purpose: &[&[u8]]) -> Cipher {
@@ -109,6 +125,15 @@ mod tests {
         assert_eq!(hint("a", 1), hint("a", 1));
         assert_ne!(hint("a", 1), hint("b", 1));
         assert_ne!(hint("a", 1), hint("a", 2));
+    }
+
+    #[test]
+    fn each_cluster_key_and_name_has_a_secret_for_transfers_of_its_own() {
+        let secret = |cluster, key| Root::new(cluster, &Key::new([key; 32])).transfer();
+        assert_eq!(secret("a", 1), secret("a", 1));
+        let others = [secret("b", 1), secret("a", 2), [1; 32]];
+        assert!(!others.contains(&secret("a", 1)));
+        assert!(!secret("a", 1).starts_with(Root::new("a", &Key::new([1; 32])).hint()));
     }
 
     #[test]

@@ -45,8 +45,9 @@ use crate::gossip::codec;
 use crate::gossip::identity::NodeId;
 use bytes::Bytes;
 use challenge::{Answer, Challenge, Cookies, Recent};
-use derive::{Cipher, Root};
+use derive::{Cipher, Root, TRANSFER_OCTETS};
 use header::{HINT_SHORT, Header, Kind};
+use key::KeyId;
 use keyring::{Ring, RingChange, RingError};
 use refusal::{Refusals, Refused};
 use ring::hmac;
@@ -145,6 +146,12 @@ impl Secrecy {
     /// The keys as they are.
     pub fn ring(&self) -> &Ring {
         &self.ring
+    }
+
+    /// What signs transfers of shared zones: one secret for each key of the ring, in its order.
+    pub fn transfer_secrets(&self) -> Vec<(KeyId, [u8; TRANSFER_OCTETS])> {
+        let secrets = self.ring.keys().iter().zip(&self.roots);
+        secrets.map(|(key, root)| (key.id(), root.transfer())).collect()
     }
 
     /// Takes a step of a rotation; false if it was taken before. Streams that are open keep their keys.

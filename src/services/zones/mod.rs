@@ -8,9 +8,11 @@
 
 mod ask;
 mod standing;
+mod tell;
 
 use crate::os::{clock, entropy};
 use crate::services::zones::ask::{Answered, ask_soa, transfer};
+use crate::services::zones::tell::send_update;
 use crate::transfer::announce::Announcements;
 use crate::transfer::incoming::Came;
 use crate::transfer::message;
@@ -172,6 +174,15 @@ impl Talk {
             Order::Failed(origin) => self.secondaries.failed(now, &origin),
             Order::Notified(origin, serial) => self.secondaries.notified(now, &origin, serial),
             Order::Refresh(origin, whole) => _ = self.secondaries.refresh(now, &origin, whole),
+            Order::Update { origin, message, to, key, done } => {
+                let key = self.key_of(key.as_ref());
+                self.tasks.spawn(async move {
+                    done.tell(match key {
+                        Ok(key) => send_update(&origin, message, &to, key).await,
+                        Err(why) => Err(why),
+                    });
+                });
+            }
             Order::Announce { origin, soa, to, key } => {
                 for to in to {
                     match id() {
@@ -249,7 +260,7 @@ impl Talk {
     fn act(&mut self, act: Act) {
         let news = match act {
             Act::AskSoa(errand) => {
-                let (key, answers) = (self.key_of(&errand), self.answers.clone());
+                let (key, answers) = (self.key_of(errand.key.as_ref()), self.answers.clone());
                 self.tasks.spawn(async move {
                     let answer = match key {
                         Ok(key) => ask_soa(&errand, key).await,
@@ -261,7 +272,7 @@ impl Talk {
             }
             Act::Transfer { errand, have } => {
                 let soa = have.and_then(|_| self.soas.get(&errand.origin).cloned());
-                let (key, answers) = (self.key_of(&errand), self.answers.clone());
+                let (key, answers) = (self.key_of(errand.key.as_ref()), self.answers.clone());
                 let transfers = Arc::clone(&self.transfers);
                 self.tasks.spawn(async move {
                     // It is never closed.
@@ -281,9 +292,9 @@ impl Talk {
         let _ = (self.tell)(news);
     }
 
-    /// The key that signs an errand; without one nothing is asked unsigned.
-    fn key_of(&self, errand: &Errand) -> Result<Option<Arc<Key>>, String> {
-        match &errand.key {
+    /// The key of that name, which signs; if there is no such key nothing is asked unsigned.
+    fn key_of(&self, name: Option<&Name>) -> Result<Option<Arc<Key>>, String> {
+        match name {
             None => Ok(None),
             Some(name) => match self.policy.key(name) {
                 Some(key) => Ok(Some(Arc::clone(key))),

@@ -20,6 +20,17 @@ fn terms(serial: u32) -> Terms {
     }
 }
 
+/// The zone, all of whose primaries are its source.
+fn spec(primaries: Vec<SocketAddr>) -> Spec {
+    Spec { origin: name(), sources: primaries.len(), primaries, key: None }
+}
+
+/// The zone, which one has and another one has a copy of.
+fn beside(source: u8, copy: u8) -> Spec {
+    let at = |host: u8| SocketAddr::from(([192, 0, 2, host], 53));
+    Spec { sources: 1, ..spec(vec![at(source), at(copy)]) }
+}
+
 /// One zone with primaries, and the clock.
 struct Life {
     machine: Secondaries,
@@ -29,10 +40,18 @@ struct Life {
 impl Life {
     fn new(primaries: usize) -> Life {
         let mut machine = Secondaries::default();
-        let primaries =
+        let primaries: Vec<SocketAddr> =
             (1..=primaries).map(|number| format!("192.0.2.{number}:53").parse().unwrap()).collect();
-        machine.set(Moment::START, vec![Spec { origin: name(), primaries, key: None }]);
+        machine.set(Moment::START, vec![spec(primaries)]);
         Life { machine, now: Moment::START }
+    }
+
+    /// With version 5 in place, just transferred from the first of two; the second one has a copy.
+    fn beside_a_copy() -> Life {
+        let mut life = Life::with_version();
+        life.machine.set(life.now, vec![beside(1, 2)]);
+        assert_eq!(life.acts(), [""; 0], "that there is a copy is no news");
+        life
     }
 
     /// With version 5 in place, just transferred.
@@ -226,7 +245,7 @@ fn a_user_may_have_it_checked_or_transferred_whatever_the_serial() {
 fn what_comes_of_an_errand_that_was_given_up_does_not_count() {
     let mut life = Life::with_version();
     let errand = life.at(REFRESH).errand("soa 1");
-    let other = Spec { origin: name(), primaries: vec!["192.0.2.9:53".parse().unwrap()], key: None };
+    let other = spec(vec!["192.0.2.9:53".parse().unwrap()]);
     life.machine.set(life.now, vec![other]);
     life.machine.turn(life.now);
     let second = life.errand("soa 9");
@@ -250,4 +269,65 @@ fn a_zone_without_a_copy_is_asked_for_less_and_less_often() {
         life.at(next);
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 120, 120, 120]);
+}
+
+#[test]
+fn what_a_copy_has_is_taken_but_only_the_source_says_that_it_is_the_newest() {
+    let mut life = Life::beside_a_copy();
+    let errand = life.at(REFRESH).errand("soa 1");
+    let errand = life.done(&errand, Outcome::Failed).errand("soa 2");
+    // Nothing later there: nobody has said that this is the newest.
+    life.done(&errand, Outcome::Serial(Serial(5)));
+    assert_eq!((life.acts(), life.wake()), (vec![], REFRESH + RETRY));
+    let errand = life.at(REFRESH + RETRY).errand("soa 1");
+    let errand = life.done(&errand, Outcome::Failed).errand("soa 2");
+    let errand = life.done(&errand, Outcome::Serial(Serial(6))).errand("since 5 2");
+    life.done(&errand, Outcome::Arrived);
+    // It was the source's newest fifty seconds ago, when the source was seen last.
+    life.machine.served(life.now, &name(), terms(6), Duration::from_secs(50));
+    let errand = life.errand("soa 1");
+    let errand = life.done(&errand, Outcome::Failed).errand("soa 2");
+    life.done(&errand, Outcome::Serial(Serial(6)));
+    let mut at = life.wake();
+    let expiry = REFRESH + RETRY - 50 + EXPIRE;
+    while at < expiry {
+        let errand = life.at(at).errand("soa 1");
+        let errand = life.done(&errand, Outcome::Failed).errand("soa 2");
+        life.done(&errand, Outcome::Serial(Serial(6)));
+        assert_eq!(life.acts(), [""; 0]);
+        at = life.wake();
+    }
+    let told = life.at(expiry).acts();
+    assert_eq!((at, told.first().map(String::as_str)), (expiry, Some("expired")));
+}
+
+#[test]
+fn copies_come_and_go_without_another_question() {
+    let mut life = Life::beside_a_copy();
+    let errand = life.at(REFRESH).errand("soa 1");
+    let errand = life.done(&errand, Outcome::Failed).errand("soa 2");
+    // Whom it asks has gone meanwhile.
+    life.machine.set(life.now, vec![Spec { sources: 1, ..spec(vec!["192.0.2.1:53".parse().unwrap()]) }]);
+    assert_eq!(life.acts(), [""; 0]);
+    life.done(&errand, Outcome::Failed);
+    assert_eq!((life.acts(), life.wake()), (vec![], REFRESH + RETRY));
+    // Another source is news.
+    life.machine.set(life.now, vec![beside(3, 2)]);
+    life.at(REFRESH);
+    life.errand("soa 3");
+}
+
+#[test]
+fn a_zone_that_nobody_can_be_asked_for_is_served_until_it_expires() {
+    let mut life = Life::with_version();
+    life.machine.set(life.now, vec![spec(Vec::new())]);
+    let mut at = 0;
+    while at < EXPIRE {
+        assert_eq!(life.at(at).acts(), [""; 0]);
+        at = life.wake();
+    }
+    assert_eq!((at, life.at(EXPIRE).acts()), (EXPIRE, vec!["expired".to_owned()]));
+    life.machine.set(life.now, vec![beside(1, 2)]);
+    life.at(EXPIRE);
+    life.errand("soa 1");
 }

@@ -60,7 +60,7 @@ impl Set {
     }
 
     /// True if the record is in it.
-    pub(super) fn has(&self, rtype: RecordType, rdata: &[u8]) -> bool {
+    pub fn has(&self, rtype: RecordType, rdata: &[u8]) -> bool {
         self.rdatas.contains_key(&canonical(rtype, rdata))
     }
 

@@ -15,6 +15,7 @@ mod ledger;
 mod read;
 pub mod request;
 pub mod rights;
+pub mod write;
 
 pub use changes::{Change, difference};
 pub use ledger::Ledger;

@@ -132,6 +132,7 @@ impl<R: Records> Member<R> {
             cluster: "default".to_owned(),
             membership: Default::default(),
             freeze: FreezeRule { share: 0.34, max: Duration::from_secs(3_600) },
+            measures: false,
         };
         let start =
             Start { info, generation: Generation(1), ring: Default::default(), secret: [7; 32], seed: 7 };

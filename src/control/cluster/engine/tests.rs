@@ -31,12 +31,14 @@ impl Seat {
             cluster: Vec::new(),
             peers: Vec::new(),
             ring: None,
+            shared: None,
             keeper: None,
         };
         let lots = Lots { boot: 9, secret: [9; 32], seed: 9 };
         let (poll, ways) = (mio::Poll::new().unwrap(), (None, Engine::watched(false, true, speak)));
         let config = Config::default();
-        let started = Cluster::start(NOW, &config, remembered, &lots, (None, None), poll.registry(), ways);
+        let started =
+            Cluster::start(NOW, &config, remembered, &lots, (None, None, &[]), poll.registry(), ways);
         Seat { cluster: started.unwrap().0, spoken, _poll: poll }
     }
 
