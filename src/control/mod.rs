@@ -354,7 +354,6 @@ impl Control {
             Some(zone)
                 if checked.is_some() && self.at_hand(&origin).is_some_and(|old| Arc::ptr_eq(&old, &zone)) =>
             {
-                self.tell_served(Some(zone.serial()), &zone, checked);
                 self.loader.free(zone);
                 false
             }

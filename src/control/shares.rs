@@ -149,6 +149,7 @@ impl Control {
     /// Lets a zone go; what was behind it, a built-in one, comes forth again.
     fn unfollow(&mut self, origin: &Name) {
         self.awaited.remove(origin);
+        self.exchange.since.remove(origin);
         self.loader.forget(origin.clone());
         self.state.apply(Delta::DropZone { origin: origin.clone() });
         if let Some(spec) = zone_specs(&self.config).into_iter().find(|spec| spec.origin == *origin) {
