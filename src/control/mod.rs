@@ -32,6 +32,7 @@ mod shares;
 mod since;
 mod specs;
 pub mod status;
+mod stopping;
 mod updates;
 pub mod ways;
 mod why;
@@ -85,10 +86,6 @@ const POLL_EVENTS: usize = 256;
 const STATUS_IDLE: Duration = Duration::from_secs(1);
 /// How often retired snapshots are looked at.
 const RECLAIM_EVERY: Duration = Duration::from_millis(50);
-/// How long a stop may take; workers end earlier.
-const STOP_MAX: Duration = Duration::from_secs(5);
-/// How long the news that this node has left is sent.
-const LEAVING: Duration = Duration::from_millis(500);
 
 /// What the control thread is told.
 #[derive(Debug)]
@@ -466,41 +463,5 @@ impl Control {
             published: Some(self.published),
             publish_took: self.publish_took,
         }));
-    }
-
-    fn stop(mut self, mailbox: &Receiver<Event>) {
-        self.status.rcu(|old| Status { ready: false, reason: "stopping".into(), ..Status::clone(old) });
-        let begun = clock::now();
-        let until = match self.leaving {
-            true => clock::moment(begun) + LEAVING,
-            false => self.cluster.restarting(clock::moment(begun)),
-        };
-        let mut events = Events::with_capacity(POLL_EVENTS);
-        loop {
-            let now = clock::moment(clock::now());
-            self.turn(now);
-            if now >= until {
-                break;
-            }
-            let patience = self.cluster.next_wake().min(until).since(now);
-            let _ = self.poll.poll(&mut events, Some(patience));
-            let now = clock::moment(clock::now());
-            for event in events.iter() {
-                self.cluster.ready(now, event);
-            }
-        }
-        self.give_up_asking();
-        self.cluster.end();
-        self.settle_updates(mailbox, begun);
-        for worker in &self.workers {
-            worker.stop();
-        }
-        let deadline = begun + STOP_MAX;
-        for worker in self.workers {
-            if !worker.finish(deadline) {
-                tracing::warn!("a worker did not end in time");
-            }
-        }
-        self.cluster.finish(deadline);
     }
 }

@@ -28,6 +28,8 @@ pub use engine::{Engine, Speak};
 pub use keys::read_keys;
 pub use resolver::Resolver;
 pub(in crate::control) use shares::Followed;
+pub use told::HEALTHS;
+pub(super) use told::health_word;
 pub use transport::Ports;
 
 use crate::base::config::Config;
@@ -35,13 +37,13 @@ use crate::base::time::Moment;
 use crate::catalog::delta::Delta;
 use crate::catalog::services::Terms;
 use crate::control::members::Resynced;
-use crate::control::request::{Answer, Refused, RefusedKind, Reply};
+use crate::control::request::Answer;
 use crate::control::since::Since;
 use crate::discovery::cluster::Rrset;
 use crate::discovery::node::{self, Entry};
 use crate::gossip::identity::{Generation, NodeId};
 use crate::gossip::machine::{self, Gossip};
-use crate::gossip::output::{Event, Health, NodeInfo, Output};
+use crate::gossip::output::{Event, NodeInfo, Output};
 use crate::gossip::replication::leases::FreezeRule;
 use crate::keeper::{Keeper, Write};
 use crate::wire::name::Name;
@@ -57,6 +59,7 @@ use shares::Shares;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use told::tell_member;
 use transport::Transport;
 
 /// What the node brings from its disk, or was drawn at its start.
@@ -87,8 +90,6 @@ pub struct Lots {
     pub seed: u64,
 }
 
-/// How long an answer waits for the disk: one that works has taken it long before.
-const KEPT_WITHIN: Duration = Duration::from_secs(5);
 /// How long the news that this node stops is sent, before it stops.
 const FAREWELL: Duration = Duration::from_millis(250);
 
@@ -388,20 +389,6 @@ impl Cluster {
         }
     }
 
-    /// Gives an answer that speaks of what has just been changed: when the disk has the change, too.
-    pub(super) fn answer_when_kept(&self, now: Moment, answer: Answer, outcome: Result<Reply, Refused>) {
-        let Some(keeper) = &self.keeper else { return answer.give(outcome) };
-        keeper.when_kept(now + KEPT_WITHIN, move |kept| {
-            answer.give(kept.map_or_else(
-                |unkept| {
-                    let error = format!("it is done, but not on this node's disk yet: {unkept}");
-                    Err(Refused::new(RefusedKind::Failed, error))
-                },
-                |()| outcome,
-            ));
-        });
-    }
-
     /// These were found where members are; `is_whole`: no name to join is missing.
     pub(in crate::control) fn join(&mut self, now: Moment, by: By, addresses: &[SocketAddr], is_whole: bool) {
         if by == By::Resolver
@@ -413,7 +400,7 @@ impl Cluster {
             self.move_home(now);
         }
         self.peers.found(by, addresses, is_whole);
-        let (addresses, is_whole) = self.peers.to_join(self.gossip.membership());
+        let (addresses, is_whole) = self.peers.known_to_join(self.gossip.membership());
         self.gossip.join(now, &addresses, is_whole);
     }
 
@@ -492,31 +479,6 @@ impl Cluster {
     /// What is replicated under a key, understood or not.
     pub(super) fn value(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.gossip.replication().cluster().get(key).map(|value| value.to_vec())
-    }
-}
-
-/// The words of [`ClusterDocument::members`](crate::control::document::ClusterDocument).
-pub const HEALTHS: [&str; 5] = ["alive", "suspect", "restarting", "down", "left"];
-
-/// `alive`, `suspect` and so on.
-pub(super) fn health_word(health: Health) -> &'static str {
-    match health {
-        Health::Alive => "alive",
-        Health::Suspect => "suspect",
-        Health::Restarting => "restarting",
-        Health::Down => "down",
-        Health::Left => "left",
-    }
-}
-
-fn tell_member(info: &NodeInfo, health: Health) {
-    let (node, address) = (&info.name, info.address);
-    match health {
-        Health::Down => tracing::warn!(%node, %address, "a member is lost"),
-        Health::Suspect => tracing::debug!(%node, %address, "a member does not answer"),
-        Health::Alive | Health::Restarting | Health::Left => {
-            tracing::info!(%node, %address, "a member is {}", health_word(health));
-        }
     }
 }
 
