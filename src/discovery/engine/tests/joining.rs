@@ -80,7 +80,7 @@ fn a_task_is_joined_from_when_it_is_started_on_whether_or_not_it_is_well() {
     let (mut all, states) = (tasks(), ["pending", "preparing", "ready", "starting", "running", "failed"]);
     let expected = [&TASKS[..1], &TASKS[..1], &TASKS[..1], &TASKS, &TASKS, &TASKS[..1]];
     for (state, expected) in states.into_iter().zip(expected) {
-        let second = all.iter_mut().filter(|task| task.service_id == API).next_back().unwrap();
+        let second = all.iter_mut().rfind(|task| task.service_id == API).unwrap();
         second.status.state = state.into();
         kin.listed(NOW, &all, first);
         assert_eq!(kin.poll(), join(expected, true), "{state}");
