@@ -400,7 +400,7 @@ impl Cluster {
             self.move_home(now);
         }
         self.peers.found(by, addresses, is_whole);
-        let (addresses, is_whole) = self.peers.known_to_join(self.gossip.membership());
+        let (addresses, is_whole) = self.peers.wanted(self.gossip.membership());
         self.gossip.join(now, &addresses, is_whole);
     }
 

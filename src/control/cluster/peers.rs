@@ -73,7 +73,7 @@ impl Peers {
     }
 
     /// Whom to ask, and whether somebody found all names.
-    pub(super) fn known_to_join(&mut self, membership: &Membership) -> (Vec<SocketAddr>, bool) {
+    pub(super) fn wanted(&mut self, membership: &Membership) -> (Vec<SocketAddr>, bool) {
         let is_whole = self.by_resolver.is_whole || self.by_engine.is_whole;
         let mut all = [&self.by_resolver.addresses[..], &self.by_engine.addresses].concat();
         all.extend_from_slice(self.remembered(membership));
@@ -180,11 +180,11 @@ mod tests {
         peers.found(By::Engine, &[address(1), address(2)], true);
         // Names that the resolver does not know yet take nothing away.
         peers.found(By::Resolver, &[], false);
-        assert_eq!(peers.known_to_join(&nobody), (vec![address(1), address(2), address(4)], true));
+        assert_eq!(peers.wanted(&nobody), (vec![address(1), address(2), address(4)], true));
         peers.found(By::Resolver, &[address(3)], true);
         peers.found(By::Engine, &[], false);
-        assert_eq!(peers.known_to_join(&nobody), (vec![address(3), address(4)], true));
+        assert_eq!(peers.wanted(&nobody), (vec![address(3), address(4)], true));
         peers.found(By::Resolver, &[], false);
-        assert_eq!(peers.known_to_join(&nobody), (vec![address(4)], false));
+        assert_eq!(peers.wanted(&nobody), (vec![address(4)], false));
     }
 }
