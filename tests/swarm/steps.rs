@@ -29,9 +29,10 @@ pub const STEPS: &[Step] = &[
     step("a_killed_container_is_replaced_without_a_failed_look_up", changes::killed),
     step("a_service_is_updated_without_a_failed_look_up", changes::service_update),
     step("a_killed_hivedns_is_spoken_for_by_the_others", faults::hivedns_killed),
-    step("a_killed_speaker_of_the_swarm_is_followed_by_another_and_nothing_is_lost", faults::speaker_killed),
     step("hivedns_is_updated_without_a_failed_look_up_of_two_servers", faults::hivedns_update),
     step("a_node_that_is_cut_off_and_the_others_tell_one_another_s_tasks", faults::cut),
     step("a_killed_engine_s_containers_are_told_while_they_run", faults::engine_killed),
     step("a_node_that_leaves_takes_its_names_along_and_may_come_back", faults::leave),
+    // What is killed again and again leaves the engines with much to tidy up: nothing comes after it.
+    step("a_killed_speaker_of_the_swarm_is_followed_by_another_and_nothing_is_lost", faults::speaker_killed),
 ];
