@@ -102,6 +102,9 @@ pub fn ipv6(swarm: &mut Swarm, _: bool) {
                     let own = some([six(task)]);
                     is_told(asker, server, by, &format!("{}.dual", slot(task)), AAAA, &own);
                     is_told(asker, server, by, &format!("{}.m.dual", task.node), AAAA, &own);
+                }
+                // Which of two tasks with one address is told is settled once both are known.
+                for task in &dual {
                     let told = called.entry(six(task)).or_insert_with(|| {
                         let own = dual.iter().filter(|other| six(other) == six(task));
                         one_of(asker, server, six(task), own.map(|own| named(&format!("{}.dual", slot(own)))))
