@@ -77,6 +77,7 @@ impl Node {
             cluster: CLUSTER.to_owned(),
             membership: membership::Settings::default(),
             freeze: FreezeRule { share: 0.34, max: Duration::from_secs(3_600) },
+            measures: true,
         };
         let start = Start { info, generation: Generation(1), ring, secret: [1; 32], seed: 1 };
         let gossip = Gossip::new(START, &settings, start);
