@@ -32,7 +32,7 @@ use crossbeam::channel::unbounded;
 use mio::{Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
@@ -224,6 +224,7 @@ impl Server {
             untold: Vec::new(),
             since: BTreeMap::new(),
             unacknowledged: Vec::new(),
+            places: HashMap::new(),
         };
         let control = Control::new(
             (inputs, self.config, keys),

@@ -7,6 +7,7 @@
 use crate::base::config::{Content, ZoneFile};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::control::Control;
+use crate::control::exchange::apex;
 use crate::loader::received::{Arrival, Received};
 use crate::loader::{Source, ZoneSpec};
 use crate::os::clock;
@@ -25,12 +26,6 @@ pub(super) struct Catalogs {
     members: BTreeMap<Name, (Name, Box<[u8]>)>,
     /// What each that is made here lists.
     made: BTreeMap<Name, BTreeSet<Name>>,
-}
-
-/// A zone's apex.
-fn apex(zone: &ZoneFile) -> Option<Name> {
-    // The configuration accepts nothing that is not a name.
-    Name::parse(zone.origin.as_str()).ok()
 }
 
 impl Control {
@@ -154,6 +149,7 @@ impl Control {
             .filter_map(|(member, (catalog, _))| catalogs.get(catalog)?.member(&member.to_string()));
         let members: Vec<ZoneFile> = members.collect();
         self.config.zones.extend(members);
+        self.find_zones_anew();
     }
 
     /// The configuration was read anew: which catalogs there are, and what it names itself.

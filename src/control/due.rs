@@ -13,8 +13,8 @@ use std::time::Duration;
 /// waits for an answer waits for so long, so 64 updates under way are at most 32,000 a second.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(10);
-/// So many times what the last one took, within these: publishing takes a ninth of the control thread at most, unless one
-/// takes longer than a millisecond.
+/// So many times what the last one took, within these: publishing takes a ninth of the control thread's time, unless one
+/// snapshot takes more than an eighth of [`PAUSE_MAX`].
 const PAUSE_PART: u32 = 8;
 
 /// An answer that is true once what it speaks of is served.

@@ -27,7 +27,7 @@ use crate::zone::seal::soa_field;
 use crate::zone::{Serial, Zone};
 use arc_swap::ArcSwap;
 use data_encoding::BASE64;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
@@ -52,6 +52,14 @@ pub struct Exchange {
     pub since: BTreeMap<Name, Moment>,
     /// Whose updates are to be published.
     pub unacknowledged: Vec<Acknowledge>,
+    /// Where in the configuration each zone stands: there may be as many as a catalog lists.
+    pub places: HashMap<Name, usize>,
+}
+
+/// A zone's apex.
+pub(in crate::control) fn apex(zone: &ZoneFile) -> Option<Name> {
+    // The configuration accepts nothing that is not a name.
+    Name::parse(zone.origin.as_str()).ok()
 }
 
 /// The secrets of keys. A file may be out of reach since rights were given up: then its secret is as it was.
@@ -213,8 +221,17 @@ impl Control {
     }
 
     pub(super) fn zone_file(&self, origin: &Name) -> Option<&ZoneFile> {
-        let is_it = |zone: &&ZoneFile| Name::parse(zone.origin.as_str()).as_ref() == Ok(origin);
-        self.config.zones.iter().find(is_it)
+        self.config.zones.get(*self.exchange.places.get(origin)?)
+    }
+
+    /// The zones of the configuration are others, or stand elsewhere: to be called after each change of them.
+    pub(super) fn find_zones_anew(&mut self) {
+        self.exchange.places.clear();
+        for (place, origin) in self.config.zones.iter().map(apex).enumerate() {
+            if let Some(origin) = origin {
+                self.exchange.places.entry(origin).or_insert(place);
+            }
+        }
     }
 
     pub(super) fn is_secondary(&self, origin: &Name) -> bool {

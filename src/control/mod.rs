@@ -217,6 +217,7 @@ impl Control {
             catalogs: Catalogs::default(),
             shares: Shares::default(),
         };
+        control.find_zones_anew();
         control.recall_shares();
         control.exchange_anew();
         control.load_zones();

@@ -112,6 +112,7 @@ impl Control {
             self.config.server.identity.clone_from(&self.config.server.node);
         }
         (self.config.zones, self.config.keys) = (new.zones, new.keys);
+        self.find_zones_anew();
         (self.config.forward, self.config.limits) = (new.forward, new.limits);
         self.config.resolve = new.resolve;
         self.config.cache = Cache { size: self.config.cache.size, ..new.cache };

@@ -12,6 +12,7 @@
 use crate::base::config::{Shared, ZoneFile};
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::control::cluster::Followed;
+use crate::control::exchange::apex;
 use crate::control::status::ZoneStatus;
 use crate::control::zone_status::zone_status;
 use crate::control::{Control, zone_specs};
@@ -144,6 +145,7 @@ impl Control {
             ZoneFile::shared(&origin.to_string(), followed.from.clone(), &self.shares.keys)
         });
         self.config.zones.extend(shared);
+        self.find_zones_anew();
     }
 
     /// Lets a zone go; what was behind it, a built-in one, comes forth again.
@@ -234,12 +236,6 @@ impl Control {
         });
         zones.collect()
     }
-}
-
-/// A zone's apex.
-fn apex(zone: &ZoneFile) -> Option<Name> {
-    // The configuration accepts nothing that is not a name.
-    Name::parse(zone.origin.as_str()).ok()
 }
 
 /// Where zones come from.

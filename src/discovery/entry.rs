@@ -4,6 +4,7 @@
 //! network order.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// Octets that came from another node and are no entry of ours. Nothing was taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,20 @@ impl fmt::Display for Poison {
 
 impl std::error::Error for Poison {}
 
+/// Appends an address, as [`Octets::address`] takes it: 4 or 6, then its octets.
+pub(super) fn put_address(octets: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            octets.push(4);
+            octets.extend(address.octets());
+        }
+        IpAddr::V6(address) => {
+            octets.push(6);
+            octets.extend(address.octets());
+        }
+    }
+}
+
 /// Takes octets from the front.
 pub(super) struct Octets<'o>(pub(super) &'o [u8]);
 
@@ -65,6 +80,15 @@ impl<'o> Octets<'o> {
 
     pub(super) fn u32(&mut self) -> Result<u32, Poison> {
         self.array().map(u32::from_be_bytes)
+    }
+
+    /// An address, as [`put_address`] appends it.
+    pub(super) fn address(&mut self) -> Result<IpAddr, Poison> {
+        match self.u8()? {
+            4 => self.array::<4>().map(IpAddr::from),
+            6 => self.array::<16>().map(IpAddr::from),
+            _ => Err(Poison::Layout),
+        }
     }
 
     /// The version at the start of a value, which must be this one.

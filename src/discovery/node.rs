@@ -5,13 +5,13 @@
 //! value: 1 | count | ( 4 | a b c d )  or  ( 6 | sixteen octets ) ...      rising, none twice
 //! ```
 
-use crate::discovery::entry::{Octets, Poison};
+use crate::discovery::entry::{Octets, Poison, put_address};
 use crate::discovery::label::label;
 use crate::wire::name::{Name, NameError};
 use crate::wire::rtype::RecordType;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-/// The key under which a node publishes its own entry; no other entry has a key of one octet.
+/// The key under which a node publishes its own entry.
 pub const KEY: &[u8] = b"n";
 /// Addresses of one node: interfaces of a host with many networks. More would not fit an answer well.
 pub const ADDRESSES_MAX: usize = 32;
@@ -54,18 +54,7 @@ impl Entry {
     /// The value that is replicated under [`KEY`].
     pub fn value(&self) -> Vec<u8> {
         let mut octets = vec![LAYOUT, self.addresses.len() as u8];
-        for address in &self.addresses {
-            match address {
-                IpAddr::V4(address) => {
-                    octets.push(4);
-                    octets.extend(address.octets());
-                }
-                IpAddr::V6(address) => {
-                    octets.push(6);
-                    octets.extend(address.octets());
-                }
-            }
-        }
+        self.addresses.iter().for_each(|address| put_address(&mut octets, *address));
         octets
     }
 
@@ -79,11 +68,7 @@ impl Entry {
         }
         let mut addresses = Vec::with_capacity(count);
         for _ in 0..count {
-            let address = match octets.u8()? {
-                4 => IpAddr::V4(Ipv4Addr::from(octets.array::<4>()?)),
-                6 => IpAddr::V6(Ipv6Addr::from(octets.array::<16>()?)),
-                _ => return Err(Poison::Layout),
-            };
+            let address = octets.address()?;
             if !is_told(&address) {
                 return Err(Poison::Rule);
             }

@@ -9,7 +9,7 @@
 //! stands behind the name is a later version's, and passed over. The answer is a DNS message.
 
 use crate::catalog::lease::OwnerId;
-use crate::discovery::entry::{Octets, Poison};
+use crate::discovery::entry::{Octets, Poison, put_address};
 use crate::discovery::names::Claim;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -47,16 +47,7 @@ impl Question {
         octets.extend(self.stack.to_be_bytes());
         octets.push(self.networks.len() as u8);
         self.networks.iter().for_each(|network| octets.extend(network.to_be_bytes()));
-        match self.client {
-            IpAddr::V4(address) => {
-                octets.push(4);
-                octets.extend(address.octets());
-            }
-            IpAddr::V6(address) => {
-                octets.push(6);
-                octets.extend(address.octets());
-            }
-        }
+        put_address(&mut octets, self.client);
         octets.extend_from_slice(self.name.as_wire());
         octets
     }
@@ -70,11 +61,7 @@ impl Question {
             return Err(Poison::Layout);
         }
         let networks = (0..count).map(|_| octets.u32()).collect::<Result<_, Poison>>()?;
-        let client = match octets.u8()? {
-            4 => IpAddr::from(octets.array::<4>()?),
-            6 => IpAddr::from(octets.array::<16>()?),
-            _ => return Err(Poison::Layout),
-        };
+        let client = octets.address()?;
         let len = name_len(octets.0).ok_or(Poison::Key)?;
         let name = Name::from_wire(octets.take(len)?).map_err(|_| Poison::Key)?;
         Ok(Question { name, rtype, client, stack, networks })

@@ -10,10 +10,10 @@
 //! Whoever follows is a secondary: of the node whose version counts first, then of other members, which are likely to have
 //! what they were given.
 
-use crate::discovery::entry::{Octets, Poison};
+use crate::discovery::entry::{Octets, Poison, put_address};
 use crate::wire::name::Name;
 use crate::zone::Serial;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// The key under which a node says where it answers for its zones.
 pub const LISTENERS_KEY: &[u8] = b"d";
@@ -56,16 +56,7 @@ impl Listeners {
     pub fn value(&self) -> Vec<u8> {
         let mut octets = vec![LAYOUT, self.0.len() as u8];
         for address in &self.0 {
-            match address.ip() {
-                IpAddr::V4(ip) => {
-                    octets.push(4);
-                    octets.extend(ip.octets());
-                }
-                IpAddr::V6(ip) => {
-                    octets.push(6);
-                    octets.extend(ip.octets());
-                }
-            }
+            put_address(&mut octets, address.ip());
             octets.extend(address.port().to_be_bytes());
         }
         octets
@@ -81,11 +72,7 @@ impl Listeners {
         }
         let mut all = Vec::with_capacity(count);
         for _ in 0..count {
-            let ip = match octets.u8()? {
-                4 => IpAddr::V4(Ipv4Addr::from(octets.array::<4>()?)),
-                6 => IpAddr::V6(Ipv6Addr::from(octets.array::<16>()?)),
-                _ => return Err(Poison::Layout),
-            };
+            let ip = octets.address()?;
             let address = SocketAddr::new(ip, octets.u16()?);
             if ip.is_unspecified() || ip.is_multicast() || address.port() == 0 {
                 return Err(Poison::Rule);

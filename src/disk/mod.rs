@@ -62,7 +62,6 @@ pub const CLUSTER_OCTETS_MAX: u64 = 256 << 20;
 pub const PEERS_MAX: usize = 1_024;
 /// Octets of the key ring: hundreds of keys.
 pub const RING_OCTETS_MAX: usize = 64 << 10;
-
 /// Octets of the list of shared zones: a hundred thousand of them.
 pub const SHARED_OCTETS_MAX: usize = 16 << 20;
 
@@ -153,26 +152,26 @@ impl StateDir {
 
     /// Remembers the key ring; at most [`RING_OCTETS_MAX`].
     pub fn write_ring(&mut self, ring: &[u8]) -> Result<(), DiskError> {
-        if ring.len() > RING_OCTETS_MAX {
-            return Err(DiskError::TooLarge {
-                what: "the key ring",
-                octets: ring.len() as u64,
-                octets_max: RING_OCTETS_MAX as u64,
-            });
-        }
-        self.hand.replace(Kind::Ring, &seal(Kind::Ring, ring))
+        self.write_bounded(Kind::Ring, ring, ("the key ring", RING_OCTETS_MAX))
     }
 
     /// Remembers which zones are shared; at most [`SHARED_OCTETS_MAX`].
     pub fn write_shared(&mut self, shared: &[u8]) -> Result<(), DiskError> {
-        if shared.len() > SHARED_OCTETS_MAX {
-            return Err(DiskError::TooLarge {
-                what: "the list of shared zones",
-                octets: shared.len() as u64,
-                octets_max: SHARED_OCTETS_MAX as u64,
-            });
+        self.write_bounded(Kind::Shared, shared, ("the list of shared zones", SHARED_OCTETS_MAX))
+    }
+
+    /// `what` is for people, and has so many octets at most.
+    fn write_bounded(
+        &mut self,
+        kind: Kind,
+        body: &[u8],
+        (what, octets_max): (&'static str, usize),
+    ) -> Result<(), DiskError> {
+        if body.len() > octets_max {
+            let (octets, octets_max) = (body.len() as u64, octets_max as u64);
+            return Err(DiskError::TooLarge { what, octets, octets_max });
         }
-        self.hand.replace(Kind::Shared, &seal(Kind::Shared, shared))
+        self.hand.replace(kind, &seal(kind, body))
     }
 
     /// Takes changes of cluster-wide records in, in this order; the next [`sync`](StateDir::sync) brings them to

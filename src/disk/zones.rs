@@ -81,7 +81,7 @@ impl Zones {
 
     /// Those that were transferred, in the same directory.
     pub(super) fn transferred(&self) -> Zones {
-        Zones { dir: self.dir.clone(), kind: "" }
+        Zones::new(&self.dir)
     }
 
     /// Those that have a file here and were updated, in the same directory.

@@ -245,6 +245,17 @@ impl<F: Fn(Told)> Work<'_, F> {
         (self.tell)(Told::Refused { error });
     }
 
+    /// What is too large is too large at the next attempt, too: it is given up.
+    fn refuse_too_large(&mut self, written: Result<(), DiskError>) -> Result<(), DiskError> {
+        match written {
+            Err(error @ DiskError::TooLarge { .. }) => {
+                self.refuse(error);
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
     /// Writes everything that was taken, and tells who waits for it.
     fn attempt(&mut self) -> Result<(), DiskError> {
         let outcome = self.write();
@@ -268,25 +279,15 @@ impl<F: Fn(Told)> Work<'_, F> {
             self.dir.write_peers(peers)?;
             self.peers = None;
         }
-        if let Some(ring) = self.ring.take() {
-            match self.dir.write_ring(&ring) {
-                Err(error @ DiskError::TooLarge { .. }) => self.refuse(error),
-                Err(error) => {
-                    self.ring = Some(ring);
-                    return Err(error);
-                }
-                Ok(()) => {}
-            }
+        if let Some(ring) = &self.ring {
+            let written = self.dir.write_ring(ring);
+            self.refuse_too_large(written)?;
+            self.ring = None;
         }
-        if let Some(zones) = self.zones.take() {
-            match self.dir.write_shared(&zones) {
-                Err(error @ DiskError::TooLarge { .. }) => self.refuse(error),
-                Err(error) => {
-                    self.zones = Some(zones);
-                    return Err(error);
-                }
-                Ok(()) => {}
-            }
+        if let Some(zones) = &self.zones {
+            let written = self.dir.write_shared(zones);
+            self.refuse_too_large(written)?;
+            self.zones = None;
         }
         self.dir.sync()
     }

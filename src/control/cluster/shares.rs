@@ -8,9 +8,10 @@ mod kept;
 #[cfg(test)]
 mod tests;
 
-use crate::base::config::{Config, Hmac, Shared, TsigKey, ZoneFile};
+use crate::base::config::{Config, Hmac, Shared, TsigKey};
 use crate::base::time::Moment;
 use crate::control::cluster::Cluster;
+use crate::control::exchange::apex;
 use crate::discovery::share::{self, KIND, LISTENERS_KEY, Listeners, Member, Publisher, ZONES_MAX};
 use crate::gossip::identity::{NodeId, Version};
 use crate::gossip::machine::Gossip;
@@ -345,9 +346,4 @@ impl Cluster {
             None => Some(FORGOTTEN_AFTER),
         }
     }
-}
-
-fn apex(zone: &ZoneFile) -> Option<Name> {
-    // The configuration accepts nothing that is not a name.
-    Name::parse(zone.origin.as_str()).ok()
 }

@@ -7,7 +7,7 @@ use crate::transfer::incoming::{Came, Incoming, Wrong, serial_of, soa_answer};
 use crate::transfer::message;
 use crate::transfer::secondary::Errand;
 use crate::transfer::tsig::Key;
-use crate::transfer::tsig::client::Exchange;
+use crate::transfer::tsig::client::{Exchange, Unproven};
 use crate::wire::message::Rcode;
 use crate::wire::rtype::RecordType;
 use crate::zone::Serial;
@@ -87,26 +87,28 @@ async fn soa(errand: &Errand, key: Option<Arc<Key>>) -> io::Result<Result<Serial
 
 async fn soa_over_stream(errand: &Errand, key: Option<Arc<Key>>) -> io::Result<Result<Serial, Wrong>> {
     let asked = message::question(id()?, &errand.origin, RecordType::SOA, None);
-    let mut octets = asked.clone();
-    let mut exchange = key.map(|key| Exchange::begin(&key, &mut octets, clock::wall_seconds()));
-    let mut stream = timeout(CONNECT_MAX, TcpStream::connect(errand.primary)).await??;
+    let stream = timeout(CONNECT_MAX, TcpStream::connect(errand.primary)).await??;
+    let heard = timeout(MESSAGE_MAX, over_stream(stream, &asked, key)).await??;
+    Ok(heard.map_err(Wrong::Unproven).and_then(|heard| soa_answer(&asked, &heard)))
+}
+
+/// One message and its answer over a connection, both signed if there is a key.
+pub(super) async fn over_stream(
+    mut stream: TcpStream,
+    asked: &[u8],
+    key: Option<Arc<Key>>,
+) -> io::Result<Result<Vec<u8>, Unproven>> {
     stream.set_nodelay(true)?;
-    let framed = [&(octets.len() as u16).to_be_bytes(), &octets[..]].concat();
-    let heard = async {
-        stream.write_all(&framed).await?;
-        let mut heard = vec![0; usize::from(stream.read_u16().await?)];
-        stream.read_exact(&mut heard).await.map(|_| heard)
-    };
-    let heard = timeout(MESSAGE_MAX, heard).await??;
-    if !message::is_answer_to(&asked, &heard) {
+    let mut octets = asked.to_vec();
+    let mut exchange = key.map(|key| Exchange::begin(&key, &mut octets, clock::wall_seconds()));
+    stream.write_all(&[&(octets.len() as u16).to_be_bytes(), &octets[..]].concat()).await?;
+    let mut heard = vec![0; usize::from(stream.read_u16().await?)];
+    stream.read_exact(&mut heard).await?;
+    if !message::is_answer_to(asked, &heard) {
         return Err(io::Error::other("it answers something else"));
     }
-    if let Some(Err(unproven)) =
-        exchange.as_mut().map(|exchange| exchange.heard(&heard, clock::wall_seconds()))
-    {
-        return Ok(Err(Wrong::Unproven(unproven)));
-    }
-    Ok(soa_answer(&asked, &heard))
+    let proven = exchange.as_mut().map_or(Ok(()), |exchange| exchange.heard(&heard, clock::wall_seconds()));
+    Ok(proven.map(|()| heard))
 }
 
 async fn hear_soa(

@@ -1,17 +1,14 @@
 //! One update to the publisher of a zone, over TCP.
 
+use super::ask::over_stream;
 use super::id;
-use crate::os::clock;
-use crate::transfer::message;
 use crate::transfer::tsig::Key;
-use crate::transfer::tsig::client::Exchange;
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -36,7 +33,7 @@ pub(super) async fn send_update(
     for address in to {
         match timeout(CONNECT_MAX, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                let told = timeout(ANSWER_MAX, exchange(stream, message, key)).await;
+                let told = timeout(ANSWER_MAX, exchange(stream, &message, key)).await;
                 return match told {
                     Ok(Ok(code)) => Ok(code),
                     Ok(Err(error)) => Err(format!("{address}: {error}")),
@@ -51,22 +48,9 @@ pub(super) async fn send_update(
     Err(why)
 }
 
-async fn exchange(mut stream: TcpStream, asked: Vec<u8>, key: Option<Arc<Key>>) -> io::Result<Rcode> {
-    stream.set_nodelay(true)?;
-    let mut octets = asked.clone();
-    let mut exchange = key.map(|key| Exchange::begin(&key, &mut octets, clock::wall_seconds()));
-    let framed = [&(octets.len() as u16).to_be_bytes(), &octets[..]].concat();
-    stream.write_all(&framed).await?;
-    let mut heard = vec![0; usize::from(stream.read_u16().await?)];
-    stream.read_exact(&mut heard).await?;
-    if !message::is_answer_to(&asked, &heard) {
-        return Err(io::Error::other("it answers something else"));
-    }
-    if let Some(Err(unproven)) =
-        exchange.as_mut().map(|exchange| exchange.heard(&heard, clock::wall_seconds()))
-    {
-        return Err(io::Error::other(unproven.to_string()));
-    }
+async fn exchange(stream: TcpStream, asked: &[u8], key: Option<Arc<Key>>) -> io::Result<Rcode> {
+    let heard = over_stream(stream, asked, key).await?;
+    let heard = heard.map_err(|unproven| io::Error::other(unproven.to_string()))?;
     let code = heard.get(3).map_or(0, |flags| flags & 0xf);
     Rcode::ALL
         .into_iter()
