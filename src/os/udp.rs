@@ -1,4 +1,5 @@
-//! Datagrams in batches: one `recvmmsg` and one `sendmmsg` for up to [`BATCH`] of them (`recvmmsg(2)`).
+//! Datagrams in batches: one `recvmmsg` and one `sendmmsg` for up to [`BATCH`] of them (`recvmmsg(2)`). Replies to one
+//! asker leave together (`train`).
 //!
 //! A [`Batch`] owns all memory that the kernel reads and writes, allocated once. Slot `i` of a batch holds a
 //! datagram, whence it came, to which local address, and room for the reply, which goes back the same way.
@@ -6,12 +7,14 @@
 
 mod late;
 mod option;
+mod train;
 
 pub use late::{Asker, Late};
 pub use option::{
     TOO_LARGE, forbid_fragments, ignore_path_mtu, receive_drops, set_receive_buffer, want_local_addresses,
 };
 
+use self::train::{Messages, Noted, Outbox};
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -40,16 +43,16 @@ pub struct Batch {
     // Room for either family; `sockaddr_in6` is the larger.
     addresses: Box<[libc::sockaddr_in6; BATCH]>,
     controls: Box<[Control; BATCH]>,
+    /// Octets of the local address that a reply leaves from, by slot; 0: the socket has one.
+    control_lens: [u8; BATCH],
     receive_parts: Box<[libc::iovec; BATCH]>,
-    send_parts: Box<[libc::iovec; BATCH]>,
     receive_headers: Box<[libc::mmsghdr; BATCH]>,
-    send_headers: Box<[libc::mmsghdr; BATCH]>,
     /// Slots that the last receive filled.
     filled: usize,
-    /// Replies to send, at the start of `send_headers`.
+    /// Replies to send, as many as are pending.
+    noted: [Noted; BATCH],
     pending: usize,
-    /// A slot without a reply made the send headers behind it lead elsewhere than to their own slots.
-    astray: bool,
+    messages: Messages,
     local_addresses: bool,
     /// Octets of an asker's address: the same for all datagrams of a socket.
     address_len: libc::socklen_t,
@@ -85,13 +88,13 @@ impl Batch {
             replies: slots(),
             addresses: Box::new([address; BATCH]),
             controls: Box::new([Control([0; CONTROL_OCTETS]); BATCH]),
+            control_lens: [0; BATCH],
             receive_parts: Box::new([part; BATCH]),
-            send_parts: Box::new([part; BATCH]),
             receive_headers: Box::new([header; BATCH]),
-            send_headers: Box::new([header; BATCH]),
             filled: BATCH,
+            noted: [Noted::default(); BATCH],
             pending: 0,
-            astray: false,
+            messages: Messages::new(),
             local_addresses,
             address_len: 0,
         };
@@ -107,30 +110,12 @@ impl Batch {
                 header.msg_control = batch.controls[i].0.as_mut_ptr().cast();
             }
         }
-        batch.aim_replies();
         batch
-    }
-
-    /// Has the send header of every slot lead to that slot's own reply and asker.
-    fn aim_replies(&mut self) {
-        for i in 0..BATCH {
-            self.send_parts[i] = libc::iovec { iov_base: self.replies[i].as_mut_ptr().cast(), iov_len: 0 };
-            let header = &mut self.send_headers[i].msg_hdr;
-            header.msg_iov = &raw mut self.send_parts[i];
-            header.msg_iovlen = 1;
-            header.msg_name = (&raw mut self.addresses[i]).cast();
-            header.msg_control = ptr::null_mut();
-            header.msg_controllen = 0;
-        }
-        self.astray = false;
     }
 
     /// Receives what has arrived, up to [`BATCH`] datagrams, without waiting. Replies not sent are forgotten.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.pending = 0;
-        if self.astray {
-            self.aim_replies();
-        }
         // The kernel wrote lengths over what it was offered: offer anew those that may change.
         if self.local_addresses {
             for header in &mut self.receive_headers[..self.filled] {
@@ -150,11 +135,7 @@ impl Batch {
             )
         };
         self.filled = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        let address_len = self.receive_headers[0].msg_hdr.msg_namelen;
-        if self.address_len != address_len {
-            self.address_len = address_len;
-            self.send_headers.iter_mut().for_each(|header| header.msg_hdr.msg_namelen = address_len);
-        }
+        self.address_len = self.receive_headers[0].msg_hdr.msg_namelen;
         Ok(self.filled)
     }
 
@@ -165,13 +146,12 @@ impl Batch {
             Datagrams { received: &self.received, headers: &self.receive_headers },
             Replies {
                 replies: &mut self.replies,
-                parts: &mut self.send_parts,
-                headers: &mut self.send_headers,
                 received: &self.receive_headers,
                 controls: &mut self.controls,
+                control_lens: &mut self.control_lens,
                 addresses: &mut self.addresses,
+                noted: &mut self.noted,
                 pending: &mut self.pending,
-                astray: &mut self.astray,
                 local_addresses: self.local_addresses,
             },
         )
@@ -182,41 +162,86 @@ impl Batch {
         address_of(&self.addresses[i])
     }
 
-    /// Sends the replies noted since the last receive. One that the kernel refuses is dropped and the rest go
-    /// on; when the socket's buffer is full, the rest are dropped.
+    /// Sends the replies noted since the last receive, those to one asker together. One that the kernel refuses is
+    /// dropped and the rest go on; when the socket's buffer is full, the rest are dropped.
     pub fn send(&mut self, socket: BorrowedFd<'_>) -> Sent {
+        let Batch { messages, noted, .. } = self;
+        let noted = &mut noted[..self.pending];
+        let outbox = &mut Outbox {
+            replies: &mut *self.replies,
+            addresses: &mut *self.addresses,
+            address_len: self.address_len,
+            controls: &mut *self.controls,
+            control_lens: &self.control_lens,
+        };
+        let count = messages.build(noted, outbox);
         let mut done = Sent::default();
         let mut at = 0;
-        while at < self.pending {
-            // SAFETY: headers `at..pending` lead to addresses, control data and replies that `self` owns; the
-            // kernel only reads them.
-            let count = unsafe {
-                libc::sendmmsg(
-                    socket.as_raw_fd(),
-                    self.send_headers[at..].as_mut_ptr(),
-                    (self.pending - at) as libc::c_uint,
-                    libc::MSG_DONTWAIT as _,
-                )
-            };
-            match usize::try_from(count) {
-                Ok(count) if count > 0 => {
-                    done.sent += count;
-                    at += count;
+        while at < count {
+            match send(socket, messages.headers(at)) {
+                Ok(taken) => {
+                    done.sent += messages.replies(at + taken) - messages.replies(at);
+                    at += taken;
                 }
-                _ => match io::Error::last_os_error().kind() {
+                Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock => break,
                     _ => {
-                        done.dropped += 1;
+                        send_singly(socket, (messages, at), outbox, &mut done);
                         at += 1;
                     }
                 },
             }
         }
-        done.dropped += self.pending - at;
+        done.dropped += self.pending - messages.replies(at);
         self.pending = 0;
         done
     }
+}
+
+/// Sends the replies of a message that the kernel does not take, one by one if there are several.
+#[cold]
+fn send_singly<R>(
+    socket: BorrowedFd<'_>,
+    (messages, message): (&mut Messages, usize),
+    outbox: &mut Outbox<'_, R>,
+    done: &mut Sent,
+) {
+    let count = messages.part(message);
+    for number in 0..count {
+        let is_sent = count > 1 && send(socket, messages.single(message, number, outbox)).is_ok();
+        done.sent += usize::from(is_sent);
+        done.dropped += usize::from(!is_sent);
+    }
+}
+
+/// Hands messages to the kernel, without waiting; how many it took, at least one. The headers lead to addresses, control
+/// data and replies of the batch that they are of.
+fn send(socket: BorrowedFd<'_>, headers: &mut [libc::mmsghdr]) -> io::Result<usize> {
+    // SAFETY: only batches have such headers, made for their own addresses, control data and replies, which outlive the
+    // call: a batch lends no header away, and the kernel reads them only.
+    let count = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            headers.len() as libc::c_uint,
+            libc::MSG_DONTWAIT as _,
+        )
+    };
+    match usize::try_from(count) {
+        Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+        Ok(count) => Ok(count),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
+/// True if datagrams go to the same socket.
+#[inline]
+fn same_end(a: &libc::sockaddr_in6, b: &libc::sockaddr_in6) -> bool {
+    // Of IPv4 the address stands where IPv6 has the flow, and nothing behind it counts.
+    (a.sin6_family, a.sin6_port, a.sin6_flowinfo) == (b.sin6_family, b.sin6_port, b.sin6_flowinfo)
+        && (i32::from(a.sin6_family) == libc::AF_INET
+            || (a.sin6_addr.s6_addr, a.sin6_scope_id) == (b.sin6_addr.s6_addr, b.sin6_scope_id))
 }
 
 /// The address that the kernel wrote there.
@@ -274,13 +299,12 @@ impl<'b> Datagrams<'b> {
 /// Room for what a batch sends.
 pub struct Replies<'b> {
     replies: &'b mut [[u8; SLOT_OCTETS]; BATCH],
-    parts: &'b mut [libc::iovec; BATCH],
-    headers: &'b mut [libc::mmsghdr; BATCH],
     received: &'b [libc::mmsghdr; BATCH],
     controls: &'b mut [Control; BATCH],
-    addresses: &'b mut [libc::sockaddr_in6; BATCH],
+    control_lens: &'b mut [u8; BATCH],
+    addresses: &'b [libc::sockaddr_in6; BATCH],
+    noted: &'b mut [Noted; BATCH],
     pending: &'b mut usize,
-    astray: &'b mut bool,
     local_addresses: bool,
 }
 
@@ -291,33 +315,30 @@ impl Replies<'_> {
         &mut self.replies[i % BATCH][..DATAGRAM_OCTETS_MAX]
     }
 
-    /// Notes that the first `len` octets of slot `i`'s buffer go back to where its datagram came from. Once per
-    /// slot, in rising order.
+    /// Notes that the first `len` octets of slot `i`'s buffer go back to where its datagram came from. Once per slot.
     #[inline(always)]
     pub fn reply(&mut self, i: usize, len: usize) {
         let (i, place) = (i % BATCH, *self.pending % BATCH);
-        self.parts[place].iov_len = len.min(DATAGRAM_OCTETS_MAX);
-        if i != place {
-            // A slot before had no reply: what follows moves up.
-            *self.astray = true;
-            self.parts[place].iov_base = self.replies[i].as_mut_ptr().cast();
-            self.headers[place].msg_hdr.msg_name = (&raw mut self.addresses[i]).cast();
-        }
+        self.noted[place] = Noted { slot: i as u8, len: len.min(DATAGRAM_OCTETS_MAX) as u16 };
         if self.local_addresses {
-            self.leave_from_address_asked(i, place);
+            self.leave_from_address_asked(i);
         }
-        *self.pending += 1;
+        *self.pending = place + 1;
     }
 
     #[inline(never)]
-    fn leave_from_address_asked(&mut self, i: usize, place: usize) {
-        let (header, control) = (&mut self.headers[place].msg_hdr, &mut self.controls[i]);
-        header.msg_controllen = self.received[i].msg_hdr.msg_controllen;
-        #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
-        let len = header.msg_controllen as usize;
-        forget_interface(control, len);
-        header.msg_control = if len == 0 { ptr::null_mut() } else { control.0.as_mut_ptr().cast() };
+    fn leave_from_address_asked(&mut self, i: usize) {
+        let len = control_len(&self.received[i].msg_hdr);
+        forget_interface(&mut self.controls[i], len.into());
+        self.control_lens[i] = len;
     }
+}
+
+/// Octets of the local address that came with a datagram.
+fn control_len(header: &libc::msghdr) -> u8 {
+    #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
+    let len = header.msg_controllen as usize;
+    len.min(CONTROL_OCTETS) as u8
 }
 
 /// The reply leaves from the local address that was asked, by whatever interface the routes say (a link-local
@@ -342,101 +363,4 @@ fn i32_at(octets: &[u8], at: usize) -> i32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::option::set_option;
-    use super::*;
-    use std::net::UdpSocket;
-    use std::os::fd::AsFd;
-    use std::time::Duration;
-
-    fn echo(batch: &mut Batch, server: &UdpSocket, expected: usize) -> Sent {
-        // Loopback delivers within the sender's call: what was sent is there.
-        assert_eq!(batch.receive(server.as_fd()).unwrap(), expected);
-        let (datagrams, mut replies) = batch.split();
-        for i in 0..expected {
-            let datagram = datagrams.get(i);
-            replies.buffer(i)[..datagram.len()].copy_from_slice(datagram);
-            replies.reply(i, datagram.len());
-        }
-        batch.send(server.as_fd())
-    }
-
-    #[test]
-    fn a_batch_goes_back_to_whence_it_came() {
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut batch = Batch::new(false);
-        let clients: Vec<UdpSocket> = (0..5).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        for round in 0..3u8 {
-            for (i, client) in clients.iter().enumerate() {
-                client.send_to(&[round, i as u8], server.local_addr().unwrap()).unwrap();
-            }
-            assert_eq!(echo(&mut batch, &server, clients.len()), Sent { sent: clients.len(), dropped: 0 });
-            assert_eq!(batch.source(1), clients[1].local_addr().unwrap());
-            for (i, client) in clients.iter().enumerate() {
-                client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-                let mut octets = [0; 16];
-                assert_eq!(client.recv(&mut octets).unwrap(), 2);
-                assert_eq!(octets[..2], [round, i as u8]);
-            }
-        }
-    }
-
-    #[test]
-    fn a_reply_leaves_from_the_address_asked() {
-        for (wildcard, asked) in [("0.0.0.0:0", "127.0.0.77"), ("[::]:0", "::1")] {
-            let server = UdpSocket::bind(wildcard).unwrap();
-            want_local_addresses(server.as_fd(), wildcard.starts_with('[')).unwrap();
-            let mut batch = Batch::new(true);
-            let client =
-                UdpSocket::bind(if asked.contains(':') { "[::1]:0" } else { "127.0.0.1:0" }).unwrap();
-            client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            let asked = SocketAddr::new(asked.parse().unwrap(), server.local_addr().unwrap().port());
-            for _ in 0..2 {
-                client.send_to(b"x", asked).unwrap();
-                assert_eq!(echo(&mut batch, &server, 1), Sent { sent: 1, dropped: 0 });
-                let (_, source) = client.recv_from(&mut [0; 16]).unwrap();
-                assert_eq!(source, asked);
-            }
-        }
-    }
-
-    #[test]
-    fn a_datagram_that_was_cut_is_empty() {
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.send_to(&[1; DATAGRAM_OCTETS_MAX + 1], server.local_addr().unwrap()).unwrap();
-        client.send_to(&[2; DATAGRAM_OCTETS_MAX], server.local_addr().unwrap()).unwrap();
-        let mut batch = Batch::new(false);
-        assert_eq!(batch.receive(server.as_fd()).unwrap(), 2);
-        let (datagrams, _) = batch.split();
-        assert_eq!(datagrams.get(0), b"");
-        assert_eq!(datagrams.get(1).len(), DATAGRAM_OCTETS_MAX);
-    }
-
-    #[test]
-    fn an_unreachable_asker_does_not_hold_up_the_others() {
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-        client.send_to(b"a", server.local_addr().unwrap()).unwrap();
-        client.send_to(b"b", server.local_addr().unwrap()).unwrap();
-        let mut batch = Batch::new(false);
-        assert_eq!(batch.receive(server.as_fd()).unwrap(), 2);
-        // Port 0 cannot be sent to.
-        batch.addresses[0].sin6_port = 0;
-        let (_, mut replies) = batch.split();
-        replies.reply(0, 1);
-        replies.reply(1, 1);
-        assert_eq!(batch.send(server.as_fd()), Sent { sent: 1, dropped: 1 });
-    }
-
-    #[test]
-    fn drops_are_counted() {
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        set_option(server.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, 1).unwrap();
-        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-        for _ in 0..64 {
-            client.send_to(&[0; 1024], server.local_addr().unwrap()).unwrap();
-        }
-        assert!(receive_drops(server.as_fd()) > 0);
-    }
-}
+mod tests;

@@ -116,6 +116,24 @@ impl Batch {
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 
+    /// Sends the slots `first..end`, which are equally long, as one message that the kernel parts (`UDP_SEGMENT` in `udp(7)`),
+    /// without waiting; how many went out: all or none. For connected sockets.
+    pub(crate) fn send_as_one(&mut self, socket: BorrowedFd, first: usize, end: usize) -> io::Result<usize> {
+        let count = self.link(first, end);
+        let Some(&length) = self.lengths[first..end].first() else { return Ok(0) };
+        debug_assert!(!self.addressed && self.lengths[first..end].iter().all(|other| *other == length));
+        let mut control = Segment::of(length as u16);
+        let mut header = self.headers[first].msg_hdr;
+        header.msg_iov = self.vectors[first..end].as_mut_ptr();
+        header.msg_iovlen = count as _;
+        header.msg_control = (&raw mut control).cast();
+        header.msg_controllen = size_of::<Segment>() as _;
+        // SAFETY: `link` made the `count` vectors from `first` point into this batch's own slots, as above; the control data
+        // is a header with the length that it states, and outlives the call. The kernel only reads all of it.
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(count) }
+    }
+
     /// Points the kernel's structures of `first..end` at the slots, with the lengths they have now.
     fn link(&mut self, first: usize, end: usize) -> usize {
         let octets = self.octets[first * self.capacity..end * self.capacity].chunks_exact_mut(self.capacity);
@@ -134,6 +152,26 @@ impl Batch {
             }
         }
         end - first
+    }
+}
+
+/// `UDP_SEGMENT` as control data.
+#[repr(C)]
+struct Segment {
+    /// Octets up to the end of `octets`.
+    len: usize,
+    level: i32,
+    kind: i32,
+    octets: u16,
+    /// What aligns a header behind it.
+    rest: [u8; size_of::<usize>() - size_of::<u16>()],
+}
+
+impl Segment {
+    fn of(octets: u16) -> Segment {
+        let len = size_of::<usize>() + 2 * size_of::<i32>() + size_of::<u16>();
+        let rest = Default::default();
+        Segment { len, level: libc::SOL_UDP, kind: libc::UDP_SEGMENT, octets, rest }
     }
 }
 
@@ -166,6 +204,17 @@ mod tests {
         let mut back = Batch::new(8, 512, false);
         assert_eq!(back.receive(client.as_fd()).unwrap(), 4);
         assert_eq!(back.datagram(3)[..2], [99, 4]);
+    }
+
+    #[test]
+    fn equally_long_datagrams_may_leave_as_one_and_come_in_as_many() {
+        let (server, client) = pair();
+        let mut out = Batch::new(64, 512, false);
+        (0..64).for_each(|slot| _ = out.put(slot, &[slot as u8; 30]));
+        assert_eq!(out.send_as_one(client.as_fd(), 3, 64).unwrap(), 61);
+        let mut there = Batch::new(64, 512, true);
+        assert_eq!(there.receive(server.as_fd()).unwrap(), 61);
+        (0..61).for_each(|slot| assert_eq!(there.datagram(slot), [slot as u8 + 3; 30]));
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Replies that leave later than the batch in which they were asked for.
 
-use super::{BATCH, Batch, CONTROL_OCTETS, Control, DATAGRAM_OCTETS_MAX, Replies, Sent};
-use super::{address_of, forget_interface};
+use super::{BATCH, Batch, Control, DATAGRAM_OCTETS_MAX, Noted, Replies, Sent};
+use super::{address_of, control_len, forget_interface};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
-use std::ptr;
 
 /// Who asked: where the reply goes, and from which local address.
 #[derive(Clone, Copy)]
@@ -13,7 +12,7 @@ pub struct Asker {
     address_len: libc::socklen_t,
     control: Control,
     /// 0: the socket has one address.
-    control_len: usize,
+    control_len: u8,
 }
 
 impl Asker {
@@ -38,9 +37,8 @@ impl Replies<'_> {
     pub fn asker(&self, i: usize) -> Asker {
         let i = i % BATCH;
         let (header, mut control) = (&self.received[i].msg_hdr, self.controls[i]);
-        #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
-        let control_len = if self.local_addresses { header.msg_controllen as usize } else { 0 };
-        forget_interface(&mut control, control_len);
+        let control_len = if self.local_addresses { control_len(header) } else { 0 };
+        forget_interface(&mut control, control_len.into());
         Asker { address: self.addresses[i], address_len: header.msg_namelen, control, control_len }
     }
 }
@@ -66,20 +64,18 @@ impl Late {
 
     /// Adds a reply of at most [`DATAGRAM_OCTETS_MAX`]; what is longer, or one too many, is left out, and false.
     pub fn push(&mut self, asker: &Asker, reply: &[u8]) -> bool {
-        let Batch { replies, addresses, controls, send_parts, send_headers, pending, .. } = &mut self.0;
+        let Batch { replies, addresses, controls, control_lens, noted, pending, address_len, .. } =
+            &mut self.0;
         let i = *pending;
         if i >= BATCH || reply.len() > DATAGRAM_OCTETS_MAX {
             return false;
         }
         replies[i][..reply.len()].copy_from_slice(reply);
         addresses[i] = asker.address;
-        controls[i] = asker.control;
-        send_parts[i].iov_len = reply.len();
-        let header = &mut send_headers[i].msg_hdr;
-        header.msg_namelen = asker.address_len;
-        let len = asker.control_len.min(CONTROL_OCTETS);
-        header.msg_controllen = len as _;
-        header.msg_control = if len == 0 { ptr::null_mut() } else { controls[i].0.as_mut_ptr().cast() };
+        // All askers of a socket are of its family.
+        *address_len = asker.address_len;
+        (controls[i], control_lens[i]) = (asker.control, asker.control_len);
+        noted[i] = Noted { slot: i as u8, len: reply.len() as u16 };
         *pending += 1;
         true
     }

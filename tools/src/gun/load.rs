@@ -101,6 +101,8 @@ struct Run<'a> {
     inbox: Batch,
     outbox: Batch,
     cursor: usize,
+    /// All questions are equally long: a burst leaves as one message, so that who asks is not what is measured.
+    is_uniform: bool,
     latencies: Histogram,
     receives: u64,
     last_answer_ns: u64,
@@ -123,6 +125,7 @@ pub(crate) fn fire(plan: &Plan, questions: &Questions) -> Result<Report, String>
         inbox: Batch::new(BATCH, DATAGRAM_OCTETS, false),
         outbox: Batch::new(BATCH, DATAGRAM_OCTETS, false),
         cursor: 0,
+        is_uniform: questions.is_uniform(),
         latencies: Histogram::new(),
         receives: 0,
         last_answer_ns: 0,
@@ -271,7 +274,11 @@ impl Run<'_> {
             let id = (lane.next + slot as u64) as u16;
             self.outbox.put(slot, self.questions.packet(question))[..2].copy_from_slice(&id.to_be_bytes());
         }
-        let sent = match self.outbox.send(lane.socket.as_fd(), 0, count) {
+        let sent = match self.is_uniform && count > 1 {
+            true => self.outbox.send_as_one(lane.socket.as_fd(), 0, count),
+            false => self.outbox.send(lane.socket.as_fd(), 0, count),
+        };
+        let sent = match sent {
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             // A closed port is told to the next send; nothing of that one left.
@@ -316,6 +323,7 @@ mod tests {
     use super::*;
     use crate::population::Population;
     use crate::queries::{MixArgs, generate};
+    use crate::questions::{Expect, Kind};
     use crate::{echo, socket};
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -351,6 +359,25 @@ mod tests {
                 assert_eq!(report.wrong.total(), 0, "{pace:?}");
                 assert!(report.latency_us.p50 > 0.0 && report.latency_us.max >= report.latency_us.p999);
             }
+            ending.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn one_question_again_and_again_leaves_in_bursts_and_every_one_counts() {
+        let server = socket::server(([127, 0, 0, 1], 0).into()).unwrap();
+        let target = server.local_addr().unwrap();
+        let (mut one, all) = (Questions::default(), questions());
+        one.push(Expect { kind: Kind::Hit, rcode: 0, authoritative: true, answers: 1 }, |out| {
+            out.extend(all.packet(0))
+        });
+        assert!(one.is_uniform() && !all.is_uniform());
+        let ending = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| echo::serve(&server, &ending, Duration::from_secs(60)).unwrap());
+            let report = fire(&plan(target, Pace::Closed { outstanding: 192 }), &one).unwrap();
+            assert_eq!((report.sent, report.answered, report.lost), (3_000, 3_000, 0));
+            assert_eq!(report.wrong.total(), 0);
             ending.store(true, Ordering::Relaxed);
         });
     }
