@@ -14,7 +14,7 @@ pub use option::{
     TOO_LARGE, forbid_fragments, ignore_path_mtu, receive_drops, set_receive_buffer, want_local_addresses,
 };
 
-use self::train::{Messages, Noted, Outbox};
+use self::train::{Messages, Outbox, Ways};
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -41,21 +41,12 @@ pub struct Batch {
     received: Box<[[u8; SLOT_OCTETS]; BATCH]>,
     replies: Box<[[u8; SLOT_OCTETS]; BATCH]>,
     // Room for either family; `sockaddr_in6` is the larger.
-    addresses: Box<[libc::sockaddr_in6; BATCH]>,
-    controls: Box<[Control; BATCH]>,
-    /// Octets of the local address that a reply leaves from, by slot; 0: the socket has one.
-    control_lens: [u8; BATCH],
+    ways: Ways,
     receive_parts: Box<[libc::iovec; BATCH]>,
     receive_headers: Box<[libc::mmsghdr; BATCH]>,
     /// Slots that the last receive filled.
     filled: usize,
-    /// Replies to send, as many as are pending.
-    noted: [Noted; BATCH],
-    pending: usize,
     messages: Messages,
-    local_addresses: bool,
-    /// Octets of an asker's address: the same for all datagrams of a socket.
-    address_len: libc::socklen_t,
 }
 
 // SAFETY: the raw pointers within the headers lead only into the batch's own boxes, which move with it; nothing
@@ -75,28 +66,17 @@ impl Batch {
     /// Allocates everything. With `local_addresses`, the socket must have had [`want_local_addresses`], and
     /// replies leave from the address asked.
     pub fn new(local_addresses: bool) -> Batch {
-        // SAFETY: all zeroes is a valid value of these C structures.
-        let (address, header, part) = unsafe {
-            (
-                mem::zeroed::<libc::sockaddr_in6>(),
-                mem::zeroed::<libc::mmsghdr>(),
-                libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 },
-            )
-        };
+        // SAFETY: all zeroes is a valid value of this C structure.
+        let header = unsafe { mem::zeroed::<libc::mmsghdr>() };
+        let part = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
         let mut batch = Batch {
             received: slots(),
             replies: slots(),
-            addresses: Box::new([address; BATCH]),
-            controls: Box::new([Control([0; CONTROL_OCTETS]); BATCH]),
-            control_lens: [0; BATCH],
+            ways: Ways::new(local_addresses),
             receive_parts: Box::new([part; BATCH]),
             receive_headers: Box::new([header; BATCH]),
             filled: BATCH,
-            noted: [Noted::default(); BATCH],
-            pending: 0,
             messages: Messages::new(),
-            local_addresses,
-            address_len: 0,
         };
         for i in 0..BATCH {
             batch.receive_parts[i] =
@@ -104,10 +84,10 @@ impl Batch {
             let header = &mut batch.receive_headers[i].msg_hdr;
             header.msg_iov = &raw mut batch.receive_parts[i];
             header.msg_iovlen = 1;
-            header.msg_name = (&raw mut batch.addresses[i]).cast();
+            header.msg_name = (&raw mut batch.ways.addresses[i]).cast();
             header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
             if local_addresses {
-                header.msg_control = batch.controls[i].0.as_mut_ptr().cast();
+                header.msg_control = batch.ways.controls[i].0.as_mut_ptr().cast();
             }
         }
         batch
@@ -115,9 +95,9 @@ impl Batch {
 
     /// Receives what has arrived, up to [`BATCH`] datagrams, without waiting. Replies not sent are forgotten.
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        self.pending = 0;
+        self.messages.outbox.clear();
         // The kernel wrote lengths over what it was offered: offer anew those that may change.
-        if self.local_addresses {
+        if self.ways.are_local {
             for header in &mut self.receive_headers[..self.filled] {
                 header.msg_hdr.msg_controllen = CONTROL_OCTETS as _;
             }
@@ -135,7 +115,8 @@ impl Batch {
             )
         };
         self.filled = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        self.address_len = self.receive_headers[0].msg_hdr.msg_namelen;
+        self.messages.set_address_len(self.receive_headers[0].msg_hdr.msg_namelen);
+        self.messages.outbox.begin(&self.ways);
         Ok(self.filled)
     }
 
@@ -147,34 +128,23 @@ impl Batch {
             Replies {
                 replies: &mut self.replies,
                 received: &self.receive_headers,
-                controls: &mut self.controls,
-                control_lens: &mut self.control_lens,
-                addresses: &mut self.addresses,
-                noted: &mut self.noted,
-                pending: &mut self.pending,
-                local_addresses: self.local_addresses,
+                ways: &mut self.ways,
+                outbox: &mut self.messages.outbox,
             },
         )
     }
 
     /// Whence the datagram in slot `i` came.
     pub fn source(&self, i: usize) -> SocketAddr {
-        address_of(&self.addresses[i])
+        address_of(&self.ways.addresses[i])
     }
 
     /// Sends the replies noted since the last receive, those to one asker together. One that the kernel refuses is
     /// dropped and the rest go on; when the socket's buffer is full, the rest are dropped.
     pub fn send(&mut self, socket: BorrowedFd<'_>) -> Sent {
-        let Batch { messages, noted, .. } = self;
-        let noted = &mut noted[..self.pending];
-        let outbox = &mut Outbox {
-            replies: &mut *self.replies,
-            addresses: &mut *self.addresses,
-            address_len: self.address_len,
-            controls: &mut *self.controls,
-            control_lens: &self.control_lens,
-        };
-        let count = messages.build(noted, outbox);
+        let messages = &mut self.messages;
+        let pending = messages.outbox.len();
+        let count = messages.build(&mut self.replies, &mut self.ways);
         let mut done = Sent::default();
         let mut at = 0;
         while at < count {
@@ -187,29 +157,26 @@ impl Batch {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock => break,
                     _ => {
-                        send_singly(socket, (messages, at), outbox, &mut done);
+                        send_singly(socket, (messages, at), &mut done);
                         at += 1;
                     }
                 },
             }
         }
-        done.dropped += self.pending - messages.replies(at);
-        self.pending = 0;
+        done.dropped += pending - messages.replies(at);
         done
     }
 }
 
 /// Sends the replies of a message that the kernel does not take, one by one if there are several.
 #[cold]
-fn send_singly<R>(
-    socket: BorrowedFd<'_>,
-    (messages, message): (&mut Messages, usize),
-    outbox: &mut Outbox<'_, R>,
-    done: &mut Sent,
-) {
-    let count = messages.part(message);
+fn send_singly(socket: BorrowedFd<'_>, (messages, message): (&mut Messages, usize), done: &mut Sent) {
+    let count = messages.replies(message + 1) - messages.replies(message);
+    if count > 1 {
+        messages.refused();
+    }
     for number in 0..count {
-        let is_sent = count > 1 && send(socket, messages.single(message, number, outbox)).is_ok();
+        let is_sent = count > 1 && send(socket, messages.single(message, number)).is_ok();
         done.sent += usize::from(is_sent);
         done.dropped += usize::from(!is_sent);
     }
@@ -300,12 +267,8 @@ impl<'b> Datagrams<'b> {
 pub struct Replies<'b> {
     replies: &'b mut [[u8; SLOT_OCTETS]; BATCH],
     received: &'b [libc::mmsghdr; BATCH],
-    controls: &'b mut [Control; BATCH],
-    control_lens: &'b mut [u8; BATCH],
-    addresses: &'b [libc::sockaddr_in6; BATCH],
-    noted: &'b mut [Noted; BATCH],
-    pending: &'b mut usize,
-    local_addresses: bool,
+    ways: &'b mut Ways,
+    outbox: &'b mut Outbox,
 }
 
 impl Replies<'_> {
@@ -318,19 +281,17 @@ impl Replies<'_> {
     /// Notes that the first `len` octets of slot `i`'s buffer go back to where its datagram came from. Once per slot.
     #[inline(always)]
     pub fn reply(&mut self, i: usize, len: usize) {
-        let (i, place) = (i % BATCH, *self.pending % BATCH);
-        self.noted[place] = Noted { slot: i as u8, len: len.min(DATAGRAM_OCTETS_MAX) as u16 };
-        if self.local_addresses {
-            self.leave_from_address_asked(i);
+        if self.ways.are_local {
+            self.leave_from_address_asked(i % BATCH);
         }
-        *self.pending = place + 1;
+        self.outbox.note(i, len, self.ways);
     }
 
     #[inline(never)]
     fn leave_from_address_asked(&mut self, i: usize) {
         let len = control_len(&self.received[i].msg_hdr);
-        forget_interface(&mut self.controls[i], len.into());
-        self.control_lens[i] = len;
+        forget_interface(&mut self.ways.controls[i], len.into());
+        self.ways.control_lens[i] = len;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Replies that leave later than the batch in which they were asked for.
 
-use super::{BATCH, Batch, Control, DATAGRAM_OCTETS_MAX, Noted, Replies, Sent};
+use super::{BATCH, Batch, Control, DATAGRAM_OCTETS_MAX, Replies, Sent};
 use super::{address_of, control_len, forget_interface};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
@@ -27,7 +27,7 @@ impl Replies<'_> {
     /// sources are compared in a few instructions.
     #[inline]
     pub fn source(&self, i: usize) -> Ipv6Addr {
-        match address_of(&self.addresses[i % BATCH]).ip() {
+        match address_of(&self.ways.addresses[i % BATCH]).ip() {
             IpAddr::V4(address) => address.to_ipv6_mapped(),
             IpAddr::V6(address) => address,
         }
@@ -36,10 +36,10 @@ impl Replies<'_> {
     /// Who sent the datagram in slot `i`, counted modulo [`BATCH`].
     pub fn asker(&self, i: usize) -> Asker {
         let i = i % BATCH;
-        let (header, mut control) = (&self.received[i].msg_hdr, self.controls[i]);
-        let control_len = if self.local_addresses { control_len(header) } else { 0 };
+        let (header, mut control) = (&self.received[i].msg_hdr, self.ways.controls[i]);
+        let control_len = if self.ways.are_local { control_len(header) } else { 0 };
         forget_interface(&mut control, control_len.into());
-        Asker { address: self.addresses[i], address_len: header.msg_namelen, control, control_len }
+        Asker { address: self.ways.addresses[i], address_len: header.msg_namelen, control, control_len }
     }
 }
 
@@ -54,29 +54,31 @@ impl Late {
 
     /// True if no reply waits.
     pub fn is_empty(&self) -> bool {
-        self.0.pending == 0
+        self.0.messages.outbox.len() == 0
     }
 
     /// True if there is no room for another reply.
     pub fn is_full(&self) -> bool {
-        self.0.pending == BATCH
+        self.0.messages.outbox.len() == BATCH
     }
 
     /// Adds a reply of at most [`DATAGRAM_OCTETS_MAX`]; what is longer, or one too many, is left out, and false.
     pub fn push(&mut self, asker: &Asker, reply: &[u8]) -> bool {
-        let Batch { replies, addresses, controls, control_lens, noted, pending, address_len, .. } =
-            &mut self.0;
-        let i = *pending;
+        let Batch { replies, ways, messages, .. } = &mut self.0;
+        let i = messages.outbox.len();
         if i >= BATCH || reply.len() > DATAGRAM_OCTETS_MAX {
             return false;
         }
         replies[i][..reply.len()].copy_from_slice(reply);
-        addresses[i] = asker.address;
-        // All askers of a socket are of its family.
-        *address_len = asker.address_len;
-        (controls[i], control_lens[i]) = (asker.control, asker.control_len);
-        noted[i] = Noted { slot: i as u8, len: reply.len() as u16 };
-        *pending += 1;
+        (ways.addresses[i], ways.controls[i]) = (asker.address, asker.control);
+        ways.control_lens[i] = asker.control_len;
+        // The socket has one address or several, and is of one family.
+        ways.are_local |= asker.control_len > 0;
+        messages.set_address_len(asker.address_len);
+        if i == 0 {
+            messages.outbox.begin(ways);
+        }
+        messages.outbox.note(i, reply.len(), ways);
         true
     }
 

@@ -78,7 +78,7 @@ fn an_unreachable_asker_does_not_hold_up_the_others() {
     let mut batch = Batch::new(false);
     assert_eq!(batch.receive(server.as_fd()).unwrap(), 2);
     // Port 0 cannot be sent to.
-    batch.addresses[0].sin6_port = 0;
+    batch.ways.addresses[0].sin6_port = 0;
     let (_, mut replies) = batch.split();
     replies.reply(0, 1);
     replies.reply(1, 1);

@@ -12,13 +12,13 @@
 //!          └──────────────────────── the others: the next asker, some times ◄────────────────────────────────┘
 //! ```
 
-use super::{BATCH, CONTROL_OCTETS, Control, same_end};
+use super::{BATCH, CONTROL_OCTETS, Control, DATAGRAM_OCTETS_MAX, same_end};
 use std::mem;
 use std::ptr;
 
-/// Octets of the longest reply that leaves with others. So many of a batch are less than the 64 KiB that the kernel takes
-/// as one, and with its headers each fits every path (RFC 8200 §5): the kernel does not fragment what it parts.
-const TOGETHER_OCTETS_MAX: usize = 959;
+/// Octets of the longest reply that leaves with others: nearly all are shorter. So many of a batch are less than the 64 KiB
+/// that the kernel takes as one, and with its headers each fits every path: the kernel does not fragment what it parts.
+const TOGETHER_OCTETS_MAX: usize = 511;
 const _: () = assert!((TOGETHER_OCTETS_MAX + 48) * BATCH < 1 << 16);
 /// Askers of a batch whose replies are looked for.
 const ASKERS_MAX: usize = 8;
@@ -52,34 +52,21 @@ impl Controls {
 
 /// A reply of a batch: in which slot it is, and its octets.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Noted {
-    pub(super) slot: u8,
-    pub(super) len: u16,
+struct Noted {
+    slot: u8,
+    len: u16,
 }
 
-/// Where the replies are that were noted, and to whom they go, by slot.
-pub(super) struct Outbox<'b, R> {
-    pub(super) replies: &'b mut [R; BATCH],
-    pub(super) addresses: &'b mut [libc::sockaddr_in6; BATCH],
-    /// Octets of each address.
-    pub(super) address_len: libc::socklen_t,
-    pub(super) controls: &'b mut [Control; BATCH],
-    /// Octets of each local address; 0: the socket has one.
-    pub(super) control_lens: &'b [u8; BATCH],
+impl Noted {
+    fn is_short(self) -> bool {
+        is_short(self.len.into())
+    }
 }
 
-impl<R> Outbox<'_, R> {
-    fn control(&self, slot: usize) -> &[u8] {
-        self.controls[slot].0.get(..self.control_lens[slot].into()).unwrap_or_default()
-    }
-
-    /// True if replies have the same way: to the same socket, from the same address.
-    #[inline(always)]
-    fn is_same_way(&self, one: usize, other: usize) -> bool {
-        same_end(&self.addresses[one], &self.addresses[other])
-            && (self.control_lens[one] | self.control_lens[other] == 0
-                || self.control(one) == self.control(other))
-    }
+/// True if a reply of so many octets may leave with others.
+#[inline(always)]
+fn is_short(len: usize) -> bool {
+    len.wrapping_sub(1) < TOGETHER_OCTETS_MAX
 }
 
 /// The end of a list of replies.
@@ -92,39 +79,193 @@ const _: () = assert!((TOGETHER_OCTETS_MAX + 1).is_multiple_of(64));
 struct Lengths {
     /// Which lengths there are.
     present: [u64; WORDS],
-    /// Of each length that there is a slot, and behind each slot the next.
+    /// Of each length a slot, and behind each slot the next.
     first: [u8; TOGETHER_OCTETS_MAX + 1],
     next: [u8; BATCH],
 }
 
 impl Lengths {
+    fn clear(&mut self) {
+        (self.present, self.first) = ([0; WORDS], [NONE; TOGETHER_OCTETS_MAX + 1]);
+    }
+
     #[inline(always)]
-    fn put(&mut self, Noted { slot, len }: Noted) {
-        let (slot, len) = (usize::from(slot) % BATCH, usize::from(len) % (TOGETHER_OCTETS_MAX + 1));
-        let (word, bit) = (&mut self.present[len / 64], 1 << (len % 64));
-        self.next[slot] = if *word & bit == 0 { NONE } else { self.first[len] };
-        *word |= bit;
-        self.first[len] = slot as u8;
+    fn put(&mut self, slot: usize, len: usize) {
+        let (slot, len) = (slot % BATCH, len % (TOGETHER_OCTETS_MAX + 1));
+        self.present[len / 64] |= 1 << (len % 64);
+        self.next[slot] = mem::replace(&mut self.first[len], slot as u8);
+    }
+
+    /// Takes all replies of a length: the first of them.
+    #[inline(always)]
+    fn take(&mut self, len: usize) -> u8 {
+        mem::replace(&mut self.first[len % (TOGETHER_OCTETS_MAX + 1)], NONE)
+    }
+
+    /// The reply behind one, which none stands before any more: a list ends, whatever was put into it.
+    #[inline(always)]
+    fn behind(&mut self, slot: usize) -> u8 {
+        mem::replace(&mut self.next[slot % BATCH], NONE)
+    }
+}
+
+/// What no address begins with.
+const NOBODY: u64 = u64::MAX;
+
+/// The beginning of an address: family, port, and all else of IPv4.
+#[inline(always)]
+fn beginning(address: &libc::sockaddr_in6) -> u64 {
+    let [a, b] = address.sin6_family.to_ne_bytes();
+    let [c, d] = address.sin6_port.to_ne_bytes();
+    let [e, f, g, h] = address.sin6_flowinfo.to_ne_bytes();
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// To whom the replies of a batch go, and from which local address, by slot.
+pub(super) struct Ways {
+    pub(super) addresses: Box<[libc::sockaddr_in6; BATCH]>,
+    pub(super) controls: Box<[Control; BATCH]>,
+    /// Octets of each local address.
+    pub(super) control_lens: [u8; BATCH],
+    /// The socket has several: each reply says from which it leaves.
+    pub(super) are_local: bool,
+}
+
+impl Ways {
+    /// Nobody's.
+    pub(super) fn new(are_local: bool) -> Ways {
+        // SAFETY: all zeroes is a valid value of this C structure.
+        let address = unsafe { mem::zeroed::<libc::sockaddr_in6>() };
+        Ways {
+            addresses: Box::new([address; BATCH]),
+            controls: Box::new([Control([0; CONTROL_OCTETS]); BATCH]),
+            control_lens: [0; BATCH],
+            are_local,
+        }
+    }
+
+    /// The local address of a slot, as control data.
+    fn control(&self, slot: usize) -> &[u8] {
+        self.controls[slot].0.get(..self.control_lens[slot].into()).unwrap_or_default()
+    }
+
+    /// True if replies have the same way: to the same socket, from the same address.
+    #[inline(always)]
+    fn are_same(&self, one: usize, other: usize) -> bool {
+        same_end(&self.addresses[one], &self.addresses[other])
+            && (!self.are_local || self.control(one) == self.control(other))
+    }
+}
+
+/// The replies of a batch that are to be sent.
+pub(super) struct Outbox {
+    /// Those to the first one's asker.
+    lengths: Box<Lengths>,
+    /// Whose way the replies in `lengths` have: that of this slot, and the beginning of its address.
+    first: usize,
+    asker: u64,
+    /// The beginning says all.
+    is_plain: bool,
+    /// The others.
+    others: [Noted; BATCH],
+    others_len: usize,
+    /// Replies in all.
+    len: usize,
+    /// Batches to let pass.
+    rest: u32,
+    /// The next rest where nobody has several questions.
+    rest_alone: u32,
+}
+
+impl Outbox {
+    fn new() -> Outbox {
+        let (present, first, next) = ([0; WORDS], [NONE; TOGETHER_OCTETS_MAX + 1], [NONE; BATCH]);
+        Outbox {
+            lengths: Box::new(Lengths { present, first, next }),
+            first: 0,
+            asker: NOBODY,
+            is_plain: false,
+            others: [Noted::default(); BATCH],
+            others_len: 0,
+            len: 0,
+            rest: 0,
+            rest_alone: 0,
+        }
+    }
+
+    /// How many replies there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Forgets all replies.
+    pub(super) fn clear(&mut self) {
+        if self.len > 0 {
+            (self.others_len, self.len) = (0, 0);
+            self.lengths.clear();
+        }
+    }
+
+    /// Begins a batch: what goes to the asker of slot 0 is looked for first.
+    pub(super) fn begin(&mut self, ways: &Ways) {
+        let first = &ways.addresses[0];
+        self.first = 0;
+        self.asker = if self.rest == 0 { beginning(first) } else { NOBODY };
+        self.is_plain = i32::from(first.sin6_family) == libc::AF_INET && !ways.are_local;
+    }
+
+    /// Notes a reply, once per slot; of one too long for a slot its beginning.
+    #[inline(always)]
+    pub(super) fn note(&mut self, slot: usize, len: usize, ways: &Ways) {
+        let slot = slot % BATCH;
+        self.len += 1;
+        if beginning(&ways.addresses[slot]) == self.asker
+            && is_short(len)
+            && (self.is_plain || ways.are_same(self.first, slot))
+        {
+            return self.lengths.put(slot, len);
+        }
+        if let Some(place) = self.others.get_mut(self.others_len) {
+            *place = Noted { slot: slot as u8, len: len.min(DATAGRAM_OCTETS_MAX) as u16 };
+            self.others_len += 1;
+        }
+    }
+
+    /// Takes the replies to the next one of the other askers; false if no two of the others could leave together.
+    fn turn(&mut self, ways: &Ways) -> bool {
+        let len = self.others_len;
+        let others = &self.others[..len];
+        let mut short =
+            others.iter().filter(|reply| reply.is_short()).map(|reply| usize::from(reply.slot) % BATCH);
+        let (Some(first), Some(_)) = (short.next(), short.next()) else { return false };
+        self.others_len = 0;
+        for at in 0..len {
+            let reply = self.others[at];
+            if reply.is_short() && ways.are_same(first, usize::from(reply.slot) % BATCH) {
+                self.lengths.put(reply.slot.into(), reply.len.into());
+            } else {
+                self.others[self.others_len] = reply;
+                self.others_len += 1;
+            }
+        }
+        true
     }
 }
 
 /// Messages of one or several replies each, built anew for each batch.
 pub(super) struct Messages {
-    lengths: Box<Lengths>,
+    pub(super) outbox: Outbox,
     /// The replies, in the order in which they leave.
     parts: Box<[libc::iovec; BATCH]>,
-    slots: [u8; BATCH],
     headers: Box<[libc::mmsghdr; BATCH]>,
     controls: Box<[Controls; BATCH]>,
     /// With which reply each message begins; behind the last one their count.
     starts: [u8; BATCH + 1],
+    /// Octets of an asker's address, as all headers have it.
+    address_len: libc::socklen_t,
+    /// Messages and replies so far.
     messages: usize,
-    /// Replies in messages so far.
     count: usize,
-    /// Batches to let pass.
-    rest: u32,
-    /// The next rest where nobody has several questions.
-    rest_alone: u32,
 }
 
 impl Messages {
@@ -132,145 +273,141 @@ impl Messages {
         // SAFETY: all zeroes is a valid value of this C structure.
         let header = unsafe { mem::zeroed::<libc::mmsghdr>() };
         let part = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
-        let (present, first, next) = ([0; WORDS], [NONE; TOGETHER_OCTETS_MAX + 1], [NONE; BATCH]);
+        let (mut headers, mut controls) = (Box::new([header; BATCH]), Box::new([Controls::new(); BATCH]));
+        for (header, controls) in headers.iter_mut().zip(controls.iter_mut()) {
+            header.msg_hdr.msg_control = controls.0.as_mut_ptr().cast();
+        }
         Messages {
-            lengths: Box::new(Lengths { present, first, next }),
+            outbox: Outbox::new(),
             parts: Box::new([part; BATCH]),
-            slots: [0; BATCH],
-            headers: Box::new([header; BATCH]),
-            controls: Box::new([Controls::new(); BATCH]),
+            headers,
+            controls,
             starts: [0; BATCH + 1],
+            address_len: 0,
             messages: 0,
             count: 0,
-            rest: 0,
-            rest_alone: 0,
         }
     }
 
-    /// Builds the messages of replies that were noted, each slot once; how many. Their headers lead to what `outbox` leads
-    /// to, and are valid as long as that.
-    pub(super) fn build<R>(&mut self, noted: &mut [Noted], outbox: &mut Outbox<'_, R>) -> usize {
-        (self.messages, self.count) = (0, 0);
-        let all = noted.len();
-        let mut rest = noted;
-        if self.rest > 0 {
-            self.rest -= 1;
-        } else if all > 1 {
-            for _ in 0..ASKERS_MAX {
-                let others = self.gather(rest, outbox);
-                rest = &mut rest[..others];
-                if others < 2 {
-                    break;
-                }
-            }
-            let is_alone = self.messages + rest.len() == all;
-            self.rest_alone = if is_alone { (self.rest_alone + 1).min(REST_ALONE_MAX) } else { 0 };
-            self.rest = self.rest_alone;
+    /// Says how long the address of an asker is: the same for all of a socket.
+    #[inline]
+    pub(super) fn set_address_len(&mut self, len: libc::socklen_t) {
+        if self.address_len != len {
+            self.address_len = len;
+            self.headers.iter_mut().for_each(|header| header.msg_hdr.msg_namelen = len);
         }
-        for Noted { slot, len } in rest {
-            self.begin(usize::from(*slot) % BATCH, outbox);
-            self.add(usize::from(*slot) % BATCH, usize::from(*len), outbox);
-            self.end(usize::from(*len), outbox);
+    }
+
+    /// Builds the messages of the replies that were noted, and forgets these; how many. Their headers lead to `replies` and
+    /// `ways`, and are valid as long as those are left alone.
+    pub(super) fn build<R>(&mut self, replies: &mut [R; BATCH], ways: &mut Ways) -> usize {
+        match ways.are_local {
+            true => self.build_all::<R, true>(replies, ways),
+            false => self.build_all::<R, false>(replies, ways),
         }
-        self.starts[self.messages] = self.count as u8;
         self.messages
     }
 
-    /// Builds the messages to the asker of the first of these; how many are left, which stand at the beginning then.
-    #[inline(always)]
-    fn gather<R>(&mut self, noted: &mut [Noted], outbox: &mut Outbox<'_, R>) -> usize {
-        let Some(first) = noted.first().map(|first| usize::from(first.slot) % BATCH) else { return 0 };
-        let mut others = 0;
-        for at in 0..noted.len() {
-            let reply = noted[at];
-            let is_short = usize::from(reply.len).wrapping_sub(1) < TOGETHER_OCTETS_MAX;
-            if is_short && outbox.is_same_way(first, usize::from(reply.slot) % BATCH) {
-                self.lengths.put(reply);
-            } else {
-                noted[others] = reply;
-                others += 1;
-            }
+    fn build_all<R, const LOCAL: bool>(&mut self, replies: &mut [R; BATCH], ways: &mut Ways) {
+        (self.messages, self.count) = (0, 0);
+        self.gathered::<R, LOCAL>(replies, ways);
+        if self.outbox.rest > 0 {
+            self.outbox.rest -= 1;
+        } else if self.outbox.len > 1 {
+            self.others::<R, LOCAL>(replies, ways);
         }
-        // The length of the message that is not ended yet; 0: none.
-        let mut open = 0;
+        for at in 0..mem::take(&mut self.outbox.others_len) {
+            let Noted { slot, len } = self.outbox.others[at];
+            let (slot, start) = (usize::from(slot) % BATCH, self.count);
+            self.add(slot, len.into(), replies);
+            self.end::<LOCAL>((slot, start), len.into(), ways);
+        }
+        self.outbox.len = 0;
+        self.starts[self.messages % (BATCH + 1)] = self.count as u8;
+    }
+
+    /// Builds the messages to further askers, and sees whether looking for them is worth while.
+    #[inline(never)]
+    fn others<R, const LOCAL: bool>(&mut self, replies: &mut [R; BATCH], ways: &mut Ways) {
+        for _ in 1..ASKERS_MAX {
+            if !self.outbox.turn(ways) {
+                break;
+            }
+            self.gathered::<R, LOCAL>(replies, ways);
+        }
+        let outbox = &mut self.outbox;
+        let is_alone = self.messages + outbox.others_len == outbox.len;
+        outbox.rest_alone = if is_alone { (outbox.rest_alone + 1).min(REST_ALONE_MAX) } else { 0 };
+        outbox.rest = outbox.rest_alone;
+    }
+
+    /// Builds the messages of replies to one asker, the longest first.
+    #[inline(always)]
+    fn gathered<R, const LOCAL: bool>(&mut self, replies: &mut [R; BATCH], ways: &mut Ways) {
+        // The message that is not ended yet: the length of its replies, the slot of its first one, where it begins.
+        let mut open: Option<(usize, (usize, usize))> = None;
         for word in (0..WORDS).rev() {
-            let mut present = mem::take(&mut self.lengths.present[word]);
+            let mut present = mem::take(&mut self.outbox.lengths.present[word]);
             while present != 0 {
                 let bit = 63 - present.leading_zeros() as usize;
                 present ^= 1 << bit;
                 let len = word * 64 + bit;
-                let mut slot = self.lengths.first[len];
-                if open != 0 {
-                    slot = self.take(slot, len, outbox);
-                    self.end(open, outbox);
-                    open = 0;
+                let mut slot = self.outbox.lengths.take(len);
+                if let Some((longer, begun)) = open.take() {
+                    slot = self.take(slot, len, replies);
+                    self.end::<LOCAL>(begun, longer, ways);
                 }
                 if slot != NONE {
-                    self.begin(usize::from(slot) % BATCH, outbox);
-                    open = len;
+                    open = Some((len, (usize::from(slot) % BATCH, self.count)));
                 }
                 while slot != NONE {
-                    slot = self.take(slot, len, outbox);
+                    slot = self.take(slot, len, replies);
                 }
             }
         }
-        if open != 0 {
-            self.end(open, outbox);
+        if let Some((len, begun)) = open {
+            self.end::<LOCAL>(begun, len, ways);
         }
-        others
     }
 
     /// Adds a reply of a list to the message; the one behind it.
     #[inline(always)]
-    fn take<R>(&mut self, slot: u8, len: usize, outbox: &mut Outbox<'_, R>) -> u8 {
+    fn take<R>(&mut self, slot: u8, len: usize, replies: &mut [R; BATCH]) -> u8 {
         let slot = usize::from(slot) % BATCH;
-        self.add(slot, len, outbox);
-        self.lengths.next[slot]
-    }
-
-    /// Begins a message to the asker of that slot.
-    #[inline(always)]
-    fn begin<R>(&mut self, slot: usize, outbox: &mut Outbox<'_, R>) {
-        let (message, count) = (self.messages % BATCH, self.count % BATCH);
-        let header = &mut self.headers[message].msg_hdr;
-        header.msg_name = (&raw mut outbox.addresses[slot]).cast();
-        header.msg_namelen = outbox.address_len;
-        header.msg_iov = &raw mut self.parts[count];
-        self.starts[message] = count as u8;
+        self.add(slot, len, replies);
+        self.outbox.lengths.behind(slot)
     }
 
     /// Adds a reply to the message.
     #[inline(always)]
-    fn add<R>(&mut self, slot: usize, len: usize, outbox: &mut Outbox<'_, R>) {
+    fn add<R>(&mut self, slot: usize, len: usize, replies: &mut [R; BATCH]) {
+        let part = libc::iovec { iov_base: (&raw mut replies[slot]).cast(), iov_len: len };
         let count = self.count % BATCH;
-        self.parts[count] = libc::iovec { iov_base: (&raw mut outbox.replies[slot]).cast(), iov_len: len };
-        self.slots[count] = slot as u8;
+        self.parts[count] = part;
         self.count = count + 1;
     }
 
-    /// Ends the message, whose first reply has so many octets.
+    /// Ends the message that begins with the reply in that slot, of so many octets, at that place.
     #[inline(always)]
-    fn end<R>(&mut self, len: usize, outbox: &mut Outbox<'_, R>) {
+    fn end<const LOCAL: bool>(&mut self, (slot, start): (usize, usize), len: usize, ways: &mut Ways) {
         let message = self.messages % BATCH;
-        let start = usize::from(self.starts[message]);
-        let slot = usize::from(self.slots[start % BATCH]) % BATCH;
-        let (count, own) = (self.count - start, usize::from(outbox.control_lens[slot]).min(CONTROL_OCTETS));
-        let header = &mut self.headers[message].msg_hdr;
-        header.msg_iovlen = count as _;
         self.messages = message + 1;
-        if count == 1 {
-            header.msg_control =
-                if own == 0 { ptr::null_mut() } else { outbox.controls[slot].0.as_mut_ptr().cast() };
-            header.msg_controllen = own as _;
-            return;
-        }
-        let controls = &mut self.controls[message].0;
+        let (header, controls) = (&mut self.headers[message].msg_hdr, &mut self.controls[message].0);
+        let count = self.count - start;
+        self.starts[message] = start as u8;
+        header.msg_name = (&raw mut ways.addresses[slot]).cast();
+        header.msg_iov = &raw mut self.parts[start % BATCH];
+        header.msg_iovlen = count as _;
         controls[HEADER_OCTETS..HEADER_OCTETS + 2].copy_from_slice(&(len as u16).to_ne_bytes());
-        if own > 0 {
-            controls[SEGMENT_OCTETS..SEGMENT_OCTETS + own].copy_from_slice(&outbox.controls[slot].0[..own]);
+        let from = if count > 1 { 0 } else { SEGMENT_OCTETS };
+        let mut octets = SEGMENT_OCTETS - from;
+        if LOCAL {
+            let own = ways.control(slot);
+            controls[SEGMENT_OCTETS..SEGMENT_OCTETS + own.len()].copy_from_slice(own);
+            header.msg_control = controls[from..].as_mut_ptr().cast();
+            octets += own.len();
         }
-        header.msg_control = controls.as_mut_ptr().cast();
-        header.msg_controllen = (SEGMENT_OCTETS + own) as _;
+        header.msg_controllen = octets as _;
     }
 
     /// The headers from a message on.
@@ -283,33 +420,24 @@ impl Messages {
         self.starts[messages.min(BATCH)].into()
     }
 
-    /// Has a message of several replies, which the kernel did not take, be these by themselves, for some time others, too:
-    /// how many. Each is [asked for](Messages::single) then.
-    pub(super) fn part(&mut self, message: usize) -> usize {
-        let count = self.replies(message + 1) - self.replies(message);
-        if count > 1 {
-            self.rest = REST_REFUSED;
-        }
-        count
+    /// Has others wait some time before they leave together: the kernel has not taken some that did.
+    pub(super) fn refused(&mut self) {
+        self.outbox.rest = REST_REFUSED;
     }
 
-    /// The header of one of the replies of a message, by itself.
-    pub(super) fn single<R>(
-        &mut self,
-        message: usize,
-        number: usize,
-        outbox: &mut Outbox<'_, R>,
-    ) -> &mut [libc::mmsghdr] {
+    /// The header of one of the replies of a message, by itself: in place of that of the message, which has several.
+    pub(super) fn single(&mut self, message: usize, number: usize) -> &mut [libc::mmsghdr] {
         let at = (self.replies(message) + number) % BATCH;
-        let slot = usize::from(self.slots[at]) % BATCH;
-        let own = usize::from(outbox.control_lens[slot]).min(CONTROL_OCTETS);
-        let header = &mut self.headers[message % BATCH].msg_hdr;
-        header.msg_iov = &raw mut self.parts[at];
-        header.msg_iovlen = 1;
-        header.msg_control =
-            if own == 0 { ptr::null_mut() } else { outbox.controls[slot].0.as_mut_ptr().cast() };
-        header.msg_controllen = own as _;
-        std::slice::from_mut(&mut self.headers[message % BATCH])
+        let (header, controls) = (&mut self.headers[message], &mut self.controls[message].0);
+        if header.msg_hdr.msg_iovlen > 1 {
+            header.msg_hdr.msg_control = controls[SEGMENT_OCTETS..].as_mut_ptr().cast();
+            #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
+            let octets = header.msg_hdr.msg_controllen as usize - SEGMENT_OCTETS;
+            header.msg_hdr.msg_controllen = octets as _;
+        }
+        header.msg_hdr.msg_iov = &raw mut self.parts[at];
+        header.msg_hdr.msg_iovlen = 1;
+        std::slice::from_mut(header)
     }
 }
 

@@ -122,6 +122,18 @@ fn each_asker_gets_its_own_from_the_address_that_it_asked() {
 }
 
 #[test]
+fn long_replies_do_not_keep_short_ones_apart() {
+    let (server, mut batch) = server("127.0.0.1:0");
+    let to = [server.local_addr().unwrap()];
+    let clients = clients("127.0.0.1:0", 2);
+    // Of the second client, too, half are too long to leave with others.
+    let lens = [1_300, 1_300, 70, 70];
+    let (messages, sent) = exchange((&server, &mut batch), (&clients, &to), 40, &lens);
+    assert_eq!((messages, sent), (2 + 20, Sent { sent: 40, dropped: 0 }));
+    all_came(&clients, &to, 40, &lens);
+}
+
+#[test]
 fn what_the_kernel_does_not_take_together_it_gets_singly_and_is_spared_for_a_while() {
     let (server, mut batch) = server("127.0.0.1:0");
     let to = [server.local_addr().unwrap()];
@@ -133,7 +145,7 @@ fn what_the_kernel_does_not_take_together_it_gets_singly_and_is_spared_for_a_whi
         let (_, sent) = exchange((&server, &mut batch), (&clients, &to), 20, &lens);
         assert_eq!(sent, Sent { sent: 20, dropped: 0 });
         all_came(&clients, &to, 20, &lens);
-        assert!(batch.messages.rest > 0, "the kernel is asked again at once");
+        assert!(batch.messages.outbox.rest > 0, "the kernel is asked again at once");
     }
 }
 
@@ -147,7 +159,7 @@ fn one_unreachable_asker_loses_its_own_replies_only() {
     }
     assert_eq!(batch.receive(server.as_fd()).unwrap(), 6);
     // Port 0 cannot be sent to.
-    [0, 2, 4].into_iter().for_each(|i| batch.addresses[i].sin6_port = 0);
+    [0, 2, 4].into_iter().for_each(|i| batch.ways.addresses[i].sin6_port = 0);
     let (_, mut replies) = batch.split();
     (0..6).for_each(|i| replies.reply(i, 20));
     assert_eq!(batch.send(server.as_fd()), Sent { sent: 3, dropped: 3 });
@@ -166,14 +178,14 @@ fn askers_with_one_question_each_are_looked_at_now_and_then_only() {
         assert_eq!(sent, Sent { sent: many.len(), dropped: 0 });
         all_came(&many, &to, many.len(), &[40]);
     }
-    assert!(batch.messages.rest_alone > 8);
+    assert!(batch.messages.outbox.rest_alone > 8);
     // The one with many questions is found all the same.
     let one = clients("127.0.0.1:0", 1);
     let is_found = (0..=BATCH).any(|_| {
         let (_, sent) = exchange((&server, &mut batch), (&one, &to), 10, &[40]);
         assert_eq!(sent, Sent { sent: 10, dropped: 0 });
         all_came(&one, &to, 10, &[40]);
-        batch.messages.rest_alone == 0
+        batch.messages.outbox.rest_alone == 0
     });
     assert!(is_found);
 }
