@@ -12,7 +12,7 @@ use crate::discovery::cluster::{self, Rrset};
 use crate::gossip::machine::ClusterWrite;
 use crate::loader::updates::{Propose, Update as ZoneUpdate};
 use crate::os::clock;
-use crate::transfer::update::content::{Owner, Set, of_amendment};
+use crate::transfer::update::content::{Owner, Set};
 use crate::transfer::update::request::Request;
 use crate::transfer::update::{Change, Ledger, Update, difference};
 use crate::wire::message::Rcode;
@@ -34,8 +34,7 @@ impl Control {
         let (origin, code) = (update.zone().clone(), Arc::new(OnceLock::new()));
         let (told, under_way) = (Arc::clone(&code), Arc::clone(&self.under_way));
         let propose: Propose = Box::new(move |amendment| {
-            let changes = Ledger::new(update.zone(), |name| of_amendment(amendment, name)).judge(&update);
-            match changes {
+            match Ledger::new(update.zone(), amendment).judge(&update) {
                 Ok(changes) => difference(&changes),
                 Err(refused) => {
                     // Said once, here.
@@ -103,7 +102,7 @@ impl Control {
             for rtype in self.types_at(name) {
                 if let Some(set) = self.cluster.rrset(&cluster::key(name, rtype)) {
                     let rdatas = set.rdatas().iter().map(Vec::as_slice);
-                    owner.sets.insert(rtype, Set::of(rtype, set.ttl(), rdatas));
+                    owner.sets.insert(rtype, Arc::new(Set::of(rtype, set.ttl(), rdatas)));
                 }
             }
             owner

@@ -1,6 +1,5 @@
 //! Each rule of RFC 2136 §3, by what it says and what it leaves of a zone.
 
-use super::content::of_amendment;
 use super::*;
 use crate::transfer::update::rights::Rights;
 use crate::wire::key::HashSeed;
@@ -132,7 +131,7 @@ fn lines(text: &str) -> Vec<u8> {
 
 fn judge(zone: &Zone, messages: &[Vec<u8>]) -> Vec<Result<Vec<Change>, Rcode>> {
     let mut amendment = Amendment::begin(zone);
-    let mut ledger = Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name));
+    let mut ledger = Ledger::new(zone.origin(), &mut amendment);
     messages.iter().map(|message| ledger.judge(&Update::read(message)?)).collect()
 }
 
@@ -392,6 +391,30 @@ fn a_well_known_service_is_replaced_by_its_address_and_protocol() {
 }
 
 #[test]
+fn what_updates_made_of_the_apex_is_seen_by_those_that_ask_for_it() {
+    let zone = zone_of(ZONE);
+    let messages = [
+        // These do not speak of the apex, the next ones do.
+        lines("add new 5 A 192.0.2.9"),
+        lines("add new 5 A 192.0.2.10"),
+        lines("prereq yxrrset @ SOA ns host 11 2 3 4 5\nadd new 5 A 192.0.2.11"),
+        lines("prereq yxrrset @ SOA ns host 12 2 3 4 5\nadd new 5 A 192.0.2.11"),
+        lines("delete new A 192.0.2.9"),
+        lines("add @ 60 TXT x"),
+        lines("prereq yxrrset @ TXT x\nprereq yxrrset @ SOA ns host 15 2 3 4 5\ndelete new"),
+        lines("delete a"),
+    ];
+    let serials: Vec<Option<(u32, u32)>> = judge(&zone, &messages)
+        .iter()
+        .map(|outcome| difference(outcome.as_ref().ok()?))
+        .map(|step| step.map(|step| (step.from().0, step.to().0)))
+        .collect();
+    let steps = [(10, 11), (11, 12), (0, 0), (12, 13), (13, 14), (14, 15), (15, 16), (16, 17)];
+    let expected = steps.map(|step| Some(step).filter(|(from, _)| *from != 0));
+    assert_eq!(serials, expected);
+}
+
+#[test]
 fn updates_see_those_before_them_and_none_that_failed() {
     let zone = zone_of(ZONE);
     let outcomes = judge(
@@ -435,7 +458,7 @@ fn a_key_touches_what_it_may_and_nothing_else() {
             return "REFUSED".to_owned();
         };
         let mut amendment = Amendment::begin(&zone);
-        match Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name)).judge(&update) {
+        match Ledger::new(zone.origin(), &mut amendment).judge(&update) {
             Ok(changes) => format!("{}", changes.len()),
             Err(code) => code.to_string(),
         }
@@ -461,7 +484,7 @@ fn a_key_touches_what_it_may_and_nothing_else() {
     let rights = Rights::new(vec![], vec![RecordType::TXT]);
     let update = rights.permit(Update::read(&lines("add a 5 TXT y\ndelete a")).unwrap()).unwrap();
     let mut amendment = Amendment::begin(&zone);
-    let mut ledger = Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name));
+    let mut ledger = Ledger::new(zone.origin(), &mut amendment);
     assert_eq!(ledger.judge(&update), Err(Rcode::Refused));
     let more = Update::read(&lines("prereq yxrrset a TXT x")).unwrap();
     assert_eq!(ledger.judge(&more), Ok(vec![]), "nothing of it counts");
