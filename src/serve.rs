@@ -28,7 +28,6 @@ use crate::services::{self, Insight, Services, Standings, Work, ZoneWork};
 use crate::wire::key::HashSeed;
 use crate::worker::{self, Settings, Setup, Sockets, Upstreams, Worker};
 use arc_swap::ArcSwap;
-use crossbeam::channel::unbounded;
 use mio::{Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -139,10 +138,9 @@ impl Server {
             self.sockets.iter().flat_map(|sockets| &sockets.udp).map(UdpSocket::try_clone).collect();
         let udp = udp.map_err(|error| failed("duplicate a socket", error))?;
         let (seed, lots) = draw().map_err(|error| failed("draw random numbers", error))?;
-        let (sender, events) = unbounded();
         let poll = Poll::new().map_err(|error| failed("wait for events", error))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(|error| failed("wait for events", error))?;
-        let mailbox = Mailbox::new(sender, waker);
+        let (mailbox, inbox) = Mailbox::new(waker);
         listen_to_signals(mailbox.clone()).map_err(|error| failed("listen to signals", error))?;
         let resolver = match self.config.gossip.join.is_empty() || self.gossip.is_none() {
             true => None,
@@ -240,9 +238,9 @@ impl Server {
         let ask = Box::new(move |request, answer| _ = mailbox.send(Event::Request { request, answer }));
         let services = Services::start(self.http, users, insight, ask, (work, zone_work, docker))
             .map_err(|error| failed("start the services thread", error))?;
-        control.run(&events);
+        control.run(&inbox);
         // What is still asked finds nobody: those who wait are told.
-        drop(events);
+        drop(inbox);
         // Last: probes see that the server stops.
         services.finish();
         drop(listening);

@@ -7,7 +7,7 @@
 
 use crate::control::document::SetDocument;
 use crate::control::request::{Answer, Reply};
-use crate::control::{Control, Event};
+use crate::control::{Control, Event, Inbox};
 use crate::discovery::cluster::{self, Rrset};
 use crate::gossip::machine::ClusterWrite;
 use crate::loader::updates::{Propose, Update as ZoneUpdate};
@@ -17,7 +17,6 @@ use crate::transfer::update::request::Request;
 use crate::transfer::update::{Change, Ledger, Update, difference};
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
-use crossbeam::channel::Receiver;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -54,13 +53,13 @@ impl Control {
 
     /// Waits a while for updates that are on their way, so that who sent them hears what became of them. Nothing of them is
     /// published any more; the disk has it.
-    pub(super) fn settle_updates(&mut self, mailbox: &Receiver<Event>, begun: Instant) {
+    pub(super) fn settle_updates(&mut self, inbox: &Inbox, begun: Instant) {
         loop {
             self.acknowledge();
             if Arc::strong_count(&self.under_way) == 1 {
                 return;
             }
-            match mailbox.recv_deadline(begun + SETTLE_MAX) {
+            match inbox.wait(begun + SETTLE_MAX) {
                 Ok(Event::Updated(updated)) => _ = self.take_updates(*updated),
                 // Dropped, it says so to whoever waits.
                 Ok(_) => {}
