@@ -13,6 +13,7 @@ use crate::catalog::state::State;
 use crate::control::cluster::{self, Cluster, Lots, Ports, Remembered, Resolver};
 use crate::control::exchange::{self, Exchange, Secrets};
 use crate::control::status::Status;
+use crate::control::updates::Door;
 use crate::control::{self, Control, Event, Mailbox};
 use crate::disk::zones::Zones;
 use crate::gossip::secrecy::keyring::Ring;
@@ -188,7 +189,9 @@ impl Server {
             prepared.map_err(StartError::Configuration)?;
         let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets, &[])));
         let ((notifies, notified), (orders, ordered)) = (services::notifies(), services::orders());
-        let exchanges = exchanges::make(setups.len(), &transfers, &notifies, &mailbox);
+        let under_way = Arc::default();
+        let door = Door::new(&self.config, loader.changer(), mailbox.clone(), &under_way);
+        let exchanges = exchanges::make(setups.len(), &transfers, &notifies, &door);
         let setups = setups.into_iter().zip(exchanges).collect();
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
@@ -221,6 +224,7 @@ impl Server {
             secrets: self.secrets,
             untold: Vec::new(),
             since: BTreeMap::new(),
+            under_way,
             unacknowledged: Vec::new(),
             places: HashMap::new(),
         };

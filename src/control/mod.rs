@@ -33,7 +33,7 @@ mod since;
 mod specs;
 pub mod status;
 mod stopping;
-mod updates;
+pub mod updates;
 pub mod ways;
 mod why;
 mod zone_status;
@@ -168,8 +168,6 @@ pub struct Control {
     reloading: Option<Round>,
     resolving: Resolving,
     exchange: Exchange,
-    /// As many hold it as updates are under way, and this one.
-    under_way: Arc<()>,
     outward: Outward,
     catalogs: Catalogs,
     shares: Shares,
@@ -211,7 +209,6 @@ impl Control {
             reloading: None,
             resolving,
             exchange,
-            under_way: Arc::default(),
             outward: Outward::default(),
             catalogs: Catalogs::default(),
             shares: Shares::default(),

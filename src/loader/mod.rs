@@ -206,6 +206,18 @@ struct Desk {
     done: Arc<dyn Fn(Done) + Send + Sync>,
 }
 
+/// The thread that carries updates out, to whoever has some.
+#[derive(Clone)]
+pub struct Changer(Sender<Box<Job>>);
+
+impl Changer {
+    /// Has an update carried out. Those that wait are carried out together, in their order. Once the loader has ended it is
+    /// dropped.
+    pub fn update(&self, update: Update) {
+        let _ = self.0.send(Box::new(Job::Update(update)));
+    }
+}
+
 impl Loader {
     /// Starts it; `done` is handed every result, with the round it was asked for in. What was overtaken before it
     /// was begun has none. `zones`: where zones that change in part are kept, if they are.
@@ -255,9 +267,9 @@ impl Loader {
         self.ask(Job::Arrival(arrival));
     }
 
-    /// Has an update carried out. Those that wait are carried out together, in their order.
-    pub fn update(&self, update: Update) {
-        self.ask(Job::Update(update));
+    /// Where updates go.
+    pub fn changer(&self) -> Changer {
+        Changer(self.changes.clone())
     }
 
     /// Forgets all zones that change in part but these.

@@ -94,7 +94,7 @@ fn updates_that_wait_are_carried_out_together_and_those_of_another_zone_apart() 
     let (acknowledge, acknowledged) = unbounded();
     let update = |origin: &Name, number: u32, gate: Option<Receiver<()>>| {
         let (name, acknowledge) = (origin.clone(), acknowledge.clone());
-        loader.update(Update {
+        loader.changer().update(Update {
             origin: origin.clone(),
             propose: Box::new(move |amendment| {
                 gate.map(|gate| gate.recv());
