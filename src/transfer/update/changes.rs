@@ -33,6 +33,13 @@ impl Change {
         }
     }
 
+    /// Octets that both take at most.
+    fn octets_max(&self) -> usize {
+        let record = |rdata: &[u8]| self.name.as_wire().len() + plain::FIXED_OCTETS + rdata.len();
+        let sets = self.before.iter().chain(&self.after);
+        sets.flat_map(|set| set.rdatas()).map(record).sum()
+    }
+
     fn gone(&self, out: &mut Vec<u8>) {
         self.write(out, &self.before, &self.after);
     }
@@ -42,16 +49,13 @@ impl Change {
     }
 }
 
-/// Octets of a step that changes a set or two.
-const OCTETS_USUAL: usize = 512;
-
 /// The step that the changes of one update are. `None` if there are none: whatever changes has another SOA.
 pub fn difference(changes: &[Change]) -> Option<Difference> {
     let soa = changes.iter().find(|change| change.rtype == RecordType::SOA)?;
     let serial = |set: &Option<Arc<Set>>| set.as_ref()?.rdatas().next().map(serial_of);
     let (from, to) = (serial(&soa.before)?, serial(&soa.after)?);
     let others = || changes.iter().filter(|change| change.rtype != RecordType::SOA);
-    let mut records = Vec::with_capacity(OCTETS_USUAL);
+    let mut records = Vec::with_capacity(changes.iter().map(Change::octets_max).sum());
     soa.gone(&mut records);
     others().for_each(|change| change.gone(&mut records));
     soa.come(&mut records);

@@ -4,6 +4,7 @@ use super::canonical;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::zone::amend::{Amendment, Kept};
+use crate::zone::rdata::is_lowered;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Rdata {
 
 /// RDATA as it compares, without a copy where no letter would be lowered.
 fn comparable(rtype: RecordType, octets: &[u8]) -> Cow<'_, [u8]> {
-    match octets.iter().any(u8::is_ascii_uppercase) {
+    match is_lowered(rtype) && octets.iter().any(u8::is_ascii_uppercase) {
         true => canonical(rtype, octets).into(),
         false => octets.into(),
     }
@@ -139,13 +140,16 @@ impl Set {
     }
 }
 
+/// The apex as it is kept, and its SOA.
+pub type Apex = (Name, Arc<Set>);
+
 /// Tells what names have in the version that updates begin with.
 pub trait Content {
     /// What a name has.
     fn owner(&mut self, name: &Name) -> Owner;
 
     /// The SOA at the apex, which each update wants to know, and the apex as it is kept.
-    fn soa(&mut self, origin: &Name) -> Option<(Name, Arc<Set>)> {
+    fn soa(&mut self, origin: &Name) -> Option<Apex> {
         let mut owner = self.owner(origin);
         let soa = owner.sets.remove(&RecordType::SOA)?;
         Some((owner.name, soa))
@@ -163,7 +167,7 @@ impl Content for &mut Amendment<'_> {
         of_amendment(self, name)
     }
 
-    fn soa(&mut self, _origin: &Name) -> Option<(Name, Arc<Set>)> {
+    fn soa(&mut self, _origin: &Name) -> Option<Apex> {
         let (name, Kept { ttl, rdata, .. }) = (self.origin().clone(), Amendment::soa(self)?);
         Some((name, Arc::new(Set::of(RecordType::SOA, *ttl, [&**rdata]))))
     }

@@ -2,7 +2,7 @@
 //! all.
 
 use super::changes::Change;
-use super::content::{Content, Owner, Set};
+use super::content::{Apex, Content, Owner, Set};
 use super::{Instruction, Prerequisite, Update, canonical};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::transfer::incoming::serial_of;
@@ -24,6 +24,9 @@ const TYPES_MAX: usize = 255;
 /// Octets at the start of a WKS that name the service: its address and protocol (RFC 1035 §3.4.2).
 const WKS_SERVICE_OCTETS: usize = 5;
 
+/// So many names are looked through rather than hashed: most updates speak of one.
+const FEW: usize = 8;
+
 /// What the updates of a zone find and leave.
 pub struct Ledger<R> {
     origin: Name,
@@ -31,10 +34,10 @@ pub struct Ledger<R> {
     read: R,
     /// Names that were asked about, ...
     held: Vec<Held>,
-    /// ... and where they are.
+    /// ... and where they are, once they are more than a [`FEW`].
     numbers: HashMap<Name, usize>,
     /// The apex and its SOA now, as long as nobody asked for all that the apex has.
-    soa: Option<(Name, Arc<Set>)>,
+    soa: Option<Apex>,
     /// Names that the update at hand speaks of.
     drafted: Vec<usize>,
 }
@@ -72,7 +75,7 @@ impl<R: Content> Ledger<R> {
         }
         let (changes, soa) = outcome?;
         if let Some((apex, soa)) = soa {
-            match self.numbers.get(&self.origin).and_then(|apex| self.held.get_mut(*apex)) {
+            match self.find(&self.origin).and_then(|apex| self.held.get_mut(apex)) {
                 Some(held) => _ = held.now.sets.insert(RecordType::SOA, soa),
                 None => self.soa = Some((apex, soa)),
             }
@@ -81,7 +84,7 @@ impl<R: Content> Ledger<R> {
     }
 
     /// What an update changes; and the apex with another SOA, where it speaks of nothing there.
-    fn draft(&mut self, update: &Update) -> Result<(Vec<Change>, Option<(Name, Arc<Set>)>), Rcode> {
+    fn draft(&mut self, update: &Update) -> Result<(Vec<Change>, Option<Apex>), Rcode> {
         self.check(update)?;
         for instruction in &update.instructions {
             self.carry_out(instruction, update)?;
@@ -101,9 +104,16 @@ impl<R: Content> Ledger<R> {
         Ok((changes, soa.and_then(|(apex, soa)| Some((apex, soa?)))))
     }
 
+    fn find(&self, name: &Name) -> Option<usize> {
+        match self.held.len() <= FEW {
+            true => self.held.iter().position(|held| held.now.name == *name),
+            false => self.numbers.get(name).copied(),
+        }
+    }
+
     fn number(&mut self, name: &Name) -> usize {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
+        if let Some(number) = self.find(name) {
+            return number;
         }
         let mut now = self.read.owner(name);
         if *name == self.origin
@@ -111,9 +121,14 @@ impl<R: Content> Ledger<R> {
         {
             now.sets.insert(RecordType::SOA, soa);
         }
-        self.numbers.insert(name.clone(), self.held.len());
+        let number = self.held.len();
         self.held.push(Held { now, draft: None });
-        self.held.len() - 1
+        if number >= FEW {
+            let new = if number == FEW { 0..=number } else { number..=number };
+            let names = self.held[new.clone()].iter().map(|held| held.now.name.clone());
+            self.numbers.extend(names.zip(new));
+        }
+        number
     }
 
     fn now(&mut self, name: &Name) -> &BTreeMap<RecordType, Arc<Set>> {
@@ -195,7 +210,7 @@ impl<R: Content> Ledger<R> {
             return None;
         }
         let rdata = |soa: &Set| soa.rdatas().next().map(<[u8]>::to_vec);
-        let Some(number) = self.numbers.get(&self.origin).copied() else {
+        let Some(number) = self.find(&self.origin) else {
             if self.soa.is_none() {
                 self.soa = self.read.soa(&self.origin);
             }

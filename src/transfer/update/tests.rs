@@ -15,6 +15,7 @@ use crate::zone::rdata;
 use crate::zone::seal::seal;
 use std::path::Path;
 
+mod ledger;
 mod properties;
 
 const SEED: [u8; 16] = [7; 16];
@@ -388,30 +389,6 @@ fn a_well_known_service_is_replaced_by_its_address_and_protocol() {
     let told = told(&zone, "add w 60 WKS \\# 6 c0000201 06 80\nadd w 60 WKS \\# 6 c0000201 11 80");
     let lines: Vec<&str> = told.lines().filter(|line| line.contains("WKS")).map(|line| &line[..1]).collect();
     assert_eq!(lines, ["-", "+", "+"], "{told}");
-}
-
-#[test]
-fn what_updates_made_of_the_apex_is_seen_by_those_that_ask_for_it() {
-    let zone = zone_of(ZONE);
-    let messages = [
-        // These do not speak of the apex, the next ones do.
-        lines("add new 5 A 192.0.2.9"),
-        lines("add new 5 A 192.0.2.10"),
-        lines("prereq yxrrset @ SOA ns host 11 2 3 4 5\nadd new 5 A 192.0.2.11"),
-        lines("prereq yxrrset @ SOA ns host 12 2 3 4 5\nadd new 5 A 192.0.2.11"),
-        lines("delete new A 192.0.2.9"),
-        lines("add @ 60 TXT x"),
-        lines("prereq yxrrset @ TXT x\nprereq yxrrset @ SOA ns host 15 2 3 4 5\ndelete new"),
-        lines("delete a"),
-    ];
-    let serials: Vec<Option<(u32, u32)>> = judge(&zone, &messages)
-        .iter()
-        .map(|outcome| difference(outcome.as_ref().ok()?))
-        .map(|step| step.map(|step| (step.from().0, step.to().0)))
-        .collect();
-    let steps = [(10, 11), (11, 12), (0, 0), (12, 13), (13, 14), (14, 15), (15, 16), (16, 17)];
-    let expected = steps.map(|step| Some(step).filter(|(from, _)| *from != 0));
-    assert_eq!(serials, expected);
 }
 
 #[test]
