@@ -13,6 +13,7 @@ use crate::catalog::state::State;
 use crate::control::cluster::{self, Cluster, Lots, Ports, Remembered, Resolver};
 use crate::control::exchange::{self, Exchange, Secrets};
 use crate::control::status::Status;
+use crate::control::updates::Door;
 use crate::control::{self, Control, Event, Mailbox};
 use crate::disk::zones::Zones;
 use crate::gossip::secrecy::keyring::Ring;
@@ -28,7 +29,6 @@ use crate::services::{self, Insight, Services, Standings, Work, ZoneWork};
 use crate::wire::key::HashSeed;
 use crate::worker::{self, Settings, Setup, Sockets, Upstreams, Worker};
 use arc_swap::ArcSwap;
-use crossbeam::channel::unbounded;
 use mio::{Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -139,10 +139,9 @@ impl Server {
             self.sockets.iter().flat_map(|sockets| &sockets.udp).map(UdpSocket::try_clone).collect();
         let udp = udp.map_err(|error| failed("duplicate a socket", error))?;
         let (seed, lots) = draw().map_err(|error| failed("draw random numbers", error))?;
-        let (sender, events) = unbounded();
         let poll = Poll::new().map_err(|error| failed("wait for events", error))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(|error| failed("wait for events", error))?;
-        let mailbox = Mailbox::new(sender, waker);
+        let (mailbox, inbox) = Mailbox::new(waker);
         listen_to_signals(mailbox.clone()).map_err(|error| failed("listen to signals", error))?;
         let resolver = match self.config.gossip.join.is_empty() || self.gossip.is_none() {
             true => None,
@@ -190,7 +189,9 @@ impl Server {
             prepared.map_err(StartError::Configuration)?;
         let transfers = Arc::new(ArcSwap::from_pointee(exchange::policy(&self.config, &self.secrets, &[])));
         let ((notifies, notified), (orders, ordered)) = (services::notifies(), services::orders());
-        let exchanges = exchanges::make(setups.len(), &transfers, &notifies, &mailbox);
+        let under_way = Arc::default();
+        let door = Door::new(&self.config, loader.changer(), mailbox.clone(), &under_way);
+        let exchanges = exchanges::make(setups.len(), &transfers, &notifies, &door);
         let setups = setups.into_iter().zip(exchanges).collect();
         let workers = start_workers(self.sockets, &publisher, settings(&self.config), setups)
             .map_err(|error| failed("start the workers", error))?;
@@ -223,6 +224,7 @@ impl Server {
             secrets: self.secrets,
             untold: Vec::new(),
             since: BTreeMap::new(),
+            under_way,
             unacknowledged: Vec::new(),
             places: HashMap::new(),
         };
@@ -240,9 +242,9 @@ impl Server {
         let ask = Box::new(move |request, answer| _ = mailbox.send(Event::Request { request, answer }));
         let services = Services::start(self.http, users, insight, ask, (work, zone_work, docker))
             .map_err(|error| failed("start the services thread", error))?;
-        control.run(&events);
+        control.run(&inbox);
         // What is still asked finds nobody: those who wait are told.
-        drop(events);
+        drop(inbox);
         // Last: probes see that the server stops.
         services.finish();
         drop(listening);

@@ -1,5 +1,6 @@
 //! What becomes of each request: the one place where all of them are told apart.
 
+use crate::base::config::Config;
 use crate::control::Control;
 use crate::control::exchange::ZoneVerb;
 use crate::control::members::{read_key, read_key_id};
@@ -97,9 +98,14 @@ impl Control {
 
     /// The domain of the cluster's records.
     pub(super) fn domain(&self) -> Name {
-        // The configuration accepts nothing that is not a name.
-        Name::parse(self.config.services.domain.as_str()).unwrap_or(Name::ROOT)
+        domain(&self.config)
     }
+}
+
+/// The domain of services.
+pub(super) fn domain(config: &Config) -> Name {
+    // The configuration accepts nothing that is not a name.
+    Name::parse(config.services.domain.as_str()).unwrap_or(Name::ROOT)
 }
 
 /// How long a node that leaves waits for the others to know.

@@ -7,6 +7,7 @@ use crate::base::time::Moment;
 use crate::catalog::delta::{Delta, ZoneContent};
 use crate::control::Control;
 use crate::control::request::{Refused, RefusedKind, Reply};
+use crate::control::updates::UnderWay;
 use crate::control::zone_status::{faulty, tell_faults};
 use crate::loader::Loaded;
 use crate::loader::received::{Arrival, Received};
@@ -50,6 +51,8 @@ pub struct Exchange {
     pub untold: Vec<Order>,
     /// Since when each version of a zone at hand has been in place.
     pub since: BTreeMap<Name, Moment>,
+    /// The updates of zones that are on their way.
+    pub under_way: Arc<UnderWay>,
     /// Whose updates are to be published.
     pub unacknowledged: Vec<Acknowledge>,
     /// Where in the configuration each zone stands: there may be as many as a catalog lists.

@@ -33,12 +33,12 @@ mod since;
 mod specs;
 pub mod status;
 mod stopping;
-mod updates;
+pub mod updates;
 pub mod ways;
 mod why;
 mod zone_status;
 
-pub use mailbox::Mailbox;
+pub use mailbox::{Inbox, Mailbox};
 pub use specs::{initial, zone_specs};
 
 use crate::base::config::{Config, Inputs};
@@ -72,7 +72,6 @@ use crate::worker::Worker;
 use crate::zone::Zone;
 use crate::zone::builtin::BUILTIN;
 use arc_swap::ArcSwap;
-use crossbeam::channel::Receiver;
 use mio::{Events, Poll};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -169,8 +168,6 @@ pub struct Control {
     reloading: Option<Round>,
     resolving: Resolving,
     exchange: Exchange,
-    /// As many hold it as updates are under way, and this one.
-    under_way: Arc<()>,
     outward: Outward,
     catalogs: Catalogs,
     shares: Shares,
@@ -212,7 +209,6 @@ impl Control {
             reloading: None,
             resolving,
             exchange,
-            under_way: Arc::default(),
             outward: Outward::default(),
             catalogs: Catalogs::default(),
             shares: Shares::default(),
@@ -226,7 +222,7 @@ impl Control {
     }
 
     /// Runs until it is told to stop.
-    pub fn run(mut self, mailbox: &Receiver<Event>) {
+    pub fn run(mut self, inbox: &Inbox) {
         let mut events = Events::with_capacity(POLL_EVENTS);
         let mut more_work = false;
         loop {
@@ -240,9 +236,9 @@ impl Control {
             for event in events.iter() {
                 self.cluster.ready(now, event);
             }
-            while let Ok(event) = mailbox.try_recv() {
+            while let Some(event) = inbox.next() {
                 match event {
-                    Event::Stop => return self.stop(mailbox),
+                    Event::Stop => return self.stop(inbox),
                     event => {
                         let is_changed = self.take(event);
                         self.due.note(is_changed);
@@ -251,7 +247,7 @@ impl Control {
             }
             self.turn(now);
             if self.leaving {
-                return self.stop(mailbox);
+                return self.stop(inbox);
             }
             self.due.note(self.state.next_expiry() <= now);
             more_work = self.state.work(now);

@@ -1,9 +1,8 @@
 //! The end of the server: members are told, what has arrived is answered, what is to be kept is written.
 
 use crate::control::status::Status;
-use crate::control::{Control, Event, POLL_EVENTS};
+use crate::control::{Control, Inbox, POLL_EVENTS};
 use crate::os::clock;
-use crossbeam::channel::Receiver;
 use mio::Events;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ const LEAVING: Duration = Duration::from_millis(500);
 
 impl Control {
     /// Ends: what has arrived is answered first.
-    pub(super) fn stop(mut self, mailbox: &Receiver<Event>) {
+    pub(super) fn stop(mut self, inbox: &Inbox) {
         self.status.rcu(|old| Status { ready: false, reason: "stopping".into(), ..Status::clone(old) });
         let begun = clock::now();
         let until = match self.leaving {
@@ -37,7 +36,7 @@ impl Control {
         }
         self.give_up_asking();
         self.cluster.end();
-        self.settle_updates(mailbox, begun);
+        self.settle_updates(inbox, begun);
         for worker in &self.workers {
             worker.stop();
         }

@@ -338,7 +338,8 @@ impl Changing {
 
     /// Carries out updates of one zone, each seeing those before it, and keeps what changed with one wait for the disk.
     pub(super) fn update(&mut self, origin: &Name, updates: Vec<Update>) -> Updated {
-        let mut updated = Updated { origin: origin.clone(), zone: None, made: Vec::new() };
+        let told = Vec::with_capacity(updates.len());
+        let mut updated = Updated { origin: origin.clone(), zone: None, made: told };
         let Some(holding) = self.all.get(origin).filter(|holding| holding.note.is_some()) else {
             updates.into_iter().for_each(|update| (update.done)(Err(Unmade::NotServed)));
             return updated;

@@ -72,6 +72,25 @@ fn what_is_freed_does_not_wait_for_zones() {
 }
 
 #[test]
+fn an_update_waits_for_others_in_a_stream_of_them_and_never_for_long() {
+    let (ended, origin) = (clock::now(), spec(0).origin);
+    let after = |updates, waiting, late| {
+        let before = Group { origin: origin.clone(), updates, ended };
+        pause(Some(&before), waiting, ended + Duration::from_micros(late)).as_micros()
+    };
+    assert_eq!(pause(None, 0, ended), Duration::ZERO, "the first of all");
+    assert_eq!(
+        [after(1, 0, 0), after(1, 0, 600), after(1, 0, 1_600), after(1, 0, 1_000_000)],
+        [1_600, 1_000, 0, 0]
+    );
+    assert_eq!(
+        [1, 8, 25, 64, u32::MAX].map(|updates| after(updates, 0, 0)),
+        [1_600, 2_300, 4_000, 4_000, 4_000]
+    );
+    assert_eq!([after(8, GROUP_GOOD - 1, 0), after(8, GROUP_GOOD, 0)], [2_300, 0], "they are there");
+}
+
+#[test]
 fn updates_that_wait_are_carried_out_together_and_those_of_another_zone_apart() {
     let dir = std::env::temp_dir().join(format!("hivedns-loader-{}", std::process::id()));
     let _ = fs::remove_dir_all(&dir);
@@ -94,7 +113,7 @@ fn updates_that_wait_are_carried_out_together_and_those_of_another_zone_apart() 
     let (acknowledge, acknowledged) = unbounded();
     let update = |origin: &Name, number: u32, gate: Option<Receiver<()>>| {
         let (name, acknowledge) = (origin.clone(), acknowledge.clone());
-        loader.update(Update {
+        loader.changer().update(Update {
             origin: origin.clone(),
             propose: Box::new(move |amendment| {
                 gate.map(|gate| gate.recv());

@@ -1,6 +1,6 @@
 //! What each worker has for messages about zones as such: where news goes, and updates.
 
-use crate::control::{Event, Mailbox};
+use crate::control::updates::Door;
 use crate::services::Notifies;
 use crate::transfer::policy::Policy;
 use crate::worker;
@@ -12,12 +12,11 @@ pub(super) fn make(
     workers: usize,
     policy: &Arc<ArcSwap<Policy>>,
     notifies: &Notifies,
-    mailbox: &Mailbox,
+    door: &Door,
 ) -> impl Iterator<Item = worker::Exchange> {
     (0..workers).map(move |_| {
-        let (notifies, mailbox) = (notifies.clone(), mailbox.clone());
-        // Nobody listens any more when the server is stopping: then it is dropped, which answers it.
-        let ask = Box::new(move |update| _ = mailbox.send(Event::Update(Box::new(update))));
+        let (notifies, door) = (notifies.clone(), door.clone());
+        let ask = Box::new(move |request| door.take(request));
         worker::Exchange {
             policy: Arc::clone(policy),
             told: Box::new(move |origin, serial| notifies.tell(origin, serial)),

@@ -8,6 +8,7 @@
 //!
 //! A worker waits only in `poll`. It takes no lock, logs nothing, and allocates nothing for a datagram.
 
+pub mod bell;
 mod ends;
 mod exchange;
 mod resolver;

@@ -12,6 +12,7 @@ use crate::base::time::Moment;
 use crate::transfer::desk::{Held, Permitted};
 use crate::transfer::update::request::{Answer, Request};
 use crate::wire::message::Rcode;
+use crate::worker::bell::Bell;
 use crate::worker::resolver::Back;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use mio::Waker;
@@ -37,7 +38,7 @@ pub struct Updates {
     ask: Ask,
     /// Codes on their way back.
     done: (Sender<Done>, Receiver<Done>),
-    waker: Option<Arc<Waker>>,
+    bell: Option<Bell>,
     table: RefCell<Table>,
 }
 
@@ -78,12 +79,12 @@ pub(super) enum Taken {
 impl Updates {
     /// What hands updates to `ask`.
     pub fn new(ask: Ask) -> Updates {
-        Updates { ask, done: unbounded(), waker: None, table: RefCell::default() }
+        Updates { ask, done: unbounded(), bell: None, table: RefCell::default() }
     }
 
     /// Has the worker woken by its waker.
     pub(super) fn wake_by(&mut self, waker: &Arc<Waker>) {
-        self.waker = Some(Arc::clone(waker));
+        self.bell = Some(Bell::new(Arc::clone(waker)));
     }
 
     /// True if some update is being carried out.
@@ -115,21 +116,25 @@ impl Updates {
             table.recent.push_back(Recent { mark, since: now, code: None });
         }
         drop(table);
-        let (sender, waker) = (self.done.0.clone(), self.waker.clone());
+        let (sender, bell) = (self.done.0.clone(), self.bell.clone());
         let answer = Answer::to(move |code| {
             let _ = sender.send(Done { held, code, back, mark });
-            if let Some(waker) = waker {
-                // A full pipe means that it is being woken already.
-                let _ = waker.wake();
+            if let Some(bell) = bell {
+                // Were that to fail, the next message wakes it.
+                let _ = bell.ring();
             }
         });
         (self.ask)(Request { update, answer });
         Taken::Waits
     }
 
-    /// The next update that was carried out, to be answered.
+    /// The next update that was carried out, to be answered. After `None` the worker is woken for the next one.
     pub(super) fn next(&self) -> Option<Done> {
-        let done = self.done.1.try_recv().ok()?;
+        let done = self.done.1.try_recv().ok().or_else(|| {
+            // Not before: as long as the worker is at it nobody needs to wake it.
+            self.bell.iter().for_each(Bell::heard);
+            self.done.1.try_recv().ok()
+        })?;
         if let Ok(mut table) = self.table.try_borrow_mut() {
             table.outstanding = table.outstanding.saturating_sub(1);
             let is_it = |recent: &Recent| Some(recent.mark) == done.mark && recent.code.is_none();

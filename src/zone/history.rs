@@ -44,42 +44,89 @@ impl Difference {
 }
 
 /// Differences that follow each other; the last leads to the zone that has this history.
+///
+/// They lie in runs, all full but for the first and the last, which a version shares with the one before it: so what is added
+/// costs itself, those two runs and a count for each other one, and not a count for each of thousands of steps.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// The oldest first.
-    steps: Arc<[Arc<Difference>]>,
+    /// The oldest first; none is empty.
+    runs: Vec<Arc<Run>>,
+    steps: usize,
     octets: usize,
+}
+
+/// Steps of a run at most.
+const RUN_STEPS: usize = 64;
+
+/// The oldest first.
+#[derive(Debug, Clone, Default)]
+struct Run {
+    steps: Vec<Arc<Difference>>,
 }
 
 impl History {
     /// The same and further steps, as far as it may be remembered beside a zone of so many octets.
     pub fn then(&self, added: impl IntoIterator<Item = Arc<Difference>>, zone_octets: usize) -> History {
-        let octets_max = zone_octets.clamp(HISTORY_OCTETS_MIN, HISTORY_OCTETS_MAX);
-        let all: Vec<Arc<Difference>> = self.steps.iter().cloned().chain(added).collect();
-        let mut octets = 0;
-        let fits = |step: &&Arc<Difference>| {
-            octets += step.records.len();
-            octets <= octets_max
-        };
-        let kept = all.iter().rev().take(HISTORY_STEPS_MAX).take_while(fits).count();
-        let steps: Arc<[Arc<Difference>]> = all.get(all.len() - kept..).unwrap_or_default().into();
-        History { octets: steps.iter().map(|step| step.records.len()).sum(), steps }
+        let mut history = self.clone();
+        added.into_iter().for_each(|step| history.add(step));
+        history.forget(zone_octets.clamp(HISTORY_OCTETS_MIN, HISTORY_OCTETS_MAX));
+        history
+    }
+
+    fn add(&mut self, step: Arc<Difference>) {
+        if self.runs.last().is_none_or(|run| run.steps.len() >= RUN_STEPS) {
+            self.runs.push(Arc::default());
+        }
+        let octets = step.records.len();
+        if let Some(run) = self.runs.last_mut().map(Arc::make_mut) {
+            run.steps.push(step);
+            self.steps += 1;
+            self.octets += octets;
+        }
+    }
+
+    /// Forgets the oldest steps, as long as there are too many or they are too large.
+    fn forget(&mut self, octets_max: usize) {
+        let (mut runs, mut within) = (0, 0);
+        while self.steps > HISTORY_STEPS_MAX || self.octets > octets_max {
+            let Some(run) = self.runs.get(runs) else { break };
+            match run.steps.get(within) {
+                Some(step) => {
+                    self.steps -= 1;
+                    self.octets -= step.records.len();
+                    within += 1;
+                }
+                None => (runs, within) = (runs + 1, 0),
+            }
+        }
+        self.runs.drain(..runs);
+        if let Some(first) = self.runs.first_mut().filter(|_| within > 0) {
+            let kept = first.steps.get(within..).unwrap_or_default();
+            match kept.is_empty() {
+                true => _ = self.runs.remove(0),
+                false => *first = Arc::new(Run { steps: kept.to_vec() }),
+            }
+        }
     }
 
     /// The steps that lead from a version to the newest one; `None` if it is not remembered.
-    pub fn since(&self, serial: Serial) -> Option<&[Arc<Difference>]> {
-        let first = self.steps.iter().rposition(|step| step.from == serial)?;
-        self.steps.get(first..)
+    pub fn since(&self, serial: Serial) -> Option<Vec<Arc<Difference>>> {
+        let behind = self.newest_first().position(|step| step.from == serial)?;
+        Some(self.all().skip(self.steps - 1 - behind).cloned().collect())
     }
 
     /// All steps, the oldest first.
-    pub fn all(&self) -> &[Arc<Difference>] {
-        &self.steps
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Difference>> {
+        self.runs.iter().flat_map(|run| &run.steps)
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = &Arc<Difference>> {
+        self.runs.iter().rev().flat_map(|run| run.steps.iter().rev())
     }
 
     /// How many steps are remembered.
     pub fn steps(&self) -> usize {
-        self.steps.len()
+        self.steps
     }
 
     /// Octets that they take.

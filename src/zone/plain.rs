@@ -14,6 +14,9 @@ use crate::zone::Zone;
 use crate::zone::sink::Record;
 use crate::zone::store::{Node, Rrset};
 
+/// Octets of a plain record between its owner and its RDATA.
+pub const FIXED_OCTETS: usize = 10;
+
 /// Adds a record to a run of plain records.
 pub fn write(out: &mut Vec<u8>, record: &Record<'_>) {
     out.extend_from_slice(record.owner);
@@ -27,7 +30,7 @@ pub fn write(out: &mut Vec<u8>, record: &Record<'_>) {
 /// The record at the start of a run, and how many octets it takes; `None` at the end, and where the run is cut short.
 pub fn first(run: &[u8]) -> Option<(Record<'_>, usize)> {
     let fixed = wire_len(run);
-    let rdata_at = fixed + 10;
+    let rdata_at = fixed + FIXED_OCTETS;
     let end = rdata_at + usize::from(u16_at(run, fixed + 8)?);
     let record = Record {
         owner: run.get(..fixed)?,

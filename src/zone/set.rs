@@ -10,6 +10,9 @@ use crate::wire::rtype::RecordType;
 use crate::wire::sealed::{RECORD_HEAD_OCTETS, Sealer, wire_len};
 use crate::zone::store::{RECORDS_DEADLINE, RRSET_HEAD, TARGET_HEAD, aligned, target_flags};
 
+/// Octets of a pointer in the list of those to shift.
+const POINTER_OCTETS: usize = 2;
+
 /// Writes sets one after another, re-using its buffers.
 pub(crate) struct SetWriter {
     /// Lower-cased.
@@ -43,6 +46,15 @@ impl SetWriter {
         self.owner.extend_from_slice(owner);
         self.is_cut = is_cut;
         self.targets.clear();
+    }
+
+    /// True if a set of RDATA of so many octets fits in a message, whatever it says: then [`SetWriter::end`] takes it. False
+    /// says nothing.
+    pub(crate) fn surely_fits(owner_len: usize, rdatas: impl Iterator<Item = usize>) -> bool {
+        // Of each record at most: its octets, uncompressed, or else two pointers and a target with its key.
+        let record = RECORD_HEAD_OCTETS + 2 * POINTER_OCTETS + TARGET_HEAD;
+        let octets: usize = rdatas.map(|rdata| record + rdata).sum();
+        HEADER_OCTETS + owner_len + 4 + octets <= MESSAGE_OCTETS_MAX
     }
 
     /// True if a record of so many octets of RDATA would leave the set within a message.

@@ -312,7 +312,7 @@ impl Store {
     pub(crate) fn octets(&self) -> usize {
         match &self.blocks {
             Blocks::Arena { octets, .. } => octets.len(),
-            Blocks::Apart(directory) => directory.blocks().map(|block| block.octets().len()).sum(),
+            Blocks::Apart(directory) => directory.octets,
         }
     }
 }

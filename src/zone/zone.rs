@@ -244,7 +244,12 @@ impl Zone {
 
     /// The node of that key among all that [`Zone::nodes`] yields.
     pub fn node_of(&self, key: &[u8]) -> Option<Node<'_>> {
-        self.find(self.hash_of(key), key).or_else(|| self.store.find_hidden(key))
+        self.node_at_hash(self.hash_of(key), key)
+    }
+
+    /// The same, given its hash besides.
+    pub(crate) fn node_at_hash(&self, hash: u64, key: &[u8]) -> Option<Node<'_>> {
+        self.find(hash, key).or_else(|| self.store.find_hidden(key))
     }
 
     /// The node at a spot of this zone.

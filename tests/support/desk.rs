@@ -9,7 +9,6 @@ use hivedns::catalog::state::State;
 use hivedns::transfer::access::AccessList;
 use hivedns::transfer::desk::{self, Permitted, Turn};
 use hivedns::transfer::policy::{Policy, ZonePolicy};
-use hivedns::transfer::update::content::of_amendment;
 use hivedns::transfer::update::{Ledger, Update, difference};
 use hivedns::wire::key::{HashSeed, NameKey};
 use hivedns::wire::message::Rcode;
@@ -239,7 +238,7 @@ const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// What an update is told. What it makes of the zone is one, and forgotten.
 fn change(zone: &Zone, update: &Update) -> Rcode {
     let mut amendment = Amendment::begin(zone);
-    let judged = Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name)).judge(update);
+    let judged = Ledger::new(zone.origin(), &mut amendment).judge(update);
     let changes = match judged {
         Ok(changes) => changes,
         Err(code) => return code,

@@ -68,7 +68,7 @@ impl Place {
 
 /// The serials from which steps lead on.
 fn serials(zone: &Zone) -> Vec<u32> {
-    zone.history().all().iter().map(|step| step.from().0).collect()
+    zone.history().all().map(|step| step.from().0).collect()
 }
 
 /// What a step says, as lines.

@@ -166,7 +166,7 @@ fn what_was_transferred_is_there_after_a_restart_with_its_history() {
         let restored = restored.zone.unwrap();
         assert_eq!(restored.serial(), zone.serial());
         assert_eq!(sorted(&restored), sorted(&zone));
-        assert_eq!(restored.history().since(Serial(1)).map(<[_]>::len), Some(from as usize + 1));
+        assert_eq!(restored.history().since(Serial(1)).map(|steps| steps.len()), Some(from as usize + 1));
         // And it goes on from there.
         let next = again.put(arrival(steps(from + 2..from + 3))).zone.unwrap();
         assert_eq!(next.history().steps(), from as usize + 2);
@@ -340,7 +340,7 @@ fn a_file_that_was_changed_by_hand_needs_a_later_serial_and_then_replaces_what_u
     place.file(13, "b A 192.0.2.1\n");
     let zone = changing.load_file(&origin(), &file, None).zone.unwrap();
     assert!(has(&zone, "b.z.") && !has(&zone, "u2.z.") && zone.serial() == Serial(13));
-    assert_eq!(zone.history().since(Serial(12)).map(<[_]>::len), Some(1));
+    assert_eq!(zone.history().since(Serial(12)).map(|steps| steps.len()), Some(1));
     let aside = fs::read_dir(&place.dir)
         .unwrap()
         .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("broken-1"));

@@ -1,6 +1,5 @@
 //! Each rule of RFC 2136 §3, by what it says and what it leaves of a zone.
 
-use super::content::of_amendment;
 use super::*;
 use crate::transfer::update::rights::Rights;
 use crate::wire::key::HashSeed;
@@ -16,6 +15,7 @@ use crate::zone::rdata;
 use crate::zone::seal::seal;
 use std::path::Path;
 
+mod ledger;
 mod properties;
 
 const SEED: [u8; 16] = [7; 16];
@@ -132,7 +132,7 @@ fn lines(text: &str) -> Vec<u8> {
 
 fn judge(zone: &Zone, messages: &[Vec<u8>]) -> Vec<Result<Vec<Change>, Rcode>> {
     let mut amendment = Amendment::begin(zone);
-    let mut ledger = Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name));
+    let mut ledger = Ledger::new(zone.origin(), &mut amendment);
     messages.iter().map(|message| ledger.judge(&Update::read(message)?)).collect()
 }
 
@@ -435,7 +435,7 @@ fn a_key_touches_what_it_may_and_nothing_else() {
             return "REFUSED".to_owned();
         };
         let mut amendment = Amendment::begin(&zone);
-        match Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name)).judge(&update) {
+        match Ledger::new(zone.origin(), &mut amendment).judge(&update) {
             Ok(changes) => format!("{}", changes.len()),
             Err(code) => code.to_string(),
         }
@@ -461,7 +461,7 @@ fn a_key_touches_what_it_may_and_nothing_else() {
     let rights = Rights::new(vec![], vec![RecordType::TXT]);
     let update = rights.permit(Update::read(&lines("add a 5 TXT y\ndelete a")).unwrap()).unwrap();
     let mut amendment = Amendment::begin(&zone);
-    let mut ledger = Ledger::new(zone.origin(), |name| of_amendment(&mut amendment, name));
+    let mut ledger = Ledger::new(zone.origin(), &mut amendment);
     assert_eq!(ledger.judge(&update), Err(Rcode::Refused));
     let more = Update::read(&lines("prereq yxrrset a TXT x")).unwrap();
     assert_eq!(ledger.judge(&more), Ok(vec![]), "nothing of it counts");

@@ -71,6 +71,7 @@ mod tests {
     use super::*;
     use crate::transfer::update::content::{Owner, Set};
     use crate::transfer::update::{Ledger, Update};
+    use std::sync::Arc;
 
     #[test]
     fn what_is_written_is_read_as_one_update() {
@@ -79,7 +80,7 @@ mod tests {
         let has = |names: &[(RecordType, &[&[u8]])], name: &Name| {
             let mut owner = Owner::free(name);
             for (rtype, rdatas) in names {
-                owner.sets.insert(*rtype, Set::of(*rtype, 60, rdatas.iter().copied()));
+                owner.sets.insert(*rtype, Arc::new(Set::of(*rtype, 60, rdatas.iter().copied())));
             }
             owner
         };

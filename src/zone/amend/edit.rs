@@ -26,28 +26,30 @@ pub struct Kept {
     pub rdata: Box<[u8]>,
 }
 
-/// What a name has.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Content {
-    /// By rising type, those of a set in its order; `None`: those of its node, which nobody wanted to know yet.
-    pub(super) records: Option<Vec<Kept>>,
-    /// Its sets as they were sealed, and how many; `None`: those of its node.
-    sets: Option<(Box<[u8]>, u8)>,
-    /// The records changed since the sets were sealed.
-    is_unsealed: bool,
-}
-
 /// A name taken out.
 pub(super) struct Edit<'z> {
     pub(super) hash: u64,
+    /// Lower-cased, relative to the apex.
+    pub(super) key: Box<[u8]>,
     /// As it lies in the old version.
     pub(super) node: Option<Node<'z>>,
-    pub(super) content: Content,
-    /// Its key as it is written.
-    pub(super) cased: Box<[u8]>,
+    /// By rising type, those of a set in its order; `None`: those of its node, which nobody wanted to know yet.
+    pub(super) records: Option<Vec<Kept>>,
+    /// The records are not those of its node any more.
+    pub(super) is_changed: bool,
+    /// Its key as it is written, where that is otherwise.
+    cased: Option<Box<[u8]>>,
     /// Names directly below it, below the apex.
     pub(super) children: u32,
     pub(super) has_wildcard: bool,
+}
+
+/// What was done to the records of a name, to be undone.
+pub(super) enum Done {
+    /// The record that stood there went.
+    Gone(usize, Kept),
+    /// One came there.
+    Come(usize),
 }
 
 /// How a name hides what is below it; both at once is a cut.
@@ -69,28 +71,39 @@ impl Hiding {
 }
 
 impl<'z> Edit<'z> {
-    /// The name of that key, as it lies in the old version or new, and then so written.
-    pub(super) fn load(old: &'z Zone, key: &[u8], cased: &[u8]) -> Edit<'z> {
-        let hash = old.hash_of(key);
-        let node = old.node_of(key);
+    /// The name of that hash and key, as it lies in the old version or new, and then so written.
+    pub(super) fn load(old: &'z Zone, hash: u64, key: &[u8], cased: &[u8]) -> Edit<'z> {
+        let node = old.node_at_hash(hash, key);
         // Behind the octets that make the node.
         let children = node.map_or(0, |node| Reader::new(node.split().1).0.children());
+        let cased = node.map_or(cased, |node| node.cased_key());
         Edit {
             hash,
-            content: Content::default(),
-            cased: node.map_or(cased, |node| node.cased_key()).into(),
+            key: key.into(),
+            records: None,
+            is_changed: false,
+            cased: (cased != key).then(|| cased.into()),
             children,
             has_wildcard: node.is_some_and(|node| node.has(node_flags::WILDCARD_CHILD)),
             node,
         }
     }
 
+    /// Its key as it is written.
+    pub(super) fn cased(&self) -> &[u8] {
+        self.cased.as_deref().unwrap_or(&self.key)
+    }
+
+    /// True for the apex.
+    pub(super) fn is_apex(&self) -> bool {
+        self.key.is_empty()
+    }
+
     /// Its records.
-    pub(super) fn records(&mut self, old: &Zone) -> &mut Vec<Kept> {
+    pub(super) fn records(&mut self, old: &Zone, unsealer: &mut Unsealer) -> &mut Vec<Kept> {
         let node = self.node;
-        self.content.records.get_or_insert_with(|| {
+        self.records.get_or_insert_with(|| {
             let mut records = Vec::new();
-            let mut unsealer = Unsealer::default();
             for (node, set) in node.iter().flat_map(|node| node.rrsets().map(move |set| (node, set))) {
                 unsealer.each(old, node, &set, |record| records.push(Kept::of(record)));
             }
@@ -100,7 +113,7 @@ impl<'z> Edit<'z> {
 
     /// True if the name exists.
     pub(super) fn exists(&self) -> bool {
-        let has_records = match &self.content.records {
+        let has_records = match &self.records {
             Some(records) => !records.is_empty(),
             None => self.node.is_some_and(|node| !node.is_empty()),
         };
@@ -109,46 +122,47 @@ impl<'z> Edit<'z> {
 
     /// True if the name has a record of that type.
     pub(super) fn has(&self, rtype: RecordType) -> bool {
-        match &self.content.records {
+        match &self.records {
             Some(records) => records.iter().any(|record| record.rtype == rtype),
             None => self.node.is_some_and(|node| node.rrset(rtype).is_some()),
         }
     }
 
     /// How the name hides what is below it.
-    pub(super) fn hiding(&self, is_apex: bool) -> Option<Hiding> {
+    pub(super) fn hiding(&self) -> Option<Hiding> {
         match () {
-            () if !is_apex && self.has(RecordType::NS) => Some(Hiding::Cut),
+            () if !self.is_apex() && self.has(RecordType::NS) => Some(Hiding::Cut),
             () if self.has(RecordType::DNAME) => Some(Hiding::Dname),
             () => None,
         }
     }
 
-    /// A record goes, whatever its TTL.
-    pub(super) fn remove(&mut self, old: &Zone, record: &Record<'_>) -> Result<(), Misfit> {
-        let records = self.records(old);
-        let Some(at) = records.iter().position(|known| known.is(record)) else {
-            return Err(wrong(record.owner, format!("a record {} goes, but is not there", record.rtype)));
-        };
-        records.remove(at);
-        self.content.is_unsealed = true;
-        Ok(())
-    }
-
-    /// A record comes.
-    pub(super) fn add(&mut self, old: &Zone, record: &Record<'_>) -> Result<(), Misfit> {
-        let records = self.records(old);
-        if records.iter().any(|known| known.is(record)) {
-            return Err(wrong(
-                record.owner,
-                format!("a record {} comes, but is there already", record.rtype),
-            ));
+    /// Undoes what was done last, after which the records were as they are.
+    pub(super) fn undo(&mut self, done: Done) {
+        let Some(records) = &mut self.records else { return };
+        match done {
+            Done::Gone(at, record) => records.insert(at, record),
+            Done::Come(at) => _ = records.remove(at),
         }
-        let at = records.partition_point(|known| known.rtype <= record.rtype);
-        records.insert(at, Kept::of(record));
-        self.content.is_unsealed = true;
-        Ok(())
     }
+}
+
+/// A record goes, whatever its TTL.
+pub(super) fn remove(records: &mut Vec<Kept>, record: &Record<'_>) -> Result<Done, Misfit> {
+    match records.iter().position(|known| known.is(record)) {
+        Some(at) => Ok(Done::Gone(at, records.remove(at))),
+        None => Err(wrong(record.owner, format!("a record {} goes, but is not there", record.rtype))),
+    }
+}
+
+/// A record comes.
+pub(super) fn add(records: &mut Vec<Kept>, record: &Record<'_>) -> Result<Done, Misfit> {
+    if records.iter().any(|known| known.is(record)) {
+        return Err(wrong(record.owner, format!("a record {} comes, but is there already", record.rtype)));
+    }
+    let at = records.partition_point(|known| known.rtype <= record.rtype);
+    records.insert(at, Kept::of(record));
+    Ok(Done::Come(at))
 }
 
 impl Kept {
@@ -171,6 +185,11 @@ fn canonical(rtype: RecordType, rdata: &[u8]) -> Vec<u8> {
     rdata
 }
 
+/// Octets for which a node has room beyond what it had: a record more, where that is an address.
+const NODE_ROOM: usize = 64;
+/// Where the count of its sets stands in a node.
+const NODE_COUNT_AT: usize = 2;
+
 /// Makes nodes of edits, re-using its buffers.
 pub(super) struct NodeWriter {
     /// Lower-cased.
@@ -191,69 +210,96 @@ impl NodeWriter {
         }
     }
 
-    /// Judges what a name has, and seals its sets.
-    pub(super) fn seal(&mut self, key: &[u8], content: &mut Content) -> Result<(), Misfit> {
-        let Some(records) = content.records.as_mut().filter(|_| content.is_unsealed) else { return Ok(()) };
-        self.owner.clear();
-        self.owner.extend_from_slice(key);
-        self.owner.extend_from_slice(self.origin.as_wire());
-        judge(&self.owner, key.is_empty(), records)?;
-        let is_cut = !key.is_empty() && records.iter().any(|record| record.rtype == RecordType::NS);
-        let (mut octets, mut count) = (Vec::new(), 0);
-        for set in records.chunk_by(|a, b| a.rtype == b.rtype) {
-            let (rtype, ttl) = (set[0].rtype, set[0].ttl);
-            self.sets.begin(&self.owner, is_cut);
-            // One TTL for a set (RFC 2181 §5.2): that of its oldest record.
-            set.iter().for_each(|record| self.sets.record(rtype, ttl, &record.rdata));
-            if !self.sets.end(rtype, None, &mut octets) {
+    /// Holds what a name has now against what may stand together, and against the room for it. What is let through here
+    /// can be sealed, which is done once, however often the name changes before.
+    pub(super) fn judge(&mut self, edit: &Edit<'_>) -> Result<(), Misfit> {
+        let Some(records) = edit.records.as_ref().filter(|_| edit.is_changed) else { return Ok(()) };
+        self.begin(&edit.key);
+        judge(&self.owner, edit.is_apex(), records)?;
+        let sets = || records.chunk_by(|a, b| a.rtype == b.rtype);
+        if sets().count() > usize::from(u8::MAX) {
+            return Err(wrong(&self.owner, format!("more than {} types", u8::MAX)));
+        }
+        for set in sets() {
+            let rdatas = set.iter().map(|record| record.rdata.len());
+            if !SetWriter::surely_fits(self.owner.len(), rdatas) && !self.seal(edit, set, &mut Vec::new()) {
+                let rtype = set[0].rtype;
                 return Err(wrong(&self.owner, format!("the set of {rtype} does not fit in a message")));
             }
-            count += 1;
         }
-        let Ok(count) = u8::try_from(count) else {
-            return Err(wrong(&self.owner, format!("more than {} types", u8::MAX)));
-        };
-        content.sets = Some((octets.into(), count));
-        content.is_unsealed = false;
         Ok(())
     }
 
-    /// The node of a name, which lies so deep below what hides it; without octets if the name does not exist.
-    pub(super) fn node(&mut self, key: &[u8], edit: &Edit<'_>, occluder: Option<(u8, Hiding)>) -> Sealed {
+    /// What follows is of the name of that key.
+    fn begin(&mut self, key: &[u8]) {
+        self.owner.clear();
+        self.owner.extend_from_slice(key);
+        self.owner.extend_from_slice(self.origin.as_wire());
+    }
+
+    /// Seals a set of the name that was begun; false, and nothing written, if it does not fit in a message.
+    fn seal(&mut self, edit: &Edit<'_>, set: &[Kept], out: &mut Vec<u8>) -> bool {
+        let Some(first) = set.first() else { return true };
+        self.sets.begin(&self.owner, edit.hiding() == Some(Hiding::Cut));
+        // One TTL for a set (RFC 2181 §5.2): that of its oldest record.
+        set.iter().for_each(|record| self.sets.record(first.rtype, first.ttl, &record.rdata));
+        self.sets.end(first.rtype, None, out)
+    }
+
+    /// The node of a name, which lies so deep below what hides it; without octets if the name does not exist. `None` if
+    /// what it has cannot be sealed.
+    pub(super) fn node(&mut self, edit: &Edit<'_>, occluder: Option<(u8, Hiding)>) -> Option<Sealed> {
         let mut out = Vec::new();
-        if edit.exists() || key.is_empty() {
-            let flags = self.flags(key, edit, occluder);
-            let (sets, count) = match (&edit.content.sets, &edit.node) {
-                (Some((sets, count)), _) => (&**sets, *count),
-                (None, Some(node)) => node.sets(),
-                (None, None) => (&[][..], 0),
-            };
+        if edit.exists() || edit.is_apex() {
+            let flags = self.flags(edit, occluder);
             let depth = occluder.map_or(0, |(depth, _)| depth);
-            out.extend_from_slice(&[key.len() as u8, flags, count, depth]);
+            // As it was, and a little more.
+            out.reserve(edit.node.map_or(0, |node| node.split().0.len()) + NODE_ROOM);
+            out.extend_from_slice(&[edit.key.len() as u8, flags, 0, depth]);
             const _: () = assert!(NODE_HEAD == 4);
-            out.extend_from_slice(key);
+            out.extend_from_slice(&edit.key);
             if flags & node_flags::CASED != 0 {
-                out.extend_from_slice(&edit.cased);
+                out.extend_from_slice(edit.cased());
             }
             out.resize(aligned(out.len()), 0);
-            out.extend_from_slice(sets);
+            let count = match (edit.records.as_ref().filter(|_| edit.is_changed), &edit.node) {
+                (Some(records), _) => {
+                    self.begin(&edit.key);
+                    let mut count = 0usize;
+                    for set in records.chunk_by(|a, b| a.rtype == b.rtype) {
+                        if !self.seal(edit, set, &mut out) {
+                            return None;
+                        }
+                        count += 1;
+                    }
+                    u8::try_from(count).ok()?
+                }
+                (None, Some(node)) => {
+                    let (sets, count) = node.sets();
+                    out.extend_from_slice(sets);
+                    count
+                }
+                (None, None) => 0,
+            };
+            *out.get_mut(NODE_COUNT_AT)? = count;
             self.ledger.begin(edit.children);
             self.ledger.end(&mut out);
             out.resize(aligned(out.len()), 0);
         }
         let counts = (Count::default(), Count::default());
         let is_visible = (edit.node.is_some(), !out.is_empty());
-        Sealed { hash: edit.hash, key: key.into(), octets: out, is_ghost: false, counts, is_visible }
+        let key = edit.key.clone();
+        Some(Sealed { hash: edit.hash, key, octets: out, is_ghost: false, counts, is_visible })
     }
 
-    fn flags(&self, key: &[u8], edit: &Edit<'_>, occluder: Option<(u8, Hiding)>) -> u8 {
+    fn flags(&self, edit: &Edit<'_>, occluder: Option<(u8, Hiding)>) -> u8 {
         let mut flags = 0;
         let mut set = |flag, is_set| flags |= if is_set { flag } else { 0 };
-        set(node_flags::CUT, !key.is_empty() && edit.has(RecordType::NS));
+        set(node_flags::CUT, !edit.is_apex() && edit.has(RecordType::NS));
         set(node_flags::DNAME, edit.has(RecordType::DNAME));
         set(node_flags::CNAME, edit.has(RecordType::CNAME));
         set(node_flags::WILDCARD_CHILD, edit.has_wildcard);
-        set(node_flags::CASED, *edit.cased != *key);
+        set(node_flags::CASED, edit.cased.is_some());
         set(node_flags::OCCLUDED, occluder.is_some());
         set(node_flags::BELOW_DNAME, matches!(occluder, Some((_, Hiding::Dname))));
         flags

@@ -7,8 +7,12 @@
 use crate::wire::name::is_at_or_below;
 use crate::wire::rtype::RecordType;
 use crate::zone::amend::edit::Hiding;
+use crate::zone::amend::edits::Spelled;
 use crate::zone::amend::{Amendment, depth_of, parent_of};
 use std::collections::{HashMap, HashSet};
+
+/// Names above a name, in most zones.
+const ABOVE_USUAL: usize = 4;
 
 /// More names are hidden otherwise than are changed in part.
 pub(super) struct TooMany;
@@ -19,12 +23,12 @@ impl Amendment<'_> {
         let roots: Vec<Box<[u8]>> = self
             .edits
             .iter()
-            .filter(|(key, edit)| {
+            .filter(|(_, edit)| {
                 // What was not there, or is not any more, has nothing below it but names of the difference.
                 let before = edit.node.as_ref().map(Hiding::of);
-                before.is_some_and(|before| edit.exists() && before != edit.hiding(key.is_empty()))
+                before.is_some_and(|before| edit.exists() && before != edit.hiding())
             })
-            .map(|(key, _)| key.clone())
+            .map(|(_, edit)| edit.key.clone())
             .collect();
         if roots.iter().any(|root| root.is_empty()) {
             return Err(TooMany);
@@ -37,14 +41,14 @@ impl Amendment<'_> {
 
     /// What hides a name: the topmost name above it with a cut or a DNAME, so many labels below the apex.
     pub(super) fn occluder(&self, key: &[u8]) -> Option<(u8, Hiding)> {
-        let mut above = vec![];
+        let mut above = Vec::with_capacity(ABOVE_USUAL);
         let mut at = key;
         while !at.is_empty() {
             at = parent_of(at);
             above.push(at);
         }
         let hiding = |key: &[u8]| match self.edits.get(key) {
-            Some(edit) => edit.hiding(key.is_empty()),
+            Some(edit) => edit.hiding(),
             None => self.old.find(self.old.hash_of(key), key).as_ref().and_then(Hiding::of),
         };
         above.iter().rev().find_map(|key| Some((depth_of(key) as u8, hiding(key)?)))
@@ -56,8 +60,8 @@ impl Amendment<'_> {
             return roots;
         }
         let mut children: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
-        for (key, _) in self.edits.iter().filter(|(key, edit)| !key.is_empty() && edit.exists()) {
-            children.entry(parent_of(key)).or_default().push(key);
+        for (_, edit) in self.edits.iter().filter(|(_, edit)| !edit.is_apex() && edit.exists()) {
+            children.entry(parent_of(&edit.key)).or_default().push(&edit.key);
         }
         let is_whole = |root: &[u8]| {
             let mut rest = vec![root];
@@ -82,14 +86,16 @@ impl Amendment<'_> {
         if let Some(set) = edit.node.and_then(|node| node.rrset(RecordType::NS)) {
             hosts.extend(set.targets().map(|target| target.key.into()));
         }
-        if let Some(records) = &edit.content.records {
+        if let Some(records) = &edit.records {
             let servers = records.iter().filter(|record| record.rtype == RecordType::NS);
-            hosts.extend(servers.filter_map(|record| self.key_of(&record.rdata)));
+            hosts.extend(
+                servers.filter_map(|record| Some(Spelled::of(self.old, &record.rdata)?.key().into())),
+            );
         }
         for host in hosts.iter().filter(|host| is_at_or_below(host, root)) {
             let mut key = &host[..];
             while key.len() > root.len() {
-                self.edit(key, key);
+                self.edits.number_of(key, key);
                 key = parent_of(key);
             }
         }
@@ -106,7 +112,7 @@ impl Amendment<'_> {
             if above.is_empty() {
                 continue;
             }
-            self.edit(node.key(), node.key());
+            self.edits.number_of(node.key(), node.key());
             if self.edits.len() > self.edits_max {
                 return Err(TooMany);
             }

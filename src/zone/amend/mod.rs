@@ -15,12 +15,14 @@
 //! What is made is what sealing the new version as a whole would make (`tests/twin/amend.rs`).
 
 mod edit;
+mod edits;
 mod hide;
 
 use crate::wire::key::HashSeed;
-use crate::wire::name::{Name, is_at_or_below};
+use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
-use crate::zone::amend::edit::{Content, Edit, NodeWriter};
+use crate::zone::amend::edit::{Done, Edit, NodeWriter, add, remove};
+use crate::zone::amend::edits::{Edits, Spelled};
 use crate::zone::amend::hide::TooMany;
 use crate::zone::history::Difference;
 use crate::zone::live::directory::Directory;
@@ -30,7 +32,6 @@ use crate::zone::seal::{NegativeSoa, soa_field};
 use crate::zone::sink::Record;
 use crate::zone::store::{Blocks, Store};
 use crate::zone::{Serial, Zone};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -73,8 +74,9 @@ pub struct Amendment<'z> {
     origin: Name,
     patcher: Patcher,
     writer: NodeWriter,
-    /// By key.
-    edits: HashMap<Box<[u8]>, Edit<'z>>,
+    edits: Edits<'z>,
+    /// What the difference at hand has done so far: to which name, and whether that had been changed before.
+    done: Vec<(usize, bool, Done)>,
     /// With more, the zone is sealed anew.
     edits_max: usize,
     /// Why it has to be, whatever comes.
@@ -101,7 +103,8 @@ impl<'z> Amendment<'z> {
             patcher: Patcher::of(directory, &origin, seed),
             writer: NodeWriter::new(&origin, seed),
             origin,
-            edits: HashMap::new(),
+            edits: Edits::new(old),
+            done: Vec::new(),
             unsuited,
             serial: old.serial(),
             steps: Vec::new(),
@@ -122,17 +125,24 @@ impl<'z> Amendment<'z> {
 
     /// The records of a name after the differences taken so far, by rising type; none outside of the zone.
     pub fn records(&mut self, owner: &Name) -> &[Kept] {
-        let Some(key) = self.key_of(owner.as_wire()) else { return &[] };
-        let old = self.old;
-        self.edit(&key, owner.as_wire()).records(old)
+        let number = self.number(owner.as_wire());
+        number.and_then(|number| self.edits.records(number)).map_or(&[], |records| records)
     }
 
-    /// A name as it is written in the zone; as it is given, where it is not in it.
-    pub fn cased(&mut self, owner: &Name) -> Name {
-        let Some(key) = self.key_of(owner.as_wire()) else { return owner.clone() };
-        let origin = self.old.origin();
-        let wire = [&self.edit(&key, owner.as_wire()).cased, origin.as_wire()].concat();
-        Name::from_wire(&wire).unwrap_or_else(|_| owner.clone())
+    /// The same, and the name as it is written in the zone; as it is given, where it is not in it.
+    pub fn owner(&mut self, owner: &Name) -> (Name, &[Kept]) {
+        let Some(number) = self.number(owner.as_wire()) else { return (owner.clone(), &[]) };
+        let name = self.edits.at(number).and_then(|edit| {
+            let wire = [edit.cased(), self.old.origin().as_wire()].concat();
+            Name::from_wire(&wire).ok()
+        });
+        (name.unwrap_or_else(|| owner.clone()), self.edits.records(number).map_or(&[], |records| records))
+    }
+
+    /// The number of a name's edit; `None` outside of the zone.
+    fn number(&mut self, owner: &[u8]) -> Option<usize> {
+        let spelled = Spelled::of(self.old, owner)?;
+        Some(self.edits.number(&spelled, owner))
     }
 
     /// Takes a difference from the [version at hand](Amendment::serial). After an error nothing of it was taken.
@@ -141,9 +151,9 @@ impl<'z> Amendment<'z> {
             let (from, at_hand) = (difference.from().0, self.serial.0);
             return Err(Misfit(format!("a step from serial {from} does not lead on from {at_hand}")));
         }
-        let mut before = HashMap::new();
-        let outcome = self.change(difference, &mut before).and_then(|records| {
-            before.keys().try_for_each(|key| self.judge(key))?;
+        self.done.clear();
+        let outcome = self.change(difference).and_then(|records| {
+            self.judge()?;
             self.judge_apex(difference.to()).map(|()| records)
         });
         match outcome {
@@ -154,9 +164,10 @@ impl<'z> Amendment<'z> {
                 Ok(())
             }
             Err(misfit) => {
-                for (key, content) in before {
-                    if let Some(edit) = self.edits.get_mut(&key) {
-                        edit.content = content;
+                for (number, was_changed, done) in self.done.drain(..).rev() {
+                    if let Some(edit) = self.edits.at_mut(number) {
+                        edit.undo(done);
+                        edit.is_changed = was_changed;
                     }
                 }
                 Err(misfit)
@@ -164,34 +175,32 @@ impl<'z> Amendment<'z> {
         }
     }
 
-    /// Changes the records of edits, noting what each had before; how many records went and came.
-    fn change(
-        &mut self,
-        difference: &Difference,
-        before: &mut HashMap<Box<[u8]>, Content>,
-    ) -> Result<(usize, usize), Misfit> {
+    /// Changes the records of edits, noting what was done; how many records went and came.
+    fn change(&mut self, difference: &Difference) -> Result<(usize, usize), Misfit> {
         let (mut soas, mut gone, mut come) = (0, 0, 0);
         for record in plain::records(difference.records()) {
             soas += usize::from(record.rtype == RecordType::SOA);
             if matches!(record.rtype, RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3) {
                 self.unsuited = Some("the zone is signed");
             }
-            let Some(key) = self.key_of(record.owner) else {
+            let number = self.number(record.owner);
+            let records = number.and_then(|number| Some((number, self.edits.records(number)?)));
+            let Some((number, records)) = records else {
                 return Err(wrong(record.owner, "lies outside of the zone"));
             };
-            let old = self.old;
-            let edit = self.edit(&key, record.owner);
-            before.entry(key).or_insert_with(|| edit.content.clone());
-            match soas {
+            let done = match soas {
                 0 => return Err(Misfit("a step does not begin with a SOA".to_owned())),
                 1 => {
-                    edit.remove(old, &record)?;
                     gone += 1;
+                    remove(records, &record)?
                 }
                 _ => {
-                    edit.add(old, &record)?;
                     come += 1;
+                    add(records, &record)?
                 }
+            };
+            if let Some(edit) = self.edits.at_mut(number) {
+                self.done.push((number, std::mem::replace(&mut edit.is_changed, true), done));
             }
         }
         match soas {
@@ -200,26 +209,33 @@ impl<'z> Amendment<'z> {
         }
     }
 
-    /// Holds what a name has now against what may stand together, and seals it.
-    fn judge(&mut self, key: &[u8]) -> Result<(), Misfit> {
-        let Some(edit) = self.edits.get_mut(key) else { return Ok(()) };
-        self.writer.seal(key, &mut edit.content)
+    /// Holds what the names have now that the difference speaks of against what a zone can have.
+    fn judge(&mut self) -> Result<(), Misfit> {
+        let mut numbers: Vec<usize> = self.done.iter().map(|(number, ..)| *number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let Amendment { edits, writer, .. } = self;
+        numbers.into_iter().filter_map(|number| edits.at(number)).try_for_each(|edit| writer.judge(edit))
     }
 
     /// Holds the apex against the serial that a difference leads to.
     fn judge_apex(&mut self, to: Serial) -> Result<(), Misfit> {
-        let soa = self.soa().map(|(_, rdata)| soa_field(&rdata, 0));
-        match soa {
+        let serial = self.soa().map(|soa| soa_field(&soa.rdata, 0));
+        match serial {
             Some(serial) if serial == to.0 => Ok(()),
             _ => Err(Misfit(format!("a step to serial {} brings another SOA", to.0))),
         }
     }
 
-    /// TTL and RDATA of the SOA.
-    fn soa(&mut self) -> Option<(u32, Box<[u8]>)> {
-        let origin = self.origin.clone();
-        let soa = self.records(&origin).iter().find(|record| record.rtype == RecordType::SOA)?;
-        Some((soa.ttl, soa.rdata.clone()))
+    /// The apex as it is written in the zone.
+    pub fn origin(&self) -> &Name {
+        self.old.origin()
+    }
+
+    /// The SOA after the differences taken so far.
+    pub fn soa(&mut self) -> Option<&Kept> {
+        let apex = self.edits.number_of(&[], &[]);
+        self.edits.records(apex)?.iter().find(|record| record.rtype == RecordType::SOA)
     }
 
     /// Makes the version that the differences taken so far lead to. Its history is that of the old one and these steps.
@@ -245,11 +261,11 @@ impl<'z> Amendment<'z> {
     }
 
     fn zone(mut self) -> Zone {
-        let soa = self.soa();
+        let soa = self.soa().cloned();
         let Amendment { old, origin, patcher, serial, steps, records: (gone, come), .. } = self;
         let (origin_len, blocks) = (origin.as_wire().len(), Blocks::Apart(patcher.directory));
         let store = Store { blocks, origin_len, hidden: Arc::default() };
-        let negative = NegativeSoa::new(&origin, soa.as_ref().map(|(ttl, rdata)| (*ttl, &**rdata)));
+        let negative = NegativeSoa::new(&origin, soa.as_ref().map(|soa| (soa.ttl, &*soa.rdata)));
         let records = (old.record_count() + come).saturating_sub(gone);
         let zone = Zone::new(old.origin().clone(), old.seed(), store, negative, serial.0, records);
         let history = old.history().then(steps, zone.octets());
@@ -259,15 +275,14 @@ impl<'z> Amendment<'z> {
     /// All records as plain ones, the SOA first.
     fn run(&mut self) -> Vec<u8> {
         let mut run = Vec::with_capacity(self.old.octets());
-        let apex = self.origin.clone();
-        self.edit(&[], apex.as_wire());
+        self.edits.number_of(&[], &[]);
         let (old, mut unsealer) = (self.old, Unsealer::default());
         let origin = old.origin().as_wire();
-        let apex = self.edits.iter().filter(|(key, _)| key.is_empty());
-        let others = self.edits.iter().filter(|(key, _)| !key.is_empty());
-        for (_, edit) in apex.chain(others) {
-            let owner = [&edit.cased, origin].concat();
-            let mut records: Vec<&Kept> = edit.content.records.iter().flatten().collect();
+        let edits = || self.edits.iter().map(|(_, edit)| edit);
+        let (apex, others) = (edits().filter(|edit| edit.is_apex()), edits().filter(|edit| !edit.is_apex()));
+        for edit in apex.chain(others) {
+            let owner = [edit.cased(), origin].concat();
+            let mut records: Vec<&Kept> = edit.records.iter().flatten().collect();
             records.sort_by_key(|record| record.rtype != RecordType::SOA);
             for Kept { rtype, ttl, rdata } in records {
                 plain::write(&mut run, &Record { owner: &owner, rtype: *rtype, ttl: *ttl, rdata });
@@ -275,7 +290,7 @@ impl<'z> Amendment<'z> {
         }
         for node in old.nodes() {
             // Those that nobody read are as they were.
-            if self.edits.get(node.key()).is_none_or(|edit| edit.content.records.is_none()) {
+            if self.edits.get(node.key()).is_none_or(|edit| edit.records.is_none()) {
                 for set in node.rrsets() {
                     unsealer.each(old, &node, &set, |record| plain::write(&mut run, record));
                 }
@@ -287,28 +302,32 @@ impl<'z> Amendment<'z> {
     /// A name exists while it has records or a name below it exists (RFC 4592 §2.2.2).
     fn exist(&mut self) {
         // By depth: who changes tells its parent, which may be new here and has its turn later.
-        let mut levels: Vec<Vec<Box<[u8]>>> = Vec::new();
-        let enter = |levels: &mut Vec<Vec<Box<[u8]>>>, key: &[u8]| {
+        let mut levels: Vec<Vec<usize>> = Vec::new();
+        let enter = |levels: &mut Vec<Vec<usize>>, key: &[u8], number: usize| {
             let depth = depth_of(key);
             levels.resize_with(levels.len().max(depth + 1), Vec::new);
-            levels[depth].push(key.into());
+            levels[depth].push(number);
         };
-        self.edits.keys().for_each(|key| enter(&mut levels, key));
-        while let Some(level) = levels.pop() {
-            for key in level.into_iter().filter(|key| !key.is_empty()) {
-                let Some(edit) = self.edits.get(&key) else { continue };
-                let (existed, exists) = (edit.node.is_some(), edit.exists());
-                let is_wildcard = key.starts_with(b"\x01*");
+        let appears_or_vanishes = |edit: &Edit<'_>| edit.node.is_some() != edit.exists();
+        for (number, edit) in self.edits.iter().filter(|(_, edit)| appears_or_vanishes(edit)) {
+            enter(&mut levels, &edit.key, number);
+        }
+        while let Some(mut level) = levels.pop() {
+            // Each once, however many names below told it.
+            level.sort_unstable();
+            level.dedup();
+            for number in level {
+                let Some(edit) = self.edits.at(number).filter(|edit| !edit.is_apex()) else { continue };
+                let exists = edit.exists();
+                let is_wildcard = edit.key.starts_with(b"\x01*");
                 // The apex exists anyway.
-                if existed == exists || (levels.len() == 1 && !is_wildcard) {
+                if !appears_or_vanishes(edit) || (levels.len() == 1 && !is_wildcard) {
                     continue;
                 }
-                let cased = edit.cased.clone();
-                let parent = parent_of(&key);
-                if !self.edits.contains_key(parent) {
-                    enter(&mut levels, parent);
-                }
-                let edit = self.edit(parent, parent_of(&cased));
+                let (key, cased) = (edit.key.clone(), Box::<[u8]>::from(edit.cased()));
+                let parent = self.edits.number_of(parent_of(&key), parent_of(&cased));
+                enter(&mut levels, parent_of(&key), parent);
+                let Some(edit) = self.edits.at_mut(parent) else { continue };
                 if levels.len() > 1 {
                     edit.children = if exists { edit.children + 1 } else { edit.children.saturating_sub(1) };
                 }
@@ -323,9 +342,9 @@ impl<'z> Amendment<'z> {
     fn build(&mut self) -> Result<(), &'static str> {
         let mut nodes = Vec::with_capacity(self.edits.len());
         // Names that somebody only asked for are no names.
-        for (key, edit) in self.edits.iter().filter(|(_, edit)| edit.node.is_some() || edit.exists()) {
-            let occluder = self.occluder(key);
-            nodes.push(self.writer.node(key, edit, occluder));
+        for (_, edit) in self.edits.iter().filter(|(_, edit)| edit.node.is_some() || edit.exists()) {
+            let node = self.writer.node(edit, self.occluder(&edit.key));
+            nodes.push(node.ok_or("a set of records does not fit in a message")?);
         }
         nodes.sort_unstable_by(|a, b| (a.hash, &a.key).cmp(&(b.hash, &b.key)));
         let mut rest = &nodes[..];
@@ -337,22 +356,6 @@ impl<'z> Amendment<'z> {
             rest = others;
         }
         Ok(())
-    }
-
-    /// The key of a name in wire form: lower-cased, relative to the apex; `None` outside of the zone.
-    fn key_of(&self, owner: &[u8]) -> Option<Box<[u8]>> {
-        let origin = self.origin.as_wire();
-        is_at_or_below(owner, origin).then(|| owner[..owner.len() - origin.len()].to_ascii_lowercase().into())
-    }
-
-    /// The edit of a name; one that is new is written as in `cased`, which begins with it.
-    fn edit(&mut self, key: &[u8], cased: &[u8]) -> &mut Edit<'z> {
-        if !self.edits.contains_key(key) {
-            let edit = Edit::load(self.old, key, cased.get(..key.len()).unwrap_or(key));
-            self.edits.insert(key.into(), edit);
-        }
-        // It has just been put there.
-        self.edits.entry(key.into()).or_insert_with(|| Edit::load(self.old, key, key))
     }
 }
 

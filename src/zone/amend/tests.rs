@@ -84,7 +84,17 @@ fn ids(zone: &Zone) -> BTreeSet<usize> {
     zone.nodes().map(|node| node.id()).collect()
 }
 
+/// The counts that a table of blocks keeps are those of its blocks.
+fn counted(zone: &Zone) {
+    let Blocks::Apart(directory) = &zone.store().blocks else { return };
+    let sums = directory
+        .blocks()
+        .fold((0, 0), |(nodes, octets), block| (nodes + block.nodes(), octets + block.octets().len()));
+    assert_eq!((directory.nodes, directory.octets), sums);
+}
+
 fn same(one: &Zone, other: &Zone) {
+    [one, other].into_iter().for_each(counted);
     assert_eq!(one.nodes().count(), other.nodes().count());
     for node in one.nodes() {
         let found = other.find(other.hash_of(node.key()), node.key()).unwrap();
@@ -189,6 +199,57 @@ fn what_cannot_be_is_refused_with_its_name() {
         of(&[], &[("z.", RecordType::CNAME, target.as_wire())]),
         "z.: NS beside a CNAME (RFC 1034 §3.6.2)"
     );
+}
+
+#[test]
+fn a_set_that_does_not_fit_in_a_message_is_refused_with_its_step_and_nothing_else() {
+    let old = zone(1, "a TXT first\n");
+    let text = |number: u32| {
+        let mut rdata = vec![255];
+        rdata.extend(format!("{number:0255}").bytes());
+        rdata
+    };
+    let soa = difference(&old, 2, "a TXT first\n");
+    let owner = Name::parse("a.z.").unwrap();
+    // A step of so many records, with a serial more.
+    let step = |from: u32, numbers: std::ops::Range<u32>| {
+        let mut records = Vec::new();
+        for serial in [from, from + 1] {
+            let mut rdata = plain::first(soa.records()).unwrap().0.rdata.to_vec();
+            let at = rdata.len() - 20;
+            rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
+            let record = Record { owner: &b"\x01z\0"[..], rtype: RecordType::SOA, ttl: 60, rdata: &rdata };
+            plain::write(&mut records, &record);
+        }
+        for number in numbers {
+            let rdata = text(number);
+            let record = Record { owner: owner.as_wire(), rtype: RecordType::TXT, ttl: 60, rdata: &rdata };
+            plain::write(&mut records, &record);
+        }
+        Arc::new(Difference::new(Serial(from), Serial(from + 1), records))
+    };
+    // Header, question, the record that is there; then 268 octets each.
+    let most = ((65_535 - 12 - (5 + 4) - 18) / 268) as u32;
+    let mut amendment = Amendment::begin(&old);
+    amendment.take(&step(1, 0..most - 1)).unwrap();
+    let refused = amendment.take(&step(2, most - 1..most + 1)).unwrap_err().to_string();
+    assert_eq!(refused, "a.z.: the set of TXT does not fit in a message");
+    assert_eq!((amendment.serial().0, amendment.records(&owner).len()), (2, most as usize));
+    amendment.take(&step(2, most - 1..most)).unwrap();
+    let Outcome::Zone(new) = amendment.finish() else { panic!("it fits") };
+    let node = new.node_of(b"\x01a").unwrap();
+    assert_eq!(node.rrset(RecordType::TXT).unwrap().records(), most as u16 + 1);
+    counted(&new);
+    // A name has so many types at most, too.
+    let of_types = |count: u16| {
+        let mut records = step(1, 0..0).records().to_vec();
+        for rtype in (0..count).map(|number| RecordType(0x8100 + number)) {
+            plain::write(&mut records, &Record { owner: owner.as_wire(), rtype, ttl: 60, rdata: &[1] });
+        }
+        outcome(&old, &Arc::new(Difference::new(Serial(1), Serial(2), records))).map(|_| ())
+    };
+    assert_eq!(of_types(254), Ok(()));
+    assert_eq!(of_types(255).unwrap_err().to_string(), "a.z.: more than 255 types");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn a_step_says_what_goes_and_what_comes() {
     let old = zone(1, "a A 192.0.2.1\na A 192.0.2.2\nb MX 1 X\nc.d TXT t\ne 60 A 192.0.2.5\n");
     let new = zone(2, "a A 192.0.2.2\na A 192.0.2.3\nB MX 1 x\nf TXT t\ne 61 A 192.0.2.5\n");
     let new = succeed(&old, new);
-    let [step] = new.history().since(Serial(1)).unwrap() else { panic!("one step") };
+    let [step] = &new.history().since(Serial(1)).unwrap()[..] else { panic!("one step") };
     let lines = lines(step.records());
     let second = lines.iter().rposition(|line| line.contains(" SOA ")).unwrap();
     assert!(lines[0].contains("SOA ns.z. admin.z. 1 ") && lines[second].contains("SOA ns.z. admin.z. 2 "));
@@ -64,7 +64,7 @@ fn steps_follow_each_other_until_the_serial_does_not() {
         current = succeed(&current, zone(serial, &format!("a TXT {serial}\n")));
     }
     assert_eq!(current.history().steps(), 3);
-    assert_eq!(current.history().since(Serial(0xffff_ffff)).map(<[_]>::len), Some(2));
+    assert_eq!(current.history().since(Serial(0xffff_ffff)).map(|steps| steps.len()), Some(2));
     assert!(current.history().since(Serial(1)).is_none());
     // The same once more changes nothing.
     current = succeed(&current, zone(1, "a TXT 1\n"));
@@ -102,4 +102,49 @@ fn a_zone_written_out_and_sealed_again_is_the_same() {
     assert_eq!(sorted(&first), sorted(&second));
     assert!(!compare(&first, &second).differs);
     assert_eq!(plain::records(&run).count(), 7);
+}
+
+#[test]
+fn runs_say_what_a_plain_list_would_and_the_versions_before_keep_theirs() {
+    let (mut history, mut list, mut serial) = (History::default(), Vec::<Arc<Difference>>::new(), 0u32);
+    let mut versions: Vec<(History, Vec<Arc<Difference>>)> = Vec::new();
+    // As many at once as fill no run, one, and several; octets that sometimes leave no room for many.
+    for (round, count) in [1, 62, 1, 1, 63, 64, 65, 3, 200, 1_000, 1, 900, 64, 2_100, 5]
+        .into_iter()
+        .cycle()
+        .take(60)
+        .enumerate()
+    {
+        let octets = match round {
+            40 => HISTORY_OCTETS_MIN / 3,
+            50 => HISTORY_OCTETS_MIN + 1,
+            round => round % 13,
+        };
+        let added: Vec<Arc<Difference>> = (serial..serial + count)
+            .map(|from| Arc::new(Difference::new(Serial(from), Serial(from + 1), vec![0; octets])))
+            .collect();
+        serial += count;
+        history = history.then(added.iter().cloned(), 0);
+        list.extend(added);
+        let size = |list: &[Arc<Difference>]| list.iter().map(|step| step.records().len()).sum::<usize>();
+        while list.len() > HISTORY_STEPS_MAX || size(&list) > HISTORY_OCTETS_MIN {
+            list.remove(0);
+        }
+        versions.push((history.clone(), list.clone()));
+    }
+    for (history, list) in &versions {
+        assert!(history.all().eq(list));
+        let octets: usize = list.iter().map(|step| step.records().len()).sum();
+        assert_eq!((history.steps(), history.octets()), (list.len(), octets));
+        for at in [0, 1, list.len() / 2, list.len().saturating_sub(1)] {
+            let Some(step) = list.get(at) else { continue };
+            assert_eq!(history.since(step.from()).as_deref(), list.get(at..));
+        }
+        assert!(history.since(Serial(serial)).is_none());
+    }
+    let shared = |one: &History, other: &History| {
+        one.runs.iter().filter(|run| other.runs.iter().any(|own| Arc::ptr_eq(run, own))).count()
+    };
+    let next = history.then([Arc::new(Difference::new(Serial(serial), Serial(serial + 1), vec![]))], 0);
+    assert!(shared(&next, &history) + 2 >= next.runs.len(), "all but the first and the last are shared");
 }

@@ -32,13 +32,17 @@ pub struct Directory {
     bits: u32,
     /// Nodes of all blocks, ghosts included; whoever puts blocks in keeps count.
     pub(crate) nodes: usize,
+    /// Octets of all blocks; likewise.
+    pub(crate) octets: usize,
 }
 
 impl Directory {
     /// One empty block.
     pub(crate) fn new() -> Directory {
         let block = Block::empty();
-        Directory { top: vec![Arc::new(std::array::from_fn(|_| block.clone()))], bits: LEAF_BITS, nodes: 0 }
+        let octets = block.octets().len();
+        let top = vec![Arc::new(std::array::from_fn(|_| block.clone()))];
+        Directory { top, bits: LEAF_BITS, nodes: 0, octets }
     }
 
     /// These blocks, 2^`depth` of them by rising hash, each of that depth.
@@ -50,6 +54,7 @@ impl Directory {
             top: (0..1 << (bits - LEAF_BITS)).map(leaf).collect(),
             bits,
             nodes: blocks.iter().map(Block::nodes).sum(),
+            octets: blocks.iter().map(|block| block.octets().len()).sum(),
         }
     }
 

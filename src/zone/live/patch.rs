@@ -134,9 +134,15 @@ impl Patcher {
         if is_made.is_none() {
             return Replacing::Failed;
         }
-        let gone = block.nodes() + neighbour.as_ref().map_or(0, Block::nodes);
-        let come: usize = made.iter().map(|(_, block)| block.nodes()).sum();
-        self.directory.nodes = self.directory.nodes + come - gone;
+        let replaced = || std::iter::once(&block).chain(&neighbour);
+        let nodes = |block: &Block| block.nodes();
+        let octets = |block: &Block| block.octets().len();
+        let come = || made.iter().map(|(_, block)| block);
+        let directory = &mut self.directory;
+        directory.nodes =
+            directory.nodes + come().map(nodes).sum::<usize>() - replaced().map(nodes).sum::<usize>();
+        directory.octets =
+            directory.octets + come().map(octets).sum::<usize>() - replaced().map(octets).sum::<usize>();
         made.iter().for_each(|(prefix, block)| self.directory.put(*prefix, block));
         Replacing::Changed
     }

@@ -187,6 +187,11 @@ pub fn names(
     })
 }
 
+/// True if the canonical form of some RDATA of that type is another one.
+pub fn is_lowered(rtype: RecordType) -> bool {
+    layout(rtype).iter().any(|field| matches!(field, Name(NameUse::Compressible | NameUse::Lowered)))
+}
+
 /// Brings RDATA into canonical form: lowers the letters of the names that RFC 4034 §6.2 lists.
 pub fn canonicalize(rtype: RecordType, rdata: &mut [u8]) {
     let mut at = 0;

@@ -16,7 +16,7 @@ mod svcb;
 mod tests;
 
 pub use check::{Malformed, validate};
-pub use layout::{Field, NameUse, canonicalize, layout, names};
+pub use layout::{Field, NameUse, canonicalize, is_lowered, layout, names};
 pub(crate) use number::seconds;
 pub use print::{print, print_generic};
 pub(crate) use read::{key, pack};
