@@ -43,11 +43,19 @@ const _: () =
 /// Questions of this node's workers that are out, and what answers are made with.
 pub struct Asking {
     /// By the numbers that they travel under.
-    out: BTreeMap<u64, (usize, MemberErrand)>,
+    out: BTreeMap<u64, Out>,
     /// The ways back to the workers.
     workers: Vec<Sender<Delivery>>,
     writer: Writer,
     desk: Box<Desk>,
+}
+
+/// A question that is out.
+struct Out {
+    /// The first who asked it.
+    errand: MemberErrand,
+    /// All of the same client's who wait for it, by worker and ticket: behind one address there may be many.
+    waiters: Vec<(usize, u32)>,
 }
 
 /// What answering takes, made once.
@@ -68,8 +76,17 @@ impl Asking {
     /// True if there is room for one more of that client's.
     fn has_room(&self, errand: &MemberErrand) -> bool {
         let client = network_of(errand.client);
-        let own = self.out.values().filter(|(_, other)| network_of(other.client) == client);
+        let own = self.out.values().filter(|out| network_of(out.errand.client) == client);
         own.count() < QUESTIONS_OF_CLIENT_MAX
+    }
+
+    /// The same question of the same client, if it is out.
+    fn same(&mut self, errand: &MemberErrand) -> Option<&mut Out> {
+        let is_same = |out: &&mut Out| {
+            let other = &out.errand;
+            (other.client, other.rtype, &other.name) == (errand.client, errand.rtype, &errand.name)
+        };
+        self.out.values_mut().find(is_same)
     }
 
     /// What a member said, as far as it answers the question.
@@ -81,6 +98,10 @@ impl Asking {
 impl Control {
     /// Puts a worker's query to members; it is told at once if that cannot be.
     pub(super) fn ask_members(&mut self, worker: usize, errand: MemberErrand) {
+        if let Some(out) = self.resolving.asking.same(&errand) {
+            out.waiters.push((worker, errand.ticket));
+            return;
+        }
         let now = clock::moment(clock::now());
         let number = match Name::from_wire(&errand.name) {
             Ok(name) if self.resolving.asking.has_room(&errand) => {
@@ -92,7 +113,10 @@ impl Control {
             _ => None,
         };
         match number {
-            Some(number) => _ = self.resolving.asking.out.insert(number, (worker, errand)),
+            Some(number) => {
+                let waiters = vec![(worker, errand.ticket)];
+                self.resolving.asking.out.insert(number, Out { errand, waiters });
+            }
             None => self.tell_worker(worker, errand.ticket, None),
         }
     }
@@ -113,9 +137,11 @@ impl Control {
                 }
                 Letter::Known(number, answer) => {
                     let asking = &mut self.resolving.asking;
-                    let Some((worker, errand)) = asking.out.remove(&number) else { continue };
+                    let Some(Out { errand, waiters }) = asking.out.remove(&number) else { continue };
                     let said = answer.and_then(|answer| asking.read(&errand, &answer));
-                    self.tell_worker(worker, errand.ticket, said);
+                    for (worker, ticket) in waiters {
+                        self.tell_worker(worker, ticket, said.clone());
+                    }
                 }
             }
         }
@@ -124,8 +150,9 @@ impl Control {
 
     /// Tells all who wait that there is no answer: this node stops.
     pub(super) fn give_up_asking(&mut self) {
-        for (worker, errand) in std::mem::take(&mut self.resolving.asking.out).into_values() {
-            self.tell_worker(worker, errand.ticket, None);
+        let all = std::mem::take(&mut self.resolving.asking.out);
+        for (worker, ticket) in all.into_values().flat_map(|out| out.waiters) {
+            self.tell_worker(worker, ticket, None);
         }
     }
 

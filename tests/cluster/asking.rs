@@ -133,6 +133,16 @@ fn who_does_not_know_a_name_yet_asks_a_member_that_does() {
     // By now it may have heard of the name itself.
     let large = over_tcp("large.hive.internal.", TXT);
     assert!([(RA, SERVFAIL, 0), (AA | RA, NOERROR, 9)].contains(&large), "{large:?}");
+    // Behind one address there may be a whole machine that asks for the same.
+    let many = 200;
+    let asked = query("www.hive.internal.", A, RD, None);
+    (0..many).for_each(|_| _ = node.socket.send_to(&asked, node.dns).expect("it is sent"));
+    let mut buffer = [0; 2048];
+    for number in 0..many {
+        let len = node.socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{number}: {error}"));
+        let message = message::decode(&buffer[..len]).expect("a message");
+        assert_eq!(summary(&message), (AA | RA, NOERROR, 2), "{number}");
+    }
     // Who does not want names resolved, or may not have it, is told what this node knows.
     let plain = node.exchange(&query("absent.hive.internal.", A, 0, None));
     assert_eq!(plain.map(|message| summary(&message)), Some((0, SERVFAIL, 0)));

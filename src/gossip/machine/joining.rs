@@ -18,6 +18,8 @@ use std::time::Duration;
 pub const UNSYNCED_FOR: Duration = Duration::from_secs(3);
 /// After so long without anybody who lives, since the start or since the last one died, a node serves alone.
 pub const ALONE_AFTER: Duration = Duration::from_secs(30);
+/// So long after its start a node takes it that it meets somebody any moment.
+const MEETING: Duration = Duration::from_secs(1);
 /// How often somebody is asked for everything until this node is synced.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// Members asked that were not synced either: beyond this the rest will not know more.
@@ -105,6 +107,12 @@ impl Gossip {
         if !self.joining.synced && !std::mem::replace(&mut self.joining.met, true) {
             self.joining.ask_at = now + ASK_EVERY / 10;
         }
+        self.ask_whoever_is_there(now);
+    }
+
+    /// True while it is worth waiting for somebody who lives.
+    pub(super) fn is_meeting(&self, now: Moment) -> bool {
+        !self.joining.synced && self.joining.alone_since.is_some_and(|since| now < since + MEETING)
     }
 
     /// Members came or went.

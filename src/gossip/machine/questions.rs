@@ -7,7 +7,8 @@
 //!
 //! A question goes to three living members by lot, every 200 ms to others, for a second. An older member passes it over,
 //! as it does every kind that it does not know, and others are asked in its place. Its number is drawn by lot, and what
-//! comes under it counts only if it comes from somebody who was asked: no other member can answer for those.
+//! comes under it counts only if it comes from somebody who was asked: no other member can answer for those. A node that
+//! has just started has met nobody yet, most likely will in some milliseconds, and keeps its questions for them.
 
 use super::Gossip;
 use crate::base::time::Moment;
@@ -90,7 +91,8 @@ impl Gossip {
     /// question's number; `None`: too many are being asked, it is too long or empty, or there is nobody to be asked.
     pub fn ask_members(&mut self, now: Moment, question: &[u8]) -> Option<u64> {
         let fits = (1..=QUESTION_OCTETS_MAX).contains(&question.len());
-        if !fits || self.questions.out.len() >= QUESTIONS_MAX || self.membership.alive() == 0 {
+        let is_hopeless = self.membership.alive() == 0 && !self.is_meeting(now);
+        if !fits || self.questions.out.len() >= QUESTIONS_MAX || is_hopeless {
             return None;
         }
         let number = self.rng.u64(..);
@@ -121,6 +123,12 @@ impl Gossip {
     /// Octets that an answer to a member may have: one datagram carries it.
     pub fn answer_octets_max(&self) -> usize {
         self.room.saturating_sub(ANSWER_HEAD_OCTETS)
+    }
+
+    /// Somebody lives: questions that nobody was there for are put now.
+    pub(super) fn ask_whoever_is_there(&mut self, now: Moment) {
+        let unasked = self.questions.out.values_mut().filter(|question| question.asked.is_empty());
+        unasked.for_each(|question| question.next = now);
     }
 
     pub(super) fn ask_members_if_due(&mut self, now: Moment) {

@@ -1,6 +1,7 @@
 //! Queries for names of the services' domain that this node does not know yet: they wait for what a member says.
 //!
-//! Each waits for itself, though others may ask the same: what it is told depends on who asks, and is not kept.
+//! Each waits for itself, though others may ask the same: what it is told depends on who asks, and is not kept. The node
+//! asks once what one client asks more than once at a time.
 
 use super::finder::By;
 use super::{Anew, Front, Waiter};
@@ -13,10 +14,12 @@ use crate::worker::Desk;
 use crate::worker::ends::Ends;
 use crate::worker::resolver::Back;
 use crate::worker::resolver::finder::Missing;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// Queries of one worker that wait: as many as the node asks of members at once.
-const WAITERS_MAX: usize = 256;
+/// Queries of one worker that wait: more than the node asks of members at once, for those of one client that are the same
+/// wait for one question; and what one client may have is a second's worth of a busy machine's look-ups.
+const WAITERS_MAX: usize = 8_192;
 /// What one client may have of them: so half is always there for others.
 const WAITERS_OF_CLIENT_MAX: usize = WAITERS_MAX / 2;
 const _: () = assert!(WAITERS_MAX <= 1 << 16);
@@ -31,6 +34,9 @@ struct Place<W> {
 /// Who waits, by tickets. Its places are made as they are needed, and used again.
 struct Waiting<W> {
     places: Vec<Place<W>>,
+    free: Vec<usize>,
+    /// How many places each client has.
+    clients: HashMap<IpAddr, usize>,
 }
 
 /// See the module's own text.
@@ -41,22 +47,24 @@ pub(super) struct Members {
 
 impl Members {
     pub(super) fn new(ask: Box<dyn Fn(MemberErrand) -> bool + Send>) -> Members {
-        Members { waiting: Waiting { places: Vec::new() }, ask }
+        Members { waiting: Waiting::new(), ask }
     }
 }
 
 impl<W> Waiting<W> {
+    fn new() -> Waiting<W> {
+        Waiting { places: Vec::new(), free: Vec::new(), clients: HashMap::new() }
+    }
+
     /// Has a query wait; the ticket by which [`Waiting::take`] gives it back. There may be no room, in all or for its
     /// client: then it is given back at once.
     fn hold(&mut self, client: IpAddr, waiter: W, question: &Question<'_>) -> Result<u32, W> {
         let client = network_of(client);
-        let held = self.places.iter().filter_map(|place| place.held.as_ref());
-        let own = held.filter(|(other, ..)| *other == client).count();
+        let own = self.clients.get(&client).copied().unwrap_or_default();
         if own >= WAITERS_OF_CLIENT_MAX {
             return Err(waiter);
         }
-        let free = self.places.iter().position(|place| place.held.is_none());
-        let at = match free {
+        let at = match self.free.pop() {
             Some(at) => at,
             None if self.places.len() >= WAITERS_MAX => return Err(waiter),
             None => {
@@ -65,6 +73,7 @@ impl<W> Waiting<W> {
             }
         };
         let Some(place) = self.places.get_mut(at) else { return Err(waiter) };
+        self.clients.insert(client, own + 1);
         let mut missing = Missing::default();
         missing.note(question);
         place.turn = place.turn.wrapping_add(1);
@@ -74,11 +83,15 @@ impl<W> Waiting<W> {
 
     /// Whose ticket it is, and what that one waits for; `None` if nobody waits by it any more.
     fn take(&mut self, ticket: u32) -> Option<(W, Missing)> {
-        let place = self.places.get_mut((ticket & 0xffff) as usize)?;
-        if u32::from(place.turn) != ticket >> 16 {
-            return None;
+        let at = (ticket & 0xffff) as usize;
+        let place = self.places.get_mut(at).filter(|place| u32::from(place.turn) == ticket >> 16)?;
+        let (client, waiter, missing) = place.held.take()?;
+        self.free.push(at);
+        match self.clients.get_mut(&client) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => _ = self.clients.remove(&client),
         }
-        place.held.take().map(|(_, waiter, missing)| (waiter, missing))
+        Some((waiter, missing))
     }
 }
 
@@ -147,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_ticket_gives_back_its_own_waiter_once() {
-        let mut waiting = Waiting { places: Vec::new() };
+        let mut waiting = Waiting::new();
         let first = waiting.hold(client(1), "first", &question()).unwrap();
         let second = waiting.hold(client(1), "second", &question()).unwrap();
         let (waiter, missing) = waiting.take(first).unwrap();
@@ -162,12 +175,16 @@ mod tests {
 
     #[test]
     fn one_client_has_half_of_the_places() {
-        let mut waiting = Waiting { places: Vec::new() };
-        let tickets: Vec<u32> = (0..128).map(|_| waiting.hold(client(1), (), &question()).unwrap()).collect();
+        let mut waiting = Waiting::new();
+        let half = WAITERS_MAX / 2;
+        let tickets: Vec<u32> =
+            (0..half).map(|_| waiting.hold(client(1), (), &question()).unwrap()).collect();
         assert!(waiting.hold(client(1), (), &question()).is_err());
-        assert!((0..128).all(|_| waiting.hold(client(2), (), &question()).is_ok()));
+        assert!((0..half).all(|_| waiting.hold(client(2), (), &question()).is_ok()));
         assert!(waiting.hold(client(3), (), &question()).is_err());
         waiting.take(tickets[5]).unwrap();
         assert!(waiting.hold(client(3), (), &question()).is_ok());
+        tickets.into_iter().for_each(|ticket| _ = waiting.take(ticket));
+        assert_eq!(waiting.clients.len(), 2);
     }
 }

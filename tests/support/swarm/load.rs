@@ -38,9 +38,10 @@ pub struct Stub {
     pub rate: u32,
 }
 
-/// A look-up that failed: when, counted from the start, and why.
+/// A look-up that failed: when it began and when it was given up, counted from the start, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    pub began: Duration,
     pub at: Duration,
     pub why: String,
 }
@@ -53,6 +54,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// The longest that a look-up took that was answered.
     pub longest: Duration,
+    /// The longest time between two answers.
+    pub gap: Duration,
     /// Everything that was ever answered.
     pub answers: BTreeSet<String>,
 }
@@ -99,6 +102,8 @@ struct Runner<'s> {
     stub: &'s Stub,
     poll: Poll,
     began: Instant,
+    /// When something was answered last.
+    answered: Option<Instant>,
     looks: HashMap<usize, Look>,
     /// When which try of which look-up is over; all wait equally long.
     deadlines: VecDeque<(Instant, usize, usize)>,
@@ -109,7 +114,7 @@ impl Runner<'_> {
     fn new(stub: &Stub) -> Runner<'_> {
         let poll = Poll::new().expect("a poll");
         let (looks, deadlines) = (HashMap::new(), VecDeque::new());
-        Runner { stub, poll, began: now(), looks, deadlines, report: Report::default() }
+        Runner { stub, poll, began: now(), answered: None, looks, deadlines, report: Report::default() }
     }
 
     fn run(mut self, stop: &AtomicBool) -> Report {
@@ -142,7 +147,7 @@ impl Runner<'_> {
     fn send(&mut self, number: usize, began: Instant, tries: usize, last: &'static str) {
         let servers = &self.stub.servers;
         if tries == servers.len() * ATTEMPTS {
-            return self.fail(last);
+            return self.fail(began, last);
         }
         let query = ask::query(number as u16, &self.stub.name, self.stub.rtype);
         let sent = (|| {
@@ -161,8 +166,9 @@ impl Runner<'_> {
         }
     }
 
-    fn fail(&mut self, why: &str) {
-        self.report.failures.push(Failure { at: self.began.elapsed(), why: why.to_owned() });
+    fn fail(&mut self, began: Instant, why: &str) {
+        let failure = Failure { began: began - self.began, at: self.began.elapsed(), why: why.to_owned() };
+        self.report.failures.push(failure);
     }
 
     fn hear(&mut self, number: usize) {
@@ -179,11 +185,14 @@ impl Runner<'_> {
             Err(why) => self.send(number, began, tries + 1, why),
             Ok(told) if told.rcode == SERVFAIL => self.send(number, began, tries + 1, "SERVFAIL"),
             Ok(told) if NEXT.contains(&told.rcode) => self.send(number, began, tries + 1, "REFUSED"),
-            Ok(told) if told.rcode == NXDOMAIN => self.fail("NXDOMAIN"),
-            Ok(told) if told.answers.is_empty() => self.fail("no addresses"),
+            Ok(told) if told.rcode == NXDOMAIN => self.fail(began, "NXDOMAIN"),
+            Ok(told) if told.answers.is_empty() => self.fail(began, "no addresses"),
             Ok(told) => {
+                let time = now();
+                let last = self.answered.replace(time).unwrap_or(time);
+                self.report.gap = self.report.gap.max(time - last);
                 self.report.answered += 1;
-                self.report.longest = self.report.longest.max(began.elapsed());
+                self.report.longest = self.report.longest.max(time - began);
                 self.report.answers.extend(told.answers);
             }
         }

@@ -96,7 +96,8 @@ fn measure(args: &SwarmArgs, dir: &Path, program: &Path) -> Result<(), String> {
     // Who asks, on each node, in networks that outlive every change.
     let second = other(&swarm).to_string();
     let dns = ["--dns", &swarm.gateway().ip().to_string(), "--dns", &second];
-    swarm.service("asker", &[&["--mode", "global"][..], &dns].concat(), &[]);
+    let ports = swarm_update::ports();
+    swarm.service("asker", &[&["--mode", "global", "--sysctl", &ports][..], &dns].concat(), &[]);
     let mut askers = swarm.wait_tasks("asker", NODES);
     askers.sort_by(|one, other| one.node.cmp(&other.node));
 

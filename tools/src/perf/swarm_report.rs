@@ -4,7 +4,7 @@ use super::report::{Goal, cell, goal, goal_table, head_table};
 use super::swarm_changes::{Change, What};
 use super::swarm_cut;
 use super::swarm_speed::{Run, WAYS, Way};
-use super::swarm_update::{self, Servers};
+use super::swarm_update::{Restart, Servers, Told};
 use super::swarm_watch::Who;
 use crate::stats::Spread;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub(super) struct Results {
     pub(super) changes: Vec<Change>,
     pub(super) speed: Vec<Run>,
     pub(super) cut: Option<swarm_cut::Told>,
-    pub(super) updates: Vec<swarm_update::Told>,
+    pub(super) updates: Vec<Told>,
 }
 
 impl Results {
@@ -142,11 +142,12 @@ fn cut(out: &mut String, results: &Results) {
     }
 }
 
-/// From the first to the last failed look-up.
-fn failing_ms(told: &swarm_update::Told) -> f64 {
-    let at = |failure: Option<&crate::swarm::load::Failure>| failure.map(|failure| failure.at);
-    match (at(told.report.failures.first()), at(told.report.failures.last())) {
-        (Some(first), Some(last)) => last.saturating_sub(first).as_secs_f64() * 1e3,
+/// From the beginning of the first look-up that failed to that of the last. When each was given up depends on why it failed:
+/// at once where the network refused it, 3 s later for silence.
+fn failing_ms(told: &Told) -> f64 {
+    let began = || told.report.failures.iter().map(|failure| failure.began);
+    match (began().min(), began().max()) {
+        (Some(first), Some(last)) => (last - first).as_secs_f64() * 1e3,
         (None, _) | (_, None) => 0.0,
     }
 }
@@ -159,7 +160,7 @@ fn updates(out: &mut String, results: &Results) {
         out,
         "\n## A rolling update of hivedns under look-ups\n\nA stub resolver with `timeout:1 attempts:3` asks the published \
          ports of nodes.\n\n\
-         | asked | look-ups/s | look-ups | failed | failing for, ms | longest answered, ms | its node's restart, ms |\n\
+         | asked | look-ups/s | look-ups | failed | failing for, ms | longest answered, ms | without any answer for, ms |\n\
          |---|---:|---:|---:|---:|---:|---:|"
     );
     for told in &results.updates {
@@ -173,17 +174,29 @@ fn updates(out: &mut String, results: &Results) {
             report.failures.len(),
             failing_ms(told),
             report.longest.as_secs_f64() * 1e3,
-            told.restart_ms
+            report.gap.as_secs_f64() * 1e3,
         );
+    }
+    let _ = writeln!(
+        out,
+        "\nHow the asker's own node restarts hivedns, by its engine, in ms after the stop signal:\n\n\
+         | asked | ended | the next one started | found ready |\n|---|---:|---:|---:|"
+    );
+    for Told { servers, restart, .. } in &results.updates {
+        let (title, Restart { ended, started, healthy }) = (servers.title(), restart);
+        let _ = writeln!(out, "| {title} | {ended:.0} | {started:.0} | {healthy:.0} |");
     }
     for told in &results.updates {
         let mut spans: BTreeMap<(u128, &str), usize> = BTreeMap::new();
         for failure in &told.report.failures {
-            *spans.entry((failure.at.as_millis() / SPAN_MS, &failure.why)).or_default() += 1;
+            *spans.entry((failure.began.as_millis() / SPAN_MS, &failure.why)).or_default() += 1;
         }
         if !spans.is_empty() {
-            let _ =
-                writeln!(out, "\nFailed of those who ask {}: at s, why, how many:\n", told.servers.title());
+            let _ = writeln!(
+                out,
+                "\nFailed of those who ask {}: begun at s, why, how many:\n",
+                told.servers.title()
+            );
         }
         for ((span, why), count) in spans {
             let at = (span * SPAN_MS) as f64 / 1e3;

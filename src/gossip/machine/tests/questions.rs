@@ -208,3 +208,31 @@ fn an_older_member_passes_a_question_over_and_hears_what_stands_behind() {
     assert_eq!(strange(&net) - before, 2);
     assert_eq!(asked(&mut net, 0), [(from, 5, Bytes::from_static(b"?"))]);
 }
+
+#[test]
+fn who_has_just_started_keeps_questions_for_the_first_that_it_meets() {
+    let mut net = met(70, 3);
+    net.kill(1);
+    net.run(Duration::from_secs(2));
+    net.boot(1, 2);
+    assert_eq!(net.gossip(1).membership().alive(), 0);
+    net.with(1, |gossip, now| gossip.ask_members(now, b"?")).unwrap();
+    let heard = run(&mut net, ms(100), &[0, 2]);
+    assert!(!heard.is_empty());
+    assert_eq!(known(&net, 1).len(), 1);
+    assert_eq!(known(&net, 1)[0].1.as_deref().map(|answer| answer[0]), Some(b'?'));
+}
+
+#[test]
+fn who_meets_nobody_says_so_a_second_later_and_from_then_on_at_once() {
+    let mut net = met(71, 2);
+    net.kill(0);
+    net.kill(1);
+    net.boot(1, 2);
+    let number = net.with(1, |gossip, now| gossip.ask_members(now, b"?")).unwrap();
+    run(&mut net, ms(990), &[]);
+    assert_eq!(known(&net, 1), []);
+    run(&mut net, ms(20), &[]);
+    assert_eq!(known(&net, 1), [(number, None)]);
+    assert_eq!(net.with(1, |gossip, now| gossip.ask_members(now, b"?")), None);
+}
