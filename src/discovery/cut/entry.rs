@@ -169,7 +169,10 @@ impl Wish {
     pub fn decode(value: &[u8]) -> Result<Wish, Poison> {
         let mut octets = Octets(value);
         octets.version(LAYOUT)?;
-        let wish = Wish { serial: Serial(octets.u32()?), lane: octets.u8()? };
+        let serial = Serial(octets.u32()?);
+        // An older node says none: its lane is its place among those that wish cuts, of which few are far from the first.
+        let lane = if octets.0.is_empty() { 0 } else { octets.u8()? };
+        let wish = Wish { serial, lane };
         octets.end()?;
         Ok(wish)
     }
@@ -203,6 +206,8 @@ mod tests {
             prop_assert_eq!(Head::owner(&Head::key(owner)), Some(owner));
             let wish = Wish { serial: Serial(serial), lane };
             prop_assert_eq!(Wish::decode(&wish.value()), Ok(wish));
+            let older = Wish { serial: Serial(serial), lane: 0 };
+            prop_assert_eq!(Wish::decode(&older.value()[..5]), Ok(older));
             // Nor does anything else that a node may send make it panic.
             let _ = (Cut::decode(&junk), Head::decode(&junk), Head::owner(&junk), Wish::decode(&junk));
         }
