@@ -13,7 +13,7 @@
 //!      SERVICES thread: health, metrics ◄── Status, counters                      [ Published ]
 //!      (HTTP, control socket)  ── Request ─► Event                                       │
 //!      (container engine) ────── Tale ─────► Event                                       │
-//!                                                                                       │ one look per stripe
+//!                                                                                       │ one look per batch
 //!  ┌─ WORKER i, on core i: its own UDP socket and TCP listener for each address ────────▼──────────────────┐
 //!  │ receive a batch ─► accept ─► hash ─► route ─► answer(snapshot, query) ─► send the batch               │
 //!  └───────────────────────────────────────────────────────────────────────────────────────────────────────┘

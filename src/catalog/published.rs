@@ -1,6 +1,6 @@
 //! The one door between the thread that makes snapshots and the workers that read them.
 //!
-//! One writer, many readers. A reader holds its snapshot by a cached handle and looks once per stripe of a batch
+//! One writer, many readers. A reader holds its snapshot by a cached handle and looks once per batch
 //! whether there is a newer one: one atomic load, no lock. The writer keeps what it replaced until nobody else
 //! holds it, so that no reader ever pays for freeing it.
 
@@ -14,7 +14,11 @@ use std::sync::Arc;
 pub struct Published(Arc<ArcSwap<Snapshot>>);
 
 /// A worker's handle.
-pub struct Reader(Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>);
+pub struct Reader {
+    newest: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    /// What it was when it was asked for last.
+    current: Arc<Snapshot>,
+}
 
 /// The right to publish, and what was replaced but may still be read.
 pub struct Publisher {
@@ -53,7 +57,7 @@ impl Publisher {
 impl Published {
     /// A handle for one reader.
     pub fn reader(&self) -> Reader {
-        Reader(Cache::new(Arc::clone(&self.0)))
+        Reader { newest: Cache::new(Arc::clone(&self.0)), current: self.load() }
     }
 
     /// The current snapshot, held for as long as the caller likes.
@@ -65,13 +69,23 @@ impl Published {
 impl Reader {
     /// The newest snapshot, to be held for as long as the caller likes.
     pub fn held(&mut self) -> &Arc<Snapshot> {
-        self.0.load()
+        let newest = self.newest.load();
+        if !Arc::ptr_eq(newest, &self.current) {
+            self.current = Arc::clone(newest);
+        }
+        &self.current
     }
 
     /// The newest snapshot; the one held before is let go.
     #[inline]
     pub fn current(&mut self) -> &Snapshot {
-        self.0.load()
+        self.held()
+    }
+
+    /// The one that was the newest when it was asked for last.
+    #[inline]
+    pub fn same(&self) -> &Snapshot {
+        &self.current
     }
 }
 

@@ -1,8 +1,10 @@
 //! Everything that may befall a cluster, drawn by lot: what `--chaos` asks for. The lots are of the seed alone.
 //!
-//! Whoever is stopped starts again before the end of the run, so that quiet shows a whole cluster.
+//! Whoever is stopped starts again before the end of the run, or as soon as its farewell is over, so that quiet shows a whole
+//! cluster.
 
 use super::action::{Action, DiskFate};
+use super::deed::FAREWELL;
 use super::machine::Machine;
 use super::network::{Delays, Span, Stage};
 use super::scenario::Scenario;
@@ -84,7 +86,8 @@ pub(super) fn plan<M: Machine>(world: &mut World<M>, scenario: &Scenario, begin:
         };
         world.plan(at, seat, end_and_start.0);
         world.plan(back, seat, Action::Start(end_and_start.1));
-        // A farewell takes a while; who starts within it starts after it.
-        world.plan(end, seat, Action::Start(DiskFate::Kept));
+        // A farewell takes a while, perhaps beyond the end; who starts within it starts after it.
+        let over = at + FAREWELL + Duration::from_millis(1);
+        world.plan(end.max(over), seat, Action::Start(DiskFate::Kept));
     }
 }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How long a process that says farewell still runs: long enough for the datagrams that say so.
-const FAREWELL: Duration = Duration::from_millis(500);
+pub(super) const FAREWELL: Duration = Duration::from_millis(500);
 /// Nodes that a newcomer is given addresses of.
 const INTRODUCTIONS: usize = 3;
 

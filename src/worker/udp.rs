@@ -113,6 +113,8 @@ impl Listeners {
                     listener.ready = false;
                     break;
                 };
+                // One for the batch, whose replies change their order: to each asker answers never go back in time.
+                desk.reader.current();
                 let (datagrams, mut replies) = listener.batch.split();
                 let mut start = 0;
                 while start < received {
@@ -189,7 +191,7 @@ fn stripe(
     (datagrams, replies): (Datagrams<'_>, &mut Replies<'_>),
     range: Range<usize>,
 ) {
-    let snapshot = desk.reader.current();
+    let snapshot = desk.reader.same();
     let mut ways = [None; STRIPE];
     let wishes;
     (desk.guess, wishes) = prepare(slots, &mut ways, snapshot, datagrams, range.clone(), desk.guess);

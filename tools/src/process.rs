@@ -187,10 +187,11 @@ pub(crate) fn threads(pid: u32) -> Vec<(u32, String)> {
         .collect()
 }
 
-/// Ties one thread to a core.
-pub(crate) fn hold_thread(thread: u32, core: usize) -> Result<(), String> {
+/// Ties one thread to cores.
+pub(crate) fn hold_thread(thread: u32, cores: &[usize]) -> Result<(), String> {
+    let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
     let mut taskset = Command::new("taskset");
-    taskset.args(["-p", "-c", &core.to_string(), &thread.to_string()]);
+    taskset.args(["-p", "-c", &cores.join(","), &thread.to_string()]);
     let output = taskset.output().map_err(|error| format!("taskset: {error}"))?;
     if output.status.success() {
         Ok(())
@@ -199,13 +200,17 @@ pub(crate) fn hold_thread(thread: u32, core: usize) -> Result<(), String> {
     }
 }
 
+/// The calling thread.
+pub(crate) fn own_thread() -> Option<u32> {
+    fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
+}
+
 /// Has the calling thread run before all that have no real-time priority, and whenever it wants to; or no more. False if
 /// it may not, or there is no such tool.
 pub(crate) fn set_realtime(on: bool) -> bool {
-    let Ok(thread) = fs::read_link("/proc/thread-self") else { return false };
-    let thread = thread.file_name().unwrap_or_default();
+    let Some(thread) = own_thread() else { return false };
     let mut chrt = Command::new("chrt");
-    chrt.args(if on { ["-f", "-p", "1"] } else { ["-o", "-p", "0"] }).arg(thread);
+    chrt.args(if on { ["-f", "-p", "1"] } else { ["-o", "-p", "0"] }).arg(thread.to_string());
     chrt.output().is_ok_and(|output| output.status.success())
 }
 

@@ -9,19 +9,17 @@
 
 use crate::base::time::Moment;
 use crate::control::cluster::names::servers;
-use crate::discovery::cut::entry::{
-    CUT_KEY, Cut, Head, NETWORKS_MAX, Place, Terms, WISH_KEY, read_wish, wish,
-};
+use crate::discovery::cut::entry::{CUT_KEY, Cut, Head, NETWORKS_MAX, Place, Terms, WISH_KEY, Wish};
 use crate::discovery::cut::prefix::Heard;
 use crate::discovery::cut::replica::{Lacking, Replica, Version};
-use crate::discovery::cut::sequence::{Sequence, next_serial};
+use crate::discovery::cut::sequence::{Sequence, free_lane, next_serial};
 use crate::discovery::names;
 use crate::gossip::identity::{NodeId, Version as LogVersion};
 use crate::gossip::machine::Gossip;
 use crate::gossip::output::{Event, Health, Lease};
 use crate::gossip::replication::log::{Entry, Log};
 use crate::zone::Serial;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Between two cuts of one sequencer: secondaries ask no more often, and a cut costs every node its octets.
@@ -60,8 +58,8 @@ pub(in crate::control) struct Cuts {
     replica: Replica,
     /// What sequencers say, and said that are none any more.
     sequences: BTreeMap<NodeId, Sequence>,
-    /// Who wants cuts, and a serial that it had and that the sequencer did not know of.
-    wishes: BTreeMap<NodeId, Serial>,
+    /// Who wants cuts.
+    wishes: BTreeMap<NodeId, Wish>,
     served: Option<Serial>,
     /// What was served last was not put in place: it is given again.
     is_again: bool,
@@ -158,8 +156,8 @@ impl Cuts {
                 self.sequences.remove(&owner);
             }
         }
-        match log.get(WISH_KEY).map(read_wish) {
-            Some(Ok(serial)) => drop(self.wishes.insert(owner, serial)),
+        match log.get(WISH_KEY).map(Wish::decode) {
+            Some(Ok(wish)) => drop(self.wishes.insert(owner, wish)),
             Some(Err(_)) | None => drop(self.wishes.remove(&owner)),
         }
         if !self.replica.hear(owner.0, heard) {
@@ -221,8 +219,8 @@ impl Cuts {
             return;
         }
         let me = gossip.me().id;
-        if !self.wishes.contains_key(&me) && !self.is_over {
-            gossip.put(now, WISH_KEY, &wish(Serial(0)));
+        if !self.is_over {
+            self.wish(now, gossip);
         }
         if self.is_news && self.follow_at <= now {
             (self.is_news, self.follow_at) = (false, now + FOLLOW_EVERY);
@@ -239,6 +237,25 @@ impl Cuts {
                     Moment::NEVER
                 }
             };
+        }
+    }
+
+    /// Says that this node wants cuts, in a lane of its own. Of two that took the same before they knew of each other the one
+    /// with the higher id takes another. Otherwise it stays: were it a place among those that wish it, it would be another's
+    /// wherever not the same ones are known, as when one starts again.
+    fn wish(&self, now: Moment, gossip: &mut Gossip) {
+        let me = gossip.me().id;
+        let own = self.wishes.get(&me);
+        let is_taken = |own: &Wish| self.wishes.range(..me).any(|(_, other)| other.lane == own.lane);
+        if own.is_some_and(|own| !is_taken(own)) {
+            return;
+        }
+        let others: BTreeSet<u8> =
+            self.wishes.iter().filter(|(id, _)| **id != me).map(|(_, other)| other.lane).collect();
+        let lane = free_lane(me.0, gossip.generation().0, &others);
+        let serial = own.map_or(Serial(0), |own| own.serial);
+        if own != Some(&Wish { serial, lane }) {
+            gossip.put(now, WISH_KEY, &Wish { serial, lane }.value());
         }
     }
 
@@ -342,9 +359,10 @@ impl Cuts {
         // Who begins anew may not know how far the cluster had come.
         if let Some(served) = self.served
             && theirs.is_before(served)
-            && self.wishes.get(&me) != Some(&served)
+            && let Some(own) = self.wishes.get(&me)
+            && own.serial != served
         {
-            gossip.put(now, WISH_KEY, &wish(served));
+            gossip.put(now, WISH_KEY, &Wish { serial: served, ..*own }.value());
         }
     }
 
@@ -354,7 +372,7 @@ impl Cuts {
         let (mut heads, next_end) = self.heads_now(now, gossip);
         let own = heads.get(&me.0).map(|head| head.place);
         // What this node says itself is told at once.
-        let Some(own) = own else { return Moment::NEVER };
+        let (Some(own), Some(&Wish { lane, .. })) = (own, self.wishes.get(&me)) else { return Moment::NEVER };
         let said = self.sequences.get(&me).cloned().unwrap_or_default();
         let known = self.known();
         let sets = self.replica.latest_sets();
@@ -375,7 +393,6 @@ impl Cuts {
         if self.go_to(&there, sets, &terms, gossip).is_err() {
             return now + CUT_EVERY;
         }
-        let lane = self.wishes.keys().position(|id| *id == me).unwrap_or(0) as u8;
         let serial = next_serial(known, lane, seconds);
         let cut = Cut { serial, content: self.replica.hash(), sets, terms };
         for (owner, head) in &heads {
@@ -394,7 +411,7 @@ impl Cuts {
     /// All serials that this node knows of.
     fn known(&self) -> Vec<Serial> {
         let said = self.sequences.values().filter_map(Sequence::serial);
-        let told = self.wishes.values().copied().filter(|serial| *serial != Serial(0));
+        let told = self.wishes.values().map(|wish| wish.serial).filter(|serial| *serial != Serial(0));
         said.chain(told).chain(self.served).collect()
     }
 

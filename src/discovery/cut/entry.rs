@@ -4,7 +4,7 @@
 //! key: h | owner (8)    value: 1 | generation (4) | head (8) | node's name                  an owner, and how far
 //! key: c                value: 1 | serial (4) | content (8) | sets (8) | ttl (4) | negative ttl (4)
 //!                              | count (1) | ( length (1) | node's name ) ... | count (1) | ( network (4) ) ...
-//! key: x                value: 1 | serial (4)                                                whoever says it wants cuts
+//! key: x                value: 1 | serial (4) | lane (1)                                     whoever says it wants cuts
 //! ```
 //!
 //! Heads that moved are said first, the cut last: it holds for whoever has all of the log up to it. The head of the
@@ -67,6 +67,15 @@ pub struct Cut {
     pub sets: u64,
     /// All else.
     pub terms: Terms,
+}
+
+/// A node wants cuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wish {
+    /// A serial that the node had and that the sequencer did not know of; 0 if there is none to tell.
+    pub serial: Serial,
+    /// The lower 8 bits of the serials that it gives as a sequencer.
+    pub lane: u8,
 }
 
 impl Head {
@@ -147,20 +156,26 @@ impl Cut {
     }
 }
 
-/// The value under [`WISH_KEY`] of a node that served that serial; 0 if it need not be told.
-pub fn wish(served: Serial) -> Vec<u8> {
-    let mut octets = vec![LAYOUT];
-    octets.extend(served.0.to_be_bytes());
-    octets
-}
+impl Wish {
+    /// The value under [`WISH_KEY`].
+    pub fn value(&self) -> Vec<u8> {
+        let mut octets = vec![LAYOUT];
+        octets.extend(self.serial.0.to_be_bytes());
+        octets.push(self.lane);
+        octets
+    }
 
-/// Reads a wish.
-pub fn read_wish(value: &[u8]) -> Result<Serial, Poison> {
-    let mut octets = Octets(value);
-    octets.version(LAYOUT)?;
-    let serial = Serial(octets.u32()?);
-    octets.end()?;
-    Ok(serial)
+    /// Reads what a node, perhaps a foul one, published.
+    pub fn decode(value: &[u8]) -> Result<Wish, Poison> {
+        let mut octets = Octets(value);
+        octets.version(LAYOUT)?;
+        let serial = Serial(octets.u32()?);
+        // An older node says none: its lane is its place among those that wish cuts, of which few are far from the first.
+        let lane = if octets.0.is_empty() { 0 } else { octets.u8()? };
+        let wish = Wish { serial, lane };
+        octets.end()?;
+        Ok(wish)
+    }
 }
 
 fn name(octets: &[u8]) -> Result<Box<str>, Poison> {
@@ -179,7 +194,7 @@ mod tests {
             (serial, content, sets, ttl) in any::<(u32, u64, u64, u32)>(),
             servers in prop::collection::vec("[a-z]{1,63}", 1..9),
             networks in prop::collection::vec(any::<u32>(), 0..5),
-            (owner, generation, head) in any::<(u64, u32, u64)>(),
+            (owner, generation, head, lane) in any::<(u64, u32, u64, u8)>(),
             junk in prop::collection::vec(any::<u8>(), 0..60),
         ) {
             let servers: Vec<Box<str>> = servers.into_iter().map(String::into_boxed_str).collect();
@@ -189,9 +204,12 @@ mod tests {
             prop_assert_eq!(Cut::decode(&cut.value()), Ok(cut));
             prop_assert_eq!(Head::decode(&said.value()), Ok(said));
             prop_assert_eq!(Head::owner(&Head::key(owner)), Some(owner));
-            prop_assert_eq!(read_wish(&wish(Serial(serial))), Ok(Serial(serial)));
+            let wish = Wish { serial: Serial(serial), lane };
+            prop_assert_eq!(Wish::decode(&wish.value()), Ok(wish));
+            let older = Wish { serial: Serial(serial), lane: 0 };
+            prop_assert_eq!(Wish::decode(&older.value()[..5]), Ok(older));
             // Nor does anything else that a node may send make it panic.
-            let _ = (Cut::decode(&junk), Head::decode(&junk), Head::owner(&junk), read_wish(&junk));
+            let _ = (Cut::decode(&junk), Head::decode(&junk), Head::owner(&junk), Wish::decode(&junk));
         }
     }
 }

@@ -157,10 +157,10 @@ impl Replica {
                 _ => {}
             }
         }
-        let Changes { gone: less, come: more } = self.content.settle();
+        let changes = self.content.settle();
         if self.given.is_some() {
-            self.changes.gone.extend(less);
-            self.changes.come.extend(more);
+            // A cut that this node made itself may never be given: another's later one can come first.
+            self.changes = std::mem::take(&mut self.changes).then(changes);
         }
         Ok(gone)
     }

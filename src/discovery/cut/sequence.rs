@@ -2,10 +2,13 @@
 
 use crate::discovery::cut::entry::{CUT_KEY, Cut, HEAD_KIND, Head};
 use crate::zone::Serial;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Bits of a serial that tell sequencers apart: of those that do not hear each other no two give the same.
+/// Bits of a serial that tell sequencers apart, the lane: of those that do not hear each other no two give the same.
 const LANE_BITS: u32 = 8;
+/// From the first lane that a life tries to that of the next: odd, so that they return after 256 lives, and far, so that no
+/// life comes to its predecessor's by passing over what others have.
+const LANE_STRIDE: u8 = 157;
 
 /// How far a serial may jump because of the time of day: seven weeks. Half as far as serials can be told apart, so that what
 /// is later than the last one is later than all others, too.
@@ -69,6 +72,15 @@ impl Sequence {
     }
 }
 
+/// The lane for this life of a node, besides those that others have. Among a hundred nodes no two lives in a row have the same:
+/// what the one gave last the other may not know of. Where more than 256 want one, some have the same.
+pub fn free_lane(id: u64, generation: u32, others: &BTreeSet<u8>) -> u8 {
+    // Ids are random: nodes that do not know of each other rarely try the same.
+    let first = (id as u8).wrapping_add((generation as u8).wrapping_mul(LANE_STRIDE));
+    let mut lanes = (0..=u8::MAX).map(|step| first.wrapping_add(step));
+    lanes.find(|lane| !others.contains(lane)).unwrap_or(first)
+}
+
 /// The serial that follows all that are known (RFC 1982), of the sequencer with that number. The time of day is where it
 /// begins where none is known any more: so a cluster that forgot everything goes on behind what it served before.
 pub fn next_serial(known: impl IntoIterator<Item = Serial>, lane: u8, seconds: u64) -> Serial {
@@ -107,6 +119,28 @@ mod tests {
         // Nobody knows anything any more, and a day has passed.
         let (before, after) = (next_serial([], 1, 1_790_000_000), next_serial([], 9, 1_790_086_400));
         assert!(before.is_before(after));
+    }
+
+    #[test]
+    fn a_lane_is_nobody_elses_nor_that_of_the_life_before() {
+        for id in [0, 7, 0xfedc_ba98_7654_32ff] {
+            let lives: BTreeSet<u8> = (0..256).map(|life| free_lane(id, life, &BTreeSet::new())).collect();
+            assert_eq!(lives.len(), 256);
+            for life in [1, 2, u32::MAX - 1] {
+                let mut others = BTreeSet::new();
+                for _ in 0..255 {
+                    others.insert(free_lane(id, life, &others));
+                    assert!(!others.contains(&free_lane(id, life, &others)));
+                    if others.len() < 99 {
+                        let before = free_lane(id, life, &others);
+                        assert_ne!(free_lane(id, life + 1, &others), before);
+                    }
+                }
+                others.insert(free_lane(id, life, &others));
+                assert_eq!(others.len(), 256);
+                assert_eq!(free_lane(id, life, &others), free_lane(id, life, &BTreeSet::new()));
+            }
+        }
     }
 
     #[test]

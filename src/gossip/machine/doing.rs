@@ -103,7 +103,7 @@ impl Gossip {
         self.tell(Event::Member { info: Arc::clone(&told.info), health });
         let lives = matches!(health, Health::Alive | Health::Suspect);
         if lives {
-            self.found(now);
+            self.found(now, id);
         }
         let lived = before.is_some_and(|before| before.class == membership::Class::Alive);
         match (lives, lived) {

@@ -35,8 +35,8 @@ pub(super) struct Joining {
     unsynced: BTreeSet<NodeId>,
     /// Who was asked, one after the other, since all were.
     asked: BTreeSet<NodeId>,
-    /// Whether anybody ever answered.
-    met: bool,
+    /// Whether anybody was ever asked for everything.
+    has_asked: bool,
     ask_at: Moment,
 }
 
@@ -48,7 +48,7 @@ impl Joining {
             together_at: now + ALONE_AFTER,
             unsynced: BTreeSet::new(),
             asked: BTreeSet::new(),
-            met: false,
+            has_asked: false,
             ask_at: Moment::NEVER,
         }
     }
@@ -92,20 +92,21 @@ impl Gossip {
         self.joining.synced
     }
 
-    /// Somebody answered at an address to join.
+    /// Somebody answered at an address to join. Who was not known before tells a datagram later who it is: it is asked
+    /// when it is found.
     pub(super) fn met(&mut self, now: Moment, node: NodeId) {
-        self.joining.met = true;
         if !self.joining.synced {
-            self.fetch(now, node);
+            self.joining.has_asked |= self.fetch(now, node);
             self.joining.ask_at = now + ASK_EVERY;
         }
     }
 
-    /// A member lives. It may have found this node before this node found it: then no address to join answers any
-    /// more, for it is known, and it is asked as any other.
-    pub(super) fn found(&mut self, now: Moment) {
-        if !self.joining.synced && !std::mem::replace(&mut self.joining.met, true) {
-            self.joining.ask_at = now + ASK_EVERY / 10;
+    /// A member lives, by its own word or by another's. The first is asked at once, and again in its turn: it may be the
+    /// only one that will be synced.
+    pub(super) fn found(&mut self, now: Moment, node: NodeId) {
+        if !self.joining.synced && !self.joining.has_asked && self.fetch(now, node) {
+            self.joining.has_asked = true;
+            self.joining.ask_at = now + ASK_EVERY;
         }
         self.ask_whoever_is_there(now);
     }
@@ -130,7 +131,6 @@ impl Gossip {
         if self.joining.synced {
             return;
         }
-        self.joining.met = true;
         if synced {
             self.synced(false);
         } else if self.joining.unsynced.len() < ASKED_MAX {

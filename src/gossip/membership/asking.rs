@@ -33,7 +33,7 @@ impl Membership {
         self.joins.retain(|join| wanted.remove(&join.address));
         for address in wanted.into_iter().take(JOINS_MAX.saturating_sub(self.joins.len())) {
             let sequence = self.next_sequence();
-            self.joins.push(Join { address, sequence, next: now, wait: self.settings.period });
+            self.joins.push(Join { address, sequence, next: now, wait: self.settings.join_wait });
         }
         self.ask_joins(now);
     }

@@ -103,7 +103,9 @@ pub struct Settings {
     /// Pings that a lost member gets from the whole cluster in each period. All members pinging one dead address
     /// would help nobody; each node pings at most one lost member in a period.
     pub lost_pings: u32,
-    /// An address to join is asked again after one period, then after twice as long each time, at most this.
+    /// An address to join is asked again so soon: the way to it may open in the very moment, as a container's does.
+    pub join_wait: Duration,
+    /// Then after twice as long each time, at most this.
     pub join_wait_max: Duration,
 }
 
@@ -135,6 +137,7 @@ impl Default for Settings {
             restarting: Duration::from_secs(120),
             remembered: REMEMBERED,
             lost_pings: 8,
+            join_wait: ms(50),
             join_wait_max: ms(8_000),
         }
     }

@@ -79,27 +79,32 @@ const _: () = assert!((TOGETHER_OCTETS_MAX + 1).is_multiple_of(64));
 struct Lengths {
     /// Which lengths there are.
     present: [u64; WORDS],
-    /// Of each length a slot, and behind each slot the next.
-    first: [u8; TOGETHER_OCTETS_MAX + 1],
+    /// Of each length the last slot; behind each slot the next, behind the last the first.
+    last: [u8; TOGETHER_OCTETS_MAX + 1],
     next: [u8; BATCH],
 }
 
 impl Lengths {
     fn clear(&mut self) {
-        (self.present, self.first) = ([0; WORDS], [NONE; TOGETHER_OCTETS_MAX + 1]);
+        (self.present, self.last) = ([0; WORDS], [NONE; TOGETHER_OCTETS_MAX + 1]);
     }
 
     #[inline(always)]
     fn put(&mut self, slot: usize, len: usize) {
         let (slot, len) = (slot % BATCH, len % (TOGETHER_OCTETS_MAX + 1));
         self.present[len / 64] |= 1 << (len % 64);
-        self.next[slot] = mem::replace(&mut self.first[len], slot as u8);
+        let last = mem::replace(&mut self.last[len], slot as u8);
+        self.next[slot] = match last {
+            NONE => slot as u8,
+            last => mem::replace(&mut self.next[usize::from(last) % BATCH], slot as u8),
+        };
     }
 
-    /// Takes all replies of a length: the first of them.
+    /// Takes all replies of a length, which there is: the first of them. Its list ends with [`NONE`] then.
     #[inline(always)]
     fn take(&mut self, len: usize) -> u8 {
-        mem::replace(&mut self.first[len % (TOGETHER_OCTETS_MAX + 1)], NONE)
+        let last = mem::replace(&mut self.last[len % (TOGETHER_OCTETS_MAX + 1)], NONE);
+        mem::replace(&mut self.next[usize::from(last) % BATCH], NONE)
     }
 
     /// The reply behind one, which none stands before any more: a list ends, whatever was put into it.
@@ -179,9 +184,9 @@ pub(super) struct Outbox {
 
 impl Outbox {
     fn new() -> Outbox {
-        let (present, first, next) = ([0; WORDS], [NONE; TOGETHER_OCTETS_MAX + 1], [NONE; BATCH]);
+        let (present, last, next) = ([0; WORDS], [NONE; TOGETHER_OCTETS_MAX + 1], [NONE; BATCH]);
         Outbox {
-            lengths: Box::new(Lengths { present, first, next }),
+            lengths: Box::new(Lengths { present, last, next }),
             first: 0,
             asker: NOBODY,
             is_plain: false,

@@ -254,7 +254,7 @@ fn start(args: &PublishArgs, apart: bool, site: &Site, tasks: &Tasks) -> Result<
     let threads = threads(server.pid());
     let worker = threads.iter().find(|(_, name)| name == "worker-0").map(|(thread, _)| *thread);
     let worker = worker.ok_or("the server has no thread called worker-0")?;
-    hold_thread(worker, args.worker_core)?;
+    hold_thread(worker, &[args.worker_core])?;
     Ok((server, worker, time.as_secs_f64() * 1e3))
 }
 

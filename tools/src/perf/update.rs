@@ -1,9 +1,10 @@
 //! `tools perf update`: what dynamic updates cost those who ask, whether what was acknowledged survives, and how soon a
 //! secondary has a change.
 //!
-//! 1. A primary with a zone from a file takes updates over UDP, each acknowledged when it is on disk. Its worker has one
-//!    core; all its other threads, the updates and the load share the other. Rounds of two phases at half of the capacity:
-//!    without updates and with them. The worker's CPU time is its thread's own.
+//! 1. A primary with a zone from a file takes updates over UDP, each acknowledged when it is on disk. Its worker is tied to one
+//!    core and the load to the other; all its other threads and the updates run where there is room, as they do on any
+//!    machine. Rounds of two phases at half of the capacity: without updates and with them. The worker's CPU time is its
+//!    thread's own.
 //! 2. While updates come the server is killed (SIGKILL) and started again: every name has to have the last address that
 //!    was acknowledged, or a later one.
 //! 3. A primary and a secondary with a million names: one update at a time, from its acknowledgement (NOTIFY follows) to
@@ -15,7 +16,7 @@ use super::{Scratch, authoritative, build_hivedns, machine, repository};
 use crate::gun::{Idle, Pace, Plan, Rule, fire, first_answer};
 use crate::peers::{Peer, hivedns};
 use crate::population::Population;
-use crate::process::{Server, hold_thread, prefer_session, set_realtime, thread_time, threads};
+use crate::process::{Server, hold_thread, own_thread, prefer_session, set_realtime, thread_time, threads};
 use crate::queries::{MixArgs, generate};
 use crate::questions::{Expect, Kind, Questions};
 use crate::stats::Spread;
@@ -77,7 +78,7 @@ pub(crate) struct UpdateArgs {
     /// The core of the worker
     #[arg(long, default_value_t = 1)]
     worker_core: usize,
-    /// The core of all else
+    /// The core of the load
     #[arg(long, default_value_t = 0)]
     load_core: usize,
     /// Do not build the server
@@ -176,7 +177,7 @@ fn apex() -> Questions {
     questions
 }
 
-/// Starts it and waits until it answers; with its worker's thread, on its own core.
+/// Starts it and waits until it answers; with its worker's thread, on its own core. The others may run on both.
 fn start(
     command: &Command,
     place: u16,
@@ -192,7 +193,13 @@ fn start(
     let threads = threads(server.pid());
     let worker = threads.iter().find(|(_, name)| name == "worker-0").map(|(thread, _)| *thread);
     let worker = worker.ok_or("the server has no thread called worker-0")?;
-    hold_thread(worker, cores.1)?;
+    for (thread, _) in threads {
+        if thread == worker {
+            hold_thread(thread, &[cores.1])?;
+        } else {
+            hold_thread(thread, &[cores.0, cores.1])?;
+        }
+    }
     Ok((server, worker))
 }
 
@@ -376,12 +383,16 @@ impl Bench {
     fn fire_with(&self, pace: Pace, updater: &mut Updater, args: &UpdateArgs) -> Result<Phase, String> {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let updating = scope.spawn(|| updater.run(args.updates, args.outstanding, &stop));
+            let updating = scope.spawn(|| {
+                let both = [args.load_core, args.worker_core];
+                own_thread().map_or(Ok(()), |thread| hold_thread(thread, &both))?;
+                updater.run(args.updates, args.outstanding, &stop).map_err(|error| error.to_string())
+            });
             clock::pause(LEAD_TIME);
             let phase = self.fire(pace);
             stop.store(true, Ordering::Relaxed);
             let updates = updating.join().map_err(|_| "the updater has panicked".to_owned())?;
-            Ok(Phase { updates: Some(updates.map_err(|error| error.to_string())?), ..phase? })
+            Ok(Phase { updates: Some(updates?), ..phase? })
         })
     }
 }
@@ -391,8 +402,8 @@ fn table(args: &UpdateArgs, head: &[(String, String)], results: &Results) -> Str
     let mut out = format!(
         "# Dynamic updates\n\n\
          Written by `tools perf update`; [README.md](README.md) says how it measures. The zone has {} names and takes \
-         {:.0} updates/s, at most {} under way, each acknowledged when it is on disk. The worker has one core; all other \
-         threads, the updates and the load share the other. The load is {:.0} queries/s, half of what the worker can \
+         {:.0} updates/s, at most {} under way, each acknowledged when it is on disk. The worker is tied to one core and \
+         the load to the other; all other threads and the updates run where there is room. The load is {:.0} queries/s, half of what the worker can \
          do.\n\n",
         size_name(args.names),
         args.updates,

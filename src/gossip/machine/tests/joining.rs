@@ -96,3 +96,20 @@ fn what_changes_after_a_member_has_moved_is_sent_to_where_it_is_now() {
     }
     assert!(!sent.is_empty() && sent.iter().all(|to| *to == address(77)), "{sent:?}");
 }
+
+/// Until then it has no answer for those who ask it.
+#[test]
+fn who_starts_beside_members_that_know_all_is_synced_as_soon_as_it_meets_one() {
+    for seed in 0..16 {
+        let mut net = Net::new(seed, 3, true);
+        net.until_equal(Duration::from_secs(60));
+        net.kill(1);
+        net.run(Duration::from_secs(2));
+        net.boot(1, 2);
+        let began = net.now;
+        while !net.gossip(1).is_synced() {
+            net.run(ms(1));
+            assert!(net.now - began < ms(100), "seed {seed}");
+        }
+    }
+}

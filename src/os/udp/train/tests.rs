@@ -87,6 +87,25 @@ fn equal_replies_to_one_socket_are_one_message() {
 }
 
 #[test]
+fn equal_replies_to_one_socket_keep_their_order() {
+    let (server, mut batch) = server("127.0.0.1:0");
+    let to = [server.local_addr().unwrap()];
+    let clients = clients("127.0.0.1:0", 2);
+    let lens = [60, 60, 80, 80];
+    exchange((&server, &mut batch), (&clients, &to), BATCH, &lens);
+    for (i, client) in clients.iter().enumerate() {
+        let mut last = [None; 2];
+        for _ in (i..BATCH).step_by(clients.len()) {
+            let mut octets = [0; 128];
+            let len = client.recv(&mut octets).unwrap();
+            let (number, last) = (octets[0], &mut last[usize::from(len == 80)]);
+            assert!(*last < Some(number), "{number} of {len} octets after {last:?}");
+            *last = Some(number);
+        }
+    }
+}
+
+#[test]
 fn a_shorter_reply_ends_a_message() {
     let (server, mut batch) = server("127.0.0.1:0");
     let to = [server.local_addr().unwrap()];

@@ -1,5 +1,6 @@
 //! Servers that have the domain, primaries and secondaries, and what all of a world are held against.
 
+use crate::discovery::cut::entry::Head;
 use crate::discovery::cut::replica::Version;
 use crate::wire::rtype::RecordType;
 use crate::zone::{Serial, plain};
@@ -98,6 +99,17 @@ pub(super) struct Lots {
     pub(super) secondaries: Vec<Copy>,
     pub(super) steps: usize,
     pub(super) wholes: usize,
+    /// Who was in each life of each id: more than one only where a disk was copied.
+    pub(super) lives: BTreeMap<(u64, u32), BTreeSet<SocketAddr>>,
     pub(super) withdrawn: usize,
     pub(super) rng: Option<fastrand::Rng>,
+}
+
+impl Lots {
+    /// True if one of these owners is two nodes that began the same life from one disk: until one of them has another id,
+    /// a place of its log stands for what either said.
+    pub(super) fn has_twins(&self, heads: &BTreeMap<u64, Head>) -> bool {
+        let seats = |(owner, head): (&u64, &Head)| self.lives.get(&(*owner, head.place.generation));
+        heads.iter().filter_map(seats).any(|seats| seats.len() > 1)
+    }
 }
