@@ -202,15 +202,6 @@ fn send(socket: BorrowedFd<'_>, headers: &mut [libc::mmsghdr]) -> io::Result<usi
     }
 }
 
-/// True if datagrams go to the same socket.
-#[inline]
-fn same_end(a: &libc::sockaddr_in6, b: &libc::sockaddr_in6) -> bool {
-    // Of IPv4 the address stands where IPv6 has the flow, and nothing behind it counts.
-    (a.sin6_family, a.sin6_port, a.sin6_flowinfo) == (b.sin6_family, b.sin6_port, b.sin6_flowinfo)
-        && (i32::from(a.sin6_family) == libc::AF_INET
-            || (a.sin6_addr.s6_addr, a.sin6_scope_id) == (b.sin6_addr.s6_addr, b.sin6_scope_id))
-}
-
 /// The address that the kernel wrote there.
 #[inline]
 fn address_of(address: &libc::sockaddr_in6) -> SocketAddr {

@@ -12,7 +12,7 @@
 //!          └──────────────────────── the others: the next asker, some times ◄────────────────────────────────┘
 //! ```
 
-use super::{BATCH, CONTROL_OCTETS, Control, DATAGRAM_OCTETS_MAX, same_end};
+use super::{BATCH, CONTROL_OCTETS, Control, DATAGRAM_OCTETS_MAX};
 use std::mem;
 use std::ptr;
 
@@ -117,7 +117,13 @@ impl Lengths {
 /// What no address begins with.
 const NOBODY: u64 = u64::MAX;
 
-/// The beginning of an address: family, port, and all else of IPv4.
+/// True if nothing behind the beginning of an address counts.
+#[inline(always)]
+fn is_ipv4(address: &libc::sockaddr_in6) -> bool {
+    i32::from(address.sin6_family) == libc::AF_INET
+}
+
+/// The beginning of an address: family, port, and the flow or all of IPv4's address, which stands there.
 #[inline(always)]
 fn beginning(address: &libc::sockaddr_in6) -> u64 {
     let [a, b] = address.sin6_family.to_ne_bytes();
@@ -157,7 +163,10 @@ impl Ways {
     /// True if replies have the same way: to the same socket, from the same address.
     #[inline(always)]
     fn are_same(&self, one: usize, other: usize) -> bool {
-        same_end(&self.addresses[one], &self.addresses[other])
+        let (a, b) = (&self.addresses[one], &self.addresses[other]);
+        beginning(a) == beginning(b)
+            && (is_ipv4(a)
+                || (a.sin6_addr.s6_addr, a.sin6_scope_id) == (b.sin6_addr.s6_addr, b.sin6_scope_id))
             && (!self.are_local || self.control(one) == self.control(other))
     }
 }
@@ -216,7 +225,7 @@ impl Outbox {
         let first = &ways.addresses[0];
         self.first = 0;
         self.asker = if self.rest == 0 { beginning(first) } else { NOBODY };
-        self.is_plain = i32::from(first.sin6_family) == libc::AF_INET && !ways.are_local;
+        self.is_plain = is_ipv4(first) && !ways.are_local;
     }
 
     /// Notes a reply, once per slot; of one too long for a slot its beginning.
@@ -435,10 +444,13 @@ impl Messages {
         let at = (self.replies(message) + number) % BATCH;
         let (header, controls) = (&mut self.headers[message], &mut self.controls[message].0);
         if header.msg_hdr.msg_iovlen > 1 {
-            header.msg_hdr.msg_control = controls[SEGMENT_OCTETS..].as_mut_ptr().cast();
             #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
-            let octets = header.msg_hdr.msg_controllen as usize - SEGMENT_OCTETS;
-            header.msg_hdr.msg_controllen = octets as _;
+            let own = header.msg_hdr.msg_controllen as usize - SEGMENT_OCTETS;
+            header.msg_hdr.msg_controllen = own as _;
+            // Without a local address it goes on leading to the length, which the next message of several needs.
+            if own > 0 {
+                header.msg_hdr.msg_control = controls[SEGMENT_OCTETS..].as_mut_ptr().cast();
+            }
         }
         header.msg_hdr.msg_iov = &raw mut self.parts[at];
         header.msg_hdr.msg_iovlen = 1;

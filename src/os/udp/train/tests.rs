@@ -166,6 +166,14 @@ fn what_the_kernel_does_not_take_together_it_gets_singly_and_is_spared_for_a_whi
         all_came(&clients, &to, 20, &lens);
         assert!(batch.messages.outbox.rest > 0, "the kernel is asked again at once");
     }
+    // Once that is over it takes them together again, whatever stood in their headers meanwhile.
+    set_option(server.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 0).unwrap();
+    batch.messages.outbox.rest = 0;
+    let (messages, sent) = exchange((&server, &mut batch), (&clients, &to), 20, &lens);
+    // The one has replies of one length, the other of two, half of them each.
+    assert_eq!((messages, sent), (3, Sent { sent: 20, dropped: 0 }));
+    assert_eq!(batch.messages.outbox.rest, 0, "the kernel refused them again");
+    all_came(&clients, &to, 20, &lens);
 }
 
 #[test]
