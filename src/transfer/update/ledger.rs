@@ -89,19 +89,16 @@ impl<R: Content> Ledger<R> {
         for instruction in &update.instructions {
             self.carry_out(instruction, update)?;
         }
-        let soa = self.renumber();
+        let renumbered = self.renumber();
         let mut changes = self.changes();
         if !self.drafts().all(|(_, draft)| fits(draft)) {
             return Err(Rcode::ServFail);
         }
-        let soa = soa.map(|Renumbered { apex, before, after }| {
-            let (before, after, rtype) = (Some(before), Some(Arc::clone(&after)), RecordType::SOA);
-            let name = apex.clone();
-            // The apex comes before all names below it.
-            changes.insert(0, Change { name, rtype, before, after: after.clone() });
-            (apex, after)
-        });
-        Ok((changes, soa.and_then(|(apex, soa)| Some((apex, soa?)))))
+        let Some(Renumbered { apex, before, after }) = renumbered else { return Ok((changes, None)) };
+        let (name, rtype) = (apex.clone(), RecordType::SOA);
+        // The apex comes before all names below it.
+        changes.insert(0, Change { name, rtype, before: Some(before), after: Some(Arc::clone(&after)) });
+        Ok((changes, Some((apex, after))))
     }
 
     fn find(&self, name: &Name) -> Option<usize> {
