@@ -137,24 +137,25 @@ fn updates_that_wait_are_carried_out_together_and_those_of_another_zone_apart() 
             done: Box::new(move |done| drop(acknowledge.send((number, done)))),
         });
     };
-    update(&origins[0], 0, Some(gate));
-    (1..100).for_each(|number| update(&origins[0], number, None));
-    (100..110).for_each(|number| update(&origins[1], number, None));
-    (110..112).for_each(|number| update(&origins[0], number, None));
+    // While that one waits the others come.
+    update(&origins[1], 0, Some(gate));
+    (1..101).for_each(|number| update(&origins[0], number, None));
+    (101..111).for_each(|number| update(&origins[1], number, None));
+    (111..113).for_each(|number| update(&origins[0], number, None));
     drop(go);
     let mut serials = Vec::new();
-    while acknowledged.len() < 112 {
+    while acknowledged.len() < 113 {
         let Ok(Done::Updates(updated)) = told.recv() else { panic!("nothing else was asked for") };
         serials.push((updated.made.len(), updated.zone.unwrap().serial().0));
         updated.made.into_iter().for_each(|done| done(Ok(())));
     }
-    assert_eq!(serials, [(100, 101), (10, 11), (2, 103)]);
-    assert!(acknowledged.try_iter().map(|(number, done)| done.map(|()| number)).eq((0..112).map(Ok)));
+    assert_eq!(serials, [(1, 2), (100, 101), (10, 12), (2, 103)]);
+    assert!(acknowledged.try_iter().map(|(number, done)| done.map(|()| number)).eq((0..113).map(Ok)));
     drop(loader);
     // Nobody else has the directory; what was acknowledged is there.
     let (tell, told) = unbounded();
     let again = start(tell);
-    for (origin, serial) in origins.iter().zip([103, 11]) {
+    for (origin, serial) in origins.iter().zip([103, 12]) {
         ask(&again, origin);
         let Ok(Done::Zone(_, loaded)) = told.recv() else { panic!("nothing else was asked for") };
         assert_eq!(loaded.zone.unwrap().serial().0, serial);

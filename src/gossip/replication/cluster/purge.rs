@@ -16,8 +16,8 @@
 //! acknowledged), or it was copied whole from one of them.
 //!
 //! A disk may lack the last that was kept, and so the counter that was acknowledged: who starts anew writes only after
-//! it has taken what a synced member has. Only a node that is alone writes before; what it stamps no later than a mark
-//! that it does not know may be dropped when it meets the others.
+//! it has taken what a synced member has. Only a node that is alone writes before, and one that the others had forgotten, when
+//! it is back; what it stamps no later than a mark that it does not know may be dropped when it meets the others.
 //!
 //! Which member is away for too long is membership's to say: whoever is remembered must acknowledge. Members that
 //! are cut off and have forgotten the rest must not decide for them: a round needs more than half of as many as the

@@ -312,9 +312,11 @@ impl World {
         let before = self.copies[node].get(key).map(|value| value.to_vec());
         if let Written::New(_) = self.copies[node].write(World::id(node), key, value) {
             let by = (key.to_vec(), self.copies[node].stamp(key).unwrap());
-            // What a forgotten member removes may come to nothing: it takes its peers' copy.
-            if self.away != Some(node) {
-                self.ended.extend(before.map(|value| (value, by)));
+            // What a forgotten member removes may come to nothing: it takes its peers' copy. So may what it removes when it
+            // is back, and has not heard of the mark that they agreed on without it.
+            if self.away != Some(node) && !self.is_under_unheard_mark(node, by.1) {
+                let ended = before.filter(|value| !self.is_written_again(key, value, by.1));
+                self.ended.extend(ended.map(|value| (value, by)));
             }
             if let Some(value) = value {
                 // Written again: it is a new one.
@@ -322,6 +324,18 @@ impl World {
             }
             self.keep(node, &[Bytes::copy_from_slice(key)]);
         }
+    }
+
+    /// True if others have a later mark than a node, and its write is no later than that.
+    fn is_under_unheard_mark(&self, node: usize, stamp: Stamp) -> bool {
+        let own = self.copies[node].mark().round();
+        self.copies.iter().any(|copy| copy.mark().round() > own && copy.purging.covers(stamp.lamport))
+    }
+
+    /// True if somebody has written a value of a key again with a later stamp than that.
+    fn is_written_again(&self, key: &[u8], value: &[u8], stamp: Stamp) -> bool {
+        let again = |write: Write<'_>| write.value == Some(value) && write.stamp > stamp;
+        self.copies.iter().filter_map(|copy| copy.write_of(key)).any(again)
     }
 
     fn deliver(&mut self, from: usize, to: usize, mut lots: u64) {
@@ -378,24 +392,24 @@ impl World {
         }
         self.copies[node] = copy;
         self.unsynced[node] = true;
-        // What its disk lost before anybody else had it never happened.
-        self.retain_ended(|_| true);
+        // What its disk lost before anybody else had it never happened; nor did what else only a forgotten member has.
+        self.retain_ended();
     }
 
     /// The others forget a member. What nobody of them has of it may come to nothing.
     fn forget(&mut self, node: usize) {
         self.away = Some(node);
-        self.retain_ended(|other| other != node);
+        self.retain_ended();
     }
 
-    /// Only what the copies of these nodes know of counts as ended.
-    fn retain_ended(&mut self, counts: impl Fn(usize) -> bool) {
-        let copies = &self.copies;
+    /// Only what the copies of those who are not forgotten know of counts as ended.
+    fn retain_ended(&mut self) {
+        let (copies, away) = (&self.copies, self.away);
         self.ended.retain(|_, (key, stamp)| {
             let knows = |copy: &Cluster| {
                 copy.purging.covers(stamp.lamport) || copy.stamp(key).is_some_and(|known| known >= *stamp)
             };
-            copies.iter().enumerate().any(|(node, copy)| counts(node) && knows(copy))
+            copies.iter().enumerate().any(|(node, copy)| away != Some(node) && knows(copy))
         });
     }
 
