@@ -25,6 +25,8 @@ pub(crate) struct Batch {
     address_lengths: Vec<libc::socklen_t>,
     vectors: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
+    /// Control data of messages with several datagrams.
+    segments: Vec<Segment>,
 }
 
 impl Batch {
@@ -43,6 +45,7 @@ impl Batch {
             address_lengths: vec![0; slots],
             vectors: vec![vector; slots],
             headers: vec![header; slots],
+            segments: vec![Segment::of(0); slots],
         }
     }
 
@@ -116,22 +119,41 @@ impl Batch {
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Sends the slots `first..end`, which are equally long, as one message that the kernel parts (`UDP_SEGMENT` in `udp(7)`),
-    /// without waiting; how many went out: all or none. For connected sockets.
-    pub(crate) fn send_as_one(&mut self, socket: BorrowedFd, first: usize, end: usize) -> io::Result<usize> {
-        let count = self.link(first, end);
-        let Some(&length) = self.lengths[first..end].first() else { return Ok(0) };
-        debug_assert!(!self.addressed && self.lengths[first..end].iter().all(|other| *other == length));
-        let mut control = Segment::of(length as u16);
-        let mut header = self.headers[first].msg_hdr;
-        header.msg_iov = self.vectors[first..end].as_mut_ptr();
-        header.msg_iovlen = count as _;
-        header.msg_control = (&raw mut control).cast();
-        header.msg_controllen = size_of::<Segment>() as _;
-        // SAFETY: `link` made the `count` vectors from `first` point into this batch's own slots, as above; the control data
-        // is a header with the length that it states, and outlives the call. The kernel only reads all of it.
-        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
-        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(count) }
+    /// Sends the first `count` slots, without waiting; of those that follow each other and are equally long several leave as
+    /// one message, which the kernel parts (`UDP_SEGMENT` in `udp(7)`). How many went out. For connected sockets.
+    pub(crate) fn send_in_runs(&mut self, socket: BorrowedFd, count: usize) -> io::Result<usize> {
+        debug_assert!(!self.addressed);
+        self.link(0, count);
+        let (mut messages, mut slot) = (0, 0);
+        while slot < count {
+            let length = self.lengths[slot];
+            let equal = self.lengths[slot..count].iter().take(MESSAGE_OCTETS_MAX / length.max(1));
+            let run = equal.take_while(|other| **other == length).count().max(1);
+            let header = &mut self.headers[messages].msg_hdr;
+            header.msg_iov = &raw mut self.vectors[slot];
+            header.msg_iovlen = run as _;
+            if run > 1 {
+                self.segments[messages] = Segment::of(length as u16);
+                header.msg_control = (&raw mut self.segments[messages]).cast();
+                header.msg_controllen = size_of::<Segment>() as _;
+            }
+            (messages, slot) = (messages + 1, slot + run);
+        }
+        // SAFETY: `link` made the `count` vectors point into this batch's own slots, as above; each of the `messages` headers
+        // points at `msg_iovlen` of these, and at none or one value of control data, a header with the length that it states.
+        // None of the vectors is moved until the call returns; the kernel only reads all of it.
+        let sent = unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                messages as libc::c_uint,
+                libc::MSG_DONTWAIT,
+            )
+        };
+        let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+        #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
+        let datagrams = self.headers[..sent].iter().map(|header| header.msg_hdr.msg_iovlen as usize);
+        Ok(datagrams.sum())
     }
 
     /// Points the kernel's structures of `first..end` at the slots, with the lengths they have now.
@@ -146,6 +168,7 @@ impl Batch {
             vector.iov_len = length;
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
+            (header.msg_hdr.msg_control, header.msg_hdr.msg_controllen) = (std::ptr::null_mut(), 0);
             if self.addressed {
                 header.msg_hdr.msg_name = std::ptr::from_mut(address).cast();
                 header.msg_hdr.msg_namelen = address_length;
@@ -155,7 +178,11 @@ impl Batch {
     }
 }
 
+/// Octets of one message at most: what the longest datagram may have.
+const MESSAGE_OCTETS_MAX: usize = 65_507;
+
 /// `UDP_SEGMENT` as control data.
+#[derive(Clone, Copy)]
 #[repr(C)]
 struct Segment {
     /// Octets up to the end of `octets`.
@@ -207,14 +234,23 @@ mod tests {
     }
 
     #[test]
-    fn equally_long_datagrams_may_leave_as_one_and_come_in_as_many() {
+    fn what_leaves_in_runs_comes_in_as_what_was_put() {
         let (server, client) = pair();
         let mut out = Batch::new(64, 512, false);
-        (0..64).for_each(|slot| _ = out.put(slot, &[slot as u8; 30]));
-        assert_eq!(out.send_as_one(client.as_fd(), 3, 64).unwrap(), 61);
+        let length = |slot: usize| match slot {
+            0..40 => 30,
+            40 => 31,
+            41..50 => 29,
+            _ => 512,
+        };
+        (0..64).for_each(|slot| _ = out.put(slot, &vec![slot as u8; length(slot)]));
+        assert_eq!(out.send_in_runs(client.as_fd(), 60).unwrap(), 60);
         let mut there = Batch::new(64, 512, true);
-        assert_eq!(there.receive(server.as_fd()).unwrap(), 61);
-        (0..61).for_each(|slot| assert_eq!(there.datagram(slot), [slot as u8 + 3; 30]));
+        assert_eq!(there.receive(server.as_fd()).unwrap(), 60);
+        (0..60).for_each(|slot| assert_eq!(there.datagram(slot), vec![slot as u8; length(slot)]));
+        // And singly as before.
+        assert_eq!(out.send(client.as_fd(), 0, 2).unwrap(), 2);
+        assert_eq!(there.receive(server.as_fd()).unwrap(), 2);
     }
 
     #[test]

@@ -77,11 +77,6 @@ impl Questions {
         self.entries.len()
     }
 
-    /// True if all packets are equally long.
-    pub(crate) fn is_uniform(&self) -> bool {
-        self.entries.iter().all(|entry| entry.length == self.entries[0].length)
-    }
-
     /// The packet of question `index`.
     #[inline]
     pub(crate) fn packet(&self, index: usize) -> &[u8] {

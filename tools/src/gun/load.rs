@@ -101,8 +101,8 @@ struct Run<'a> {
     inbox: Batch,
     outbox: Batch,
     cursor: usize,
-    /// All questions are equally long: a burst leaves as one message, so that who asks is not what is measured.
-    is_uniform: bool,
+    /// Those to be sent next: what of a burst did not leave, and what has come to it.
+    burst: Vec<u32>,
     latencies: Histogram,
     receives: u64,
     last_answer_ns: u64,
@@ -125,7 +125,7 @@ pub(crate) fn fire(plan: &Plan, questions: &Questions) -> Result<Report, String>
         inbox: Batch::new(BATCH, DATAGRAM_OCTETS, false),
         outbox: Batch::new(BATCH, DATAGRAM_OCTETS, false),
         cursor: 0,
-        is_uniform: questions.is_uniform(),
+        burst: Vec::with_capacity(BATCH),
         latencies: Histogram::new(),
         receives: 0,
         last_answer_ns: 0,
@@ -269,28 +269,29 @@ impl Run<'_> {
         if count == 0 {
             return Ok(0);
         }
-        for slot in 0..count {
-            let question = (self.cursor + slot) % self.questions.len();
-            let id = (lane.next + slot as u64) as u16;
-            self.outbox.put(slot, self.questions.packet(question))[..2].copy_from_slice(&id.to_be_bytes());
+        while self.burst.len() < count {
+            self.burst.push(self.cursor as u32);
+            self.cursor = (self.cursor + 1) % self.questions.len();
         }
-        let sent = match self.is_uniform && count > 1 {
-            true => self.outbox.send_as_one(lane.socket.as_fd(), 0, count),
-            false => self.outbox.send(lane.socket.as_fd(), 0, count),
-        };
-        let sent = match sent {
+        // What is equally long leaves together, so that who asks is not what is measured.
+        let burst = &mut self.burst[..count];
+        burst.sort_unstable_by_key(|question| self.questions.packet(*question as usize).len());
+        for (slot, question) in burst.iter().enumerate() {
+            let id = (lane.next + slot as u64) as u16;
+            let packet = self.questions.packet(*question as usize);
+            self.outbox.put(slot, packet)[..2].copy_from_slice(&id.to_be_bytes());
+        }
+        let sent = match self.outbox.send_in_runs(lane.socket.as_fd(), count) {
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             // A closed port is told to the next send; nothing of that one left.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => 0,
             Err(error) => return Err(error),
         };
-        for k in 0..sent {
-            let question = ((self.cursor + k) % self.questions.len()) as u32;
-            let id = (lane.next + k as u64) as u16;
-            lane.ids[usize::from(id)] = UnderWay { question, since_ns: since(k as u64) };
+        for (k, question) in (0..).zip(self.burst.drain(..sent)) {
+            let id = (lane.next + k) as u16;
+            lane.ids[usize::from(id)] = UnderWay { question, since_ns: since(k) };
         }
-        self.cursor = (self.cursor + sent) % self.questions.len();
         lane.next += sent as u64;
         lane.under_way += sent;
         self.report.sent += sent as u64;
