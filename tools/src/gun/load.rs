@@ -368,11 +368,10 @@ mod tests {
     fn one_question_again_and_again_leaves_in_bursts_and_every_one_counts() {
         let server = socket::server(([127, 0, 0, 1], 0).into()).unwrap();
         let target = server.local_addr().unwrap();
-        let (mut one, all) = (Questions::default(), questions());
+        let mut one = Questions::default();
         one.push(Expect { kind: Kind::Hit, rcode: 0, authoritative: true, answers: 1 }, |out| {
-            out.extend(all.packet(0))
+            out.extend(questions().packet(0))
         });
-        assert!(one.is_uniform() && !all.is_uniform());
         let ending = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| echo::serve(&server, &ending, Duration::from_secs(60)).unwrap());
@@ -396,6 +395,26 @@ mod tests {
             assert!(report.wrong.authority > 2_000 && report.wrong.rcode > 100, "{:?}", report.wrong);
             ending.store(true, Ordering::Relaxed);
         });
+    }
+
+    #[test]
+    fn a_pass_asks_each_question_once_whatever_its_length() {
+        let silent = socket::server(([127, 0, 0, 1], 0).into()).unwrap();
+        let (questions, count) = (questions(), 100);
+        let plan = Plan {
+            limit: Some(count as u64),
+            timeout: Duration::from_millis(50),
+            ..plan(silent.local_addr().unwrap(), Pace::Closed { outstanding: 300 })
+        };
+        fire(&plan, &questions).unwrap();
+        let mut inbox = Batch::new(2 * count, DATAGRAM_OCTETS, true);
+        let filled = inbox.receive(silent.as_fd()).unwrap();
+        let mut heard: Vec<&[u8]> = (0..filled).map(|slot| &inbox.datagram(slot)[2..]).collect();
+        let mut due: Vec<&[u8]> = (0..count).map(|number| &questions.packet(number)[2..]).collect();
+        assert!(due.iter().any(|question| question.len() != due[0].len()));
+        heard.sort_unstable();
+        due.sort_unstable();
+        assert_eq!(heard, due);
     }
 
     #[test]
