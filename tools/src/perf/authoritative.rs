@@ -39,6 +39,9 @@ pub(crate) struct AuthoritativeArgs {
     /// Questions under way (more than about 250 overflow the socket buffer that Knot leaves at the kernel's default)
     #[arg(long, default_value_t = 192)]
     outstanding: usize,
+    /// From how many sockets they come: answers to one of them leave together
+    #[arg(long, default_value_t = 1)]
+    sockets: usize,
     /// How many different questions
     #[arg(long, default_value_t = 1_000_000)]
     questions: usize,
@@ -115,6 +118,7 @@ pub(super) fn run(args: &AuthoritativeArgs) -> Result<(), String> {
             rounds: args.rounds,
             seconds: args.seconds,
             outstanding: args.outstanding,
+            sockets: args.sockets,
             server_core: args.server_core,
             load_core: args.load_core,
             dnsperf,
@@ -124,7 +128,7 @@ pub(super) fn run(args: &AuthoritativeArgs) -> Result<(), String> {
         };
         results.sizes.push(measure(&course)?);
     }
-    let whole = peers.len() == PEERS.len();
+    let whole = peers.len() == PEERS.len() && args.sockets == 1;
     let usual = repository().join(if whole { "perf" } else { "perf/out" });
     write(&results, args.output.as_deref().unwrap_or(&usual))
 }

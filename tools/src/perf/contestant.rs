@@ -32,6 +32,8 @@ pub(super) struct Volley {
     pub(super) limit: Option<u64>,
     /// How many are under way.
     pub(super) outstanding: usize,
+    /// From how many sockets.
+    pub(super) sockets: usize,
     /// Others work on the gun's core.
     pub(super) shares_core: bool,
 }
@@ -85,7 +87,7 @@ impl Contestant {
     pub(super) fn fire(&self, questions: &Questions, volley: &Volley, round: usize) -> Result<Run, String> {
         let plan = Plan {
             target: self.listen,
-            sockets: 1,
+            sockets: volley.sockets.clamp(1, volley.outstanding),
             time: volley.time,
             limit: volley.limit,
             pace: Pace::Closed { outstanding: volley.outstanding },

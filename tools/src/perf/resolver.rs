@@ -61,6 +61,9 @@ pub(crate) struct ResolverArgs {
     /// Questions under way
     #[arg(long, default_value_t = 192)]
     outstanding: usize,
+    /// From how many sockets they come: answers to one of them leave together
+    #[arg(long, default_value_t = 1)]
+    sockets: usize,
     /// How many questions, drawn evenly from all names
     #[arg(long, default_value_t = 500_000)]
     questions: usize,
@@ -115,6 +118,7 @@ pub(super) fn run(args: &ResolverArgs) -> Result<(), String> {
         rounds: args.rounds,
         seconds: args.seconds,
         outstanding: args.outstanding,
+        sockets: args.sockets,
         server_core: args.server_core,
         load_core: args.load_core,
         raised: apart,
@@ -130,7 +134,7 @@ pub(super) fn run(args: &ResolverArgs) -> Result<(), String> {
     if args.only.contains(&Scenario::Memory) {
         results.memory = Some(fill(&course, args.entries)?);
     }
-    let usual = args.names == NAMES && args.entries == ENTRIES;
+    let usual = args.names == NAMES && args.entries == ENTRIES && args.sockets == 1;
     let whole = usual && SCENARIOS.iter().all(|scenario| args.only.contains(scenario));
     let usual = repository().join(if whole { "perf" } else { "perf/out" });
     let directory = args.output.as_deref().unwrap_or(&usual);

@@ -51,6 +51,7 @@ pub(super) struct Course {
     pub(super) rounds: usize,
     pub(super) seconds: f64,
     pub(super) outstanding: usize,
+    pub(super) sockets: usize,
     pub(super) server_core: usize,
     pub(super) load_core: usize,
     pub(super) raised: bool,
@@ -134,7 +135,8 @@ pub(super) fn measure(course: &Course, names: usize) -> Result<SizeRuns, String>
         let site = site(course, course.scratch.join(format!("{}-{names}", peer.slug())), duty, place);
         contestants.push(Contestant::enter(peer, &site, &questions, course.server_core, course.raised)?);
     }
-    let hit = |time| Volley { time, limit: None, outstanding: course.outstanding, shares_core: false };
+    let (outstanding, sockets) = (course.outstanding, course.sockets);
+    let hit = |time| Volley { time, limit: None, outstanding, sockets, shares_core: false };
     for contestant in &contestants {
         if contestant.result.peer == Peer::Echo {
             contestant.fire(&questions, &hit(WARM_UP), 0)?;
@@ -169,7 +171,8 @@ pub(super) fn measure(course: &Course, names: usize) -> Result<SizeRuns, String>
 /// Every question once, while the upstream works on the gun's core.
 fn once(course: &Course, questions: &Questions) -> Volley {
     let limit = Some(questions.len() as u64);
-    Volley { time: PASS_TIME, limit, outstanding: course.outstanding, shares_core: true }
+    let (outstanding, sockets) = (course.outstanding, course.sockets);
+    Volley { time: PASS_TIME, limit, outstanding, sockets, shares_core: true }
 }
 
 /// Asks everything until the cache has it all.

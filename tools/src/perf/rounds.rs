@@ -31,6 +31,7 @@ pub(super) struct Course {
     pub(super) rounds: usize,
     pub(super) seconds: f64,
     pub(super) outstanding: usize,
+    pub(super) sockets: usize,
     pub(super) server_core: usize,
     pub(super) load_core: usize,
     pub(super) dnsperf: bool,
@@ -75,7 +76,8 @@ pub(super) fn measure(course: &Course) -> Result<SizeResult, String> {
         };
         contestants.push(Contestant::enter(peer, &site, &questions, course.server_core, course.raised)?);
     }
-    let volley = |time| Volley { time, limit: None, outstanding: course.outstanding, shares_core: false };
+    let (outstanding, sockets) = (course.outstanding, course.sockets);
+    let volley = |time| Volley { time, limit: None, outstanding, sockets, shares_core: false };
     for contestant in &contestants {
         contestant.fire(&questions, &volley(WARM_UP), 0)?;
     }
