@@ -134,11 +134,11 @@ pub(super) fn run(args: &ResolverArgs) -> Result<(), String> {
     if args.only.contains(&Scenario::Memory) {
         results.memory = Some(fill(&course, args.entries)?);
     }
-    let usual = args.names == NAMES && args.entries == ENTRIES && args.sockets == 1;
+    let usual = args.names == NAMES && args.entries == ENTRIES;
     let whole = usual && SCENARIOS.iter().all(|scenario| args.only.contains(scenario));
     let usual = repository().join(if whole { "perf" } else { "perf/out" });
     let directory = args.output.as_deref().unwrap_or(&usual);
-    let path = directory.join("resolver.md");
+    let path = directory.join(if args.sockets == 1 { "resolver.md" } else { "resolver-askers.md" });
     fs::create_dir_all(directory)
         .and_then(|()| fs::write(&path, table(&results)))
         .map_err(|error| format!("{}: {error}", path.display()))?;
