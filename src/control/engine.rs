@@ -39,6 +39,8 @@ pub enum Tale {
         addresses: Vec<SocketAddr>,
         /// No name is missing.
         is_whole: bool,
+        /// There is nobody but this node, and nobody is to come.
+        is_alone: bool,
     },
 }
 

@@ -111,10 +111,20 @@ fn play(dir: &Path, wish: &Wish, steps: &[&Step]) -> ExitCode {
     let program = Path::new(env!("CARGO_BIN_EXE_hivedns"));
     let mut swarm = None;
     let raise = || {
-        let raised = Swarm::raise(dir, Path::new(env!("CARGO_MANIFEST_DIR")), program, NODES);
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let raised = match wish.transcript {
+            Some(_) => Swarm::raise(dir, repository, program, NODES),
+            None => Swarm::begin(dir, repository, program, NODES),
+        };
         let raised = swarm.insert(raised);
         raised.image(wish.transcript.is_none().then_some(program));
         raised.client_image();
+        if wish.transcript.is_none() {
+            let alone = raised.deploy_alone();
+            println!("  the only node ready {:.1} s after its container ran", alone.as_secs_f64());
+            assert!(alone <= UNITED, "{alone:?}");
+            raised.unite();
+        }
         let united = raised.deploy();
         println!("  one cluster {:.1} s after the last container ran", united.as_secs_f64());
         assert!(united <= UNITED, "{united:?}");

@@ -182,7 +182,12 @@ impl Cluster {
                 Tale::Expired => self.go_on(now),
                 Tale::Say(said) => self.say(now, &said),
                 Tale::Mute => self.engine.is_whole = true,
-                Tale::Kin { addresses, is_whole } => self.join(now, By::Engine, &addresses, is_whole),
+                Tale::Kin { addresses, is_whole, is_alone } => {
+                    self.join(now, By::Engine, &addresses, is_whole);
+                    if is_alone {
+                        self.begin_alone(now);
+                    }
+                }
             }
         }
         self.elect();

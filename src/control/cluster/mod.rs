@@ -404,6 +404,14 @@ impl Cluster {
         self.gossip.join(now, &addresses, is_whole);
     }
 
+    /// The engine says that nobody else is to come. Whoever knows better, by a name or from an earlier life, waits all the same.
+    pub(in crate::control) fn begin_alone(&mut self, now: Moment) {
+        if !self.gossip.is_synced() && self.peers.lead_nowhere_but_to(self.advertised.address.ip()) {
+            tracing::info!("this node is the only one of its service: it begins the cluster");
+            self.gossip.join(now, &[], true);
+        }
+    }
+
     /// Whoever was found by others, and found nobody, learns from them where it is reached.
     fn learn_home(&mut self, now: Moment) {
         if let Some(from) = self.gossip.membership().heard_at()

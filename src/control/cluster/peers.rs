@@ -3,7 +3,7 @@
 use crate::base::time::Moment;
 use crate::gossip::hash;
 use crate::gossip::membership::{Class, Membership};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// How often it is seen whether others are to be kept.
@@ -78,6 +78,12 @@ impl Peers {
         let mut all = [&self.by_resolver.addresses[..], &self.by_engine.addresses].concat();
         all.extend_from_slice(self.remembered(membership));
         (all, is_whole)
+    }
+
+    /// True if nothing that was found or is remembered leads to anybody else.
+    pub(super) fn lead_nowhere_but_to(&self, own: IpAddr) -> bool {
+        let found = self.by_resolver.addresses.iter().chain(&self.by_engine.addresses);
+        found.chain(&self.remembered).all(|address| address.ip() == own)
     }
 
     /// Whom to ask beside those that were found: who was there in an earlier life, until anybody is met.
@@ -186,5 +192,18 @@ mod tests {
         assert_eq!(peers.wanted(&nobody), (vec![address(3), address(4)], true));
         peers.found(By::Resolver, &[], false);
         assert_eq!(peers.wanted(&nobody), (vec![address(4)], false));
+    }
+
+    #[test]
+    fn who_found_itself_alone_and_remembers_nobody_has_nobody_to_ask() {
+        let own = address(1);
+        let mut peers = Peers::new(NOW, Vec::new(), 1);
+        peers.found(By::Engine, &[own], true);
+        assert!(peers.lead_nowhere_but_to(own.ip()));
+        peers.found(By::Resolver, &[own, address(2)], true);
+        assert!(!peers.lead_nowhere_but_to(own.ip()));
+        let mut again = Peers::new(NOW, vec![address(2)], 1);
+        again.found(By::Engine, &[own], true);
+        assert!(!again.lead_nowhere_but_to(own.ip()));
     }
 }

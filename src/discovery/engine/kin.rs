@@ -8,6 +8,9 @@
 //!
 //! A name counts that is an alias in a network in which one of the tasks behind it is this node itself: it is the service's
 //! own, then, and not another stack's of the same name, and the others are reached in that network.
+//!
+//! Tasks that are to run on other nodes are listed from when the service is created on, long before any of them runs. So a node
+//! whose own task is the only one need not wait for others.
 
 use crate::base::config::Peer;
 use crate::base::time::Moment;
@@ -37,6 +40,8 @@ pub enum Search {
         addresses: Vec<SocketAddr>,
         /// No name is missing.
         is_whole: bool,
+        /// This node is all that is found, and no other task is to run.
+        is_alone: bool,
     },
 }
 
@@ -107,7 +112,11 @@ impl Kin {
             addresses.extend(found.into_iter().map(|ip| SocketAddr::new(ip, join.port)));
         }
         if !services.is_empty() {
-            self.searches.push_back(Search::Join { addresses: addresses.into_iter().collect(), is_whole });
+            // Tasks that have no addresses yet count, too.
+            let planned = tasks.iter().filter(|task| services.contains(&task.service_id)).count();
+            let is_alone = planned == 1 && addresses.iter().all(|address| is_ours(address.ip()));
+            let addresses = addresses.into_iter().collect();
+            self.searches.push_back(Search::Join { addresses, is_whole, is_alone: is_whole && is_alone });
         }
         self.services = services;
     }

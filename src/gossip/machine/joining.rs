@@ -1,7 +1,7 @@
 //! From a node that knows nobody to one that knows the cluster's records.
 //!
-//! A node may say of a name that it does not exist only if it knows all names. It is **synced** when it joins
-//! nobody; when a synced member has told it everything; when, three seconds after all names to join were
+//! A node may say of a name that it does not exist only if it knows all names. It is **synced** when it has nobody to
+//! join; when a synced member has told it everything; when, three seconds after all names to join were
 //! resolved, nobody who answers is synced either (they all start together, and what they told each other is all
 //! there is); or when for thirty seconds nobody has been there (then it is alone, and says so loudly). A name that is not
 //! resolved in those thirty seconds leads to nobody, and is waited for no longer.

@@ -249,7 +249,9 @@ impl Watch {
         while let Some(search) = self.kin.poll() {
             match search {
                 Search::Ask(services) => self.ask(&client::tasks_to_run(&services), Done::Kin),
-                Search::Join { addresses, is_whole } => self.tales.push(Tale::Kin { addresses, is_whole }),
+                Search::Join { addresses, is_whole, is_alone } => {
+                    self.tales.push(Tale::Kin { addresses, is_whole, is_alone });
+                }
             }
         }
         while let Some(comparison) = self.shadow.as_mut().and_then(Shadowing::poll) {

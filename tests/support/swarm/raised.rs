@@ -52,6 +52,13 @@ pub struct Swarm {
 impl Swarm {
     /// Engines on that many nodes, which have joined; `program` is a hivedns of this machine.
     pub fn raise(dir: &Path, repository: &Path, program: &Path, nodes: usize) -> Swarm {
+        let swarm = Swarm::begin(dir, repository, program, nodes);
+        swarm.unite();
+        swarm
+    }
+
+    /// The same, where the first one is the only one that belongs to the swarm yet.
+    pub fn begin(dir: &Path, repository: &Path, program: &Path, nodes: usize) -> Swarm {
         bridge();
         let outside = Outside::start(dir, program);
         let group = stage::group(dir);
@@ -71,11 +78,15 @@ impl Swarm {
         // What follows tells a token that is nobody's business.
         swarm.remember(1, &typed, said.lines().next().unwrap_or_default());
         swarm.write_ssh();
-        let token = swarm.manager().docker(&["swarm", "join-token", "--quiet", "worker"]);
-        for number in 2..=nodes {
-            swarm.join(number, &token);
-        }
         swarm
+    }
+
+    /// Has all nodes but the first join.
+    pub fn unite(&self) {
+        let token = self.manager().docker(&["swarm", "join-token", "--quiet", "worker"]);
+        for number in self.numbers().skip(1) {
+            self.join(number, &token);
+        }
     }
 
     /// Has a node join as a worker.
@@ -176,13 +187,39 @@ impl Swarm {
     /// Deploys the repository's own stack as its documents say, and waits until all nodes are one cluster; how long that
     /// took from when the last container ran.
     pub fn deploy(&self) -> Duration {
-        self.typed(1, "docker network create --driver overlay --attachable hivedns");
-        self.typed(1, "docker run --rm hivedns:latest keygen | docker secret create hivedns-keys -");
-        self.typed(1, "docker stack deploy --resolve-image never -c swarm-stack.yml hivedns");
+        self.type_deploy();
         wait_for("a hivedns on every node", || self.numbers().all(|number| self.hivedns(number).is_some()));
         let began = now();
         self.wait_united();
         began.elapsed()
+    }
+
+    fn type_deploy(&self) {
+        self.typed(1, "docker network create --driver overlay --attachable hivedns");
+        self.typed(1, "docker run --rm hivedns:latest keygen | docker secret create hivedns-keys -");
+        self.typed(1, "docker stack deploy --resolve-image never -c swarm-stack.yml hivedns");
+    }
+
+    /// Deploys the stack while the first node is the only one, waits until that is ready, and takes everything away again; how
+    /// long it took to be ready from when its container ran.
+    pub fn deploy_alone(&self) -> Duration {
+        self.type_deploy();
+        wait_for("a hivedns on the only node", || self.hivedns(1).is_some());
+        let began = now();
+        wait_for("the only node to be ready", || self.alive(1) == 1);
+        let took = began.elapsed();
+        let rest: [&[&str]; 4] = [
+            &["network", "rm", GOSSIP],
+            &["network", "rm", CLIENTS],
+            &["secret", "rm", "hivedns-keys"],
+            &["volume", "rm", "--force", "hivedns_state"],
+        ];
+        wait_for("the stack to be removed", || self.manager().tried(&["stack", "rm", "hivedns"]).is_ok());
+        for words in rest {
+            let is_gone = |why: String| why.contains("not found") || why.contains("No such");
+            wait_for(&format!("{words:?}"), || self.manager().tried(words).map_or_else(is_gone, |_| true));
+        }
+        took
     }
 
     /// Waits until each engine's hivedns is ready and knows all others as alive.

@@ -34,7 +34,7 @@ fn first(address: IpAddr) -> bool {
 
 fn join(addresses: &[&str], is_whole: bool) -> Option<Search> {
     let addresses: Vec<SocketAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-    Some(Search::Join { addresses, is_whole })
+    Some(Search::Join { addresses, is_whole, is_alone: false })
 }
 
 #[test]
@@ -85,6 +85,32 @@ fn a_task_is_joined_from_when_it_is_started_on_whether_or_not_it_is_well() {
         kin.listed(NOW, &all, first);
         assert_eq!(kin.poll(), join(expected, true), "{state}");
     }
+}
+
+#[test]
+fn who_is_the_only_task_and_has_no_other_address_to_join_is_alone() {
+    let is_alone = |hosts: &[&str], tasks: &[PlacedTask]| {
+        let mut kin = kin(hosts);
+        kin.poll();
+        kin.listed(NOW, tasks, first);
+        match kin.poll() {
+            Some(Search::Join { is_alone, .. }) => is_alone,
+            search => panic!("{search:?}"),
+        }
+    };
+    let mut all = tasks();
+    assert!(!is_alone(&["tasks.api"], &all));
+    // One that has been planned and has no place yet.
+    let second = all.iter_mut().rfind(|task| task.service_id == API).unwrap();
+    second.status.state = "new".into();
+    second.networks_attachments.clear();
+    assert!(!is_alone(&["tasks.api"], &all));
+    let at = all.iter().rposition(|task| task.service_id == API).unwrap();
+    all.remove(at);
+    assert!(is_alone(&["tasks.api"], &all));
+    assert!(is_alone(&["tasks.api", "10.0.1.3"], &all));
+    assert!(!is_alone(&["tasks.api", "192.0.2.1"], &all));
+    assert!(!is_alone(&["tasks.api", "elsewhere.example"], &all));
 }
 
 #[test]
