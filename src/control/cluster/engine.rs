@@ -184,9 +184,7 @@ impl Cluster {
                 Tale::Mute => self.engine.is_whole = true,
                 Tale::Kin { addresses, is_whole, is_alone } => {
                     self.join(now, By::Engine, &addresses, is_whole);
-                    if is_alone {
-                        self.begin_alone(now);
-                    }
+                    self.begin_if_alone(now, is_alone);
                 }
             }
         }

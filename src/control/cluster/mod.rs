@@ -404,9 +404,11 @@ impl Cluster {
         self.gossip.join(now, &addresses, is_whole);
     }
 
-    /// The engine says that nobody else is to come. Whoever knows better, by a name or from an earlier life, waits all the same.
-    pub(in crate::control) fn begin_alone(&mut self, now: Moment) {
-        if !self.gossip.is_synced() && self.peers.lead_nowhere_but_to(self.advertised.address.ip()) {
+    /// The engine says whether nobody else is to come. Whoever knows better, by a name, from an earlier life or by having met
+    /// somebody, waits all the same.
+    fn begin_if_alone(&mut self, now: Moment, says_so: bool) {
+        let is_alone = self.peers.are_nobody_else(now, says_so, self.advertised.address.ip());
+        if is_alone && !self.gossip.is_synced() && self.gossip.membership().alive() == 0 {
             tracing::info!("this node is the only one of its service: it begins the cluster");
             self.gossip.join(now, &[], true);
         }

@@ -2,6 +2,7 @@
 
 use crate::base::time::Moment;
 use crate::gossip::hash;
+use crate::gossip::machine::UNSYNCED_FOR;
 use crate::gossip::membership::{Class, Membership};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -34,6 +35,8 @@ struct Found {
 pub(super) struct Peers {
     by_resolver: Found,
     by_engine: Found,
+    /// Since when the engine has said that nobody else is to come.
+    alone_since: Option<Moment>,
     /// As they are on disk, rising.
     kept: Vec<SocketAddr>,
     /// Of an earlier life. Empty as soon as somebody was met.
@@ -51,6 +54,7 @@ impl Peers {
         Peers {
             by_resolver: Found::default(),
             by_engine: Found::default(),
+            alone_since: None,
             kept,
             remembered,
             lot,
@@ -80,10 +84,16 @@ impl Peers {
         (all, is_whole)
     }
 
-    /// True if nothing that was found or is remembered leads to anybody else.
-    pub(super) fn lead_nowhere_but_to(&self, own: IpAddr) -> bool {
+    /// Notes whether the engine says that nobody else is to come. True if it has said so for as long as members that start
+    /// together wait for one that is synced, and nothing that was found or is remembered leads to anybody else.
+    pub(super) fn are_nobody_else(&mut self, now: Moment, says_so: bool, own: IpAddr) -> bool {
+        if !says_so {
+            self.alone_since = None;
+            return false;
+        }
         let found = self.by_resolver.addresses.iter().chain(&self.by_engine.addresses);
-        found.chain(&self.remembered).all(|address| address.ip() == own)
+        let mut all = found.chain(&self.remembered);
+        *self.alone_since.get_or_insert(now) + UNSYNCED_FOR <= now && all.all(|address| address.ip() == own)
     }
 
     /// Whom to ask beside those that were found: who was there in an earlier life, until anybody is met.
@@ -195,15 +205,25 @@ mod tests {
     }
 
     #[test]
-    fn who_found_itself_alone_and_remembers_nobody_has_nobody_to_ask() {
+    fn there_is_nobody_else_when_the_engine_goes_on_to_say_so_and_nothing_speaks_against_it() {
         let own = address(1);
-        let mut peers = Peers::new(NOW, Vec::new(), 1);
-        peers.found(By::Engine, &[own], true);
-        assert!(peers.lead_nowhere_but_to(own.ip()));
+        let ms = Duration::from_millis(1);
+        let (soon, later) = (NOW + (UNSYNCED_FOR - ms), NOW + UNSYNCED_FOR);
+        let alone = |remembered| {
+            let mut peers = Peers::new(NOW, remembered, 1);
+            peers.found(By::Engine, &[own], true);
+            assert!(!peers.are_nobody_else(NOW, true, own.ip()));
+            peers
+        };
+        let mut peers = alone(Vec::new());
+        assert!(!peers.are_nobody_else(soon, true, own.ip()));
+        assert!(peers.are_nobody_else(later, true, own.ip()));
+        // One that was planned meanwhile.
+        assert!(!peers.are_nobody_else(later, false, own.ip()));
+        assert!(!peers.are_nobody_else(later + ms, true, own.ip()));
+        assert!(peers.are_nobody_else(later + ms + UNSYNCED_FOR, true, own.ip()));
         peers.found(By::Resolver, &[own, address(2)], true);
-        assert!(!peers.lead_nowhere_but_to(own.ip()));
-        let mut again = Peers::new(NOW, vec![address(2)], 1);
-        again.found(By::Engine, &[own], true);
-        assert!(!again.lead_nowhere_but_to(own.ip()));
+        assert!(!peers.are_nobody_else(later + ms + UNSYNCED_FOR, true, own.ip()));
+        assert!(!alone(vec![address(2)]).are_nobody_else(later, true, own.ip()));
     }
 }

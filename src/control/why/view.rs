@@ -1,9 +1,12 @@
 //! How a name of the services' domain is read, and who asks for it.
 
 use super::Tale;
-use crate::discovery::names::Row;
+use crate::discovery::names::{Row, Standing};
 use crate::wire::name::Name;
 use std::net::IpAddr;
+
+/// Containers that are told one by one: those that get no work come first.
+const STANDINGS_MAX: usize = 32;
 
 impl Tale<'_> {
     /// How the name is read, and what the asker sees of it.
@@ -14,6 +17,7 @@ impl Tale<'_> {
             let verdict = if reading.is_taken { "" } else { "; an earlier row wins" };
             self.step("reading", format!("{} as {}{verdict}", reading.what, reading.row));
         }
+        self.of_health(&derived.standings(name));
         // A node's own addresses are everybody's, as is what no container has to do with.
         if readings.iter().all(|reading| reading.row == Row::Node || !reading.is_taken) {
             if from.is_some() {
@@ -50,5 +54,17 @@ impl Tale<'_> {
             }
         };
         self.step("network", told);
+    }
+
+    /// How it stands with the containers that the name stands for, whether or not they are told.
+    fn of_health(&mut self, standings: &[Standing]) {
+        for Standing { container, node, state, .. } in standings.iter().take(STANDINGS_MAX) {
+            self.step("health", format!("{container} on {node}: {state}"));
+        }
+        let rest = standings.get(STANDINGS_MAX..).unwrap_or_default();
+        if !rest.is_empty() {
+            let well = rest.iter().filter(|standing| standing.is_well).count();
+            self.step("health", format!("and {} more, of which {well} take work", rest.len()));
+        }
     }
 }

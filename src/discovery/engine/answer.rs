@@ -199,6 +199,11 @@ impl Info {
         Some(format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000))
     }
 
+    /// True if this engine is a manager of a swarm that has no quorum: it cannot tell which, and nothing changes there.
+    pub fn is_leaderless(&self) -> bool {
+        self.swarm.control_available && self.swarm.cluster.id.is_empty()
+    }
+
     /// The swarm that this engine manages.
     pub fn managed(&self) -> Option<&str> {
         let id = self.swarm.cluster.id.as_str();
@@ -213,7 +218,7 @@ pub struct Swarm {
     /// Its id there; empty outside of one.
     #[serde(rename = "NodeID", deserialize_with = "or_default")]
     pub node_id: String,
-    /// It is a manager, and its swarm has a quorum.
+    /// It is a manager, whether its swarm has a quorum or not.
     #[serde(deserialize_with = "or_default")]
     pub control_available: bool,
     /// The swarm; told to managers only.

@@ -10,7 +10,7 @@
 //! own, then, and not another stack's of the same name, and the others are reached in that network.
 //!
 //! Tasks that are to run on other nodes are listed from when the service is created on, long before any of them runs. So a node
-//! whose own task is the only one need not wait for others.
+//! whose own task is the only one, and stays so for a moment, need not wait for others.
 
 use crate::base::config::Peer;
 use crate::base::time::Moment;

@@ -129,13 +129,14 @@ impl Managing {
     }
 
     /// The engine's events are subscribed to; `is_manager`: it manages a swarm. Answers to what was asked before must
-    /// not be handed in any more.
+    /// not be handed in any more. Of an engine that does not manage any more what was said stays as if it were lost: who is
+    /// to speak in its place has not spoken yet.
     pub fn connected(&mut self, now: Moment, is_manager: bool) {
         self.questions.clear();
-        self.is_connected = is_manager;
         if !is_manager {
-            return self.fall_silent();
+            return self.lost(now);
         }
+        self.is_connected = true;
         self.expires = Moment::NEVER;
         self.look(now);
     }

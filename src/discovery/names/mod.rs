@@ -22,12 +22,14 @@ mod labels;
 mod ports;
 mod row;
 mod shape;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod unit;
 
 pub use askers::{Claim, Networks};
 pub use row::Row;
+pub use standing::Standing;
 
 use crate::catalog::delta::Delta;
 use crate::catalog::lease::{OwnerId, Source};
@@ -334,10 +336,7 @@ impl Names {
     /// Derives a unit anew and notes the names at which it contributes something else than before.
     fn derive(&mut self, key: &UnitKey) {
         let Some(unit) = self.units.get_mut(key) else { return };
-        let is_withdrawn = |task: &str| {
-            let mut owners = self.withdrawn.get(task).into_iter().flatten();
-            owners.any(|owner| !self.gone.contains_key(owner))
-        };
+        let is_withdrawn = |task: &str| is_to_end(&self.withdrawn, &self.gone, task);
         let Derived { names, claims } = unit.derive(key, &self.terms, &self.gone, &is_withdrawn);
         self.claims.replace(std::mem::replace(&mut unit.claims, claims.clone()), claims);
         let before = std::mem::replace(&mut unit.names, names.keys().cloned().collect());
@@ -392,11 +391,7 @@ impl Names {
 
     /// In which ways a name below the domain can be read, by row.
     pub fn readings(&self, name: &Name) -> Vec<Reading> {
-        let lowered = name.to_lowercase();
-        let Some(key) = lowered.as_wire().strip_suffix(self.terms.domain.to_lowercase().as_wire()) else {
-            return Vec::new();
-        };
-        let Some(units) = self.names.get(key) else { return Vec::new() };
+        let Some(units) = self.units_at(name) else { return Vec::new() };
         let rows = units.iter().flat_map(|(unit, all)| all.iter().map(move |one| (one.row, unit)));
         let mut readings: Vec<Reading> = rows
             .map(|(row, unit)| {
@@ -409,6 +404,12 @@ impl Names {
         let first = readings.first().map(|reading| reading.row);
         readings.iter_mut().for_each(|reading| reading.is_taken = Some(reading.row) == first);
         readings
+    }
+
+    /// What contributes to a name.
+    fn units_at(&self, name: &Name) -> Option<&BTreeMap<UnitKey, Arc<[Contribution]>>> {
+        let lowered = name.to_lowercase();
+        self.names.get(lowered.as_wire().strip_suffix(self.terms.domain.to_lowercase().as_wire())?)
     }
 
     /// The names behind the numbers in tags.
@@ -435,4 +436,13 @@ impl Names {
     pub fn asker(&self, address: std::net::IpAddr) -> Option<&Claim> {
         self.claims.get(address)
     }
+}
+
+/// True if somebody whose words count says of a task that it is to end.
+fn is_to_end(
+    withdrawn: &BTreeMap<Box<str>, BTreeSet<OwnerId>>,
+    gone: &BTreeMap<OwnerId, u32>,
+    task: &str,
+) -> bool {
+    withdrawn.get(task).into_iter().flatten().any(|owner| !gone.contains_key(owner))
 }

@@ -53,6 +53,11 @@ pub(super) struct Unit {
     pub(super) claims: Vec<(IpAddr, Claim)>,
 }
 
+/// True if what an owner says with that TTL is over.
+fn is_gone(gone: &BTreeMap<OwnerId, u32>, owner: OwnerId, ttl: u32) -> bool {
+    gone.get(&owner).is_some_and(|ttl_max| ttl <= *ttl_max)
+}
+
 impl Unit {
     /// True if nothing is said of it.
     pub(super) fn is_empty(&self) -> bool {
@@ -82,23 +87,32 @@ impl Unit {
         gone: &BTreeMap<OwnerId, u32>,
         is_withdrawn: &dyn Fn(&str) -> bool,
     ) -> Derived {
-        let ttl = self.ttl(terms, gone);
-        let is_gone = |owner: OwnerId| gone.get(&owner).is_some_and(|ttl_max| ttl <= *ttl_max);
-        let members: Vec<Member<'_>> = self
-            .members
-            .iter()
-            .map(|((owner, _), endpoint)| {
-                let task = endpoint.task.as_ref();
-                let is_withdrawn =
-                    endpoint.withdrawn.is_some() || task.is_some_and(|task| is_withdrawn(&task.id));
-                Member { owner: *owner, endpoint, is_withdrawn, is_gone: is_gone(*owner) }
-            })
-            .collect();
+        let members = self.members(terms, gone, is_withdrawn);
         match key {
             UnitKey::Service(_) | UnitKey::Compose(..) => service(key, &members, self.spec(gone), terms),
             UnitKey::Container(..) => container(&members, terms),
-            UnitKey::Node(owner) => node_names(*owner, self.node.as_ref(), terms, is_gone(*owner)),
+            UnitKey::Node(owner) => {
+                let is_gone = is_gone(gone, *owner, self.ttl(terms, gone));
+                node_names(*owner, self.node.as_ref(), terms, is_gone)
+            }
         }
+    }
+
+    /// Its containers, and what is to be known of each beside what its node says.
+    pub(super) fn members(
+        &self,
+        terms: &Terms,
+        gone: &BTreeMap<OwnerId, u32>,
+        is_withdrawn: &dyn Fn(&str) -> bool,
+    ) -> Vec<Member<'_>> {
+        let ttl = self.ttl(terms, gone);
+        let members = self.members.iter().map(|((owner, _), endpoint)| {
+            let task = endpoint.task.as_ref();
+            let is_withdrawn =
+                endpoint.withdrawn.is_some() || task.is_some_and(|task| is_withdrawn(&task.id));
+            Member { owner: *owner, endpoint, is_withdrawn, is_gone: is_gone(gone, *owner, ttl) }
+        });
+        members.collect()
     }
 
     /// In words.

@@ -197,7 +197,8 @@ async fn refused(code: StatusCode, response: Response<Incoming>) -> Failure {
 
 /// The path of the tasks that are to run; of all services, if there are none.
 pub(super) fn tasks_to_run(services: &[String]) -> String {
-    let mut filters = serde_json::json!({ "desired-state": ["running"] });
+    // What takes the place of one that failed is to be ready first, and runs after a delay.
+    let mut filters = serde_json::json!({ "desired-state": ["running", "ready"] });
     if !services.is_empty() {
         filters["service"] = services.into();
     }
@@ -240,9 +241,9 @@ mod tests {
         for list in [KINDS, ACTIONS] {
             assert!(serde_json::from_str::<Vec<String>>(list).is_ok_and(|list| list.len() > 3));
         }
-        let all = encode("{\"desired-state\":[\"running\"]}");
+        let all = encode("{\"desired-state\":[\"running\",\"ready\"]}");
         assert_eq!(tasks_to_run(&[]), format!("/tasks?filters={all}"));
-        let some = encode("{\"desired-state\":[\"running\"],\"service\":[\"a\",\"b\"]}");
+        let some = encode("{\"desired-state\":[\"running\",\"ready\"],\"service\":[\"a\",\"b\"]}");
         assert_eq!(tasks_to_run(&["a".into(), "b".into()]), format!("/tasks?filters={some}"));
     }
 }

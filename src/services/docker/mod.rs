@@ -344,7 +344,8 @@ impl Watch {
     /// The engine's part in a swarm may have changed.
     fn learn_part(&mut self, info: &Info) {
         let managed = info.managed();
-        if managed != self.swarm.as_deref() {
+        // What was said of a swarm stays true while nobody can change it.
+        if managed != self.swarm.as_deref() && !info.is_leaderless() {
             self.managing.connected(now(), managed.is_some());
             self.kin.connected(now(), managed.is_some());
             self.say_part(managed);

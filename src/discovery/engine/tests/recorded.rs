@@ -254,6 +254,31 @@ fn a_manager_whose_engine_is_lost_says_what_it_said_for_a_lease_or_until_another
     assert_eq!(told, ["no service", "no service", "no service", "not whole"]);
 }
 
+#[test]
+fn a_manager_that_is_demoted_says_what_it_said_until_another_speaks() {
+    let now = crate::base::time::Moment::from_micros(1_000_000_000);
+    let speaking = || {
+        let mut machine = Managing::new(terms(), Duration::from_secs(60), Duration::from_secs(60));
+        machine.connected(now, true);
+        machine.speaker(now, Speaker::Me);
+        assert_eq!(answer_managing(&mut machine, now, SWARM[0]).len(), 4);
+        machine.connected(now, false);
+        machine.speaker(now, Speaker::Nobody);
+        assert_eq!(answer_managing(&mut machine, now, SWARM[0]), [""; 0]);
+        machine
+    };
+    let taken_back = ["no service", "no service", "no service", "not whole"];
+    let mut machine = speaking();
+    machine.speaker(now, Speaker::Other);
+    assert_eq!(answer_managing(&mut machine, now, SWARM[0]), taken_back);
+    // Or for a lease.
+    let mut machine = speaking();
+    machine.handle_timeout(now + Duration::from_secs(59));
+    assert_eq!(answer_managing(&mut machine, now, SWARM[0]), [""; 0]);
+    machine.handle_timeout(now + Duration::from_secs(60));
+    assert_eq!(answer_managing(&mut machine, now, SWARM[0]), taken_back);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

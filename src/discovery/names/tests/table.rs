@@ -143,6 +143,35 @@ fn only_ready_tasks_are_told_and_all_of_them_if_none_is() {
 }
 
 #[test]
+fn how_it_stands_with_each_container_of_a_name_is_told_and_those_that_are_well_come_last() {
+    let [one, two, three] = web();
+    let mut stopping = task("n4", "st/web.4", "net=10.0.0.4");
+    stopping.withdrawn = Some(Withdrawn::Stopping);
+    let lost = task("n5", "st/web.5", "net=10.0.0.5");
+    let id = three.task.clone().unwrap().id;
+    let (one, two) = (one.health(Health::None), two.health(Health::Unhealthy));
+    let mut world = World::of(&[one, two, three, stopping, lost]);
+    world.names.put_task(OwnerId(7), &id, true);
+    world.names.set_gone(owner("n5"), Some(u32::MAX));
+    world.settle();
+    let told = |name: &str| {
+        let standings = world.names.standings(&crate::wire::name::Name::parse(name).unwrap());
+        let told = standings.into_iter().map(|one| (one.is_well, one.node, one.state));
+        told.collect::<Vec<_>>()
+    };
+    let expected = [
+        (false, "n1".to_owned(), "unhealthy"),
+        (false, "n2".to_owned(), "its swarm wants it to end"),
+        (false, "n4".to_owned(), "it was sent its stop signal"),
+        (false, "n5".to_owned(), "what its node said of it is over"),
+        (true, "n1".to_owned(), "it runs, and has no health check"),
+    ];
+    assert_eq!(told("Web.hive.internal."), expected);
+    assert_eq!(told("none.hive.internal."), []);
+    assert_eq!(told("web.example."), []);
+}
+
+#[test]
 fn a_task_that_its_swarm_wants_to_end_is_withdrawn_until_nobody_says_so() {
     let mut world = World::of(&web());
     world.put(asker());
