@@ -8,10 +8,11 @@ use crate::harness::node::Node;
 use crate::harness::raised::document;
 use crate::harness::{CLIENTS, Swarm, now, until_within, wait_for};
 use crate::names::named;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a node is cut off, and in full length.
+/// How long a node is cut off: about until the swarm gives it up, and for long.
 const CUT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
 /// Members notice a loss within that.
 const NOTICED: Duration = Duration::from_secs(6);
@@ -78,10 +79,17 @@ pub fn engine_killed(swarm: &mut Swarm, _: bool) {
 }
 
 /// A node that is cut off: on both sides its task is told as long as it lives, and all are when it is back.
-pub fn cut(swarm: &mut Swarm, is_long: bool) {
-    let tasks = spread(swarm, "island");
+pub fn cut(swarm: &mut Swarm, _: bool) {
+    let mut tasks = spread(swarm, "island");
+    for length in [CUT.0, CUT.1] {
+        tasks = cut_for(swarm, &tasks, length);
+    }
+    swarm.remove(&["island"]);
+}
+
+/// Cuts the third node off, and heals; the tasks afterwards, by node.
+fn cut_for(swarm: &Swarm, tasks: &[Container], length: Duration) -> Vec<Container> {
     let servers = [swarm.listener(1), swarm.listener(2), swarm.listener(3)];
-    let length = if is_long { CUT.1 } else { CUT.0 };
     swarm.engine(3).node.cut();
     let began = now();
     until_within(length, LOOK, || {
@@ -102,13 +110,21 @@ pub fn cut(swarm: &mut Swarm, is_long: bool) {
     swarm.engine(3).node.heal();
     swarm.wait_settled();
     swarm.wait_united();
+    // One that the swarm had given up is replaced.
+    let list = ["service", "ps", "island", "--no-trunc", "--filter", "desired-state=running"];
+    let list = [&list[..], &["--format", "{{.ID}} {{.CurrentState}}"]].concat();
     let mut after = Vec::new();
-    wait_for("three tasks of all nodes to be told", || {
+    wait_for("the three tasks that the swarm wants", || {
+        let listed = swarm.manager().tried(&list).unwrap_or_default();
+        let running = listed.lines().filter_map(|line| line.split_once(" Running ")).map(|(id, _)| id);
+        let wanted: BTreeSet<&str> = running.collect();
         after = swarm.tasks("island");
-        after.len() == 3
+        let ids = after.iter().filter_map(|task| task.labels.get("com.docker.swarm.task.id"));
+        wanted.len() == 3 && ids.map(String::as_str).collect::<BTreeSet<_>>() == wanted
     });
+    after.sort_by(|one, other| one.node.cmp(&other.node));
     all_nodes_tell(swarm, &after[0], "island", &after);
-    swarm.remove(&["island"]);
+    after
 }
 
 /// A node that leaves: what ran there is told no more, and its successor is. Then it joins again.

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo test --test swarm                                 what CI runs
 //! cargo test --test swarm -- names scale                  some steps
-//! cargo test --test swarm -- --long                       all, in full length: cuts of a minute, 200 tasks
+//! cargo test --test swarm -- --long                       all, in full length: 200 tasks, 1,000 look-ups a second
 //! cargo test --test swarm -- --transcript docs/swarm.md   what a user types and sees, with the image as it is shipped
 //! ```
 //! Where there is no engine, or no namespace may be made, it says loudly that it was skipped.
