@@ -160,7 +160,7 @@ impl Changing {
         if let Err(loaded) = self.hold(origin, Some(note)) {
             return *loaded;
         }
-        let name = origin.to_string();
+        let mut replaced = None;
         if let Some(Holding { zone, note: known, is_updated: true, .. }) = self.all.get(origin) {
             let (serial, in_file) = (zone.serial(), Serial(note.serial));
             if *known != Some(note) && !serial.is_before(in_file) {
@@ -190,6 +190,16 @@ impl Changing {
                     checked: None,
                 };
             }
+            replaced = Some(serial);
+        }
+        let (zone, sealing) = file::seal(draft);
+        faults.absorb(sealing);
+        let Some(zone) = zone.filter(|_| faults.errors() == 0) else {
+            return Loaded { origin: origin.clone(), zone: None, faults, checked: None };
+        };
+        // Only now: a faulty file replaces nothing, and updates go on beside it.
+        if let Some(serial) = replaced {
+            let name = origin.to_string();
             let aside = self.zones(true).and_then(|zones| {
                 zones.set_changes_aside(&name);
                 zones.set_aside(&name)
@@ -197,16 +207,11 @@ impl Changing {
             tracing::warn!(
                 zone = %origin,
                 "the file with serial {} replaces what updates had changed up to serial {}, which is set aside as {}",
-                in_file.0,
+                note.serial,
                 serial.0,
                 aside.unwrap_or_default().display()
             );
         }
-        let (zone, sealing) = file::seal(draft);
-        faults.absorb(sealing);
-        let Some(zone) = zone.filter(|_| faults.errors() == 0) else {
-            return Loaded { origin: origin.clone(), zone: None, faults, checked: None };
-        };
         let before = self.all.get(origin).map(|holding| Arc::clone(&holding.zone));
         let zone = match before.as_deref().or(old) {
             Some(old) => history::succeed(old, zone),
