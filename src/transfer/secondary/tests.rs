@@ -242,6 +242,30 @@ fn a_user_may_have_it_checked_or_transferred_whatever_the_serial() {
 }
 
 #[test]
+fn all_of_it_comes_once_for_one_wish_whatever_news_come_meanwhile() {
+    for age in [0, 1].map(Duration::from_secs) {
+        let mut life = Life::with_version();
+        life.at(9);
+        life.machine.refresh(life.now, &name(), true);
+        let errand = life.errand("all 1");
+        life.machine.notified(life.now, &name(), Some(Serial(6)));
+        life.done(&errand, Outcome::Arrived);
+        life.machine.notified(life.now, &name(), None);
+        life.machine.served(life.now, &name(), terms(6), age);
+        let errand = life.errand("soa 1");
+        life.done(&errand, Outcome::Serial(Serial(7))).errand("since 6 1");
+    }
+    // A wish that comes while changes do is not met by them.
+    let mut life = Life::with_version();
+    let errand = life.at(REFRESH).errand("soa 1");
+    let errand = life.done(&errand, Outcome::Serial(Serial(6))).errand("since 5 1");
+    life.machine.refresh(life.now, &name(), true);
+    life.done(&errand, Outcome::Arrived);
+    life.machine.served(life.now, &name(), terms(6), Duration::ZERO);
+    life.errand("all 1");
+}
+
+#[test]
 fn what_comes_of_an_errand_that_was_given_up_does_not_count() {
     let mut life = Life::with_version();
     let errand = life.at(REFRESH).errand("soa 1");
