@@ -387,7 +387,11 @@ impl Secondaries {
             zone.turn = (zone.turn + 1) % zone.spec.primaries.len();
             return self.begin(now, origin);
         }
-        zone.pause(now);
+        // News that came meanwhile are worth a round of their own.
+        match std::mem::take(&mut zone.again) {
+            true => zone.rest(now),
+            false => zone.pause(now),
+        }
     }
 }
 
