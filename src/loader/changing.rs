@@ -17,6 +17,7 @@
 //! What is on disk of a zone as a primary and as a secondary lies apart. When the configuration makes the one of the other,
 //! what it was stays where it is, is told, and counts again once the zone is that again.
 
+use crate::disk::changes::Restored;
 use crate::disk::zones::{Lost, Zones};
 use crate::loader::Loaded;
 use crate::loader::copier::{Copied, Copier};
@@ -116,7 +117,12 @@ impl Changing {
         self.tell_of_the_other(origin, is_primary);
         let (kept, checked) = match zones.read(&name) {
             Ok(kept) => (kept.body, kept.checked),
-            Err(Lost::Absent) => return Ok(()),
+            Err(Lost::Absent) => {
+                if is_primary {
+                    set_lone_changes_aside(&zones, &name);
+                }
+                return Ok(());
+            }
             Err(Lost::Unreadable(error)) => {
                 return Err(Box::new(refused(origin, format!("{}: {error}", zones.path(&name).display()))));
             }
@@ -200,10 +206,7 @@ impl Changing {
         // Only now: a faulty file replaces nothing, and updates go on beside it.
         if let Some(serial) = replaced {
             let name = origin.to_string();
-            let aside = self.zones(true).and_then(|zones| {
-                zones.set_changes_aside(&name);
-                zones.set_aside(&name)
-            });
+            let aside = self.zones(true).and_then(|zones| zones.set_all_aside(&name));
             tracing::warn!(
                 zone = %origin,
                 "the file with serial {} replaces what updates had changed up to serial {}, which is set aside as {}",
@@ -410,6 +413,20 @@ impl Changing {
             let zones = holding.zones(zones);
             holding.kept.copied(&zones, copied);
         }
+    }
+}
+
+/// A crash came while all that updates had changed was set aside: the rest of it follows the copy. Changes without a step are
+/// those of the first copy, which was not there yet.
+fn set_lone_changes_aside(zones: &Zones, name: &str) {
+    let has_steps = |restored: Restored| !restored.earlier.is_empty() || !restored.steps.is_empty();
+    if zones.changes(name).is_ok_and(has_steps) {
+        let aside = zones.set_changes_aside(name).unwrap_or_default();
+        tracing::warn!(
+            zone = name,
+            "changes without a copy to go on from are set aside as {}",
+            aside.display()
+        );
     }
 }
 
