@@ -18,7 +18,7 @@
 //! what it was stays where it is, is told, and counts again once the zone is that again.
 
 use crate::disk::changes::Restored;
-use crate::disk::zones::{Lost, Zones};
+use crate::disk::zones::{Lost, Zones, told};
 use crate::loader::Loaded;
 use crate::loader::copier::{Copied, Copier};
 use crate::loader::file::{self, Note};
@@ -123,20 +123,16 @@ impl Changing {
                 }
                 return Ok(());
             }
-            Err(Lost::Unreadable(error)) => {
-                return Err(Box::new(refused(origin, format!("{}: {error}", zones.path(&name).display()))));
-            }
-            Err(Lost::Broken { why, aside }) => {
-                let (path, aside) = (zones.path(&name), aside.unwrap_or_default());
-                let _ = zones.set_changes_aside(&name);
-                let why = format!("{}: {why}: set aside as {}", path.display(), aside.display());
-                return Err(Box::new(refused(origin, why)));
+            Err(lost) => {
+                if matches!(lost, Lost::Broken { aside: Ok(_), .. }) {
+                    let _ = zones.set_changes_aside(&name);
+                }
+                return Err(Box::new(refused(origin, format!("{}: {lost}", zones.path(&name).display()))));
             }
         };
         let (Some(copy), _) = read(origin, &kept, self.seed) else {
-            let aside = zones.set_aside(&name).unwrap_or_default();
-            let _ = zones.set_changes_aside(&name);
-            let why = format!("the kept zone is faulty, set aside as {}", aside.display());
+            let (path, aside) = (zones.path(&name), zones.set_all_aside(&name));
+            let why = format!("the kept zone is faulty: {}: {}", path.display(), told(&aside));
             return Err(Box::new(refused(origin, why)));
         };
         let (zone, kept, found) = lead_on(copy, &zones, &name, self.seed);
@@ -196,7 +192,7 @@ impl Changing {
                     checked: None,
                 };
             }
-            replaced = Some(serial);
+            replaced = Some(Arc::clone(zone));
         }
         let (zone, sealing) = file::seal(draft);
         faults.absorb(sealing);
@@ -204,16 +200,34 @@ impl Changing {
             return Loaded { origin: origin.clone(), zone: None, faults, checked: None };
         };
         // Only now: a faulty file replaces nothing, and updates go on beside it.
-        if let Some(serial) = replaced {
-            let name = origin.to_string();
-            let aside = self.zones(true).and_then(|zones| zones.set_all_aside(&name));
-            tracing::warn!(
-                zone = %origin,
-                "the file with serial {} replaces what updates had changed up to serial {}, which is set aside as {}",
-                note.serial,
-                serial.0,
-                aside.unwrap_or_default().display()
-            );
+        if let Some(former) = replaced
+            && let Some(zones) = self.zones(true)
+        {
+            let (serial, aside) = (former.serial().0, zones.set_all_aside(&origin.to_string()));
+            match aside {
+                Ok(aside) => tracing::warn!(
+                    zone = %origin,
+                    "the file with serial {} replaces what updates had changed up to serial {serial}, which is \
+                     set aside as {}",
+                    note.serial,
+                    aside.display()
+                ),
+                // Somebody took it away already.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let kept = zones.path(&origin.to_string());
+                    faults.error(
+                        place_in(path, 1, 1),
+                        format!(
+                            "the file with serial {} does not replace what updates have changed up to serial {serial}, for \
+                             {} cannot be set aside: {error}",
+                            note.serial,
+                            kept.display()
+                        ),
+                    );
+                    return Loaded { origin: origin.clone(), zone: Some(former), faults, checked: None };
+                }
+            }
         }
         let before = self.all.get(origin).map(|holding| Arc::clone(&holding.zone));
         let zone = match before.as_deref().or(old) {

@@ -64,3 +64,67 @@ fn a_later_file_counts_wherever_a_crash_comes_while_the_rest_is_set_aside() {
         assert!(aside.map(|path| fs::read(path).unwrap()) == before, "{moved}");
     }
 }
+
+/// So that nothing can be set aside, or something again.
+fn crowd(path: &std::path::Path, is_crowded: bool) {
+    for number in 1..=10 {
+        let aside = format!("{}.broken-{number}", path.display());
+        if is_crowded { fs::write(aside, b"").unwrap() } else { fs::remove_file(aside).unwrap() }
+    }
+}
+
+#[test]
+fn a_later_file_replaces_nothing_that_cannot_be_set_aside() {
+    for crowded in [0, 2] {
+        let place = Place::new("crowded");
+        let file = place.file(10, "a A 192.0.2.1\n");
+        let (mut changing, _) = place.start();
+        changing.load_file(&origin(), &file, None);
+        changing.update(&origin(), vec![update(1).0]);
+        let path = &place.zones().updated().paths("z.")[crowded];
+        crowd(path, true);
+        place.file(20, "b A 192.0.2.1\n");
+        for (number, changing) in [&mut changing, &mut place.start().0].into_iter().enumerate() {
+            let loaded = changing.load_file(&origin(), &file, None);
+            let faults = loaded.faults.iter().map(ToString::to_string).collect::<String>();
+            assert!(faults.contains("10 such files are already: move those away"), "{faults}");
+            let (zone, copy) = (loaded.zone.unwrap(), place.zones().updated().path("z."));
+            assert!(has(&zone, "u1.z.") && !has(&zone, "b.z.") && copy.exists());
+            let updated = changing.update(&origin(), vec![update(2 + number as u32).0]).zone.unwrap();
+            let (mut again, _) = place.start();
+            assert_eq!(sorted(&again.load_file(&origin(), &file, None).zone.unwrap()), sorted(&updated));
+        }
+        crowd(path, false);
+        let loaded = place.start().0.load_file(&origin(), &file, None);
+        assert_eq!((loaded.faults.errors(), loaded.zone.unwrap().serial()), (0, Serial(20)));
+    }
+}
+
+#[test]
+fn changes_that_do_not_fit_and_cannot_be_set_aside_are_not_written_over() {
+    let place = Place::new("stuck");
+    let file = place.file(10, "a A 192.0.2.1\n");
+    let (mut changing, _) = place.start();
+    changing.load_file(&origin(), &file, None);
+    changing.update(&origin(), vec![update(1).0]);
+    let zones = place.zones().updated();
+    // The copy of another zone: what goes from serial 11 on is not what the changes say.
+    changing.update(&origin(), vec![update(2).0]);
+    zones.write("z.", &whole(5, 1), THEN).unwrap();
+    let (changes, path) = (fs::read(zones.changes_path("z.")).unwrap(), zones.changes_path("z."));
+    crowd(&path, true);
+    let (mut again, _) = place.start();
+    assert_eq!(again.load_file(&origin(), &file, None).zone.unwrap().serial(), Serial(5));
+    let (late, refused) = update(3);
+    assert!(again.update(&origin(), vec![late]).zone.is_none());
+    assert!(matches!(refused.recv(), Ok(Err(Unmade::Unkept(_)))));
+    assert!(fs::read(&path).unwrap() == changes);
+    // Once they can be, they are, and updates go on.
+    crowd(&path, false);
+    let (mut again, _) = place.start();
+    again.load_file(&origin(), &file, None);
+    let updated = again.update(&origin(), vec![update(4).0]).zone.unwrap();
+    assert!(fs::read(format!("{}.broken-1", path.display())).unwrap() == changes);
+    let (mut again, _) = place.start();
+    assert_eq!(sorted(&again.load_file(&origin(), &file, None).zone.unwrap()), sorted(&updated));
+}
