@@ -162,15 +162,20 @@ impl Zones {
     }
 
     /// Sets all that was kept of a zone's changes aside; where the newest lie then.
-    pub fn set_changes_aside(&self, origin: &str) -> Option<PathBuf> {
-        let set_aside = |path: PathBuf| {
-            let aside = aside(&path)?;
-            fs::rename(&path, &aside).ok().map(|()| aside)
-        };
-        let earlier = set_aside(self.earlier_path(origin));
-        let newest = set_aside(self.changes_path(origin)).or(earlier);
-        let _ = self.sync();
-        newest
+    pub fn set_changes_aside(&self, origin: &str) -> io::Result<PathBuf> {
+        let mut aside = self.set_files_aside(&[self.earlier_path(origin), self.changes_path(origin)])?;
+        aside.pop().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Sets all that was kept of a zone aside; where the copy lies then.
+    pub fn set_all_aside(&self, origin: &str) -> io::Result<PathBuf> {
+        self.set_files_aside(&self.paths(origin)).map(|mut aside| aside.remove(0))
+    }
+
+    /// All files of a zone, in the order in which they go: without its copy there is no zone, whatever a crash leaves of the
+    /// others; without its changes the copy would be taken for the last version.
+    pub fn paths(&self, origin: &str) -> [PathBuf; 3] {
+        [self.path(origin), self.earlier_path(origin), self.changes_path(origin)]
     }
 
     /// Former versions kept zones that were updated under the names of transferred ones, told apart by the note on their

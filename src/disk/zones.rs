@@ -57,8 +57,8 @@ pub enum Lost {
     Broken {
         /// What is wrong with it.
         why: String,
-        /// Where it lies now.
-        aside: Option<PathBuf>,
+        /// Where it lies now, or why it is where it was.
+        aside: io::Result<PathBuf>,
     },
 }
 
@@ -67,8 +67,7 @@ impl fmt::Display for Lost {
         match self {
             Lost::Absent => f.write_str("there is none"),
             Lost::Unreadable(error) => error.fmt(f),
-            Lost::Broken { why, aside: Some(aside) } => write!(f, "{why}: set aside as {}", aside.display()),
-            Lost::Broken { why, aside: None } => f.write_str(why),
+            Lost::Broken { why, aside } => write!(f, "{why}: {}", told(aside)),
         }
     }
 }
@@ -199,17 +198,49 @@ impl Zones {
     }
 
     /// Sets the kept zone aside; where it lies then.
-    pub fn set_aside(&self, origin: &str) -> Option<PathBuf> {
-        let path = self.path(origin);
-        let aside = aside(&path)?;
-        fs::rename(&path, &aside).ok().map(|()| aside)
+    pub fn set_aside(&self, origin: &str) -> io::Result<PathBuf> {
+        self.set_files_aside(&[self.path(origin)]).map(|mut aside| aside.remove(0))
     }
+
+    /// Sets files aside, as far as they are there, one after the other and all under the same number; where they lie then.
+    /// After an error all are where they were.
+    pub(super) fn set_files_aside(&self, paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+        let there: Vec<&PathBuf> = paths.iter().filter(|path| path.symlink_metadata().is_ok()).collect();
+        let asides = |number| there.iter().map(move |path| aside_as(path, number));
+        let is_free = |number: &u32| asides(*number).all(|aside| aside.symlink_metadata().is_err());
+        let number = (1..=ASIDE_MAX).find(is_free).ok_or_else(crowded)?;
+        let all: Vec<PathBuf> = asides(number).collect();
+        for (count, (path, aside)) in there.iter().zip(&all).enumerate() {
+            if let Err(error) = fs::rename(path, aside).and_then(|()| self.sync()) {
+                for (path, aside) in there.iter().zip(&all).take(count + 1).rev() {
+                    let _ = fs::rename(aside, path);
+                }
+                return Err(error);
+            }
+        }
+        if all.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(all) }
+    }
+}
+
+/// What became of a file that was to be set aside.
+pub fn told(aside: &io::Result<PathBuf>) -> String {
+    match aside {
+        Ok(aside) => format!("set aside as {}", aside.display()),
+        Err(error) => format!("it stays where it is, for it cannot be set aside: {error}"),
+    }
+}
+
+fn crowded() -> io::Error {
+    io::Error::other(format!("{ASIDE_MAX} such files are already: move those away"))
+}
+
+fn aside_as(path: &Path, number: u32) -> PathBuf {
+    with_suffix(path, &format!("broken-{number}"))
 }
 
 /// A name that nobody has, beside a file that is to be set aside.
 pub(super) fn aside(path: &Path) -> Option<PathBuf> {
-    let mut names = (1..=ASIDE_MAX).map(|number| with_suffix(path, &format!("broken-{number}")));
-    names.find(|aside| aside.symlink_metadata().is_err())
+    (1..=ASIDE_MAX).map(|number| aside_as(path, number)).find(|aside| aside.symlink_metadata().is_err())
 }
 
 /// For us alone, as all else in the directory.

@@ -17,7 +17,8 @@
 //! What is on disk of a zone as a primary and as a secondary lies apart. When the configuration makes the one of the other,
 //! what it was stays where it is, is told, and counts again once the zone is that again.
 
-use crate::disk::zones::{Lost, Zones};
+use crate::disk::changes::Restored;
+use crate::disk::zones::{Lost, Zones, told};
 use crate::loader::Loaded;
 use crate::loader::copier::{Copied, Copier};
 use crate::loader::file::{self, Note};
@@ -116,21 +117,22 @@ impl Changing {
         self.tell_of_the_other(origin, is_primary);
         let (kept, checked) = match zones.read(&name) {
             Ok(kept) => (kept.body, kept.checked),
-            Err(Lost::Absent) => return Ok(()),
-            Err(Lost::Unreadable(error)) => {
-                return Err(Box::new(refused(origin, format!("{}: {error}", zones.path(&name).display()))));
+            Err(Lost::Absent) => {
+                if is_primary {
+                    set_lone_changes_aside(&zones, &name);
+                }
+                return Ok(());
             }
-            Err(Lost::Broken { why, aside }) => {
-                let (path, aside) = (zones.path(&name), aside.unwrap_or_default());
-                let _ = zones.set_changes_aside(&name);
-                let why = format!("{}: {why}: set aside as {}", path.display(), aside.display());
-                return Err(Box::new(refused(origin, why)));
+            Err(lost) => {
+                if matches!(lost, Lost::Broken { aside: Ok(_), .. }) {
+                    let _ = zones.set_changes_aside(&name);
+                }
+                return Err(Box::new(refused(origin, format!("{}: {lost}", zones.path(&name).display()))));
             }
         };
         let (Some(copy), _) = read(origin, &kept, self.seed) else {
-            let aside = zones.set_aside(&name).unwrap_or_default();
-            let _ = zones.set_changes_aside(&name);
-            let why = format!("the kept zone is faulty, set aside as {}", aside.display());
+            let (path, aside) = (zones.path(&name), zones.set_all_aside(&name));
+            let why = format!("the kept zone is faulty: {}: {}", path.display(), told(&aside));
             return Err(Box::new(refused(origin, why)));
         };
         let (zone, kept, found) = lead_on(copy, &zones, &name, self.seed);
@@ -160,7 +162,7 @@ impl Changing {
         if let Err(loaded) = self.hold(origin, Some(note)) {
             return *loaded;
         }
-        let name = origin.to_string();
+        let mut replaced = None;
         if let Some(Holding { zone, note: known, is_updated: true, .. }) = self.all.get(origin) {
             let (serial, in_file) = (zone.serial(), Serial(note.serial));
             if *known != Some(note) && !serial.is_before(in_file) {
@@ -190,23 +192,43 @@ impl Changing {
                     checked: None,
                 };
             }
-            let aside = self.zones(true).and_then(|zones| {
-                zones.set_changes_aside(&name);
-                zones.set_aside(&name)
-            });
-            tracing::warn!(
-                zone = %origin,
-                "the file with serial {} replaces what updates had changed up to serial {}, which is set aside as {}",
-                in_file.0,
-                serial.0,
-                aside.unwrap_or_default().display()
-            );
+            replaced = Some(Arc::clone(zone));
         }
         let (zone, sealing) = file::seal(draft);
         faults.absorb(sealing);
         let Some(zone) = zone.filter(|_| faults.errors() == 0) else {
             return Loaded { origin: origin.clone(), zone: None, faults, checked: None };
         };
+        // Only now: a faulty file replaces nothing, and updates go on beside it.
+        if let Some(former) = replaced
+            && let Some(zones) = self.zones(true)
+        {
+            let (serial, aside) = (former.serial().0, zones.set_all_aside(&origin.to_string()));
+            match aside {
+                Ok(aside) => tracing::warn!(
+                    zone = %origin,
+                    "the file with serial {} replaces what updates had changed up to serial {serial}, which is \
+                     set aside as {}",
+                    note.serial,
+                    aside.display()
+                ),
+                // Somebody took it away already.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let kept = zones.path(&origin.to_string());
+                    faults.error(
+                        place_in(path, 1, 1),
+                        format!(
+                            "the file with serial {} does not replace what updates have changed up to serial {serial}, for \
+                             {} cannot be set aside: {error}",
+                            note.serial,
+                            kept.display()
+                        ),
+                    );
+                    return Loaded { origin: origin.clone(), zone: Some(former), faults, checked: None };
+                }
+            }
+        }
         let before = self.all.get(origin).map(|holding| Arc::clone(&holding.zone));
         let zone = match before.as_deref().or(old) {
             Some(old) => history::succeed(old, zone),
@@ -405,6 +427,20 @@ impl Changing {
             let zones = holding.zones(zones);
             holding.kept.copied(&zones, copied);
         }
+    }
+}
+
+/// A crash came while all that updates had changed was set aside: the rest of it follows the copy. Changes without a step are
+/// those of the first copy, which was not there yet.
+fn set_lone_changes_aside(zones: &Zones, name: &str) {
+    let has_steps = |restored: Restored| !restored.earlier.is_empty() || !restored.steps.is_empty();
+    if zones.changes(name).is_ok_and(has_steps) {
+        let aside = zones.set_changes_aside(name).unwrap_or_default();
+        tracing::warn!(
+            zone = name,
+            "changes without a copy to go on from are set aside as {}",
+            aside.display()
+        );
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::disk::changes::{Changes, Step};
-use crate::disk::zones::Zones;
+use crate::disk::zones::{Zones, told};
 use crate::loader::changing::made;
 use crate::loader::copier::{Copied, Copier};
 use crate::loader::file::Note;
@@ -26,6 +26,9 @@ const CHANGES_OCTETS_MIN: u64 = 1 << 20;
 pub(super) enum Kept {
     /// Nothing that leads to the version at hand.
     Nothing,
+    /// Changes that can neither be read nor be set aside. No update is written over them, and so none is made. What is
+    /// transferred is: the primary has all of it.
+    Stuck,
     /// A copy that is the version at hand.
     Copy,
     /// A copy, and changes that lead from it to the version at hand.
@@ -71,7 +74,14 @@ impl Kept {
                 }
                 Ok(())
             }
-            Kept::Nothing | Kept::Copy | Kept::Changes { .. } => self.keep_whole(zones, name, version),
+            Kept::Stuck if version.note.is_some() => {
+                let path = zones.changes_path(name);
+                let why = "changes lie there that lead nowhere and are not set aside: move them away, and start again";
+                Err(io::Error::other(format!("{}: {why}", path.display())))
+            }
+            Kept::Nothing | Kept::Stuck | Kept::Copy | Kept::Changes { .. } => {
+                self.keep_whole(zones, name, version)
+            }
         }
     }
 
@@ -155,7 +165,7 @@ pub(super) fn lead_on(copy: Zone, zones: &Zones, name: &str, seed: HashSeed) -> 
         Ok(restored) => restored,
         Err(error) => {
             tracing::error!(zone = name, "{error}: the copy is served without the changes since");
-            return (copy, Kept::Nothing, None);
+            return (copy, Kept::Stuck, None);
         }
     };
     for notice in &restored.notices {
@@ -175,7 +185,9 @@ pub(super) fn lead_on(copy: Zone, zones: &Zones, name: &str, seed: HashSeed) -> 
         // Or the copy has them all, and more.
         if !last.to().is_before(serial) {
             let why = format!("they lead to serial {}, past the copy's {}", last.to().0, serial.0);
-            set_changes_aside(zones, name, &why);
+            if !set_changes_aside(zones, name, &why) {
+                return (copy, Kept::Stuck, note);
+            }
         }
         return (copy, Kept::Copy, note);
     }
@@ -194,8 +206,10 @@ pub(super) fn lead_on(copy: Zone, zones: &Zones, name: &str, seed: HashSeed) -> 
     let kept = match restored.changes {
         _ if !is_led_on => {
             let why = misfit.map_or("they make no zone".to_owned(), |misfit| misfit.to_string());
-            set_changes_aside(zones, name, &why);
-            Kept::Nothing
+            match set_changes_aside(zones, name, &why) {
+                true => Kept::Nothing,
+                false => Kept::Stuck,
+            }
         }
         Some(changes) => Kept::Changes {
             octets_max: zones.octets(name).max(CHANGES_OCTETS_MIN),
@@ -210,13 +224,16 @@ pub(super) fn lead_on(copy: Zone, zones: &Zones, name: &str, seed: HashSeed) -> 
     (zone.unwrap_or(copy), kept, note)
 }
 
-fn set_changes_aside(zones: &Zones, name: &str, why: &str) {
-    let aside = zones.set_changes_aside(name).unwrap_or_default();
+/// True if they are set aside.
+fn set_changes_aside(zones: &Zones, name: &str, why: &str) -> bool {
+    let aside = zones.set_changes_aside(name);
+    let told = told(&aside);
     tracing::error!(
         zone = name,
-        "changes that were acknowledged do not lead on from the copy: {why}: set aside as {}",
-        aside.display()
+        "changes that were acknowledged do not lead on from the copy: {why}: {}: {told}",
+        zones.changes_path(name).display()
     );
+    aside.is_ok()
 }
 
 pub(super) fn difference_of(step: Step) -> Arc<Difference> {

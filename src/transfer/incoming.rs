@@ -13,7 +13,7 @@ use crate::base::octets::{u16_at, u32_at};
 use crate::base::time::WallSeconds;
 use crate::transfer::message::is_answer_to;
 use crate::transfer::tsig::client::{Exchange, Unproven};
-use crate::wire::message::{HEADER_OCTETS, Rcode, TC};
+use crate::wire::message::{AA, HEADER_OCTETS, Rcode, TC};
 use crate::wire::name::Name;
 use crate::wire::response::{RecordAt, pass_name};
 use crate::wire::rtype::{Class, RecordType};
@@ -43,6 +43,8 @@ pub enum Wrong {
     Code(u16),
     /// What it says cannot be.
     Malformed(String),
+    /// It says that there is more than the message holds.
+    Truncated,
     /// It is not proven that the primary says so.
     Unproven(Unproven),
     /// It is larger than any zone here may be.
@@ -57,6 +59,7 @@ impl fmt::Display for Wrong {
                 None => write!(f, "the primary answers with code {code}"),
             },
             Wrong::Malformed(what) => f.write_str(what),
+            Wrong::Truncated => f.write_str("the primary's answer is truncated"),
             Wrong::Unproven(why) => why.fmt(f),
             Wrong::TooLarge(octets) => write!(f, "the transfer is larger than {octets} octets"),
         }
@@ -258,14 +261,17 @@ pub fn serial_of(rdata: &[u8]) -> Serial {
     Serial(rdata.len().checked_sub(20).and_then(|at| u32_at(rdata, at)).unwrap_or_default())
 }
 
-/// The serial that an answer to a question for the SOA tells; `None` if it tells none.
+/// The serial that an answer to a question for the SOA tells. One without authority tells none: it may come of a cache, and a
+/// version counts as the newest only by the word of who has the zone (RFC 1034 §4.3.5).
 pub fn soa_answer(asked: &[u8], message: &[u8]) -> Result<Serial, Wrong> {
     if !is_answer_to(asked, message) {
         return Err(malformed("a message is no answer to what was asked"));
     }
-    match u16_at(message, 2).unwrap_or_default() & 0x0f {
-        0 => {}
-        code => return Err(Wrong::Code(code)),
+    match u16_at(message, 2).unwrap_or_default() {
+        flags if flags & 0x0f != 0 => return Err(Wrong::Code(flags & 0x0f)),
+        flags if flags & TC != 0 => return Err(Wrong::Truncated),
+        flags if flags & AA == 0 => return Err(malformed("the primary answers without authority")),
+        _ => {}
     }
     let serial = crate::wire::response::answer_soa(message);
     serial.map(Serial).ok_or_else(|| malformed("the primary does not tell the SOA"))

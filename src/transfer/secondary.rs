@@ -193,6 +193,8 @@ impl Secondaries {
         let Some(zone) = self.zones.get_mut(origin) else { return };
         let was_there = zone.terms.is_some();
         let is_ours = matches!(zone.doing, Doing::Making { .. });
+        // All of it is here: what comes next is asked for by its serial again.
+        zone.whole &= zone.doing != Doing::Making { whole: true };
         zone.terms = Some(terms);
         (zone.failed, zone.barren) = (0, 0);
         match age {
@@ -385,7 +387,11 @@ impl Secondaries {
             zone.turn = (zone.turn + 1) % zone.spec.primaries.len();
             return self.begin(now, origin);
         }
-        zone.pause(now);
+        // News that came meanwhile are worth a round of their own.
+        match std::mem::take(&mut zone.again) {
+            true => zone.rest(now),
+            false => zone.pause(now),
+        }
     }
 }
 

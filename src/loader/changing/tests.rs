@@ -10,6 +10,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod aside;
+
 const THEN: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// A directory, and those who use it one after the other.

@@ -72,6 +72,11 @@ async fn soa(errand: &Errand, key: Option<Arc<Key>>) -> io::Result<Result<Serial
                 Ok(serial) => return Ok(Ok(serial)),
                 // What is not proven may be anybody's: the primary's own word may still come.
                 Err(why @ Wrong::Unproven(_)) => wrong = Some(why),
+                // The rest of it is had over a stream (RFC 7766 §5).
+                Err(why @ Wrong::Truncated) => {
+                    wrong = Some(why);
+                    break;
+                }
                 Err(why) => return Ok(Err(why)),
             },
             Err(_) => continue,
@@ -197,3 +202,6 @@ async fn stream(
         tokio::task::yield_now().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

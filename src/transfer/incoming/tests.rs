@@ -165,3 +165,27 @@ fn records_that_no_zone_has_are_refused() {
         assert!(incoming.message(&buffer[..len], NOW).is_err(), "{rtype}");
     }
 }
+
+#[test]
+fn a_serial_is_what_a_whole_answer_with_authority_tells() {
+    let asked = question(7, &origin(), RecordType::SOA, None);
+    let told = |flags: u16, records: &[R]| {
+        let mut message = message(&asked, records);
+        message[2..4].copy_from_slice(&flags.to_be_bytes());
+        soa_answer(&asked, &message).map_err(|wrong| wrong.to_string())
+    };
+    assert_eq!(told(0x8400, &[Soa(3)]), Ok(Serial(3)));
+    for (flags, records, wrong) in [
+        (0x8600, &[][..], "the primary's answer is truncated"),
+        (0x8600, &[Soa(3)], "the primary's answer is truncated"),
+        (0x8200, &[], "the primary's answer is truncated"),
+        (0x8000, &[Soa(3)], "the primary answers without authority"),
+        (0x8180, &[Soa(3)], "the primary answers without authority"),
+        (0x8400, &[], "the primary does not tell the SOA"),
+        (0x8400, &[A(b'a')], "the primary does not tell the SOA"),
+        (0x8205, &[], "the primary answers REFUSED"),
+        (0x0400, &[Soa(3)], "a message is no answer to what was asked"),
+    ] {
+        assert_eq!(told(flags, records), Err(wrong.to_owned()), "{flags:x}");
+    }
+}

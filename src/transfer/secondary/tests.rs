@@ -227,6 +227,31 @@ fn news_is_asked_for_at_once_and_once_more_if_it_comes_meanwhile() {
 }
 
 #[test]
+fn news_that_come_while_a_round_fails_are_asked_for_without_a_pause() {
+    let mut life = Life::new(2);
+    life.machine.served(life.now, &name(), terms(5), Duration::ZERO);
+    life.at(1);
+    life.machine.notified(life.now, &name(), Some(Serial(6)));
+    let errand = life.errand("soa 1");
+    life.machine.notified(life.now, &name(), Some(Serial(6)));
+    let errand = life.done(&errand, Outcome::Failed).errand("soa 2");
+    let errand = life.done(&errand, Outcome::Failed).errand("soa 1");
+    let errand = life.done(&errand, Outcome::Failed).errand("soa 2");
+    // Once: then there is a pause.
+    life.done(&errand, Outcome::Failed);
+    assert_eq!((life.acts(), life.wake()), (vec![], 1 + RETRY));
+    // The same where what came makes no zone.
+    let errand = life.at(1 + RETRY).errand("soa 1");
+    let errand = life.done(&errand, Outcome::Failed).errand("soa 2");
+    let errand = life.done(&errand, Outcome::Serial(Serial(6))).errand("since 5 2");
+    let errand = life.done(&errand, Outcome::NoSteps).errand("all 2");
+    life.done(&errand, Outcome::Arrived);
+    life.machine.notified(life.now, &name(), Some(Serial(7)));
+    life.machine.failed(life.now, &name());
+    life.errand("soa 1");
+}
+
+#[test]
 fn a_user_may_have_it_checked_or_transferred_whatever_the_serial() {
     let mut life = Life::with_version();
     assert!(!life.machine.refresh(life.now, &Name::parse("y.").unwrap(), false));
@@ -239,6 +264,30 @@ fn a_user_may_have_it_checked_or_transferred_whatever_the_serial() {
     life.done(&errand, Outcome::Arrived);
     life.machine.served(life.now, &name(), terms(5), Duration::ZERO);
     assert_eq!((life.acts(), life.wake()), (vec![], REFRESH));
+}
+
+#[test]
+fn all_of_it_comes_once_for_one_wish_whatever_news_come_meanwhile() {
+    for age in [0, 1].map(Duration::from_secs) {
+        let mut life = Life::with_version();
+        life.at(9);
+        life.machine.refresh(life.now, &name(), true);
+        let errand = life.errand("all 1");
+        life.machine.notified(life.now, &name(), Some(Serial(6)));
+        life.done(&errand, Outcome::Arrived);
+        life.machine.notified(life.now, &name(), None);
+        life.machine.served(life.now, &name(), terms(6), age);
+        let errand = life.errand("soa 1");
+        life.done(&errand, Outcome::Serial(Serial(7))).errand("since 6 1");
+    }
+    // A wish that comes while changes do is not met by them.
+    let mut life = Life::with_version();
+    let errand = life.at(REFRESH).errand("soa 1");
+    let errand = life.done(&errand, Outcome::Serial(Serial(6))).errand("since 5 1");
+    life.machine.refresh(life.now, &name(), true);
+    life.done(&errand, Outcome::Arrived);
+    life.machine.served(life.now, &name(), terms(6), Duration::ZERO);
+    life.errand("all 1");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub enum Checked {
 pub struct Rejection {
     /// Which.
     pub error: TsigError,
-    /// The error is told with a signature: that of the request was right (RFC 8945 §5.2.3).
+    /// The error is told with a signature: that of the request was right as far as it went (RFC 8945 §5.3.2).
     session: Option<Session>,
     time: WallSeconds,
 }
@@ -48,18 +48,21 @@ pub fn check<'k>(
     };
     let Some(key) = keys.find(is_it) else { return bad(TsigError::BadKey) };
     let right = key.mac().stripped(message, tsig).variables(&tsig.variables()).finish();
-    match mac::compare(key, right.as_ref(), tsig.mac) {
-        Compared::Right => {}
-        Compared::Short => return bad(TsigError::BadTrunc),
+    let compared = mac::compare(key, right.as_ref(), tsig.mac);
+    match compared {
+        Compared::Right | Compared::Short => {}
         Compared::Wrong => return bad(TsigError::BadSig),
         Compared::NoLength => return Checked::Malformed,
     }
     let mut session = Session { key: Arc::clone(key), prior: [0; OCTETS_MAX], prior_len: 0, is_first: true };
     session.remember(tsig.mac);
-    // After the signature: who has no key learns nothing of this server's clock (RFC 8945 §5.2.3).
+    // After the signature: who has no key learns nothing of this server's clock (RFC 8945 §5.2.3). Then the length (§5.2).
     if !is_in_time(tsig.time, tsig.fudge, now) {
         let time = tsig.time;
         return Checked::Bad(Rejection { error: TsigError::BadTime, session: Some(session), time });
+    }
+    if compared == Compared::Short {
+        return Checked::Bad(Rejection { error: TsigError::BadTrunc, session: Some(session), time: now });
     }
     Checked::Good(session)
 }

@@ -155,6 +155,30 @@ fn a_late_request_is_told_the_time_with_a_signature() {
 }
 
 #[test]
+fn a_signature_that_was_cut_short_is_told_with_one_and_after_the_time() {
+    let keys = [xfr()];
+    let mut request = QUERY.to_vec();
+    Exchange::begin(&keys[0], &mut request, NOW);
+    for len in [16, 31] {
+        let request = cut(&request, len);
+        let late = WallSeconds(NOW.0 + 1_000);
+        assert_eq!(error(&request, &keys, late), Some(TsigError::BadTime));
+        let Checked::Bad(mut rejection) = checked(&request, &keys, NOW) else { panic!("taken") };
+        let mut reply = answer(b'a');
+        let whole = reply.len();
+        reply.resize(whole + keys[0].error_octets(), 0);
+        let tsig = find(&request).unwrap().unwrap();
+        let len = rejection.append(&tsig, &mut reply, whole, NOW).unwrap();
+        reply.truncate(len);
+        let told = find(&reply).unwrap().unwrap();
+        assert_eq!((told.time, told.error, told.other), (NOW, 22, &b""[..]));
+        // By the request's signature as it came (RFC 8945 §4.3.1).
+        let mac = keys[0].mac().prior(tsig.mac).message(&answer(b'a')).variables(&told.variables()).finish();
+        assert_eq!(told.mac, mac.as_ref());
+    }
+}
+
+#[test]
 fn a_wrong_key_is_told_without_a_signature() {
     let mut request = QUERY.to_vec();
     let mut exchange = Exchange::begin(&xfr(), &mut request, NOW);

@@ -272,12 +272,9 @@ fn add(owner: &mut Owner, rtype: RecordType, ttl: u32, rdata: &[u8]) {
     let is_hindered = match rtype {
         RecordType::CNAME => owner.sets.keys().any(|other| !beside_cname(*other)),
         RecordType::SOA => match owner.sets.get(&RecordType::SOA).and_then(|soa| soa.rdatas().next()) {
-            // Not at the apex, or a step back.
+            // Not at the apex, or no step on: §3.6 would take the same serial, and BIND goes by §3.4.2.2, too.
             None => true,
-            Some(soa) => {
-                let (from, to) = (serial_of(soa), serial_of(rdata));
-                from != to && !from.is_before(to)
-            }
+            Some(soa) => !serial_of(soa).is_before(serial_of(rdata)),
         },
         rtype => has_cname && !beside_cname(rtype),
     };

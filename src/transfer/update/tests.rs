@@ -373,8 +373,12 @@ fn the_serial_goes_forward_whatever_an_update_says_of_it() {
             "add @ 60 SOA ns host 70 9 3 4 5\nadd new 5 A 192.0.2.9".to_owned(),
             format!("NOERROR\n-{}\n+{}\n+new.z. 5 A 192.0.2.9", soa(10, 2), soa(70, 9)),
         ),
-        // Other fields under the same serial: it has to go on all the same (§3.6).
-        ("add @ 60 SOA ns host 10 9 3 4 5".to_owned(), format!("NOERROR\n-{}\n+{}", soa(10, 2), soa(11, 9))),
+        // Other fields under the same serial are no SOA to take (§3.4.2.2).
+        ("add @ 60 SOA ns host 10 9 3 4 5".to_owned(), "NOERROR".to_owned()),
+        (
+            "add @ 60 SOA ns host 10 9 3 4 5\nadd new 5 A 192.0.2.9".to_owned(),
+            format!("NOERROR\n-{}\n+{}\n+new.z. 5 A 192.0.2.9", soa(10, 2), soa(11, 2)),
+        ),
     ] {
         assert_eq!(told(&zone, &text), expected, "{text}");
     }
