@@ -24,7 +24,7 @@ use crate::wire::section::Record;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// What came of a question: a body, or why there is none.
+/// What came of a question: a body, or why there is none ([`ExtendedError::NOT_READY`]: nobody had room for it).
 pub(super) type Found = Result<OwnedBody, Option<ExtendedError>>;
 /// The same, told to that worker, for that ticket of its own.
 pub(super) type Told = (usize, u32, Found);
@@ -139,7 +139,7 @@ impl Court {
                 self.judged.insert(ticket, judged);
                 self.heed();
             }
-            Err(validate::Full) => self.give(*judged.client, Err(None)),
+            Err(validate::Full) => self.give(*judged.client, Err(Some(ExtendedError::NOT_READY))),
         }
     }
 

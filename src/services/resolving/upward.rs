@@ -170,7 +170,7 @@ impl Upward {
         let is_asked = self.forward.ask(now(), ticket, asked.court, &question).is_ok();
         self.asked.insert(ticket, asked);
         if !is_asked {
-            self.failed(ticket, None);
+            self.failed(ticket, Some(ExtendedError::NOT_READY));
         }
     }
 
@@ -249,7 +249,10 @@ impl Upward {
                         (ticket, response(body.rcode, of), ttl, asked)
                     });
                 }
-                Output::Failed { ticket, error } => failed = Some((ticket, error)),
+                Output::Failed { ticket, error } => {
+                    // That somebody else had no room is an answer like others.
+                    failed = Some((ticket, error.filter(|error| *error != ExtendedError::NOT_READY)));
+                }
                 Output::Wake(at) => {
                     self.wake = at;
                     return;

@@ -1,0 +1,194 @@
+//! A worker's resolver between real sockets, at moments of the test's own choosing.
+
+use super::Setup;
+use crate::base::metrics::WorkerCounters;
+use crate::base::network::{Network, Networks};
+use crate::base::time::Moment;
+use crate::catalog::published::Publisher;
+use crate::catalog::snapshot::ZoneNumber;
+use crate::catalog::state::State;
+use crate::os::clock;
+use crate::resolve::cache::Cache;
+use crate::resolve::errand::{Delivery, Errand};
+use crate::resolve::harvest::Caps;
+use crate::resolve::pending::QUESTIONS_OF_CLIENT_MAX;
+use crate::resolve::policy::{Policy, Way};
+use crate::resolve::question::{Question, Wants};
+use crate::wire::key::HashSeed;
+use crate::wire::message::{RD, Rcode};
+use crate::wire::name::Name;
+use crate::wire::reply::Section;
+use crate::wire::response::Response;
+use crate::wire::rtype::RecordType;
+use crate::wire::section::{Record, records};
+use crate::worker::ends::Ends;
+use crate::worker::exchange::Exchange;
+use crate::worker::resolver::{Resolver, Upstreams};
+use crate::worker::{Desk, Resolving, Settings, tcp, udp};
+use arc_swap::ArcSwap;
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use mio::Poll;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const CAPS: Caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
+/// Fewer queries than a batch has.
+const AT_ONCE: usize = 32;
+
+/// A worker without its thread.
+struct Stage {
+    poll: Poll,
+    desk: Desk,
+    udp: udp::Listeners,
+    tcp: tcp::Connections,
+    resolver: Resolving,
+    address: SocketAddr,
+    policy: Arc<ArcSwap<Policy>>,
+    cache: Arc<Cache>,
+    errands: Receiver<Errand>,
+    deliveries: Sender<Delivery>,
+    now: Instant,
+}
+
+fn seed() -> HashSeed {
+    HashSeed::new(*b"a seed for tests")
+}
+
+fn policy(way: Way, caps: Caps) -> Policy {
+    let loopback = Network::parse("127.0.0.0/8").unwrap();
+    Policy::new(Networks::new([loopback]), caps, 3_600, (true, true), [(Name::ROOT, way)])
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn question(name: &Name) -> Question<'_> {
+    Question::new(name.as_wire(), seed().name(name.as_wire()), RecordType::A, Wants::default())
+}
+
+/// A client, or a server, at that address of the loopback.
+fn socket(last: u8) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, last), 0)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket
+}
+
+/// What has come to a socket.
+fn come(socket: &UdpSocket) -> Vec<(Vec<u8>, SocketAddr)> {
+    let mut buffer = [0; 4_096];
+    std::iter::from_fn(|| {
+        socket.recv_from(&mut buffer).ok().map(|(len, from)| (buffer[..len].to_vec(), from))
+    })
+    .collect()
+}
+
+/// The code, the flags and the records of each answer that has come.
+fn told(socket: &UdpSocket) -> Vec<(u8, u16, Vec<Record>)> {
+    let answer = |(message, _): (Vec<u8>, SocketAddr)| {
+        let records = records(&Response::read(&message).unwrap(), Section::Answer);
+        (message[3] & 15, u16::from_be_bytes([message[2], message[3]]), records)
+    };
+    come(socket).into_iter().map(answer).collect()
+}
+
+impl Stage {
+    fn new(way: Way) -> Stage {
+        let listener = socket(1);
+        let address = listener.local_addr().unwrap();
+        let poll = Poll::new().unwrap();
+        let settings =
+            Settings { udp_payload_max: 1_232, tcp_idle: Duration::from_secs(10), tcp_connections_max: 1 };
+        let publisher = Publisher::new(State::new(seed(), 4).snapshot(Moment::START));
+        let (errand_sender, errands) = unbounded();
+        let (deliveries, delivered) = unbounded();
+        let policy = Arc::new(ArcSwap::from_pointee(policy(way, CAPS)));
+        let cache = Arc::new(Cache::new(1 << 20));
+        let setup = Setup {
+            policy: Arc::clone(&policy),
+            cache: Arc::clone(&cache),
+            upstreams: Upstreams::default(),
+            ports: 4,
+            errands: Box::new(move |errand| errand_sender.send(errand).is_ok()),
+            members: Box::new(|_| false),
+            deliveries: delivered,
+        };
+        let desk = Desk {
+            reader: publisher.published().reader(),
+            scratch: Box::default(),
+            counters: Arc::new(WorkerCounters::default()),
+            exchange: Exchange::default(),
+            settings,
+            guess: ZoneNumber::default(),
+            now: Moment::START,
+            asked: 0,
+        };
+        Stage {
+            desk,
+            udp: udp::Listeners::new(vec![listener], poll.registry()).unwrap(),
+            tcp: tcp::Connections::new(Vec::new(), poll.registry(), settings, 1).unwrap(),
+            poll,
+            resolver: Some(Box::new(Resolver::new(setup))),
+            address,
+            policy,
+            cache,
+            errands,
+            deliveries,
+            now: clock::now(),
+        }
+    }
+
+    fn ask(&self, client: &UdpSocket, name: &Name, flags: u16) {
+        let header = [0x1234, RD | flags, 1, 0, 0, 0].map(u16::to_be_bytes).concat();
+        let query = [&header[..], name.as_wire(), &[0, 1, 0, 1]].concat();
+        client.send_to(&query, self.address).unwrap();
+    }
+
+    /// What the worker's loop does once.
+    fn turn(&mut self) {
+        self.desk.now = clock::moment(self.now);
+        self.udp.set_ready(0);
+        self.udp.answer(&mut self.desk, &mut self.resolver, self.now);
+        self.desk.now = clock::moment(self.now);
+        let registry = self.poll.registry();
+        let ends = &mut Ends { udp: &mut self.udp, tcp: &mut self.tcp, registry, now: self.now };
+        self.resolver.as_mut().unwrap().turn(&mut self.desk, ends);
+        self.udp.send_late(&self.desk);
+    }
+
+    fn advance(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+        self.turn();
+    }
+}
+
+#[test]
+fn a_client_leaves_room_for_others_and_what_had_no_room_is_not_kept() {
+    let (upstream, clients) = (socket(1), [socket(1), socket(2), socket(3)]);
+    let mut stage = Stage::new(Way::Forward(vec![upstream.local_addr().unwrap()]));
+    let ask = |stage: &mut Stage, client: usize, count: usize| {
+        let mut refused = Vec::new();
+        for number in 0..count {
+            stage.ask(&clients[client], &name(&format!("n{number}.c{client}.test.")), 0);
+            if (number + 1) % AT_ONCE == 0 || number + 1 == count {
+                stage.turn();
+                refused.extend(told(&clients[client]).into_iter().map(|(code, ..)| code));
+            }
+        }
+        refused
+    };
+    const SERVFAIL: u8 = Rcode::ServFail as u8;
+    assert_eq!(ask(&mut stage, 0, QUESTIONS_OF_CLIENT_MAX + 1), [SERVFAIL]);
+    assert!(ask(&mut stage, 1, QUESTIONS_OF_CLIENT_MAX).is_empty());
+    // Two have all places of the machine that forwards.
+    assert_eq!(ask(&mut stage, 2, 1), [SERVFAIL]);
+    for refused in [format!("n{QUESTIONS_OF_CLIENT_MAX}.c0.test."), "n0.c2.test.".to_owned()] {
+        assert!(stage.cache.kept(&question(&name(&refused)), stage.desk.now).is_none(), "{refused}");
+    }
+    // Those that were asked fail in their time, and that is known for a while.
+    stage.advance(3_100);
+    let kept = stage.cache.kept(&question(&name("n7.c1.test.")), stage.desk.now);
+    assert!(kept.is_some_and(|kept| kept.failing.is_some()));
+    assert!(ask(&mut stage, 2, 1).is_empty());
+}
