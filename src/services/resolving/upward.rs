@@ -136,6 +136,11 @@ impl Upward {
         self.drain();
     }
 
+    /// Forgets what is known of keys at and below a name. What is in work goes on.
+    pub(super) fn forget(&mut self, name: &Name) {
+        self.courts.iter_mut().for_each(|court| court.forget(name));
+    }
+
     /// True if it asks by that policy.
     pub(super) fn is_of(&self, policy: &Arc<Policy>) -> bool {
         Arc::ptr_eq(&self.policy, policy)
