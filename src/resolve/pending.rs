@@ -254,6 +254,13 @@ impl<W> Pending<W> {
         None
     }
 
+    /// True if whoever asked it first has no patience left at `now`: who joins then is not told by
+    /// [`Pending::next_impatient`] any more.
+    pub fn is_late(&self, ticket: Ticket, now: Moment) -> bool {
+        let asked = self.question(ticket).and_then(|_| self.places.get(ticket.place())?.asked.as_ref());
+        asked.is_some_and(|asked| asked.since + PATIENCE <= now)
+    }
+
     /// When [`Pending::next_impatient`] has something to tell, at the earliest.
     pub fn next_wake(&mut self) -> Moment {
         // Those answered meanwhile stand at the front most of the time.

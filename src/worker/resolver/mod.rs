@@ -266,6 +266,10 @@ impl Resolver {
         let client = waiter.back.client();
         match self.front.pending.join(question, client, waiter, now) {
             Joined::Asked(ticket) => self.ask(ticket, question, desk, ends),
+            // The patience of all is over: so is this one's.
+            Joined::Waits(ticket) if self.front.pending.is_late(ticket, now) => {
+                self.front.appease(ticket, desk, ends);
+            }
             Joined::Waits(_) => {}
             Joined::Full(waiter) => {
                 let given = Some((*question, NO_ROOM));

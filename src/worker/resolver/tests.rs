@@ -8,12 +8,13 @@ use crate::catalog::published::Publisher;
 use crate::catalog::snapshot::ZoneNumber;
 use crate::catalog::state::State;
 use crate::os::clock;
-use crate::resolve::cache::Cache;
+use crate::resolve::cache::{Cache, Life};
 use crate::resolve::errand::{Delivery, Errand};
 use crate::resolve::harvest::Caps;
 use crate::resolve::pending::QUESTIONS_OF_CLIENT_MAX;
 use crate::resolve::policy::{Policy, Way};
 use crate::resolve::question::{Question, Wants};
+use crate::resolve::writer::{Writer, Written};
 use crate::wire::key::HashSeed;
 use crate::wire::message::{RD, Rcode};
 use crate::wire::name::Name;
@@ -191,4 +192,39 @@ fn a_client_leaves_room_for_others_and_what_had_no_room_is_not_kept() {
     let kept = stage.cache.kept(&question(&name("n7.c1.test.")), stage.desk.now);
     assert!(kept.is_some_and(|kept| kept.failing.is_some()));
     assert!(ask(&mut stage, 2, 1).is_empty());
+}
+
+/// Keeps an address of a name, validated, for a second and an hour more.
+fn keep(stage: &Stage, name: &Name) {
+    let mut writer = Writer::default();
+    writer.begin(name.as_wire());
+    writer.section(Section::Answer);
+    let written = Written { owner: name.as_wire(), rtype: RecordType::A, ttl: 1, rdata: &[192, 0, 2, 1] };
+    writer.put(&written).unwrap();
+    let life = Life { fresh_seconds: 1, stale_seconds: 3_600 };
+    let body = writer.body(Rcode::NoError, true, None);
+    assert!(stage.cache.put(&question(name), clock::moment(stage.now), life, &body));
+}
+
+#[test]
+fn whoever_asks_when_patience_is_over_is_told_at_once_what_is_stale() {
+    let (mut stage, first, second) = (Stage::new(Way::Iterate), socket(1), socket(2));
+    let name = name("www.test.");
+    keep(&stage, &name);
+    stage.advance(5_000);
+    stage.ask(&first, &name, 0);
+    stage.turn();
+    assert!(told(&first).is_empty() && stage.errands.len() == 1);
+    stage.advance(1_700);
+    stage.ask(&second, &name, 0);
+    stage.turn();
+    assert!(told(&first).is_empty() && told(&second).is_empty());
+    stage.advance(100);
+    assert!([&first, &second].iter().all(|client| told(client).iter().map(|told| told.2.len()).eq([1])));
+    // It is still being asked.
+    stage.advance(1_000);
+    stage.ask(&second, &name, 0);
+    stage.turn();
+    assert_eq!(told(&second).iter().map(|told| told.2.len()).collect::<Vec<_>>(), [1]);
+    assert_eq!(stage.errands.len(), 1);
 }
