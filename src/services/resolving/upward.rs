@@ -117,6 +117,7 @@ impl Upward {
     /// Other servers, or other anchors, from now on. What is being validated or on its way is asked for anew.
     pub(super) fn renew(&mut self, policy: Arc<Policy>, roots: &Roots) {
         self.forward.set_groups(now(), policy.groups());
+        self.forward.set_caps(policy.caps);
         self.forward.set_loops(Arc::clone(policy.loops()));
         let closed = std::mem::replace(&mut self.courts, courts(&policy, roots));
         self.policy = policy;

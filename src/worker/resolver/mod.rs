@@ -326,6 +326,7 @@ impl Resolver {
             self.front.current = Arc::clone(newest);
             self.front.asked_last = NOBODY;
             self.forward.set_groups(now, self.front.current.groups());
+            self.forward.set_caps(self.front.current.caps);
             self.forward.set_loops(Arc::clone(self.front.current.loops()));
             self.tell_upstreams();
         }

@@ -28,7 +28,8 @@ use crate::worker::resolver::{Resolver, Upstreams};
 use crate::worker::{Desk, Resolving, Settings, tcp, udp};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use mio::Poll;
+use mio::event::Event;
+use mio::{Events, Poll};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -158,6 +159,20 @@ impl Stage {
         self.udp.send_late(&self.desk);
     }
 
+    /// Hears what comes next from servers.
+    fn hear(&mut self) {
+        let mut events = Events::with_capacity(16);
+        // What cuts it short brings another turn.
+        let _ = self.poll.poll(&mut events, Some(Duration::from_secs(10)));
+        self.desk.now = clock::moment(self.now);
+        let registry = self.poll.registry();
+        let ends = &mut Ends { udp: &mut self.udp, tcp: &mut self.tcp, registry, now: self.now };
+        for token in events.iter().map(Event::token).filter(|token| Resolver::is_own(*token)) {
+            self.resolver.as_mut().unwrap().hear(token, &mut self.desk, ends);
+        }
+        self.udp.send_late(&self.desk);
+    }
+
     fn advance(&mut self, millis: u64) {
         self.now += Duration::from_millis(millis);
         self.turn();
@@ -227,4 +242,29 @@ fn whoever_asks_when_patience_is_over_is_told_at_once_what_is_stale() {
     stage.turn();
     assert_eq!(told(&second).iter().map(|told| told.2.len()).collect::<Vec<_>>(), [1]);
     assert_eq!(stage.errands.len(), 1);
+}
+
+#[test]
+fn a_reload_of_the_bounds_holds_for_the_next_answer() {
+    let (upstream, client) = (socket(1), socket(1));
+    let way = || Way::Forward(vec![upstream.local_addr().unwrap()]);
+    let mut stage = Stage::new(way());
+    let mut ttl = |text: &str, ttl_max: u32| {
+        stage.policy.store(Arc::new(policy(way(), Caps { ttl_max, ..CAPS })));
+        stage.turn();
+        stage.ask(&client, &name(text), 0);
+        stage.turn();
+        let (query, from) = come(&upstream).pop().unwrap();
+        let end = 12 + name(text).as_wire().len() + 4;
+        let header = [&query[..2], &[0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0]].concat();
+        let record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, 1];
+        upstream.send_to(&[&header, &query[12..end], &record[..]].concat(), from).unwrap();
+        let mut answers = Vec::new();
+        while answers.is_empty() {
+            stage.hear();
+            answers = told(&client);
+        }
+        answers[0].2[0].ttl
+    };
+    assert_eq!((ttl("a.test.", 86_400), ttl("b.test.", 60), ttl("c.test.", 120)), (300, 60, 120));
 }
