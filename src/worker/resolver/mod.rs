@@ -45,8 +45,9 @@ use recall::Recalled;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-/// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least).
-const FAILURE_SECONDS: u32 = 5;
+/// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least): a failing
+/// question of 8 packets that is asked ten times, once a second, is put to others once.
+const FAILURE_SECONDS: u32 = 10;
 /// What is told where there is no room to ask.
 const NO_ROOM: Body<'static> = Body::failure(Some(ExtendedError::NOT_READY));
 /// How often one query may wait for something else: each time for a name that an alias led to.
@@ -330,6 +331,8 @@ impl Resolver {
             self.forward.set_loops(Arc::clone(self.front.current.loops()));
             self.tell_upstreams();
         }
+        // Before what they ask is answered in this turn: else it would be asked again at once.
+        self.ask_arrivals(desk, ends);
         for _ in 0..DELIVERIES_PER_TURN {
             match self.deliveries.try_recv() {
                 Ok(Delivery::Resolved { ticket, found }) => {

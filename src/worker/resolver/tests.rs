@@ -268,3 +268,23 @@ fn a_reload_of_the_bounds_holds_for_the_next_answer() {
     };
     assert_eq!((ttl("a.test.", 86_400), ttl("b.test.", 60), ttl("c.test.", 120)), (300, 60, 120));
 }
+
+#[test]
+fn a_failing_question_that_is_asked_ten_times_costs_fewer_than_15_packets() {
+    let (upstreams, client, name) = ([socket(1), socket(1), socket(1)], socket(1), name("silent.test."));
+    let addresses = upstreams.iter().map(|upstream| upstream.local_addr().unwrap()).collect();
+    let mut stage = Stage::new(Way::Forward(addresses));
+    let (mut packets, mut failures) = (0, 0);
+    for step in 0..140 {
+        // Once a second, ten times.
+        if step % 10 == 0 && step < 100 {
+            stage.ask(&client, &name, 0);
+        }
+        stage.advance(100);
+        let heard = upstreams.iter().flat_map(come);
+        packets += heard.filter(|(query, _)| query[12] == 6).count();
+        failures += told(&client).iter().filter(|(code, ..)| *code == Rcode::ServFail as u8).count();
+    }
+    assert_eq!(failures, 10);
+    assert!((1..15).contains(&packets), "{packets}");
+}
