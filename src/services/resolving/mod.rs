@@ -313,4 +313,15 @@ mod tests {
             assert!(stage.finds().await);
         });
     }
+
+    #[test]
+    fn a_server_that_would_be_a_listener_of_ours_on_all_addresses_is_not_asked() {
+        block_on(async {
+            let server = Server::start().await;
+            server.is_mended.store(true, Ordering::Relaxed);
+            let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, server.address.port()));
+            assert!(!Stage::start(server.roots(vec![own])).finds().await);
+            assert_eq!(server.asked(), 0);
+        });
+    }
 }

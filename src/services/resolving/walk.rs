@@ -167,7 +167,8 @@ impl Walk {
         loop {
             match self.machine.poll() {
                 iterate::Output::Send { exchange, to, octets } => {
-                    let task = datagram::exchange(exchange, to, octets, self.sender.clone());
+                    let may_be_own = self.machine.settings().may_be_own(to);
+                    let task = datagram::exchange(exchange, (to, may_be_own), octets, self.sender.clone());
                     self.exchanges.insert(exchange, self.tasks.spawn(task));
                 }
                 iterate::Output::Stream { exchange, to, octets } => {
