@@ -16,7 +16,7 @@ use crate::resolve::policy::{Policy, Way};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::writer::{Writer, Written};
 use crate::wire::key::HashSeed;
-use crate::wire::message::{RD, Rcode};
+use crate::wire::message::{AD, RD, Rcode};
 use crate::wire::name::Name;
 use crate::wire::reply::Section;
 use crate::wire::response::Response;
@@ -287,4 +287,21 @@ fn a_failing_question_that_is_asked_ten_times_costs_fewer_than_15_packets() {
     }
     assert_eq!(failures, 10);
     assert!((1..15).contains(&packets), "{packets}");
+}
+
+#[test]
+fn what_is_stale_is_not_told_as_authentic() {
+    let (mut stage, client, name) = (Stage::new(Way::Iterate), socket(1), name("www.test."));
+    keep(&stage, &name);
+    let mut authentic = |millis: u64| {
+        stage.ask(&client, &name, AD);
+        stage.turn();
+        stage.advance(millis);
+        told(&client)
+            .iter()
+            .map(|(code, flags, records)| (*code, flags & AD, records.len()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(authentic(5_000), [(0, AD, 1)]);
+    assert_eq!(authentic(1_800), [(0, 0, 1)]);
 }
