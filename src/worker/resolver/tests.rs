@@ -8,6 +8,7 @@ use crate::catalog::published::Publisher;
 use crate::catalog::snapshot::ZoneNumber;
 use crate::catalog::state::State;
 use crate::os::clock;
+use crate::resolve::body::ExtendedError;
 use crate::resolve::cache::{Cache, Life};
 use crate::resolve::errand::{Delivery, Errand};
 use crate::resolve::harvest::Caps;
@@ -207,6 +208,27 @@ fn a_client_leaves_room_for_others_and_what_had_no_room_is_not_kept() {
     let kept = stage.cache.kept(&question(&name("n7.c1.test.")), stage.desk.now);
     assert!(kept.is_some_and(|kept| kept.failing.is_some()));
     assert!(ask(&mut stage, 2, 1).is_empty());
+}
+
+#[test]
+fn what_the_services_thread_had_no_room_for_is_not_kept_and_what_failed_is() {
+    let (mut stage, client, name) = (Stage::new(Way::Iterate), socket(1), name("www.test."));
+    let mut fail = |error: ExtendedError| {
+        stage.ask(&client, &name, 0);
+        stage.turn();
+        let ticket = match stage.errands.try_recv() {
+            Ok(Errand::Resolve { ticket, .. }) => Some(ticket),
+            _ => None,
+        };
+        if let Some(ticket) = ticket {
+            stage.deliveries.send(Delivery::Resolved { ticket, found: Err(Some(error)) }).unwrap();
+            stage.turn();
+        }
+        assert_eq!(told(&client).iter().map(|told| told.0).collect::<Vec<_>>(), [Rcode::ServFail as u8]);
+        ticket.is_some()
+    };
+    assert!(fail(ExtendedError::NOT_READY) && fail(ExtendedError::NETWORK_ERROR));
+    assert!(!fail(ExtendedError::NOT_READY));
 }
 
 /// Keeps an address of a name, validated, for a second and an hour more.
