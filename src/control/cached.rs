@@ -5,6 +5,7 @@ use crate::base::time::Moment;
 use crate::control::Control;
 use crate::control::document::{CacheDocument, CachedDocument, CachedRecordDocument, FlushDocument};
 use crate::control::request::{Answer, RECORDS_MAX, Refused, RefusedKind, Reply};
+use crate::control::resolving::Wish;
 use crate::discovery::cluster;
 use crate::os::clock;
 use crate::resolve::cache::{Cache, Cursor, Kept};
@@ -21,7 +22,8 @@ const PAGE_OCTETS: usize = 1 << 20;
 const PAGE_SLICES: usize = 4_096;
 
 impl Control {
-    /// Forgets what was found at and below a name, or all.
+    /// Forgets what was found at and below a name, or all; and what was learned on the way there, all of which may go:
+    /// zones and their servers, their keys, what failed.
     pub(super) fn flush(&mut self, name: Option<String>, answer: Answer) {
         let name = match name.as_deref().map(Name::parse).transpose() {
             Ok(name) => name.unwrap_or(Name::ROOT),
@@ -30,6 +32,8 @@ impl Control {
                 return answer.give(Err(Refused::new(RefusedKind::Malformed, error)));
             }
         };
+        // First of all: who finds the cache empty is to find the new way.
+        (self.resolving.wish)(Wish::Forget(name.clone()));
         let cache = Arc::clone(&self.resolving.cache);
         self.clerk.hand(vec![answer], move || {
             let entries = match name.is_root() {

@@ -40,6 +40,9 @@ pub struct Resolving {
 pub enum Wish {
     /// Look for a name from the root and tell each step.
     Explain(Box<Explain>),
+    /// Forget what helps to find what is at and below a name, and what failed there: delegations, servers and keys. More
+    /// may be forgotten than that.
+    Forget(Name),
     /// Begin all walks there from now on, and forget what was learned before.
     Renew(Box<Roots>),
 }

@@ -54,7 +54,7 @@ pub enum Delivery {
     Resolved {
         /// The worker's number.
         ticket: u32,
-        /// What was found; of a failure, why.
+        /// What was found; of a failure, why. [`ExtendedError::NOT_READY`]: there was no room to ask anybody.
         found: Result<OwnedBody, Option<ExtendedError>>,
     },
     /// Of a [`MemberErrand`].

@@ -3,6 +3,7 @@
 //! Every queue here is bounded, in all and for each client, so that nobody's questions keep out everybody else's.
 
 use crate::base::time::Moment;
+use crate::resolve::forward;
 use crate::resolve::question::{Question, Wants};
 use crate::wire::rtype::RecordType;
 use std::collections::{HashMap, VecDeque};
@@ -15,10 +16,18 @@ pub const QUESTIONS_MAX: usize = 8_192;
 pub const WAITERS_MAX: usize = 4 * QUESTIONS_MAX;
 /// What one client may take of either: so half of it is always there for others.
 const SHARE_OF_CLIENT: usize = 2;
+/// Questions outstanding that one client asked first, and those that nobody asked: of what all have room for, the
+/// machine that forwards them too.
+pub const QUESTIONS_OF_CLIENT_MAX: usize = match QUESTIONS_MAX < forward::QUESTIONS_MAX as usize {
+    true => QUESTIONS_MAX / SHARE_OF_CLIENT,
+    false => forward::QUESTIONS_MAX as usize / SHARE_OF_CLIENT,
+};
 /// How long an asker waits for better than an answer whose time is over (RFC 8767 §5).
 pub const PATIENCE: Duration = Duration::from_millis(1_800);
 /// Bits by which IPv6 clients are told apart: whoever has one address of such a network has all (RFC 6177 §2).
 const CLIENT_BITS_V6: u32 = 64;
+/// Whose the questions are for which nobody waits: no client has this address.
+const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 const _: () = assert!(QUESTIONS_MAX <= 1 << 16);
 
 /// The number of an outstanding question: its place, and which one in that place.
@@ -59,6 +68,8 @@ pub struct Asked {
     hash: u64,
     rtype: RecordType,
     wants: Wants,
+    /// Who asked it first.
+    client: IpAddr,
     /// When it was asked first.
     pub since: Moment,
 }
@@ -77,15 +88,23 @@ struct Place<W> {
     waiters: Vec<(IpAddr, W)>,
 }
 
+/// What is one client's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Own {
+    waiters: usize,
+    /// That it asked first: they stay its own when it waits no longer.
+    questions: usize,
+}
+
 /// The outstanding questions of one worker.
 ///
 /// Invariant: `index` has the places of the questions that are outstanding, under their hashes; `clients` has for each
-/// client how many of the waiters are its own, none of them 0.
+/// client what is its own, none of them nothing.
 pub struct Pending<W> {
     places: Vec<Place<W>>,
     free: Vec<u16>,
     index: HashMap<u64, u16>,
-    clients: HashMap<IpAddr, u32>,
+    clients: HashMap<IpAddr, Own>,
     waiters: usize,
     /// When the patience of who asked first ends, question by question: it is the same for all, so they rise.
     patience: VecDeque<(Moment, Ticket)>,
@@ -121,14 +140,13 @@ impl<W> Pending<W> {
     /// Has `waiter` wait for the answer to a question. `now` never decreases from call to call.
     pub fn join(&mut self, question: &Question<'_>, client: IpAddr, waiter: W, now: Moment) -> Joined<W> {
         let client = network_of(client);
-        let own = self.clients.get(&client).map_or(0, |own| *own as usize);
-        if self.waiters >= WAITERS_MAX || own >= WAITERS_MAX / SHARE_OF_CLIENT {
+        let own = self.clients.get(&client).copied().unwrap_or_default();
+        if self.waiters >= WAITERS_MAX || own.waiters >= WAITERS_MAX / SHARE_OF_CLIENT {
             return Joined::Full(waiter);
         }
         let joined = match self.find(question) {
             Some(ticket) => Joined::Waits(ticket),
-            None if own >= QUESTIONS_MAX / SHARE_OF_CLIENT => return Joined::Full(waiter),
-            None => match self.open(question, now) {
+            None => match self.open(question, client, now) {
                 Some(ticket) => Joined::Asked(ticket),
                 None => return Joined::Full(waiter),
             },
@@ -138,7 +156,7 @@ impl<W> Pending<W> {
         {
             place.waiters.push((client, waiter));
             self.waiters += 1;
-            *self.clients.entry(client).or_default() += 1;
+            self.clients.entry(client).or_default().waiters += 1;
         }
         joined
     }
@@ -147,7 +165,7 @@ impl<W> Pending<W> {
     pub fn begin(&mut self, question: &Question<'_>, now: Moment) -> Option<Ticket> {
         match self.find(question) {
             Some(_) => None,
-            None => self.open(question, now),
+            None => self.open(question, NOBODY, now),
         }
     }
 
@@ -157,9 +175,11 @@ impl<W> Pending<W> {
         (asked.as_ref()?.question() == *question).then_some(ticket(place, *turn))
     }
 
-    fn open(&mut self, question: &Question<'_>, now: Moment) -> Option<Ticket> {
+    fn open(&mut self, question: &Question<'_>, client: IpAddr, now: Moment) -> Option<Ticket> {
+        let own = self.clients.get(&client).map_or(0, |own| own.questions);
+        let is_full = self.index.len() >= QUESTIONS_MAX || own >= QUESTIONS_OF_CLIENT_MAX;
         // Another question of the same hash: chance, one in 2^64, lets this one wait for a better time.
-        if self.index.len() >= QUESTIONS_MAX || self.index.contains_key(&question.hash) {
+        if is_full || self.index.contains_key(&question.hash) {
             return None;
         }
         let place = self.free.pop().unwrap_or_else(|| {
@@ -171,7 +191,8 @@ impl<W> Pending<W> {
         name.extend_from_slice(question.name);
         let Question { hash, rtype, wants, .. } = *question;
         let slot = self.places.get_mut(usize::from(place))?;
-        slot.asked = Some(Asked { name, hash, rtype, wants, since: now });
+        slot.asked = Some(Asked { name, hash, rtype, wants, client, since: now });
+        self.clients.entry(client).or_default().questions += 1;
         self.index.insert(hash, place);
         let ticket = ticket(place, slot.turn);
         self.patience.push_back((now + PATIENCE, ticket));
@@ -194,6 +215,7 @@ impl<W> Pending<W> {
         place.turn = place.turn.wrapping_add(1);
         let asked = place.asked.take()?;
         self.index.remove(&asked.hash);
+        let_go(&mut self.clients, asked.client, Own { waiters: 0, questions: 1 });
         self.free.push(ticket.place() as u16);
         Some(asked)
     }
@@ -206,12 +228,7 @@ impl<W> Pending<W> {
         let Some(place) = self.places.get_mut(ticket.place()) else { return };
         for (client, waiter) in place.waiters.drain(..) {
             self.waiters -= 1;
-            if let Some(own) = self.clients.get_mut(&client) {
-                *own -= 1;
-                if *own == 0 {
-                    self.clients.remove(&client);
-                }
-            }
+            let_go(&mut self.clients, client, Own { waiters: 1, questions: 0 });
             waiters.push(waiter);
         }
     }
@@ -237,6 +254,13 @@ impl<W> Pending<W> {
         None
     }
 
+    /// True if whoever asked it first has no patience left at `now`: who joins then is not told by
+    /// [`Pending::next_impatient`] any more.
+    pub fn is_late(&self, ticket: Ticket, now: Moment) -> bool {
+        let asked = self.question(ticket).and_then(|_| self.places.get(ticket.place())?.asked.as_ref());
+        asked.is_some_and(|asked| asked.since + PATIENCE <= now)
+    }
+
     /// When [`Pending::next_impatient`] has something to tell, at the earliest.
     pub fn next_wake(&mut self) -> Moment {
         // Those answered meanwhile stand at the front most of the time.
@@ -252,6 +276,17 @@ impl<W> Pending<W> {
 
 fn ticket(place: u16, turn: u16) -> Ticket {
     Ticket(u32::from(turn) << 16 | u32::from(place))
+}
+
+/// So much is a client's own no more.
+fn let_go(clients: &mut HashMap<IpAddr, Own>, client: IpAddr, gone: Own) {
+    if let Some(own) = clients.get_mut(&client) {
+        own.waiters = own.waiters.saturating_sub(gone.waiters);
+        own.questions = own.questions.saturating_sub(gone.questions);
+        if *own == Own::default() {
+            clients.remove(&client);
+        }
+    }
 }
 
 /// What stands for a client: its address, of IPv6 its network.
@@ -307,10 +342,14 @@ mod tests {
             (0..QUESTIONS_MAX as u16).map(|n| [3, b'x', (n >> 8) as u8, n as u8, 0]).collect();
         let mut join =
             |n: usize, last| pending.join(&question(&names[n], n as u64), client(last), 0, Moment::START);
-        let half = QUESTIONS_MAX / SHARE_OF_CLIENT;
-        assert!((0..half).all(|n| matches!(join(n, 1), Joined::Asked(_))));
-        assert_eq!(join(half, 1), Joined::Full(0));
-        assert!((half..QUESTIONS_MAX).all(|n| matches!(join(n, 2), Joined::Asked(_))));
+        const SHARE: usize = QUESTIONS_OF_CLIENT_MAX;
+        assert!(SHARE * 2 <= usize::from(forward::QUESTIONS_MAX) && SHARE * 2 <= QUESTIONS_MAX);
+        assert!((0..SHARE).all(|n| matches!(join(n, 1), Joined::Asked(_))));
+        assert_eq!(join(SHARE, 1), Joined::Full(0));
+        // What others ask already costs it nothing.
+        assert!(matches!((join(SHARE, 2), join(SHARE, 1)), (Joined::Asked(_), Joined::Waits(_))));
+        let mut others = SHARE + 1..QUESTIONS_MAX;
+        assert!(others.all(|n| matches!(join(n, 2 + (n / SHARE) as u8), Joined::Asked(_))));
         // All places are taken, but who asks what is asked already may wait.
         assert_eq!(pending.begin(&question(b"\0", u64::MAX), Moment::START), None);
         assert!(matches!(
@@ -318,6 +357,28 @@ mod tests {
             Joined::Waits(_)
         ));
         assert_eq!(pending.len(), QUESTIONS_MAX);
+    }
+
+    #[test]
+    fn a_question_stays_its_clients_own_when_nobody_waits_for_it_and_those_of_nobody_are_bounded() {
+        let mut pending = Pending::default();
+        let names: Vec<[u8; 5]> =
+            (0..QUESTIONS_OF_CLIENT_MAX as u16).map(|n| [3, b'x', (n >> 8) as u8, n as u8, 0]).collect();
+        let mut waiters = Vec::new();
+        let mut tickets = Vec::new();
+        for (n, name) in names.iter().enumerate() {
+            let ticket = asked(pending.join(&question(name, n as u64), client(1), 0, Moment::START));
+            pending.take_waiters(ticket, &mut waiters);
+            tickets.push(ticket);
+        }
+        let other = question(b"\x01a\0", u64::MAX);
+        assert_eq!(pending.join(&other, client(1), 7, Moment::START), Joined::Full(7));
+        pending.take(tickets[5], &mut waiters).unwrap();
+        asked(pending.join(&other, client(1), 7, Moment::START));
+        for (n, name) in names.iter().enumerate() {
+            assert!(pending.begin(&question(name, 10_000 + n as u64), Moment::START).is_some());
+        }
+        assert_eq!(pending.begin(&question(b"\x01b\0", u64::MAX - 1), Moment::START), None);
     }
 
     #[test]

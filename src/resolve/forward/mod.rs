@@ -203,6 +203,11 @@ impl Forward {
         self.groups = indices.collect();
     }
 
+    /// Other bounds on what is kept, from now on.
+    pub fn set_caps(&mut self, caps: Caps) {
+        self.caps = caps;
+    }
+
     /// Who leads back to us, from now on; the numbers of groups are those of [`Forward::set_groups`].
     pub fn set_loops(&mut self, loops: Arc<Loops>) {
         self.loops = loops;

@@ -274,6 +274,11 @@ impl Iterate {
         self.outputs.pop_front().unwrap_or_else(wake)
     }
 
+    /// What it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Octets that all takes that outlasts a question; at most what the settings say.
     pub fn cache_octets(&self) -> usize {
         self.memory.octets()

@@ -14,7 +14,8 @@ pub struct Settings {
     /// Networks, by an address and the length of a prefix, that no zone may name as its servers. Servers of the root
     /// that the operator names may lie there.
     pub deny: Vec<(IpAddr, u8)>,
-    /// Where this process listens: it never asks itself.
+    /// Where this process listens: it never asks itself. Which addresses a listener on all of them has, but for those of
+    /// the loopback, is for the owner of the machine to see ([`Settings::may_be_own`]).
     pub own: Vec<SocketAddr>,
     /// The port of all name servers; 53 but in tests.
     pub port: u16,
@@ -44,13 +45,19 @@ impl Settings {
         cut
     }
 
+    /// True if what is sent there comes back to this process, should the address be one of this machine.
+    pub fn may_be_own(&self, to: SocketAddr) -> bool {
+        self.own.iter().any(|own| own.port() == to.port() && is_everywhere(own.ip(), to.ip().to_canonical()))
+    }
+
     /// True if a server may be asked there; `is_root`: as one of the root's.
     pub(super) fn allows(&self, address: IpAddr, is_root: bool) -> bool {
         // An IPv4 address in IPv6's clothes is what it is.
         let plain = address.to_canonical();
         let is_wanted = if address.is_ipv4() { self.ipv4 } else { self.ipv6 };
-        let is_own =
-            || self.own.iter().any(|own| own.port() == self.port && own.ip().to_canonical() == plain);
+        let is_at =
+            |own: IpAddr| own.to_canonical() == plain || is_everywhere(own, plain) && plain.is_loopback();
+        let is_own = || self.own.iter().any(|own| own.port() == self.port && is_at(own.ip()));
         let is_nobody = match plain {
             IpAddr::V4(v4) => v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast(),
             IpAddr::V6(v6) => v6.is_unspecified() || v6.is_multicast(),
@@ -59,6 +66,11 @@ impl Settings {
         let is_denied = || self.deny.iter().any(|(network, bits)| is_within(plain, *network, *bits));
         is_wanted && !is_nobody && !is_own() && (is_hint() || !is_denied())
     }
+}
+
+/// True if a listener there takes what comes to any address of the other's family, and of no other (V6ONLY).
+fn is_everywhere(own: IpAddr, other: IpAddr) -> bool {
+    own.is_unspecified() && own.is_ipv4() == other.is_ipv4()
 }
 
 /// True if the first `bits` bits of both are equal.
@@ -93,6 +105,19 @@ mod tests {
         assert!(["192.0.2.2", "fec0::1", "128.0.0.1"].iter().all(|text| settings.allows(ip(text), false)));
         // The operator may have reasons; others may not use them.
         assert!(settings.allows(ip("127.0.0.7"), true) && !settings.allows(ip("127.0.0.7"), false));
+        let own =
+            |own: &str| Settings { deny: Vec::new(), own: vec![own.parse().unwrap()], ..settings.clone() };
+        for (listener, loopback, at, other) in [
+            ("0.0.0.0:53", "127.0.0.9", "192.0.2.1:53", "[2001:db8::1]:53"),
+            ("[::]:53", "::1", "[2001:db8::1]:53", "192.0.2.1:53"),
+        ] {
+            let (settings, at) = (own(listener), at.parse::<SocketAddr>().unwrap());
+            assert!(!settings.allows(ip(loopback), true) && settings.allows(at.ip(), false), "{listener}");
+            assert!(settings.may_be_own(at) && !settings.may_be_own(other.parse().unwrap()), "{listener}");
+            assert!(!settings.may_be_own(SocketAddr::new(at.ip(), 5353)), "{listener}");
+        }
+        assert!(own("0.0.0.0:5353").allows(ip("127.0.0.9"), false));
+        assert!(!own("192.0.2.1:53").may_be_own("192.0.2.2:53".parse().unwrap()));
         let only4 = Settings { ipv6: false, ..settings };
         assert!(!only4.allows(ip("2001:db8::1"), false));
     }

@@ -107,6 +107,11 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    /// What they take in memory.
+    pub(super) fn octets(&self) -> usize {
+        self.keys.iter().map(|key| size_of::<Key>() + key.rdata.len()).sum()
+    }
+
     /// Of a DNSKEY set, believed or not.
     pub(super) fn read(set: &Set) -> Keys {
         let keys = set.rdatas.iter().take(KEYS_OF_ZONE_MAX).filter_map(|rdata| Key::read(rdata)).collect();
@@ -208,6 +213,12 @@ pub(super) fn of_use(all: Vec<Digest>) -> Result<Vec<Digest>, Cause> {
 }
 
 impl Digest {
+    /// What it takes in memory.
+    pub(super) fn octets(&self) -> usize {
+        let (Digest::Ds { digest: octets, .. } | Digest::Key(Key { rdata: octets, .. })) = self;
+        size_of::<Digest>() + octets.len()
+    }
+
     pub(super) fn read_ds(rdata: &[u8]) -> Option<Digest> {
         let ds: Ds<&[u8]> = Ds::parse(&mut Parser::from_ref(rdata)).ok()?;
         let digest = ds.digest().to_vec();

@@ -39,6 +39,9 @@ pub const JOBS_MAX: usize = 1_024;
 
 /// Zones and cuts that are remembered; beyond it the one that ends soonest is forgotten.
 pub const REMEMBERED_MAX: usize = 20_000;
+/// Octets of keys and DS records that are remembered, with names and what stands beside them; beyond it the same. A zone
+/// has some 500, so that those of 20,000 zones find room; a set of 64 KiB takes the place of a hundred others.
+pub const REMEMBERED_OCTETS_MAX: usize = 16 << 20;
 /// The longest that anything is remembered, whatever its TTL: a key that was withdrawn in an emergency is gone by then.
 pub const REMEMBERED_FOR_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// The longest, in seconds, that it is remembered that no signed zone begins somewhere: one may be signed at any time, and
@@ -52,4 +55,5 @@ pub const BOGUS_REMEMBERED_FOR: Duration = Duration::from_secs(10);
 
 const _: () = assert!(FAILED_CHECKS_OF_SET_MAX < FAILED_CHECKS_MAX && FAILED_CHECKS_MAX < CHECKS_MAX);
 const _: () = assert!(REPLY_OCTETS_MAX > 2 * crate::base::limits::MESSAGE_OCTETS_MAX);
+const _: () = assert!(REMEMBERED_OCTETS_MAX > 100 * crate::base::limits::MESSAGE_OCTETS_MAX);
 const _: () = assert!(SETS_MAX > 3 * crate::base::limits::CHAIN_STEPS_MAX);

@@ -24,7 +24,7 @@ use crate::wire::section::Record;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// What came of a question: a body, or why there is none.
+/// What came of a question: a body, or why there is none ([`ExtendedError::NOT_READY`]: nobody had room for it).
 pub(super) type Found = Result<OwnedBody, Option<ExtendedError>>;
 /// The same, told to that worker, for that ticket of its own.
 pub(super) type Told = (usize, u32, Found);
@@ -122,6 +122,13 @@ impl Court {
         self.fetches.pop_front()
     }
 
+    /// Forgets what is known of keys at and below a name. What is in work goes on.
+    pub(super) fn forget(&mut self, name: &Name) {
+        if let Some(validator) = &mut self.validator {
+            validator.flush(name);
+        }
+    }
+
     /// Ends all work; those whose answers were in work.
     pub(super) fn close(self) -> (Vec<Client>, Vec<Told>) {
         (self.judged.into_values().map(|judged| *judged.client).collect(), self.found)
@@ -139,7 +146,7 @@ impl Court {
                 self.judged.insert(ticket, judged);
                 self.heed();
             }
-            Err(validate::Full) => self.give(*judged.client, Err(None)),
+            Err(validate::Full) => self.give(*judged.client, Err(Some(ExtendedError::NOT_READY))),
         }
     }
 
@@ -250,4 +257,48 @@ pub(super) fn response(rcode: Rcode, records: impl Fn(Section) -> Vec<Record>) -
 
 pub(super) fn now() -> Moment {
     clock::moment(clock::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::question::Wants;
+    use crate::resolve::script_tests::record;
+
+    const CAPS: Caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
+
+    #[test]
+    fn keys_that_were_out_of_reach_are_looked_for_again_once_that_is_forgotten() {
+        let anchor =
+            record("test. 60 DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000");
+        let mut court = Court::new(&[anchor], CAPS, Duration::from_secs(9));
+        let mut ticket = 0;
+        let mut fetches_of_bogus = |court: &mut Court| {
+            ticket += 1;
+            let client = Client {
+                asker: Asker::Worker { worker: 0, ticket },
+                name: Name::parse("a.test.").unwrap(),
+                rtype: RecordType::A,
+                wants: Wants::default(),
+                since: now(),
+                steps: Vec::new(),
+            };
+            let answer = vec![record("a.test. 60 A 192.0.2.1")];
+            let response = Response { rcode: Rcode::NoError, answer, authority: Vec::new() };
+            court.judge(Ticket(ticket.into()), Box::new(client), response, 60);
+            let mut fetches = 0;
+            while let Some(Fetch { id, first, .. }) = court.next_fetch() {
+                fetches += 1;
+                court.fetched((id, first), Err(OutOfReach), Vec::new());
+            }
+            let found = court.take_found();
+            assert!(matches!(&found[..], [(0, told, Err(Some(_)))] if *told == ticket), "{found:?}");
+            fetches
+        };
+        assert_eq!((fetches_of_bogus(&mut court), fetches_of_bogus(&mut court)), (1, 0));
+        court.forget(&Name::parse("other.test.").unwrap());
+        assert_eq!(fetches_of_bogus(&mut court), 0);
+        court.forget(&Name::ROOT);
+        assert_eq!(fetches_of_bogus(&mut court), 1);
+    }
 }

@@ -17,18 +17,33 @@ pub(in crate::services) const DATAGRAM_OCTETS_MAX: usize = 4_096;
 /// Messages heard on one socket: the answer, and some that try to be it.
 const MESSAGES_MAX: usize = 256;
 
-/// Sends the query and hands in what comes back, until it is aborted.
-pub(super) async fn exchange(exchange: u64, to: SocketAddr, octets: Vec<u8>, came: mpsc::Sender<Came>) {
-    if ask(exchange, to, &octets, &came).await.is_err() {
-        // ICMP, or no way there: nothing will come.
+/// Sends the query and hands in what comes back, until it is aborted. `may_be_own`: at an address of this machine it
+/// would reach ourselves, and is not sent.
+pub(super) async fn exchange(
+    exchange: u64,
+    (to, may_be_own): (SocketAddr, bool),
+    octets: Vec<u8>,
+    came: mpsc::Sender<Came>,
+) {
+    if ask(exchange, (to, may_be_own), &octets, &came).await.is_err() {
+        // ICMP, no way there, or only to ourselves: nothing will come.
         let _ = came.send(Came::Unreachable { exchange }).await;
     }
 }
 
-async fn ask(exchange: u64, to: SocketAddr, octets: &[u8], came: &mpsc::Sender<Came>) -> io::Result<()> {
+async fn ask(
+    exchange: u64,
+    (to, may_be_own): (SocketAddr, bool),
+    octets: &[u8],
+    came: &mpsc::Sender<Came>,
+) -> io::Result<()> {
     let socket = UdpSocket::from_std(bind(to.is_ipv6())?)?;
     // Connected: nothing from elsewhere reaches it, and the system tells of ICMP.
     socket.connect(to).await?;
+    // The system sends from an address of this machine to that same address.
+    if may_be_own && socket.local_addr()?.ip() == to.ip() {
+        return Err(io::ErrorKind::AddrNotAvailable.into());
+    }
     socket.send(octets).await?;
     let mut buffer = vec![0; DATAGRAM_OCTETS_MAX];
     for _ in 0..MESSAGES_MAX {
@@ -59,4 +74,26 @@ fn bind_by_lot(ipv6: bool) -> io::Result<std::net::UdpSocket> {
         }
     }
     std::net::UdpSocket::bind((any, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_sent_to_an_address_of_this_machine_if_that_is_ourselves() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let to = server.local_addr().unwrap();
+            let (sender, mut came) = mpsc::channel(1);
+            exchange(1, (to, true), b"own".to_vec(), sender.clone()).await;
+            assert!(matches!(came.recv().await, Some(Came::Unreachable { exchange: 1 })));
+            let other = tokio::spawn(exchange(2, (to, false), b"other".to_vec(), sender));
+            let mut buffer = [0; 16];
+            let len = server.recv(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..len], b"other");
+            other.abort();
+        });
+    }
 }

@@ -138,6 +138,10 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
                 let Explain { name, rtype, tell } = *explain;
                 walk.ask(Asker::User(tell), name.as_wire(), rtype, Wants::default());
             }
+            Task::Wish(Wish::Forget(name)) => {
+                walk.forget(&name);
+                ways.upward.iter_mut().for_each(|upward| upward.forget(&name));
+            }
             Task::Wish(Wish::Renew(roots)) => {
                 walk.renew(&roots);
                 ways.renew(*roots);
@@ -188,5 +192,136 @@ impl Ways {
             Some(upward) => upward.turn().await,
             None => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::harvest::Caps;
+    use crate::resolve::iterate;
+    use crate::resolve::policy::Way;
+    use crate::wire::rtype::RecordType;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use tokio::net::UdpSocket;
+
+    const NAME: &[u8] = b"\x04test\0";
+    const CAPS: Caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
+
+    /// The only server there is: it refuses, or says an address of whatever is asked for.
+    struct Server {
+        address: SocketAddr,
+        is_mended: Arc<AtomicBool>,
+        /// Questions for addresses.
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Server {
+        async fn start() -> Server {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let address = socket.local_addr().unwrap();
+            let (is_mended, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+            let (mended, counted) = (Arc::clone(&is_mended), Arc::clone(&asked));
+            tokio::spawn(async move {
+                let mut buffer = [0; 512];
+                while let Ok((_, from)) = socket.recv_from(&mut buffer).await {
+                    let end = 12 + NAME.len() + 4;
+                    // The server itself is asked for, too.
+                    let is_address = buffer[12] == 4 && buffer[end - 3] == 1;
+                    counted.fetch_add(usize::from(is_address), Ordering::Relaxed);
+                    let says = is_address && mended.load(Ordering::Relaxed);
+                    let flags = if says { [0x84, 0] } else { [0x80, 5] };
+                    let counts = [0, 1, 0, u8::from(says), 0, 0, 0, 0];
+                    let question = &buffer[12..if is_address { end } else { 17 }];
+                    let mut response = [&buffer[..2], &flags, &counts, question].concat();
+                    if says {
+                        response.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+                    }
+                    let _ = socket.send_to(&response, from).await;
+                }
+            });
+            Server { address, is_mended, asked }
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::Relaxed)
+        }
+
+        fn roots(&self, own: Vec<SocketAddr>) -> Roots {
+            let name = Name::parse("root.example.").unwrap();
+            let settings = iterate::Settings {
+                roots: vec![(name, vec![IpAddr::V4(Ipv4Addr::LOCALHOST)])],
+                deny: Vec::new(),
+                own,
+                port: self.address.port(),
+                ipv4: true,
+                ipv6: false,
+                cache_octets_max: 1 << 20,
+            };
+            Roots { settings, anchors: Vec::new(), validates: false, caps: CAPS }
+        }
+    }
+
+    /// Has errands done, as the services thread does.
+    struct Stage {
+        errands: Errands,
+        came: mpsc::UnboundedReceiver<Delivery>,
+        _stop: watch::Sender<()>,
+    }
+
+    impl Stage {
+        fn start(roots: Roots) -> Stage {
+            let (errands, todo) = errands();
+            let (sender, came) = mpsc::unbounded_channel();
+            let deliver: Deliver = Box::new(move |delivery| _ = sender.send(delivery));
+            let ways = [(Name::ROOT, Way::Iterate)];
+            let policy = Policy::new(Default::default(), CAPS, 0, (true, true), ways);
+            let policy = Arc::new(ArcSwap::from_pointee(policy));
+            let (stop, stopped) = watch::channel(());
+            let work = Work { todo, workers: vec![deliver], roots, policy, upstreams: Upstreams::default() };
+            tokio::spawn(run(work, stopped));
+            Stage { errands, came, _stop: stop }
+        }
+
+        /// True if the name's address is found.
+        async fn finds(&mut self) -> bool {
+            let (name, rtype, wants) = (NAME.into(), RecordType::A, Wants::default());
+            assert!(self.errands.take(0, Errand::Resolve { ticket: 1, name, rtype, wants }));
+            match self.came.recv().await {
+                Some(Delivery::Resolved { ticket: 1, found }) => found.is_ok(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn block_on(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn what_failed_is_asked_again_at_once_when_all_is_to_be_forgotten() {
+        block_on(async {
+            let server = Server::start().await;
+            let mut stage = Stage::start(server.roots(Vec::new()));
+            assert!(!stage.finds().await);
+            let asked = server.asked();
+            server.is_mended.store(true, Ordering::Relaxed);
+            assert!(!stage.finds().await);
+            assert!(asked > 0 && server.asked() == asked);
+            assert!(stage.errands.wish(Wish::Forget(Name::parse("test.").unwrap())));
+            assert!(stage.finds().await);
+        });
+    }
+
+    #[test]
+    fn a_server_that_would_be_a_listener_of_ours_on_all_addresses_is_not_asked() {
+        block_on(async {
+            let server = Server::start().await;
+            server.is_mended.store(true, Ordering::Relaxed);
+            let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, server.address.port()));
+            assert!(!Stage::start(server.roots(vec![own])).finds().await);
+            assert_eq!(server.asked(), 0);
+        });
     }
 }

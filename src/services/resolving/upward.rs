@@ -117,6 +117,7 @@ impl Upward {
     /// Other servers, or other anchors, from now on. What is being validated or on its way is asked for anew.
     pub(super) fn renew(&mut self, policy: Arc<Policy>, roots: &Roots) {
         self.forward.set_groups(now(), policy.groups());
+        self.forward.set_caps(policy.caps);
         self.forward.set_loops(Arc::clone(policy.loops()));
         let closed = std::mem::replace(&mut self.courts, courts(&policy, roots));
         self.policy = policy;
@@ -134,6 +135,11 @@ impl Upward {
         }
         clients.into_iter().for_each(|client| self.look_for(Box::new(client)));
         self.drain();
+    }
+
+    /// Forgets what is known of keys at and below a name. What is in work goes on.
+    pub(super) fn forget(&mut self, name: &Name) {
+        self.courts.iter_mut().for_each(|court| court.forget(name));
     }
 
     /// True if it asks by that policy.
@@ -170,7 +176,7 @@ impl Upward {
         let is_asked = self.forward.ask(now(), ticket, asked.court, &question).is_ok();
         self.asked.insert(ticket, asked);
         if !is_asked {
-            self.failed(ticket, None);
+            self.failed(ticket, Some(ExtendedError::NOT_READY));
         }
     }
 
@@ -249,7 +255,10 @@ impl Upward {
                         (ticket, response(body.rcode, of), ttl, asked)
                     });
                 }
-                Output::Failed { ticket, error } => failed = Some((ticket, error)),
+                Output::Failed { ticket, error } => {
+                    // That somebody else had no room is an answer like others.
+                    failed = Some((ticket, error.filter(|error| *error != ExtendedError::NOT_READY)));
+                }
                 Output::Wake(at) => {
                     self.wake = at;
                     return;

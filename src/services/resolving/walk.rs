@@ -98,6 +98,12 @@ impl Walk {
         self.drain();
     }
 
+    /// Forgets all that was learned on the way to names, and keys at and below this one. What is in work goes on.
+    pub(super) fn forget(&mut self, name: &Name) {
+        self.machine.flush();
+        self.court.forget(name);
+    }
+
     /// Begins to look for an answer.
     pub(super) fn ask(&mut self, asker: Asker, name: &[u8], rtype: RecordType, wants: Wants) {
         let known = Name::from_wire(name);
@@ -161,7 +167,8 @@ impl Walk {
         loop {
             match self.machine.poll() {
                 iterate::Output::Send { exchange, to, octets } => {
-                    let task = datagram::exchange(exchange, to, octets, self.sender.clone());
+                    let may_be_own = self.machine.settings().may_be_own(to);
+                    let task = datagram::exchange(exchange, (to, may_be_own), octets, self.sender.clone());
                     self.exchanges.insert(exchange, self.tasks.spawn(task));
                 }
                 iterate::Output::Stream { exchange, to, octets } => {

@@ -186,7 +186,8 @@ impl Finder<'_> {
             {
                 self.counters.cache_served_stale();
                 reply.set_extended_error(ExtendedError::STALE_ANSWER.0);
-                return Some(Ok(found));
+                // Its signatures may have ended meanwhile (RFC 4035 §5.3.3).
+                return Some(Ok(Found { authentic: false, ..found }));
             }
             // What has just come is no news of the cache's.
             (_, Some(body)) => Some((body.rcode, body.error)),

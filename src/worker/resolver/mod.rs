@@ -11,6 +11,8 @@ mod finder;
 mod members;
 mod ports;
 mod recall;
+#[cfg(test)]
+mod tests;
 mod waiter;
 
 pub(super) use recall::question;
@@ -21,7 +23,7 @@ use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::WorkerCounters;
 use crate::base::time::Moment;
 use crate::os::entropy;
-use crate::resolve::body::Body;
+use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::cache::{Cache, Life, Looked};
 use crate::resolve::errand::{Delivery, Errand, MemberErrand};
 use crate::resolve::forward::{Forward, Output, UpstreamCounters};
@@ -43,8 +45,11 @@ use recall::Recalled;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-/// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least).
-const FAILURE_SECONDS: u32 = 5;
+/// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least): a failing
+/// question of 8 packets that is asked ten times, once a second, is put to others once.
+const FAILURE_SECONDS: u32 = 10;
+/// What is told where there is no room to ask.
+const NO_ROOM: Body<'static> = Body::failure(Some(ExtendedError::NOT_READY));
 /// How often one query may wait for something else: each time for a name that an alias led to.
 const HOPS_MAX: u8 = 8;
 /// Messages taken from one upstream socket in a turn: it has one query on its way most of the time.
@@ -262,9 +267,13 @@ impl Resolver {
         let client = waiter.back.client();
         match self.front.pending.join(question, client, waiter, now) {
             Joined::Asked(ticket) => self.ask(ticket, question, desk, ends),
+            // The patience of all is over: so is this one's.
+            Joined::Waits(ticket) if self.front.pending.is_late(ticket, now) => {
+                self.front.appease(ticket, desk, ends);
+            }
             Joined::Waits(_) => {}
             Joined::Full(waiter) => {
-                let given = Some((*question, Body::failure(None)));
+                let given = Some((*question, NO_ROOM));
                 self.front.answer(waiter, Anew { given, impatient: true, ..Anew::at(now) }, desk, ends);
             }
         }
@@ -288,7 +297,8 @@ impl Resolver {
             Route::Refuse => false,
         };
         if !is_asked {
-            self.front.complete(ticket, &Body::failure(None), 0, desk, ends);
+            // Nobody was asked: nothing is known that could be kept.
+            self.front.complete(ticket, &NO_ROOM, 0, desk, ends);
         }
     }
 
@@ -317,16 +327,23 @@ impl Resolver {
             self.front.current = Arc::clone(newest);
             self.front.asked_last = NOBODY;
             self.forward.set_groups(now, self.front.current.groups());
+            self.forward.set_caps(self.front.current.caps);
             self.forward.set_loops(Arc::clone(self.front.current.loops()));
             self.tell_upstreams();
         }
+        // Before what they ask is answered in this turn: else it would be asked again at once.
+        self.ask_arrivals(desk, ends);
         for _ in 0..DELIVERIES_PER_TURN {
             match self.deliveries.try_recv() {
                 Ok(Delivery::Resolved { ticket, found }) => {
                     let ticket = Ticket::new(ticket);
                     match &found {
                         Ok(owned) => self.front.complete(ticket, &owned.body(), owned.ttl, desk, ends),
-                        Err(error) => self.front.complete(ticket, &Body::failure(*error), 0, desk, ends),
+                        Err(error) => {
+                            let is_asked = *error != NO_ROOM.error;
+                            let seconds = if is_asked { FAILURE_SECONDS } else { 0 };
+                            self.front.complete(ticket, &Body::failure(*error), seconds, desk, ends);
+                        }
                     }
                 }
                 Ok(Delivery::Told { ticket, said }) => self.front.told(ticket, said.as_ref(), desk, ends),
@@ -365,7 +382,8 @@ impl Resolver {
                     self.front.complete(Ticket::new(ticket), &body, ttl, desk, ends);
                 }
                 Output::Failed { ticket, error } => {
-                    self.front.complete(Ticket::new(ticket), &Body::failure(error), 0, desk, ends);
+                    let (ticket, body) = (Ticket::new(ticket), Body::failure(error));
+                    self.front.complete(ticket, &body, FAILURE_SECONDS, desk, ends);
                 }
                 Output::Wake(_) | Output::Idle => break,
             }
@@ -414,15 +432,13 @@ impl Front {
         self.arrivals.push((waiter, std::mem::replace(&mut self.missing, spare)));
     }
 
-    /// Keeps what came of a question, for `ttl` seconds, and answers those who waited for it.
+    /// Keeps what came of a question, for `ttl` seconds (0: not at all), and answers those who waited for it.
     fn complete(&mut self, ticket: Ticket, body: &Body<'_>, ttl: u32, desk: &mut Desk, ends: &mut Ends<'_>) {
         let mut waiters = std::mem::take(&mut self.waiters);
         if let Some(asked) = self.pending.take(ticket, &mut waiters) {
             let question = asked.question();
-            let life = match body.is_failure() {
-                true => Life { fresh_seconds: FAILURE_SECONDS, stale_seconds: 0 },
-                false => Life { fresh_seconds: ttl, stale_seconds: self.current.stale_seconds },
-            };
+            let stale_seconds = if body.is_failure() { 0 } else { self.current.stale_seconds };
+            let life = Life { fresh_seconds: ttl, stale_seconds };
             // What was asked for elsewhere than it would be now is told and forgotten.
             let is_current = asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current);
             if is_current && self.current.keeps {
