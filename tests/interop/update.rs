@@ -141,6 +141,7 @@ pub(crate) fn as_bind_does() -> usize {
         "delete @",
         "delete @ MX\nadd @ 60 MX 5 mail",
         "add @ 60 SOA ns admin 70 3600 5 86400 60\nadd n1 60 A 192.0.2.9",
+        "add @ 60 SOA ns admin 70 3600 9 86400 60\nadd n2 60 A 192.0.2.9",
         "add @ 60 SOA ns admin 9 3600 5 86400 60",
         "add *.w 60 TXT wild\nadd x.ent 60 TXT below",
         "prereq nxdomain ent\nprereq nxdomain y.w\nadd ent 60 TXT here",
