@@ -33,7 +33,7 @@ impl Control {
             }
         };
         // First of all: who finds the cache empty is to find the new way.
-        (self.resolving.wish)(Wish::Forget(name.clone()));
+        (self.resolving.wish)(Wish::Forget(Box::new(name.clone())));
         let cache = Arc::clone(&self.resolving.cache);
         self.clerk.hand(vec![answer], move || {
             let entries = match name.is_root() {

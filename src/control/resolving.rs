@@ -42,7 +42,7 @@ pub enum Wish {
     Explain(Box<Explain>),
     /// Forget what helps to find what is at and below a name, and what failed there: delegations, servers and keys. More
     /// may be forgotten than that.
-    Forget(Name),
+    Forget(Box<Name>),
     /// Begin all walks there from now on, and forget what was learned before.
     Renew(Box<Roots>),
 }

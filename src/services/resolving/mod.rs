@@ -309,7 +309,7 @@ mod tests {
             server.is_mended.store(true, Ordering::Relaxed);
             assert!(!stage.finds().await);
             assert!(asked > 0 && server.asked() == asked);
-            assert!(stage.errands.wish(Wish::Forget(Name::parse("test.").unwrap())));
+            assert!(stage.errands.wish(Wish::Forget(Box::new(Name::parse("test.").unwrap()))));
             assert!(stage.finds().await);
         });
     }
