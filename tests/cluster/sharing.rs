@@ -146,7 +146,7 @@ fn what_one_shares_all_are_authoritative_for_and_what_changes_there_is_answered_
     // What changed was asked for, and not all of it.
     for node in &nodes[1..] {
         assert_eq!(
-            (node.log().matches("AXFR").count(), node.log().matches("IXFR").count()),
+            (node.log().matches("INFO AXFR").count(), node.log().matches("INFO IXFR").count()),
             (1, 2),
             "{}",
             node.log()
@@ -157,7 +157,7 @@ fn what_one_shares_all_are_authoritative_for_and_what_changes_there_is_answered_
     assert_eq!(nodes[1].told(&new), Some((NOERROR, 1)));
     let (code, said) = nodes[1].verb(&["zone", "retransfer", ORIGIN]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(until(|| nodes[1].log().matches("AXFR").count() == 2), "{}", nodes[1].log());
+    assert!(until(|| nodes[1].log().matches("INFO AXFR").count() == 2), "{}", nodes[1].log());
     have(&nodes, 3);
 }
 
