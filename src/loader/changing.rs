@@ -118,10 +118,12 @@ impl Changing {
         let (kept, checked) = match zones.read(&name) {
             Ok(kept) => (kept.body, kept.checked),
             Err(Lost::Absent) => {
-                if is_primary {
-                    set_lone_changes_aside(&zones, &name);
-                }
-                return Ok(());
+                return match is_primary {
+                    true => {
+                        set_lone_changes_aside(&zones, &name).map_err(|why| Box::new(refused(origin, why)))
+                    }
+                    false => Ok(()),
+                };
             }
             Err(lost) => {
                 if matches!(lost, Lost::Broken { aside: Ok(_), .. }) {
@@ -431,17 +433,19 @@ impl Changing {
 }
 
 /// A crash came while all that updates had changed was set aside: the rest of it follows the copy. Changes without a step are
-/// those of the first copy, which was not there yet.
-fn set_lone_changes_aside(zones: &Zones, name: &str) {
+/// those of the first copy, which was not there yet. An error if they stay where the next update would write over them.
+fn set_lone_changes_aside(zones: &Zones, name: &str) -> Result<(), String> {
     let has_steps = |restored: Restored| !restored.earlier.is_empty() || !restored.steps.is_empty();
     if zones.changes(name).is_ok_and(has_steps) {
-        let aside = zones.set_changes_aside(name).unwrap_or_default();
-        tracing::warn!(
-            zone = name,
-            "changes without a copy to go on from are set aside as {}",
-            aside.display()
-        );
+        let aside = zones.set_changes_aside(name);
+        let path = zones.changes_path(name);
+        let what = format!("changes without a copy to go on from: {}: {}", path.display(), told(&aside));
+        if aside.is_err() {
+            return Err(what);
+        }
+        tracing::warn!(zone = name, "{what}");
     }
+    Ok(())
 }
 
 /// Tells of a copy that is not served, because the zone is another one to the configuration now, if there is one.

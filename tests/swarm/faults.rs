@@ -52,7 +52,7 @@ pub fn engine_killed(swarm: &mut Swarm, _: bool) {
     let load = load(&tasks[0], vec![server], "engine");
     swarm.engines[2].kill();
     let began = now();
-    let task = tasks[2].labels["com.docker.swarm.task.id"].clone();
+    let task = tasks[2].task().expect("a task's");
     let list = ["service", "ps", "engine", "--quiet", "--no-trunc", "--filter", "desired-state=running"];
     let is_wanted = || swarm.manager().docker(&list).lines().any(|id| id == task);
     // Longer than members take to notice; the swarm gives the node up 8 to 16 s after its last word, and wants the task no
@@ -111,16 +111,12 @@ fn cut_for(swarm: &Swarm, tasks: &[Container], length: Duration) -> Vec<Containe
     swarm.wait_settled();
     swarm.wait_united();
     // One that the swarm had given up is replaced.
-    let list = ["service", "ps", "island", "--no-trunc", "--filter", "desired-state=running"];
-    let list = [&list[..], &["--format", "{{.ID}} {{.CurrentState}}"]].concat();
     let mut after = Vec::new();
     wait_for("the three tasks that the swarm wants", || {
-        let listed = swarm.manager().tried(&list).unwrap_or_default();
-        let running = listed.lines().filter_map(|line| line.split_once(" Running ")).map(|(id, _)| id);
-        let wanted: BTreeSet<&str> = running.collect();
+        let wanted = swarm.wanted("island");
         after = swarm.tasks("island");
-        let ids = after.iter().filter_map(|task| task.labels.get("com.docker.swarm.task.id"));
-        wanted.len() == 3 && ids.map(String::as_str).collect::<BTreeSet<_>>() == wanted
+        let ids: BTreeSet<&str> = after.iter().filter_map(Container::task).collect();
+        wanted.len() == 3 && wanted.iter().map(String::as_str).eq(ids)
     });
     after.sort_by(|one, other| one.node.cmp(&other.node));
     all_nodes_tell(swarm, &after[0], "island", &after);

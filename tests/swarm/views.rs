@@ -103,9 +103,9 @@ pub fn ipv6(swarm: &mut Swarm, _: bool) {
                     is_told(asker, server, by, &format!("{}.dual", slot(task)), AAAA, &own);
                     is_told(asker, server, by, &format!("{}.m.dual", task.node), AAAA, &own);
                 }
-                // Which of two tasks with one address a node tells is settled once both are known there.
+                // Which of two tasks with one address is told is settled once both are known.
                 for task in &dual {
-                    let told = called.entry((server, six(task))).or_insert_with(|| {
+                    let told = called.entry(six(task)).or_insert_with(|| {
                         let own = dual.iter().filter(|other| six(other) == six(task));
                         one_of(asker, server, six(task), own.map(|own| named(&format!("{}.dual", slot(own)))))
                     });
@@ -127,7 +127,7 @@ pub fn ipv6(swarm: &mut Swarm, _: bool) {
 }
 
 /// The name that an address is told to have, one of those. Each node gives addresses of IPv6 by itself, and so two tasks may
-/// have the same: then it has the name of one of them, of a node's own if it is there.
+/// have the same: then it has the name of one of them, everywhere alike.
 fn one_of(
     asker: &Container,
     server: SocketAddr,

@@ -105,18 +105,8 @@ impl Batch {
 
     /// Sends the slots `first..end`, without waiting; how many went out (fewer if the socket is full).
     pub(crate) fn send(&mut self, socket: BorrowedFd, first: usize, end: usize) -> io::Result<usize> {
-        let count = self.link(first, end);
-        // SAFETY: `link` made the `count` headers from `first` point into this batch's own vectors, as above;
-        // the kernel only reads what the iovecs and names point at.
-        let sent = unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                self.headers[first..end].as_mut_ptr(),
-                count as libc::c_uint,
-                libc::MSG_DONTWAIT,
-            )
-        };
-        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+        self.link(first, end);
+        send(socket, &mut self.headers[first..end])
     }
 
     /// Sends the first `count` slots, without waiting; of those that follow each other and are equally long several leave as
@@ -139,25 +129,14 @@ impl Batch {
             }
             (messages, slot) = (messages + 1, slot + run);
         }
-        // SAFETY: `link` made the `count` vectors point into this batch's own slots, as above; each of the `messages` headers
-        // points at `msg_iovlen` of these, and at none or one value of control data, a header with the length that it states.
-        // None of the vectors is moved until the call returns; the kernel only reads all of it.
-        let sent = unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                messages as libc::c_uint,
-                libc::MSG_DONTWAIT,
-            )
-        };
-        let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+        let sent = send(socket, &mut self.headers[..messages])?;
         #[allow(clippy::unnecessary_cast, reason = "its type differs between C libraries")]
         let datagrams = self.headers[..sent].iter().map(|header| header.msg_hdr.msg_iovlen as usize);
         Ok(datagrams.sum())
     }
 
     /// Points the kernel's structures of `first..end` at the slots, with the lengths they have now.
-    fn link(&mut self, first: usize, end: usize) -> usize {
+    fn link(&mut self, first: usize, end: usize) {
         let octets = self.octets[first * self.capacity..end * self.capacity].chunks_exact_mut(self.capacity);
         let vectors = &mut self.vectors[first..end];
         let headers = &mut self.headers[first..end];
@@ -174,8 +153,23 @@ impl Batch {
                 header.msg_hdr.msg_namelen = address_length;
             }
         }
-        end - first
     }
+}
+
+/// Sends what was linked, without waiting; how many messages went out.
+fn send(socket: BorrowedFd, headers: &mut [libc::mmsghdr]) -> io::Result<usize> {
+    // SAFETY: [`Batch::link`] made the iovecs point into the batch's own slots, as above. Each of the headers points at
+    // `msg_iovlen` of these, at none or one address with its length, and at none or one value of control data, a header with the
+    // length that it states. None of them is moved until the call returns; the kernel only reads all of it.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            headers.len() as libc::c_uint,
+            libc::MSG_DONTWAIT,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 /// Octets of one message at most: what the longest datagram may have.

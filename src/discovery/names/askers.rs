@@ -1,7 +1,8 @@
 //! Who asks from an address, what it is called, and who those are that nobody knows.
 //!
-//! An address may be claimed by several: a task that was moved, networks of two swarms, VIPs. One counts, the same on
-//! every node but for what is on a node itself: addresses of local networks are claimed on their own node only.
+//! An address may be claimed by several: a task that was moved, networks of two swarms, VIPs, tasks to which two engines gave
+//! the same. Who asks from there is for each node its own one before others; what it is called is the same on every node.
+//! Addresses of local networks are claimed on their own node only.
 
 use crate::catalog::delta::Delta;
 use crate::catalog::lease::OwnerId;
@@ -41,6 +42,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// By which of several claims an address is called: the same on every node, but for networks of one engine alone.
+    fn order_of_names(&self) -> impl Ord {
+        (self.is_node, self.is_withdrawn, !self.is_local, &self.network, self.owner, &self.id)
+    }
+
     /// The asker as the packet path knows it.
     fn asker(&self) -> Option<Asker> {
         let networks = self.networks.as_ref()?.iter().map(|(_, number)| *number).collect();
@@ -122,11 +128,12 @@ impl Claims {
     /// What has changed.
     pub(super) fn changes(&mut self, deltas: &mut Vec<Delta>) {
         for address in std::mem::take(&mut self.touched) {
-            let claim = self.by_address.get(&address).and_then(|claims| claims.first());
+            let claims = self.by_address.get(&address);
+            let named = claims.and_then(|claims| claims.iter().min_by_key(|claim| claim.order_of_names()));
             deltas.push(Delta::PutAddress {
                 address,
-                asker: claim.and_then(Claim::asker),
-                name: claim.and_then(|claim| Name::from_wire(claim.name.as_ref()?).ok()),
+                asker: claims.and_then(|claims| claims.first()?.asker()),
+                name: named.and_then(|claim| Name::from_wire(claim.name.as_ref()?).ok()),
             });
         }
         let outsiders = self.outsiders();

@@ -28,10 +28,7 @@ impl Names {
         let is_withdrawn = |task: &str| is_to_end(&self.withdrawn, &self.gone, task);
         let members = units.flat_map(|unit| unit.members(&self.terms, &self.gone, &is_withdrawn));
         let mut standings: Vec<Standing> = members.map(|member| standing(&member)).collect();
-        standings.sort_by(|one, other| {
-            let key = |standing: &Standing| (standing.is_well, standing.container.clone());
-            key(one).cmp(&key(other))
-        });
+        standings.sort_by(|one, other| (one.is_well, &one.container).cmp(&(other.is_well, &other.container)));
         standings
     }
 }

@@ -35,6 +35,11 @@ pub struct Container {
 }
 
 impl Container {
+    /// The task that it is the container of.
+    pub fn task(&self) -> Option<&str> {
+        self.labels.get("com.docker.swarm.task.id").map(String::as_str)
+    }
+
     /// Its address in a network.
     #[track_caller]
     pub fn address(&self, network: &str) -> Ipv4Addr {

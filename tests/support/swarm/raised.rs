@@ -231,18 +231,21 @@ impl Swarm {
     /// Waits until on each node that hivedns runs that the swarm wants there. One whose node was out of reach for long is
     /// replaced when the node is back.
     pub fn wait_settled(&self) {
-        let words = ["service", "ps", "hivedns_hivedns", "--no-trunc", "--filter", "desired-state=running"];
-        let format = ["--format", "{{.ID}} {{.CurrentState}}"];
         wait_for("the swarm to have on each node the hivedns that it wants", || {
-            let listed = self.manager().tried(&[&words[..], &format].concat()).unwrap_or_default();
-            let running = listed.lines().filter_map(|line| line.split_once(" Running ")).map(|(id, _)| id);
-            let wanted: BTreeSet<&str> = running.collect();
-            let is_wanted = |hivedns: Container| {
-                hivedns.labels.get("com.docker.swarm.task.id").is_some_and(|id| wanted.contains(&**id))
-            };
+            let wanted = self.wanted("hivedns_hivedns");
+            let is_wanted = |hivedns: Container| hivedns.task().is_some_and(|id| wanted.contains(id));
             wanted.len() == self.engines.len()
                 && self.numbers().all(|number| self.hivedns(number).is_some_and(is_wanted))
         });
+    }
+
+    /// The ids of a service's tasks that run, and that the swarm wants to.
+    pub fn wanted(&self, service: &str) -> BTreeSet<String> {
+        let words = ["service", "ps", service, "--no-trunc", "--filter", "desired-state=running"];
+        let format = ["--format", "{{.ID}} {{.CurrentState}}"];
+        let listed = self.manager().tried(&[&words[..], &format].concat()).unwrap_or_default();
+        let running = listed.lines().filter_map(|line| line.split_once(" Running "));
+        running.map(|(id, _)| id.to_owned()).collect()
     }
 
     /// How many members a ready node knows as alive; none while it is not ready.

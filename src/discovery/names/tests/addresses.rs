@@ -1,9 +1,12 @@
 //! Whose an address is, and what counts of those that are gone.
 
+use crate::catalog::lease::OwnerId;
 use crate::discovery::endpoint::{Endpoint, Health, Withdrawn};
-use crate::discovery::names::tests::world::{With, World, owner, spec, task};
+use crate::discovery::names::Terms;
+use crate::discovery::names::tests::world::{With, World, owner, spec, task, terms};
 use crate::discovery::node::Entry;
 use crate::discovery::service::ServiceSpec;
+use crate::zone::view::number;
 
 /// A task of another stack that sees `net`, to ask from.
 const ASKER: &str = "10.0.0.99";
@@ -24,6 +27,21 @@ fn an_address_that_two_have_is_the_one_s_that_still_takes_work() {
     world.names.forget(owner("n1"));
     world.settle();
     assert_eq!((world.ptr("10.0.0.1"), world.askers.len()), (None, 0));
+}
+
+#[test]
+fn an_address_that_engines_gave_twice_has_one_name_everywhere_and_is_on_each_node_its_own_one_s() {
+    for me in 1..=3 {
+        let mut world = World::new(Terms { me: OwnerId(me), ..terms() });
+        for node in 2..=3 {
+            world.put(task(&format!("n{node}"), &format!("st{node}/web.{node}"), "net=fd00::7"));
+        }
+        world.settle();
+        assert_eq!(world.ptr("fd00::7").unwrap(), "2.web.st2.hive.internal.");
+        let asker = world.askers[&"fd00::7".parse().unwrap()].0.as_ref().unwrap();
+        let stack = if me == 3 { "st3" } else { "st2" };
+        assert_eq!(asker.stack, number(stack.as_bytes()), "{me}");
+    }
 }
 
 #[test]

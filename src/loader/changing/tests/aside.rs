@@ -101,6 +101,30 @@ fn a_later_file_replaces_nothing_that_cannot_be_set_aside() {
 }
 
 #[test]
+fn changes_that_a_crash_left_alone_and_that_cannot_be_set_aside_are_not_written_over() {
+    let place = Place::new("lone");
+    let file = place.file(10, "a A 192.0.2.1\n");
+    let (mut changing, _) = place.start();
+    changing.load_file(&origin(), &file, None);
+    for number in 1..=2 {
+        changing.update(&origin(), vec![update(number).0]);
+    }
+    let zones = place.zones().updated();
+    fs::remove_file(zones.path("z.")).unwrap();
+    let changes = zones.changes_path("z.");
+    let before = fs::read(&changes).unwrap();
+    crowd(&changes, true);
+    let (mut again, _) = place.start();
+    let loaded = again.load_file(&origin(), &file, None);
+    let faults = loaded.faults.iter().map(ToString::to_string).collect::<String>();
+    assert!(loaded.zone.is_none() && faults.contains("move those away"), "{faults}");
+    assert!(again.update(&origin(), vec![update(3).0]).zone.is_none());
+    assert!(fs::read(&changes).unwrap() == before);
+    crowd(&changes, false);
+    assert!(place.start().0.load_file(&origin(), &file, None).zone.is_some());
+}
+
+#[test]
 fn changes_that_do_not_fit_and_cannot_be_set_aside_are_not_written_over() {
     let place = Place::new("stuck");
     let file = place.file(10, "a A 192.0.2.1\n");
