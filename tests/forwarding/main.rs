@@ -21,6 +21,7 @@ use std::time::Duration;
 use upstream::{Said, Upstream};
 
 const A: u16 = 1;
+const HINFO: u16 = 13;
 const AAAA: u16 = 28;
 const PTR: u16 = 12;
 const CNAME: u16 = 5;

@@ -5,7 +5,7 @@
 
 use crate::oracle::message::{self, Message};
 use crate::oracle::names;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,6 +101,14 @@ impl Upstream {
         let name = names::from_text(name).expect("a name");
         let heard = self.shared.heard.lock().unwrap();
         heard.iter().filter(|heard| heard.name.eq_ignore_ascii_case(&name)).cloned().collect()
+    }
+
+    /// For how many names it was asked for that type.
+    pub fn names_heard(&self, qtype: u16) -> usize {
+        let heard = self.shared.heard.lock().unwrap();
+        let names =
+            heard.iter().filter(|heard| heard.qtype == qtype).map(|heard| heard.name.to_ascii_lowercase());
+        names.collect::<BTreeSet<_>>().len()
     }
 }
 
