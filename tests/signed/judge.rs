@@ -5,7 +5,7 @@ use crate::oracle::message::{self, AA, Edns, TC};
 use crate::oracle::render;
 use crate::support::desk::{self, Desk};
 use hivedns::base::time::{Moment, WallSeconds};
-use hivedns::resolve::validate::{Asked, OutOfReach, Output, Response, Ticket, Validator, Verdict};
+use hivedns::resolve::validate::{Asked, Output, Response, Ticket, Unfetched, Validator, Verdict};
 use hivedns::wire::message::Rcode;
 use hivedns::wire::name::Name;
 use hivedns::wire::reply::Section;
@@ -134,7 +134,7 @@ impl Judge {
                 Output::Fetch { id, asked, .. } => {
                     let inside = asked.name.is_at_or_below(&Name::parse(ZONE).expect("a name"));
                     let told = inside.then(|| self.ask(&asked.name, asked.rtype).response);
-                    self.validator.fetched(now, wall, id, told.as_ref().ok_or(OutOfReach));
+                    self.validator.fetched(now, wall, id, told.as_ref().ok_or(Unfetched::OutOfReach));
                 }
             }
         }

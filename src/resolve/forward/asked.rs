@@ -99,6 +99,8 @@ pub(super) struct Asked {
     pub(super) deadline: Moment,
     /// Packets in all.
     pub(super) packets: u8,
+    /// So many at most.
+    packets_max: u8,
     /// When the stream was begun that is waited for: there is one at a time.
     pub(super) stream: Option<Moment>,
     /// Why it fails, if it does.
@@ -111,7 +113,7 @@ impl Asked {
     /// A question for the upstreams of a group. If all are dead, for those two that had no chance for longest.
     pub(super) fn new(
         now: Moment,
-        ticket: u32,
+        (ticket, packets_max): (u32, u8),
         question: &Question<'_>,
         group: &[u16],
         upstreams: &[Upstream],
@@ -124,6 +126,7 @@ impl Asked {
             wants: question.wants,
             deadline: now + QUESTION_LIFE,
             packets: 0,
+            packets_max: packets_max.min(PACKETS_MAX),
             stream: None,
             error: Some(ExtendedError::NO_REACHABLE_AUTHORITY),
             candidates: [Candidate::new(0); GROUP_UPSTREAMS_MAX],
@@ -168,7 +171,7 @@ impl Asked {
     pub(super) fn has_packets_for(&self, upstream: u16) -> bool {
         let mut candidates = self.candidates().iter();
         let own = candidates.find(|candidate| candidate.upstream == upstream).map_or(0, |own| own.packets);
-        self.packets < PACKETS_MAX && own < PACKETS_EACH_MAX
+        self.packets < self.packets_max && own < PACKETS_EACH_MAX
     }
 
     /// Whose turn it is: who is to be asked in another manner; then who was asked least often, the living before the
@@ -190,7 +193,7 @@ impl Asked {
             let due = candidate.is_due();
             let merit = (!candidate.is_urgent, candidate.packets, upstream.is_dead, due, upstream.rank());
             let is_better = best.is_none_or(|(_, best, _)| merit < best);
-            if self.packets < PACKETS_MAX && may(candidate, upstream) && is_better {
+            if self.packets < self.packets_max && may(candidate, upstream) && is_better {
                 best = Some((place, merit, due));
             }
         }

@@ -140,7 +140,8 @@ impl Forward {
                     upstream.knows_no_edns(now);
                 }
                 let Some(asked) = self.end(key) else { return };
-                self.found = Some(Found { ticket: asked.ticket, harvest, upstream: flight.exchange.to() });
+                let (ticket, upstream, packets) = (asked.ticket, flight.exchange.to(), asked.packets);
+                self.found = Some(Found { ticket, harvest, upstream, packets });
                 for failed in asked.candidates().iter().filter(|candidate| candidate.has_failed) {
                     // It failed where another did not.
                     if let Some(upstream) = self.upstreams.get_mut(usize::from(failed.upstream)) {

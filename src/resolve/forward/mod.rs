@@ -105,6 +105,8 @@ pub enum Output<'f> {
         ttl: u32,
         /// Who said it.
         upstream: SocketAddr,
+        /// Packets that were sent for it.
+        packets: u8,
     },
     /// A question has none.
     Failed {
@@ -112,6 +114,8 @@ pub enum Output<'f> {
         ticket: u32,
         /// Why, as far as is known.
         error: Option<ExtendedError>,
+        /// Packets that were sent for it.
+        packets: u8,
     },
     /// Nothing now; call [`Forward::handle_timeout`] at that moment, if nothing else comes before.
     Wake(Moment),
@@ -123,7 +127,7 @@ pub enum Output<'f> {
 enum Pending {
     Send(Key),
     Renew(u16),
-    Failed(u32, Option<ExtendedError>),
+    Failed(u32, Option<ExtendedError>, u8),
 }
 
 /// An answer that was found; its records are in the writer.
@@ -131,6 +135,7 @@ struct Found {
     ticket: u32,
     harvest: Harvest,
     upstream: SocketAddr,
+    packets: u8,
 }
 
 /// The machine.
@@ -252,13 +257,24 @@ impl Forward {
         group: usize,
         question: &Question<'_>,
     ) -> Result<(), Full> {
+        self.ask_within(now, (ticket, PACKETS_MAX), group, question)
+    }
+
+    /// As [`Forward::ask`], with so many packets at most; more than [`PACKETS_MAX`] are as many.
+    pub fn ask_within(
+        &mut self,
+        now: Moment,
+        (ticket, packets_max): (u32, u8),
+        group: usize,
+        question: &Question<'_>,
+    ) -> Result<(), Full> {
         let indices = self.groups.get(group).map(Vec::as_slice).unwrap_or_default();
         let asked = match self.loops.are_any() {
-            false => Asked::new(now, ticket, question, indices, &self.upstreams),
+            false => Asked::new(now, (ticket, packets_max), question, indices, &self.upstreams),
             true => {
                 let (others, count) = self.without_loops(group, indices);
                 let others = others.get(..count).unwrap_or_default();
-                Asked::new(now, ticket, question, others, &self.upstreams)
+                Asked::new(now, (ticket, packets_max), question, others, &self.upstreams)
             }
         };
         let key = self.asked.insert(asked).ok_or(Full)?;
@@ -292,15 +308,18 @@ impl Forward {
 
     /// What the owner does next.
     pub fn poll(&mut self) -> Output<'_> {
-        if let Some(Found { ticket, harvest: Harvest { rcode, ttl }, upstream }) = self.found.take() {
+        if let Some(found) = self.found.take() {
+            let Found { ticket, harvest: Harvest { rcode, ttl }, upstream, packets } = found;
             // Whether the records are authentic is for who validates them to say, not for who sent them.
             let body = self.writer.body(rcode, false, None);
-            return Output::Answered { ticket, body, ttl, upstream };
+            return Output::Answered { ticket, body, ttl, upstream, packets };
         }
         while let Some(pending) = self.outputs.pop_front() {
             match pending {
                 Pending::Renew(port) => return Output::Renew { port },
-                Pending::Failed(ticket, error) => return Output::Failed { ticket, error },
+                Pending::Failed(ticket, error, packets) => {
+                    return Output::Failed { ticket, error, packets };
+                }
                 Pending::Send(key) => {
                     // It may have been forgotten since.
                     if let Some(flight) = self.flights.get(key) {

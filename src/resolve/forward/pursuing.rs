@@ -178,7 +178,7 @@ impl Forward {
 
     fn fail(&mut self, key: Key) {
         if let Some(asked) = self.end(key) {
-            self.outputs.push_back(Pending::Failed(asked.ticket, asked.error));
+            self.outputs.push_back(Pending::Failed(asked.ticket, asked.error, asked.packets));
         }
     }
 

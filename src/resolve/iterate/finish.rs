@@ -2,11 +2,11 @@
 
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
-use crate::resolve::iterate::bounds::FAILURE_SPAN_MIN;
+use crate::resolve::iterate::bounds::{FAILURE_SPAN_MIN, QUESTION_SPAN};
 use crate::resolve::iterate::cut::{Wire, address, name};
-use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Waiter};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Waiter};
 use crate::resolve::iterate::reading::Piece;
-use crate::resolve::iterate::{Iterate, Outcome, Output, Timer};
+use crate::resolve::iterate::{Iterate, Outcome, Output, Purse, Timer};
 use crate::wire::message::Rcode;
 use crate::wire::rtype::RecordType;
 use std::collections::VecDeque;
@@ -49,10 +49,16 @@ impl Iterate {
         let Failed { kind, error, text } = failed;
         match job.key.aim {
             Aim::Client => {
-                if kind != Kind::Busy {
+                let is_spent = kind == Kind::Spent;
+                let is_poor = is_spent && self.purses.get(&job.purse).is_some_and(Purse::is_handed_on);
+                if kind != Kind::Busy && !is_poor {
                     self.memory.put_failure(now, job.key.clone(), error, &text);
                 }
-                self.tell(&mut job, Outcome::Failed { error, text });
+                let others = if is_poor { self.take_joined(&mut job) } else { Vec::new() };
+                self.tell(&mut job, Outcome::Failed { error, text, is_spent });
+                let key = job.key.clone();
+                self.leave(id, job, kind);
+                return self.start_for(now, key, others);
             }
             Aim::Address if kind == Kind::Final => {
                 let (name, rtype) = (&job.key.name, job.key.rtype);
@@ -70,16 +76,43 @@ impl Iterate {
             Some(visit) => format!("not done in time, at {}: {}", name(&visit.cut.zone), visit.fault),
             None => "not done in time".to_owned(),
         };
-        let failed = Failed { kind: Kind::Spent, error: ExtendedError::NO_REACHABLE_AUTHORITY, text };
+        let failed = Failed { kind: Kind::Late, error: ExtendedError::NO_REACHABLE_AUTHORITY, text };
         self.fail(now, id, job, failed);
+    }
+
+    /// Those who wait for the job and have purses of their own.
+    fn take_joined(&self, job: &mut Job) -> Vec<u64> {
+        let mut others = Vec::new();
+        job.waiters.retain(|waiter| match waiter {
+            Waiter::Ticket(ticket) if self.joined.contains_key(ticket) => {
+                others.push(*ticket);
+                false
+            }
+            _ => true,
+        });
+        others
+    }
+
+    /// Asks a question anew for those who waited for somebody who could not pay for it: the first of them pays now.
+    fn start_for(&mut self, now: Moment, key: Key, tickets: Vec<u64>) {
+        let mut waiters = tickets.into_iter().map(Waiter::Ticket);
+        let Some(Waiter::Ticket(first)) = waiters.next() else { return };
+        let id = self.next_id();
+        self.purses.insert(id, self.joined.remove(&first).unwrap_or_default());
+        self.start(id, id, 0, now + QUESTION_SPAN, key, Waiter::Ticket(first));
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.waiters.extend(waiters);
+        }
     }
 
     fn tell(&mut self, job: &mut Job, outcome: Outcome) {
         let trace = job.trace.take().unwrap_or_default();
+        let spent = self.purses.get(&job.purse).cloned().unwrap_or_default();
         for waiter in &job.waiters {
-            if let Waiter::Ticket(ticket) = waiter {
+            if let Waiter::Ticket(ticket) = *waiter {
                 let (outcome, trace) = (outcome.clone(), trace.clone());
-                self.outputs.push_back(Output::Done { ticket: *ticket, outcome, trace });
+                let purse = self.joined.remove(&ticket).map_or_else(|| spent.hand_on(), |own| own.hand_on());
+                self.outputs.push_back(Output::Done { ticket, outcome, trace, purse });
             }
         }
     }

@@ -184,6 +184,12 @@ impl Iterate {
         ) {
             self.overtake(now, &mut job);
         }
+        if let Reading::Answer(piece) | Reading::Nothing(piece, _) = &reading
+            && piece.answer.iter().chain(&piece.authority).any(|record| record.rtype == RecordType::RRSIG)
+            && let Some(purse) = self.purses.get_mut(&job.purse).filter(|_| job.key.aim == Aim::Client)
+        {
+            purse.proved(to);
+        }
         let next = match job.key.aim {
             Aim::Priming => self.prime_from(now, to, &mut job, &reading, response),
             Aim::Client | Aim::Address => self.digest(now, &mut job, &flight, reading),

@@ -59,6 +59,8 @@ pub(super) enum Kind {
     Final,
     /// The means of the one question were at an end: another's may do.
     Spent,
+    /// Its time was over.
+    Late,
     /// The machine was busy.
     Busy,
 }

@@ -35,6 +35,7 @@ mod tests;
 mod walk;
 
 pub use draw::Source;
+pub use purse::Purse;
 pub use settings::Settings;
 
 use crate::base::time::Moment;
@@ -44,7 +45,6 @@ use crate::resolve::iterate::cut::Wire;
 use crate::resolve::iterate::draw::Draw;
 use crate::resolve::iterate::job::{Aim, Flight, Job, JobId, Key, Waiter};
 use crate::resolve::iterate::memory::Memory;
-use crate::resolve::iterate::purse::Purse;
 use crate::resolve::iterate::reading::{Asked, Piece};
 use crate::resolve::question::Question;
 use crate::wire::message::Rcode;
@@ -77,6 +77,8 @@ pub enum Outcome {
         error: ExtendedError,
         /// Why, for people.
         text: String,
+        /// What it could spend was at an end: with another purse it may be found.
+        is_spent: bool,
     },
 }
 
@@ -114,6 +116,8 @@ pub enum Output {
         outcome: Outcome,
         /// Each step, if it was asked for.
         trace: Vec<String>,
+        /// What is left to ask for what proves it.
+        purse: Purse,
     },
     /// Nothing to do now; call [`Iterate::handle_timeout`] at that moment, or later.
     Wake(Moment),
@@ -145,6 +149,8 @@ pub struct Iterate {
     jobs: BTreeMap<JobId, Job>,
     by_key: BTreeMap<Key, JobId>,
     purses: BTreeMap<JobId, Purse>,
+    /// Of those who wait for a job that another's question began: they spend nothing.
+    joined: BTreeMap<u64, Purse>,
     flights: BTreeMap<u64, Flight>,
     /// Of each zone that is asked now.
     loads: BTreeMap<Wire, Load>,
@@ -172,6 +178,7 @@ impl Iterate {
             jobs: BTreeMap::new(),
             by_key: BTreeMap::new(),
             purses: BTreeMap::new(),
+            joined: BTreeMap::new(),
             flights: BTreeMap::new(),
             loads: BTreeMap::new(),
             followers: BTreeMap::new(),
@@ -184,32 +191,31 @@ impl Iterate {
         }
     }
 
-    /// Asks a question; [`Output::Done`] under `ticket` is its end. `traced`: with each step as text.
-    pub fn ask(&mut self, now: Moment, ticket: u64, question: &Question<'_>, traced: bool) {
+    /// Asks a question; [`Output::Done`] under `ticket` is its end. `purse`: a new one, or for what is to prove an answer
+    /// the one that came with that. `traced`: with each step as text.
+    pub fn ask(&mut self, now: Moment, ticket: u64, question: &Question<'_>, purse: Purse, traced: bool) {
         self.prime(now);
         let (rtype, dnssec_ok) = (question.rtype, question.wants.dnssec_ok);
         let key = Key { name: question.name.to_ascii_lowercase().into(), rtype, dnssec_ok, aim: Aim::Client };
         if let Some((error, text)) = self.memory.failure(now, &key) {
-            return self.refuse(ticket, error, format!("it failed a short while ago: {text}"));
+            return self.refuse(ticket, error, &format!("it failed a short while ago: {text}"), purse);
         }
         if let Some(job) = self.by_key.get(&key).and_then(|id| self.jobs.get_mut(id)) {
             if job.waiters.len() >= TICKETS_MAX {
-                return self.refuse(ticket, ExtendedError::NOT_READY, "too many wait for it".to_owned());
+                return self.refuse(ticket, ExtendedError::NOT_READY, "too many wait for it", purse);
             }
             job.waiters.push(Waiter::Ticket(ticket));
+            self.joined.insert(ticket, purse);
             if traced && job.trace.is_none() {
                 job.trace = Some(vec!["others asked it before".to_owned()]);
             }
             return;
         }
         if self.jobs.len() >= JOBS_MAX {
-            return self.refuse(
-                ticket,
-                ExtendedError::NOT_READY,
-                "too many questions are in work".to_owned(),
-            );
+            return self.refuse(ticket, ExtendedError::NOT_READY, "too many questions are in work", purse);
         }
         let id = self.next_id();
+        self.purses.insert(id, purse);
         self.start(id, id, 0, now + QUESTION_SPAN, key, Waiter::Ticket(ticket));
         if let Some(job) = self.jobs.get_mut(&id) {
             job.trace = traced.then(Vec::new);
@@ -232,9 +238,10 @@ impl Iterate {
         }
     }
 
-    fn refuse(&mut self, ticket: u64, error: ExtendedError, text: String) {
-        let outcome = Outcome::Failed { error, text };
-        self.outputs.push_back(Output::Done { ticket, outcome, trace: Vec::new() });
+    fn refuse(&mut self, ticket: u64, error: ExtendedError, text: &str, purse: Purse) {
+        let outcome = Outcome::Failed { error, text: text.to_owned(), is_spent: false };
+        let purse = purse.hand_on();
+        self.outputs.push_back(Output::Done { ticket, outcome, trace: Vec::new(), purse });
     }
 
     /// Puts a job to work; it spends from `purse`.

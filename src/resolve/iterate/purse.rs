@@ -8,12 +8,15 @@ use crate::resolve::iterate::cut::Wire;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// The purse of one question.
-#[derive(Default)]
-pub(super) struct Purse {
+/// What a question has spent of what it may cost. A new one is full; what proves an answer is asked for with what the
+/// answer's own question has left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purse {
     packets: u32,
-    /// Cuts that the question's own present walk went down.
+    /// Cuts that the present walk of the first question went down.
     referrals: u32,
+    /// The first question led on to others.
+    has_aliases: bool,
     subquestions: u8,
     /// Shortened queries that met no cut.
     pub(super) minimised: u8,
@@ -22,6 +25,8 @@ pub(super) struct Purse {
     zones: BTreeMap<Wire, u8>,
     /// Jobs that spend from it.
     pub(super) jobs: usize,
+    /// Another question had it before.
+    is_handed_on: bool,
 }
 
 impl Purse {
@@ -52,15 +57,45 @@ impl Purse {
     /// A packet to that address brought the walk further down. Before any alias a walk that goes down is as long as
     /// the name at most, and one server may hold many zones of it: that makes no victim.
     pub(super) fn went_down(&mut self, address: IpAddr, before_aliases: bool) {
+        // What proves an answer is looked for where that was found.
+        if self.is_handed_on {
+            return;
+        }
         self.referrals += 1;
-        if let (true, Some(sent)) = (before_aliases, self.addresses.get_mut(&address)) {
+        if before_aliases {
+            self.spare(address);
+        }
+    }
+
+    /// A packet to that address brought something signed. Of what proves an answer without aliases there is as much as the
+    /// name has zones, and one server may hold many of them: that makes no victim either.
+    pub(super) fn proved(&mut self, address: IpAddr) {
+        if self.is_handed_on && !self.has_aliases {
+            self.spare(address);
+        }
+    }
+
+    fn spare(&mut self, address: IpAddr) {
+        if let Some(sent) = self.addresses.get_mut(&address) {
             *sent = sent.saturating_sub(1);
         }
+    }
+
+    /// What is left for the next question.
+    #[must_use]
+    pub(super) fn hand_on(&self) -> Purse {
+        Purse { jobs: 0, is_handed_on: true, ..self.clone() }
+    }
+
+    /// True if another question had it before: that it is empty says nothing of the one that has it now.
+    pub(super) fn is_handed_on(&self) -> bool {
+        self.is_handed_on
     }
 
     /// A new walk begins, for an alias.
     pub(super) fn start_anew(&mut self) {
         self.referrals = 0;
+        self.has_aliases = true;
     }
 
     /// Takes a question for an address; false if there are none left.

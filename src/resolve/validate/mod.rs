@@ -76,9 +76,16 @@ pub struct Response {
     pub authority: Vec<Record>,
 }
 
-/// What was asked for cannot be had: no server answers, or each fails.
+/// Why what was asked for is not there. Closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutOfReach;
+pub enum Unfetched {
+    /// It cannot be had: no server answers, or each fails.
+    OutOfReach,
+    /// The answer that needed it first had cost so much that nothing was left for it. Others may have it.
+    Spent,
+    /// There was no room to ask for it on behalf of that answer. Others may have it.
+    Busy,
+}
 
 /// There are as many answers in work as there may be; nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +98,7 @@ pub enum Output {
     Fetch {
         /// What it will be called.
         id: FetchId,
-        /// The answer that needs it first; others may wait for it, too.
+        /// The answer that needs it first, and pays for it; others may wait for it, too.
         ticket: Ticket,
         /// DS or DNSKEY, and whose.
         asked: Arc<Asked>,
@@ -110,13 +117,21 @@ pub enum Output {
     },
 }
 
+/// What is fetched, for which answer, and those that wait for it.
+#[derive(Debug)]
+struct Fetch {
+    need: Need,
+    payer: Ticket,
+    waiting: Vec<Ticket>,
+}
+
 /// The machine.
 #[derive(Debug)]
 pub struct Validator {
     trust: Trust,
     jobs: HashMap<Ticket, Job>,
-    /// What is fetched, and the answers that wait for it. Each need stands once, under one id.
-    fetches: HashMap<FetchId, (Need, Vec<Ticket>)>,
+    /// Each need stands once, under one id.
+    fetches: HashMap<FetchId, Fetch>,
     ids: HashMap<Need, FetchId>,
     fetches_made: u64,
     outputs: VecDeque<Output>,
@@ -166,22 +181,38 @@ impl Validator {
         now: Moment,
         wall: WallSeconds,
         id: FetchId,
-        response: Result<&Response, OutOfReach>,
+        response: Result<&Response, Unfetched>,
     ) {
-        let Some((need, waiting)) = self.fetches.remove(&id) else { return };
+        let Some(Fetch { need, payer, waiting }) = self.fetches.remove(&id) else { return };
         self.ids.remove(&need);
+        let given_up = match response {
+            Err(Unfetched::Spent) => Some(verdict::TOO_MUCH_WORK),
+            Err(Unfetched::Busy) => Some(verdict::NO_ROOM),
+            Ok(_) | Err(Unfetched::OutOfReach) => None,
+        };
         let reply = response.ok().and_then(reply).map(Arc::new);
         for ticket in waiting {
             let Some(mut job) = self.jobs.remove(&ticket) else { continue };
-            job.replies.push((need.clone(), reply.clone()));
-            self.advance(now, wall, ticket, job);
+            match given_up {
+                Some(cause) if ticket == payer => {
+                    self.done(ticket, Verdict::Bogus(cause), TTL_SECONDS_MAX, job.work.spent);
+                }
+                Some(_) => {
+                    self.jobs.insert(ticket, job);
+                    self.fetch(ticket, need.clone());
+                }
+                None => {
+                    job.replies.push((need.clone(), reply.clone()));
+                    self.advance(now, wall, ticket, job);
+                }
+            }
         }
     }
 
     /// Gives an answer up: there will be no verdict.
     pub fn cancel(&mut self, ticket: Ticket) {
         if self.jobs.remove(&ticket).is_some() {
-            self.fetches.values_mut().for_each(|(_, waiting)| waiting.retain(|other| *other != ticket));
+            self.fetches.values_mut().for_each(|fetch| fetch.waiting.retain(|other| *other != ticket));
         }
     }
 
@@ -213,15 +244,15 @@ impl Validator {
 
     fn fetch(&mut self, ticket: Ticket, need: Need) {
         let known = self.ids.get(&need).and_then(|id| self.fetches.get_mut(id));
-        if let Some((_, waiting)) = known {
-            waiting.push(ticket);
+        if let Some(fetch) = known {
+            fetch.waiting.push(ticket);
             return;
         }
         self.fetches_made += 1;
         let id = FetchId(self.fetches_made);
         let asked = need.clone();
         self.ids.insert(need.clone(), id);
-        self.fetches.insert(id, (need, vec![ticket]));
+        self.fetches.insert(id, Fetch { need, payer: ticket, waiting: vec![ticket] });
         self.outputs.push_back(Output::Fetch { id, ticket, asked });
     }
 

@@ -30,6 +30,8 @@ pub(super) const NO_KEY_FOR_ANCHOR: Cause = cause(9, "no key of the zone matches
 pub(super) const KEYS_OUT_OF_REACH: Cause = cause(9, "the keys of the zone could not be had");
 /// DNSSEC Indeterminate, for want of an answer.
 pub(super) const DS_OUT_OF_REACH: Cause = cause(5, "the DS records of the zone could not be had");
+/// Not Ready (RFC 8914 §4.15).
+pub(super) const NO_ROOM: Cause = cause(14, "there was no room to ask for what proves it");
 /// RRSIGs Missing (RFC 8914 §4.11).
 pub(super) const NO_SIGNATURE: Cause = cause(10, "a signature is missing");
 /// No Zone Key Bit Set (RFC 8914 §4.12).

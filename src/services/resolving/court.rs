@@ -14,7 +14,7 @@ use crate::resolve::body::ExtendedError;
 use crate::resolve::errand::OwnedBody;
 use crate::resolve::harvest::Caps;
 use crate::resolve::question::Wants;
-use crate::resolve::validate::{self, Asked, OutOfReach, Response, Ticket, Validator, Verdict};
+use crate::resolve::validate::{self, Asked, Response, Ticket, Unfetched, Validator, Verdict};
 use crate::resolve::writer::{Writer, Written};
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
@@ -56,40 +56,43 @@ impl Client {
 }
 
 /// What is to be fetched before a verdict: a set, for that answer first of all.
-pub(super) struct Fetch {
+pub(super) struct Fetch<P> {
     pub(super) id: validate::FetchId,
     pub(super) asked: Asked,
     pub(super) first: Ticket,
+    /// What that answer has spent; it comes back with the set.
+    pub(super) purse: P,
     /// Each step of it is wanted.
     pub(super) traced: bool,
 }
 
 /// An answer that is being validated.
-struct Judged {
+struct Judged<P> {
     client: Box<Client>,
     response: Response,
     ttl: u32,
+    purse: P,
 }
 
-/// See the module's own text.
-pub(super) struct Court {
+/// See the module's own text. `P`: what an answer has spent so far, by its owner's count.
+pub(super) struct Court<P> {
     /// None: nothing is validated.
     validator: Option<Validator>,
     caps: Caps,
     /// How long after its question an answer is told, or a failure.
     span: Duration,
-    judged: HashMap<Ticket, Judged>,
+    judged: HashMap<Ticket, Judged<P>>,
     /// When each answer's time is over, in the order in which they came here.
     ends: VecDeque<(Moment, Ticket)>,
-    fetches: VecDeque<Fetch>,
+    fetches: VecDeque<Fetch<P>>,
     writer: Writer,
     /// To which worker, for which of its tickets.
     found: Vec<Told>,
 }
 
-impl Court {
+impl<P: Default> Court<P> {
     /// One that trusts these anchors; none: nothing is validated.
-    pub(super) fn new(anchors: &[Record], caps: Caps, span: Duration) -> Court {
+    pub(super) fn new(anchors: &[Record], caps: Caps, span: Duration) -> Court<P> {
         Court {
             validator: (!anchors.is_empty()).then(|| Validator::new(anchors)),
             caps,
@@ -118,7 +121,7 @@ impl Court {
     }
 
     /// What is to be fetched next.
-    pub(super) fn next_fetch(&mut self) -> Option<Fetch> {
+    pub(super) fn next_fetch(&mut self) -> Option<Fetch<P>> {
         self.fetches.pop_front()
     }
 
@@ -135,8 +138,14 @@ impl Court {
     }
 
     /// Has an answer validated, if that is wanted, and told.
-    pub(super) fn judge(&mut self, ticket: Ticket, client: Box<Client>, response: Response, ttl: u32) {
-        let judged = Judged { client, response, ttl };
+    pub(super) fn judge(
+        &mut self,
+        ticket: Ticket,
+        client: Box<Client>,
+        (response, ttl): (Response, u32),
+        purse: P,
+    ) {
+        let judged = Judged { client, response, ttl, purse };
         let validator = self.validator.as_mut().filter(|_| !judged.client.wants.checking_disabled);
         let Some(validator) = validator else { return self.tell(judged, false, TTL_SECONDS_MAX) };
         let asked = Asked { name: judged.client.name.clone(), rtype: judged.client.rtype };
@@ -150,14 +159,16 @@ impl Court {
         }
     }
 
-    /// Takes a set that was fetched, with the steps of that, if they were wanted.
+    /// Takes a set that was fetched, with what is spent now and the steps of it, if they were wanted.
     pub(super) fn fetched(
         &mut self,
         (id, first): (validate::FetchId, Ticket),
-        response: Result<&Response, OutOfReach>,
+        response: Result<&Response, Unfetched>,
+        purse: P,
         steps: Vec<String>,
     ) {
         if let Some(judged) = self.judged.get_mut(&first) {
+            judged.purse = purse;
             judged.client.steps.extend(steps.into_iter().map(|step| format!("  {step}")));
         }
         if let Some(validator) = &mut self.validator {
@@ -190,13 +201,14 @@ impl Court {
         while let Some(output) = self.validator.as_mut().and_then(Validator::poll) {
             match output {
                 validate::Output::Fetch { id, asked, ticket } => {
-                    let client = self.judged.get_mut(&ticket).map(|judged| &mut judged.client);
-                    let client = client.filter(|client| client.wants_steps());
-                    let traced = client.is_some();
-                    if let Some(client) = client {
+                    // Whoever is being judged is here; all it can spend goes with what it needs first.
+                    let Some(Judged { client, purse, .. }) = self.judged.get_mut(&ticket) else { continue };
+                    let (traced, purse) = (client.wants_steps(), std::mem::take(purse));
+                    if traced {
                         client.steps.push(format!("to prove it looks for {} {}", asked.name, asked.rtype));
                     }
-                    self.fetches.push_back(Fetch { id, asked: (*asked).clone(), first: ticket, traced });
+                    let asked = (*asked).clone();
+                    self.fetches.push_back(Fetch { id, asked, first: ticket, purse, traced });
                 }
                 validate::Output::Done { ticket, verdict, ttl_max, .. } => {
                     let Some(mut judged) = self.judged.remove(&ticket) else { continue };
@@ -222,8 +234,8 @@ impl Court {
     }
 
     /// Tells what was found, with or without the records of DNSSEC.
-    fn tell(&mut self, judged: Judged, authentic: bool, ttl_max: u32) {
-        let Judged { client, response, ttl } = judged;
+    fn tell(&mut self, judged: Judged<P>, authentic: bool, ttl_max: u32) {
+        let Judged { client, response, ttl, .. } = judged;
         let is_negative = response.answer.iter().all(|record| record.rtype != client.rtype);
         let cap =
             if is_negative { self.caps.negative_ttl_max.min(self.caps.ttl_max) } else { self.caps.ttl_max };
@@ -273,7 +285,7 @@ mod tests {
             record("test. 60 DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000");
         let mut court = Court::new(&[anchor], CAPS, Duration::from_secs(9));
         let mut ticket = 0;
-        let mut fetches_of_bogus = |court: &mut Court| {
+        let mut fetches_of_bogus = |court: &mut Court<()>| {
             ticket += 1;
             let client = Client {
                 asker: Asker::Worker { worker: 0, ticket },
@@ -285,11 +297,11 @@ mod tests {
             };
             let answer = vec![record("a.test. 60 A 192.0.2.1")];
             let response = Response { rcode: Rcode::NoError, answer, authority: Vec::new() };
-            court.judge(Ticket(ticket.into()), Box::new(client), response, 60);
+            court.judge(Ticket(ticket.into()), Box::new(client), (response, 60), ());
             let mut fetches = 0;
             while let Some(Fetch { id, first, .. }) = court.next_fetch() {
                 fetches += 1;
-                court.fetched((id, first), Err(OutOfReach), Vec::new());
+                court.fetched((id, first), Err(Unfetched::OutOfReach), (), Vec::new());
             }
             let found = court.take_found();
             assert!(matches!(&found[..], [(0, told, Err(Some(_)))] if *told == ticket), "{found:?}");

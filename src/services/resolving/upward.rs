@@ -13,10 +13,11 @@ use crate::control::resolving::Roots;
 use crate::os::entropy;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::forward::{Forward, Output, QueryId, StreamId, UpstreamCounters};
+use crate::resolve::iterate;
 use crate::resolve::lots::Lots;
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::{Question, Wants};
-use crate::resolve::validate::{FetchId, OutOfReach, Ticket};
+use crate::resolve::validate::{FetchId, Ticket, Unfetched};
 use crate::services::resolving::court::{Asker, Client, Court, Fetch, Told, now, response};
 use crate::services::resolving::datagram::{self, DATAGRAM_OCTETS_MAX};
 use crate::services::resolving::stream;
@@ -37,6 +38,8 @@ const PORTS: u16 = 64;
 const SPAN: Duration = Duration::from_millis(3_300);
 /// What proves an answer is asked for in this way, and so is the answer itself.
 const TO_BE_JUDGED: Wants = Wants { dnssec_ok: true, checking_disabled: true };
+/// Packets that an answer may cost with all that proves it, as for one from the root on.
+const PACKETS_MAX: u8 = iterate::bounds::PACKETS_MAX as u8;
 
 /// What came to a socket.
 enum Came {
@@ -70,6 +73,8 @@ struct Asked {
     rtype: RecordType,
     /// Which of the courts.
     court: usize,
+    /// Packets that were sent before for the answer that it is about.
+    spent: u8,
 }
 
 /// The machine, its sockets and its courts.
@@ -77,7 +82,7 @@ pub(super) struct Upward {
     forward: Forward,
     policy: Arc<Policy>,
     /// In the order of the groups of the policy.
-    courts: Vec<Court>,
+    courts: Vec<Court<u8>>,
     asked: HashMap<u32, Asked>,
     last: u32,
     /// For each slot one of IPv4 and one of IPv6.
@@ -166,17 +171,18 @@ impl Upward {
             _ => return self.give_up(*client),
         };
         let (name, rtype) = (client.name.clone(), client.rtype);
-        self.begin(Asked { purpose: Purpose::Client(client), name, rtype, court: group });
+        self.begin(Asked { purpose: Purpose::Client(client), name, rtype, court: group, spent: 0 });
     }
 
     fn begin(&mut self, asked: Asked) {
         self.last = self.last.wrapping_add(1);
         let (ticket, key) = (self.last, asked.name.to_lowercase());
         let question = Question::new(key.as_wire(), 0, asked.rtype, TO_BE_JUDGED);
-        let is_asked = self.forward.ask(now(), ticket, asked.court, &question).is_ok();
+        let left = PACKETS_MAX.saturating_sub(asked.spent);
+        let is_asked = self.forward.ask_within(now(), (ticket, left), asked.court, &question).is_ok();
         self.asked.insert(ticket, asked);
         if !is_asked {
-            self.failed(ticket, Some(ExtendedError::NOT_READY));
+            self.failed(ticket, Some(ExtendedError::NOT_READY), 0);
         }
     }
 
@@ -248,16 +254,18 @@ impl Upward {
                         let _ = sender.send(Came::Stream { stream, response }).await;
                     });
                 }
-                Output::Answered { ticket, body, ttl, .. } => {
-                    answered = self.asked.remove(&ticket).map(|asked| {
+                Output::Answered { ticket, body, ttl, packets, .. } => {
+                    answered = self.asked.remove(&ticket).map(|mut asked| {
+                        asked.spent += packets;
                         let key = asked.name.to_lowercase();
                         let of = |section| body.records(key.as_wire(), asked.rtype, section);
                         (ticket, response(body.rcode, of), ttl, asked)
                     });
                 }
-                Output::Failed { ticket, error } => {
+                Output::Failed { ticket, error, packets } => {
                     // That somebody else had no room is an answer like others.
-                    failed = Some((ticket, error.filter(|error| *error != ExtendedError::NOT_READY)));
+                    failed =
+                        Some((ticket, error.filter(|error| *error != ExtendedError::NOT_READY), packets));
                 }
                 Output::Wake(at) => {
                     self.wake = at;
@@ -274,40 +282,52 @@ impl Upward {
             if let Some((ticket, response, ttl, asked)) = answered {
                 let Some(court) = self.courts.get_mut(asked.court) else { continue };
                 match asked.purpose {
-                    Purpose::Client(client) => court.judge(Ticket(ticket.into()), client, response, ttl),
-                    Purpose::Fetch(id, first) => court.fetched((id, first), Ok(&response), Vec::new()),
+                    Purpose::Client(client) => {
+                        court.judge(Ticket(ticket.into()), client, (response, ttl), asked.spent);
+                    }
+                    Purpose::Fetch(id, first) => {
+                        court.fetched((id, first), Ok(&response), asked.spent, Vec::new());
+                    }
                 }
                 self.fetch(asked.court);
             }
-            if let Some((ticket, error)) = failed {
-                self.failed(ticket, error);
+            if let Some((ticket, error, packets)) = failed {
+                self.failed(ticket, error, packets);
             }
         }
     }
 
-    fn failed(&mut self, ticket: u32, error: Option<ExtendedError>) {
+    fn failed(&mut self, ticket: u32, error: Option<ExtendedError>, packets: u8) {
         let Some(asked) = self.asked.remove(&ticket) else { return };
         let Some(court) = self.courts.get_mut(asked.court) else { return };
         match asked.purpose {
             Purpose::Client(client) => court.give(*client, Err(error)),
-            Purpose::Fetch(id, first) => court.fetched((id, first), Err(OutOfReach), Vec::new()),
+            Purpose::Fetch(id, first) => {
+                let spent = asked.spent + packets;
+                let why = match error {
+                    Some(ExtendedError::NOT_READY) => Unfetched::Busy,
+                    _ if spent >= PACKETS_MAX => Unfetched::Spent,
+                    _ => Unfetched::OutOfReach,
+                };
+                court.fetched((id, first), Err(why), spent, Vec::new());
+            }
         }
         self.fetch(asked.court);
     }
 
     /// Asks for what a court needs, of the servers that gave the answer.
     fn fetch(&mut self, court: usize) {
-        while let Some(Fetch { id, asked, first, .. }) =
+        while let Some(Fetch { id, asked, first, purse: spent, .. }) =
             self.courts.get_mut(court).and_then(Court::next_fetch)
         {
             let purpose = Purpose::Fetch(id, first);
-            self.begin(Asked { purpose, name: asked.name, rtype: asked.rtype, court });
+            self.begin(Asked { purpose, name: asked.name, rtype: asked.rtype, court, spent });
         }
     }
 }
 
 /// A court for each group of servers.
-fn courts(policy: &Policy, roots: &Roots) -> Vec<Court> {
+fn courts(policy: &Policy, roots: &Roots) -> Vec<Court<u8>> {
     policy.groups().iter().map(|_| Court::new(&roots.anchors, policy.caps, SPAN)).collect()
 }
 

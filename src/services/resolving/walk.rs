@@ -9,9 +9,10 @@
 use crate::base::time::Moment;
 use crate::control::resolving::Roots;
 use crate::os::entropy;
-use crate::resolve::iterate::{self, Iterate, Outcome};
+use crate::resolve::body::ExtendedError;
+use crate::resolve::iterate::{self, Iterate, Outcome, Purse};
 use crate::resolve::question::{Question, Wants};
-use crate::resolve::validate::{FetchId, OutOfReach, Response, Ticket};
+use crate::resolve::validate::{FetchId, Response, Ticket, Unfetched};
 use crate::services::resolving::court::{Asker, Client, Court, Fetch, Told, now};
 use crate::services::resolving::{datagram, stream};
 use crate::wire::name::Name;
@@ -27,6 +28,8 @@ use tokio::task::{AbortHandle, JoinSet};
 pub(super) const MESSAGES_MAX: usize = 1_024;
 /// How long a question may take with all that proves its answer: a client is told within ten seconds.
 const SPAN: Duration = Duration::from_millis(9_700);
+/// What proves an answer is asked for with its own signatures.
+const TO_PROVE: Wants = Wants { dnssec_ok: true, checking_disabled: false };
 
 const _: () = assert!(SPAN.as_millis() > iterate::bounds::QUESTION_SPAN.as_millis());
 
@@ -51,7 +54,7 @@ enum Purpose {
 /// The machine and its sockets.
 pub(super) struct Walk {
     machine: Iterate,
-    court: Court,
+    court: Court<Purse>,
     purposes: HashMap<u64, Purpose>,
     last: u64,
     exchanges: HashMap<u64, AbortHandle>,
@@ -120,15 +123,22 @@ impl Walk {
         // Who validates needs the signatures, whoever asked.
         let dnssec_ok = client.wants.dnssec_ok || self.court.validates();
         let (name, rtype, traced) = (client.name.clone(), client.rtype, client.wants_steps());
-        self.begin(Purpose::Client(client), &name, rtype, dnssec_ok, traced);
+        let wants = Wants { dnssec_ok, checking_disabled: false };
+        self.begin(Purpose::Client(client), (&name, rtype, wants), Purse::default(), traced);
     }
 
-    fn begin(&mut self, purpose: Purpose, name: &Name, rtype: RecordType, dnssec_ok: bool, traced: bool) {
+    fn begin(
+        &mut self,
+        purpose: Purpose,
+        (name, rtype, wants): (&Name, RecordType, Wants),
+        purse: Purse,
+        traced: bool,
+    ) {
         self.last += 1;
         self.purposes.insert(self.last, purpose);
         let name = name.to_lowercase();
-        let wants = Wants { dnssec_ok, checking_disabled: false };
-        self.machine.ask(now(), self.last, &Question::new(name.as_wire(), 0, rtype, wants), traced);
+        let question = Question::new(name.as_wire(), 0, rtype, wants);
+        self.machine.ask(now(), self.last, &question, purse, traced);
     }
 
     /// Waits for something to do, and does it.
@@ -184,7 +194,9 @@ impl Walk {
                         task.abort();
                     }
                 }
-                iterate::Output::Done { ticket, outcome, trace } => self.done(ticket, outcome, trace),
+                iterate::Output::Done { ticket, outcome, trace, purse } => {
+                    self.done(ticket, outcome, trace, purse);
+                }
                 iterate::Output::Wake(at) => {
                     self.wake = at;
                     return;
@@ -197,13 +209,14 @@ impl Walk {
         }
     }
 
-    fn done(&mut self, ticket: u64, outcome: Outcome, mut trace: Vec<String>) {
+    fn done(&mut self, ticket: u64, outcome: Outcome, mut trace: Vec<String>, purse: Purse) {
         match (self.purposes.remove(&ticket), outcome) {
             (Some(Purpose::Client(mut client)), Outcome::Found { rcode, answer, authority, ttl, .. }) => {
                 client.steps = trace;
-                self.court.judge(Ticket(ticket), client, Response { rcode, answer, authority }, ttl);
+                let response = Response { rcode, answer, authority };
+                self.court.judge(Ticket(ticket), client, (response, ttl), purse);
             }
-            (Some(Purpose::Client(mut client)), Outcome::Failed { error, text }) => {
+            (Some(Purpose::Client(mut client)), Outcome::Failed { error, text, .. }) => {
                 trace.push(format!("failed: {text}"));
                 client.steps = trace;
                 self.court.give(*client, Err(Some(error)));
@@ -213,14 +226,16 @@ impl Walk {
                     Outcome::Found { rcode, answer, authority, .. } => {
                         Ok(Response { rcode, answer, authority })
                     }
-                    Outcome::Failed { .. } => Err(OutOfReach),
+                    Outcome::Failed { is_spent: true, .. } => Err(Unfetched::Spent),
+                    Outcome::Failed { error: ExtendedError::NOT_READY, .. } => Err(Unfetched::Busy),
+                    Outcome::Failed { .. } => Err(Unfetched::OutOfReach),
                 };
-                self.court.fetched((id, first), response.as_ref().map_err(|error| *error), trace);
+                self.court.fetched((id, first), response.as_ref().map_err(|error| *error), purse, trace);
             }
             (None, _) => {}
         }
-        while let Some(Fetch { id, asked, first, traced }) = self.court.next_fetch() {
-            self.begin(Purpose::Fetch(id, first), &asked.name, asked.rtype, true, traced);
+        while let Some(Fetch { id, asked, first, purse, traced }) = self.court.next_fetch() {
+            self.begin(Purpose::Fetch(id, first), (&asked.name, asked.rtype, TO_PROVE), purse, traced);
         }
     }
 }
@@ -237,7 +252,7 @@ fn machine(roots: &Roots) -> Iterate {
     Iterate::new(roots.settings.clone(), source)
 }
 
-fn court(roots: &Roots) -> Court {
+fn court(roots: &Roots) -> Court<Purse> {
     let anchors = if roots.validates { &roots.anchors[..] } else { &[] };
     Court::new(anchors, roots.caps, SPAN)
 }

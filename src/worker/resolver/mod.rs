@@ -381,7 +381,7 @@ impl Resolver {
                 Output::Answered { ticket, body, ttl, .. } => {
                     self.front.complete(Ticket::new(ticket), &body, ttl, desk, ends);
                 }
-                Output::Failed { ticket, error } => {
+                Output::Failed { ticket, error, .. } => {
                     let (ticket, body) = (Ticket::new(ticket), Body::failure(error));
                     self.front.complete(ticket, &body, FAILURE_SECONDS, desk, ends);
                 }

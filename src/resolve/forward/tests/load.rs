@@ -120,7 +120,7 @@ fn a_group_without_upstreams_fails_at_once() {
     let mut forward = Forward::new(&[vec![]], 4, CAPS, lots(1));
     for group in [0, 1] {
         forward.ask(Moment::START, 1, group, &question()).unwrap();
-        assert!(matches!(forward.poll(), Output::Failed { ticket: 1, error: Some(_) }));
+        assert!(matches!(forward.poll(), Output::Failed { ticket: 1, error: Some(_), .. }));
         assert!(matches!(forward.poll(), Output::Idle));
     }
 }

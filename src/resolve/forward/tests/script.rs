@@ -159,7 +159,7 @@ impl Stage {
                     let upstream = usize::from(upstream.to_string().as_bytes()[8] - b'1');
                     Seen::Told(format!("answered {ticket} {} {} {records}", self.names[upstream], body.rcode))
                 }
-                Output::Failed { ticket, error } => {
+                Output::Failed { ticket, error, .. } => {
                     let error = error.map_or("-".to_owned(), |error| error.0.to_string());
                     Seen::Told(format!("failed {ticket} {error}"))
                 }

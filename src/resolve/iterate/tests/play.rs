@@ -20,7 +20,7 @@
 
 use crate::base::time::Moment;
 use crate::resolve::iterate::tests::world::World;
-use crate::resolve::iterate::{Iterate, Outcome, Output, Settings};
+use crate::resolve::iterate::{Iterate, Outcome, Output, Purse, Settings};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::script_tests::{question, text};
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ enum Event {
 pub(super) struct Done {
     pub(super) outcome: Outcome,
     pub(super) trace: Vec<String>,
+    pub(super) purse: Purse,
     pub(super) at: Moment,
 }
 
@@ -77,7 +78,7 @@ impl Play {
         self.last += 1;
         let (ticket, (name, rtype)) = (self.last, question(asked));
         let question = Question::new(name.as_wire(), 0, rtype, Wants::default());
-        self.machine.ask(self.now, ticket, &question, true);
+        self.machine.ask(self.now, ticket, &question, Purse::default(), true);
         self.drain();
         ticket
     }
@@ -132,8 +133,8 @@ impl Play {
                 Output::Send { exchange, to, octets } => self.send(exchange, to, &octets, false),
                 Output::Stream { exchange, to, octets } => self.send(exchange, to, &octets, true),
                 Output::Close { .. } => self.out -= 1,
-                Output::Done { ticket, outcome, trace } => {
-                    let done = Done { outcome, trace, at: self.now };
+                Output::Done { ticket, outcome, trace, purse } => {
+                    let done = Done { outcome, trace, purse, at: self.now };
                     assert!(self.done.insert(ticket, done).is_none(), "told twice");
                 }
                 Output::Wake(at) => {
@@ -294,6 +295,6 @@ fn show(outcome: &Outcome) -> String {
             let records: Vec<String> = answer.iter().take(30).map(text).collect();
             format!("{rcode}; {}", records.join("; "))
         }
-        Outcome::Failed { error, text } => format!("failed ({}): {text}", error.0),
+        Outcome::Failed { error, text, .. } => format!("failed ({}): {text}", error.0),
     }
 }

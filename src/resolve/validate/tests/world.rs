@@ -2,7 +2,7 @@
 
 use super::zone::{WALL, Zone, name};
 use crate::base::time::{Moment, WallSeconds};
-use crate::resolve::validate::{Asked, OutOfReach, Output, Response, Spent, Ticket, Validator, Verdict};
+use crate::resolve::validate::{Asked, Output, Response, Spent, Ticket, Unfetched, Validator, Verdict};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::wire::section::Record;
@@ -109,7 +109,7 @@ impl World {
                 Output::Fetch { id, asked, .. } => {
                     self.fetched.push(format!("{} {}", asked.name, asked.rtype));
                     let response = self.ask(&asked);
-                    let response = response.as_ref().ok_or(OutOfReach);
+                    let response = response.as_ref().ok_or(Unfetched::OutOfReach);
                     self.validator.fetched(self.now, wall, id, response);
                 }
             }
