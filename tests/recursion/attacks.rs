@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// The bounds on packets, for one question and for a failing one that is asked ten times.
-const PACKETS_MAX: usize = 50;
+pub const PACKETS_MAX: usize = 50;
 const FAILING_MAX: usize = 15;
 /// The longest that a question may take.
 pub const TIME_MAX: Duration = Duration::from_secs(10);

@@ -4,16 +4,17 @@
 
 use crate::addresses;
 use crate::apart::{self, ip};
-use crate::attacks::{ATTACKS, Attack, TIME_MAX, at};
+use crate::attacks::{ATTACKS, Attack, PACKETS_MAX, TIME_MAX, at};
+use crate::chain::Chain;
 use crate::differential::unbound_of;
-use crate::oracle::message::Message;
+use crate::oracle::message::{AD, Message};
 use crate::oracle::process::TempDir;
 use crate::oracle::{now, until_within};
 use crate::script::{Script, scenario};
 use crate::stage::{Heard, Stage, Who, claim_addresses};
 use crate::world::{
     A, CLIENT, NOERROR, NXDOMAIN, OTHER, Process, RESOLVER, SERVFAIL, exchange, query, receive, resolver_of,
-    socket,
+    socket, until,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -78,7 +79,7 @@ impl Match {
         fs::write(&hints, HINTS).expect("a file");
         let stage = Stage::start(script);
         let mut ours = resolver_of(dir, &hints, |_| {});
-        let mut other = unbound_of(dir, &hints);
+        let mut other = unbound_of(dir, &hints, None);
         ours.wait(&["localhost."]);
         other.wait(&["localhost."]);
         let both = Match { stage, ours, _other: other, _dir: home };
@@ -228,6 +229,70 @@ fn a_chain_of_delegations() -> Row {
     }
 }
 
+/// A resolver that validates beside Unbound, which does too, and a signed chain to ask about.
+struct Proving {
+    chain: Chain,
+    ours: Process,
+    _other: Process,
+    _dir: TempDir,
+}
+
+impl Proving {
+    fn start(depth: usize, below: &str) -> Proving {
+        let home = TempDir::new("proving", false).expect("a directory");
+        let dir = home.path();
+        let chain = Chain::start(dir, depth, below);
+        let mut ours = resolver_of(dir, &chain.hints, |command| {
+            command.env("HIVEDNS_RESOLVE__TRUST_ANCHOR", &chain.anchor);
+        });
+        let mut other = unbound_of(dir, &chain.hints, Some(&chain.anchor));
+        ours.wait(&["localhost."]);
+        other.wait(&["localhost."]);
+        Proving { chain, ours, _other: other, _dir: home }
+    }
+
+    /// What came of asking one, and what each server of the chain was asked for it.
+    fn ask(&self, of: Ipv4Addr, name: &str) -> (Outcome, Vec<usize>) {
+        let (asked, before) = (self.chain.asked(), now());
+        let reply = exchange(of, CLIENT, &query(1, AD, name, A));
+        let took = now() - before;
+        let (mut last, end) = (Vec::new(), now() + QUIET_MAX);
+        until_within(QUIET_MAX, QUIET, || {
+            let asked = std::mem::replace(&mut last, self.chain.asked());
+            asked == last || now() >= end
+        });
+        let asked = last.iter().zip(asked).map(|(after, before)| after - before).collect();
+        (Outcome { replies: vec![reply], took }, asked)
+    }
+}
+
+/// Zones that are signed, one below the other: each costs a referral, its DS and its keys.
+fn a_signed_chain() -> Row {
+    let both = Proving::start(20, "");
+    let name = &both.chain.name;
+    let [(ours, of_ours), (other, of_other)] = [RESOLVER, OTHER].map(|of| both.ask(of, name));
+    let what = format!("{of_ours:?} {}", both.ours.log());
+    assert!(of_ours.iter().sum::<usize>() <= PACKETS_MAX, "{what}");
+    assert!(of_ours.iter().all(|packets| *packets <= VICTIM_MAX) && ours.took < TIME_MAX, "{what}");
+    // What has been proven by then is known the next time.
+    let is_secure = || {
+        let reply = exchange(RESOLVER, CLIENT, &query(1, AD, name, A));
+        reply.is_some_and(|reply| reply.rcode() == NOERROR && reply.flags & AD != 0)
+    };
+    assert!(until(is_secure), "{what}");
+    let told = |outcome: &Outcome, asked: &[usize]| {
+        let most = asked.iter().max().unwrap_or(&0);
+        format!("{}, {most} to one server; {}", asked.iter().sum::<usize>(), outcome.told())
+    };
+    Row {
+        what: "20 signed zones, one below the other, to be proven",
+        counted: "packets",
+        bound: format!("{PACKETS_MAX}, {VICTIM_MAX} to one server"),
+        ours: told(&ours, &of_ours),
+        other: told(&other, &of_other),
+    }
+}
+
 /// The zone above takes the delegation back while the owner below keeps saying that it is there.
 fn a_ghost() -> Row {
     let short = scenario!("ghost_domain").replace("ghost.test. 600 ", "ghost.test. 2 ");
@@ -372,7 +437,13 @@ fn no_attack_costs_more_than_the_bounds_allow() {
         ip("link set lo up");
         claim_addresses();
         let mut rows: Vec<Row> = ATTACKS.iter().map(Attack::run).collect();
-        let others = [a_chain_of_delegations, a_ghost, a_dead_zone_beside_a_healthy_one, ports_and_ids];
+        let others = [
+            a_chain_of_delegations,
+            a_signed_chain,
+            a_ghost,
+            a_dead_zone_beside_a_healthy_one,
+            ports_and_ids,
+        ];
         rows.extend(others.map(|run| run()));
         let text = document(&rows);
         println!("{text}");

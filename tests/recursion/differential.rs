@@ -112,12 +112,18 @@ fn said(reply: &Message) -> Said {
     )
 }
 
-/// Unbound, which walks from the root that this file names and validates nothing.
-pub fn unbound_of(dir: &Path, hints: &Path) -> Process {
+/// Unbound, which walks from the root that this file names, and validates if there is an anchor.
+pub fn unbound_of(dir: &Path, hints: &Path, anchor: Option<&Path>) -> Process {
+    let modules = match anchor {
+        Some(anchor) => {
+            format!("\"validator iterator\"\n  trust-anchor-file: \"{}\"", anchor.display())
+        }
+        None => "\"iterator\"".to_owned(),
+    };
     let text = format!(
         "server:\n  interface: {OTHER}\n  port: 53\n  num-threads: 1\n  username: \"\"\n  chroot: \"\"\n  \
          directory: \"{dir}\"\n  pidfile: \"\"\n  use-syslog: no\n  access-control: 10.0.0.0/8 allow\n  \
-         root-hints: \"{hints}\"\n  module-config: \"iterator\"\n  do-not-query-localhost: yes\n  do-ip6: no\n  \
+         root-hints: \"{hints}\"\n  module-config: {modules}\n  do-not-query-localhost: yes\n  do-ip6: no\n  \
          do-not-query-address: {OTHER}\n  do-not-query-address: {RESOLVER}\n  outgoing-interface: {OTHER}\n  \
          local-zone: \"test.\" nodefault\nremote-control:\n  control-enable: no\n",
         dir = dir.display(),
@@ -134,7 +140,7 @@ pub fn unbound_of(dir: &Path, hints: &Path) -> Process {
 fn unbound_gives_the_same_answers() {
     apart("differential::unbound_gives_the_same_answers", || {
         let world = World::start(|_| {});
-        let mut unbound = unbound_of(world.dir(), &root_hints(world.dir()));
+        let mut unbound = unbound_of(world.dir(), &root_hints(world.dir()), None);
         unbound.wait(&["localhost.", "edu."]);
         let (mut asked, mut disputes, mut excused) = (0, Vec::new(), BTreeSet::new());
         for name in NAMES {

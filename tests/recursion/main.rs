@@ -3,18 +3,20 @@
 //!
 //! Reading order: [`world`] (the servers and their addresses), then what is shown here, [`differential`] (the same
 //! questions to Unbound), [`signed`] (proofs), [`why`] (each step of a walk) and [`bounds`] (what [`attacks`] cost, at
-//! servers that follow a [`script`] on a [`stage`]).
+//! servers that follow a [`script`] on a [`stage`], or are a signed [`chain`]).
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 #[path = "../support/apart.rs"]
 mod apart;
 mod attacks;
 mod bounds;
+mod chain;
 mod differential;
 #[path = "../oracle/mod.rs"]
 mod oracle;
 mod script;
 mod signed;
+mod signer;
 mod stage;
 #[path = "../support/verb.rs"]
 mod verb;

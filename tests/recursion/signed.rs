@@ -1,11 +1,12 @@
 //! Proofs: a world whose zones another program has signed, and what becomes of answers that are not proven.
 
 use crate::apart;
-use crate::apart::{ip, run};
+use crate::apart::ip;
 use crate::oracle::message::{AD, CD, Message};
 use crate::oracle::now;
 use crate::oracle::process::TempDir;
 use crate::owners;
+use crate::signer::{ending, key, sign};
 use crate::verb::verb;
 use crate::world::{
     A, AAAA, ANSWER, CLIENT, CNAME, NOERROR, NXDOMAIN, OTHER, Process, RESOLVER, SERVFAIL, SILENT,
@@ -46,27 +47,6 @@ const ZONES: &[Zone] = &[
     Zone { name: "forged.", signed: Some(NSEC), other_key: true },
     Zone { name: "expired.", signed: Some(LONG_AGO), other_key: false },
 ];
-
-/// A signing key of a zone, made in `dir`: the path of its files without their ending.
-fn key(dir: &Path, zone: &str) -> PathBuf {
-    // It writes to where it stands.
-    let here = dir.display().to_string();
-    let made = run("env", &["-C", &here, "ldns-keygen", "-a", "ECDSAP256SHA256", "-k", zone]);
-    dir.join(made.trim())
-}
-
-fn ending(key: &Path, ending: &str) -> PathBuf {
-    PathBuf::from(format!("{}.{ending}", key.display()))
-}
-
-/// Signs the zone in `file`; where the result stands.
-fn sign(zone: &str, file: &Path, key: &Path, options: &[&str]) -> PathBuf {
-    let signed = file.with_extension("signed");
-    let paths = [&signed, file, key].map(|path: &Path| path.display().to_string());
-    let words = [options, &["-o", zone, "-f"], &paths.each_ref().map(String::as_str)].concat();
-    run("ldns-signzone", &words);
-    signed
-}
 
 /// NSD, which serves these zones from these files.
 fn nsd(name: &str, address: Ipv4Addr, dir: &Path, zones: &[(&str, PathBuf)]) -> Process {

@@ -38,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(45);
 /// How often a condition outside this process is looked at.
 const PACE: Duration = Duration::from_millis(10);
 
+/// What a server counts of the queries that came to it.
+pub const QUERIES: &str = "hivedns_worker_queries_total";
+
 pub const A: u16 = 1;
 pub const CNAME: u16 = 5;
 pub const SOA: u16 = 6;
@@ -214,7 +217,7 @@ impl World {
 
     /// What all servers but the resolver have been asked so far.
     pub fn asked(&self) -> u64 {
-        self.servers.iter().map(|(_, server)| server.counted("hivedns_worker_queries_total")).sum()
+        self.servers.iter().map(|(_, server)| server.counted(QUERIES)).sum()
     }
 
     /// Ends a server, as a crash would.

@@ -4,7 +4,7 @@ mod play;
 mod world;
 
 use crate::base::time::Moment;
-use crate::resolve::iterate::Outcome;
+use crate::resolve::iterate::{Outcome, Purse};
 use play::{Play, ROOT, settings};
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -92,6 +92,64 @@ fn equal_questions_are_asked_once() {
     (0..100).for_each(|_| assert!(play.start("www.good.test. A") > 0));
     play.wait(Duration::from_secs(1));
     assert_eq!((play.done.len(), play.total()), (100, 4));
+}
+
+/// Zones of a silent server each, and `evil.test.`, whose names lead there.
+const COSTLY: &str = "with base
+@ 198.51.100.10
+zone test.
+evil.test. 3600 NS ns.evil.test.
+ns.evil.test. 3600 A 192.0.2.66
+repeat 1-9 d$.test. 3600 NS ns.d$.test.
+repeat 1-9 ns.d$.test. 3600 A 10.1.0.$
+@ 198.51.100.11
+zone example.
+repeat 1-9 d$.example. 3600 NS ns.d$.example.
+repeat 1-9 ns.d$.example. 3600 A 10.2.0.$
+@ 192.0.2.66
+zone evil.test.
+www.evil.test. 60 A 192.0.2.67";
+
+#[test]
+fn what_an_answer_and_its_proof_cost_is_counted_together() {
+    let mut play = Play::new(settings(&[ROOT]), world(COSTLY), 1);
+    play.ask("www.good.test. A");
+    let before = play.total();
+    let mut done = play.ask("www.evil.test. A");
+    for number in 2..=19 {
+        let asked = format!("x.d{}.{} A", number / 2, ["test.", "example."][number % 2]);
+        let ticket = play.start_with(&asked, done.purse);
+        done = play.end(&asked, ticket);
+    }
+    assert_eq!(play.total() - before, 50);
+    assert!(matches!(&done.outcome, Outcome::Failed { is_spent: true, .. }), "{:?}", done.outcome);
+    // A question of its own can pay, and asks at once: whoever could not has not failed for others.
+    let before = play.total();
+    assert!(matches!(&play.ask("x.d9.example. A").outcome, Outcome::Failed { is_spent: false, .. }));
+    assert!(play.total() > before);
+}
+
+#[test]
+fn whoever_waits_for_one_that_cannot_pay_pays_itself() {
+    let mut play = Play::new(settings(&[ROOT]), world(COSTLY), 1);
+    // One packet is left: it goes to the root.
+    let mut purse = Purse::default().hand_on();
+    loop {
+        let mut more = purse.clone();
+        more.send(&[0][..].into(), false, [192, 0, 2, 1].into());
+        if !more.has_packet() {
+            break;
+        }
+        purse = more;
+    }
+    let asked = "www.good.test. A";
+    let poor = play.start_with(asked, purse);
+    let rich: Vec<u64> = (0..3).map(|_| play.start(asked)).collect();
+    let poor = play.end(asked, poor);
+    assert!(matches!(&poor.outcome, Outcome::Failed { is_spent: true, .. }), "{:?}", poor.outcome);
+    for ticket in rich {
+        assert!(matches!(&play.end(asked, ticket).outcome, Outcome::Found { .. }));
+    }
 }
 
 #[test]

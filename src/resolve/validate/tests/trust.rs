@@ -6,7 +6,7 @@ use super::zone::{WALL, Zone, name, record};
 use super::{Denies, NSEC3, world};
 use crate::base::time::{Moment, WallSeconds};
 use crate::resolve::hints::root_anchors;
-use crate::resolve::validate::{Asked, FetchId, Output, Ticket, Validator, Verdict};
+use crate::resolve::validate::{Asked, FetchId, Output, Ticket, Unfetched, Validator, Verdict};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 
@@ -242,6 +242,38 @@ fn answers_that_need_the_same_keys_ask_for_them_once() {
     }
     assert_eq!(done, [(1, Verdict::Secure), (3, Verdict::Secure)]);
     assert_eq!(world.fetched, ["example. DS", ". DNSKEY", "example. DNSKEY"]);
+}
+
+#[test]
+fn an_answer_that_cannot_pay_for_a_key_fails_alone() {
+    for (why, code) in [(Unfetched::Spent, 6), (Unfetched::Busy, 14)] {
+        let mut world = usual();
+        let asked = Asked { name: name(NAME), rtype: A };
+        let response = world.resolve(&asked);
+        let (now, wall) = (Moment::START, WallSeconds(u64::from(WALL)));
+        for ticket in 1..=4 {
+            world.validator.start(now, wall, Ticket(ticket), asked.clone(), &response).unwrap();
+        }
+        let mut done = Vec::new();
+        while let Some(output) = world.validator.poll() {
+            match output {
+                Output::Done { ticket, verdict: Verdict::Bogus(cause), .. } => {
+                    done.push((ticket.0, cause.error.0));
+                }
+                Output::Done { ticket, .. } => done.push((ticket.0, 0)),
+                Output::Fetch { id, ticket, asked } => {
+                    let response = world.resolve(&asked);
+                    // The second of them pays for one set, and the first for none.
+                    let can_pay = ticket.0 > 2 || ticket.0 == 2 && asked.rtype == RecordType::DS;
+                    let response = if can_pay { Ok(&response) } else { Err(why) };
+                    world.validator.fetched(now, wall, id, response);
+                }
+            }
+        }
+        assert_eq!(done, [(1, code), (2, code), (3, 0), (4, 0)]);
+        // Nothing of it was remembered as bogus.
+        assert_eq!(world.text(NAME, A), "secure");
+    }
 }
 
 #[test]
