@@ -194,7 +194,6 @@ impl Iterate {
     /// Asks a question; [`Output::Done`] under `ticket` is its end. `purse`: a new one, or for what is to prove an answer
     /// the one that came with that. `traced`: with each step as text.
     pub fn ask(&mut self, now: Moment, ticket: u64, question: &Question<'_>, purse: Purse, traced: bool) {
-        self.prime(now);
         let (rtype, dnssec_ok) = (question.rtype, question.wants.dnssec_ok);
         let key = Key { name: question.name.to_ascii_lowercase().into(), rtype, dnssec_ok, aim: Aim::Client };
         if let Some((error, text)) = self.memory.failure(now, &key) {
@@ -220,12 +219,13 @@ impl Iterate {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.trace = traced.then(Vec::new);
         }
+        self.prime(now, id);
         self.run(now);
     }
 
-    /// Asks for the servers of the root, beside the question that needs them (RFC 9609 §3.2): they are told by what
-    /// the operator named.
-    fn prime(&mut self, now: Moment) {
+    /// Asks for the servers of the root, beside the question that needs them and pays for it (RFC 9609 §3.2): they are told
+    /// by what the operator named.
+    fn prime(&mut self, now: Moment, purse: JobId) {
         if now < self.primes_at || self.settings.roots.is_empty() {
             return;
         }
@@ -233,8 +233,7 @@ impl Iterate {
         let key = Key { name: Wire::from([0]), rtype: RecordType::NS, dnssec_ok: false, aim: Aim::Priming };
         if self.jobs.len() < JOBS_MAX && !self.by_key.contains_key(&key) {
             let id = self.next_id();
-            self.start(id, id, 0, now + QUESTION_SPAN, key, Waiter::Nobody);
-            self.run(now);
+            self.start(id, purse, 0, now + QUESTION_SPAN, key, Waiter::Nobody);
         }
     }
 

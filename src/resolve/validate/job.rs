@@ -29,6 +29,8 @@ pub(super) struct Job {
     /// The zones that signed the first of `sets`, as far as those were judged; `None` for what is not secure.
     judged: Vec<Option<(Name, Signed)>>,
     verdict: Verdict,
+    /// What is proven to be absent is not what was denied.
+    is_unproven: bool,
     pub ttl_max: u32,
     pub work: Work,
     pub replies: Replies,
@@ -42,6 +44,15 @@ impl Job {
         // Name servers and the like are not part of what is vouched for.
         own.retain(|set| is_denial(set.rtype) || set.rtype == RecordType::SOA);
         let trail = follow(&asked.name, asked.rtype, &answer)?;
+        let is_right = match response.rcode {
+            Rcode::NxDomain => trail.denied.is_some(),
+            Rcode::YxDomain => trail.is_too_long,
+            _ => true,
+        };
+        // A code that nothing in the answer bears out is nobody's word.
+        if !is_right {
+            return Err(verdict::UNPROVEN);
+        }
         let mut at = 0;
         answer.retain(|_| {
             at += 1;
@@ -60,6 +71,7 @@ impl Job {
             proofs,
             judged: Vec::new(),
             verdict: Verdict::Secure,
+            is_unproven: false,
             ttl_max: TTL_SECONDS_MAX,
             work: Work::default(),
             replies: Replies::new(),
@@ -119,17 +131,24 @@ impl Job {
             let zones =
                 zones.filter(|(_, set)| is_denial(set.rtype)).filter_map(|(signed, _)| signed.as_ref());
             let zones = zones.map(|(zone, _)| zone).filter(|zone| seat.is_at_or_below(zone));
-            let verdict = match zones.max_by_key(|zone| zone.label_count()) {
-                None => trust.enclosing(&seat, &mut asker)?.without_signature(verdict::NO_PROOF),
-                Some(zone) => {
-                    let denial = Denial::new(zone, evidence(&self.sets, &self.judged, zone));
-                    let proven = denial.prove(name, self.asked.rtype, asker.work);
-                    verdict_on(proven, |proven| match proven {
-                        Proven::NoData { .. } => !self.no_name,
-                        Proven::NoName => self.no_name,
-                        Proven::OptOut | Proven::Costly | Proven::Nothing => false,
-                    })
+            let zone = zones.max_by_key(|zone| zone.label_count()).filter(|_| !self.is_unproven);
+            let proven = zone.map(|zone| {
+                let denial = Denial::new(zone, evidence(&self.sets, &self.judged, zone));
+                denial.prove(name, self.asked.rtype, asker.work)
+            });
+            let verdict = match proven {
+                // What there is may prove an earlier link of the chain, and the name may belong to a zone below, that signs
+                // nothing.
+                Some(Ok(Proven::Nothing)) | None => {
+                    self.is_unproven |= proven.is_some();
+                    let missing = if self.is_unproven { verdict::UNPROVEN } else { verdict::NO_PROOF };
+                    trust.enclosing(&seat, &mut asker)?.without_signature(missing)
                 }
+                Some(proven) => verdict_on(proven, |proven| match proven {
+                    Proven::NoData { .. } => !self.no_name,
+                    Proven::NoName => self.no_name,
+                    Proven::OptOut | Proven::Costly | Proven::Nothing => false,
+                }),
             };
             self.verdict = self.verdict.and(verdict);
         }

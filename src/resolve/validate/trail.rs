@@ -13,11 +13,13 @@ pub(super) struct Trail {
     pub synthesised: Vec<usize>,
     /// The name at which there is nothing of the type asked for; `None` if there is.
     pub denied: Option<Name>,
+    /// It ends at a DNAME that makes a name too long.
+    pub is_too_long: bool,
 }
 
 /// The trail of the answer to `name` and `rtype`.
 pub(super) fn follow(name: &Name, rtype: RecordType, answer: &[Set]) -> Result<Trail, Cause> {
-    let mut trail = Trail { synthesised: Vec::new(), denied: None };
+    let mut trail = Trail { synthesised: Vec::new(), denied: None, is_too_long: false };
     let mut name = name.clone();
     for _ in 0..=CHAIN_STEPS_MAX {
         let alias = answer.iter().position(|set| set.rtype == RecordType::CNAME && set.name == name);
@@ -29,6 +31,7 @@ pub(super) fn follow(name: &Name, rtype: RecordType, answer: &[Set]) -> Result<T
             let Some(target) = target(dname).and_then(|target| substitute(&name, &dname.name, &target))
             else {
                 // Too long: YXDOMAIN, and the DNAME says it all (RFC 6672 §2.2).
+                trail.is_too_long = true;
                 return Ok(trail);
             };
             if let Some(at) = alias {

@@ -21,7 +21,7 @@ use crate::wire::name::Name;
 use crate::wire::reply::Section;
 use crate::wire::rtype::RecordType;
 use crate::wire::section::Record;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 /// What came of a question: a body, or why there is none ([`ExtendedError::NOT_READY`]: nobody had room for it).
@@ -82,8 +82,8 @@ pub(super) struct Court<P> {
     /// How long after its question an answer is told, or a failure.
     span: Duration,
     judged: HashMap<Ticket, Judged<P>>,
-    /// When each answer's time is over, in the order in which they came here.
-    ends: VecDeque<(Moment, Ticket)>,
+    /// When each answer's time is over.
+    ends: BTreeSet<(Moment, Ticket)>,
     fetches: VecDeque<Fetch<P>>,
     writer: Writer,
     /// To which worker, for which of its tickets.
@@ -98,7 +98,7 @@ impl<P: Default> Court<P> {
             caps,
             span,
             judged: HashMap::new(),
-            ends: VecDeque::new(),
+            ends: BTreeSet::new(),
             fetches: VecDeque::new(),
             writer: Writer::default(),
             found: Vec::new(),
@@ -151,7 +151,7 @@ impl<P: Default> Court<P> {
         let asked = Asked { name: judged.client.name.clone(), rtype: judged.client.rtype };
         match validator.start(now(), clock::wall_seconds(), ticket, asked, &judged.response) {
             Ok(()) => {
-                self.ends.push_back((judged.client.since + self.span, ticket));
+                self.ends.insert((judged.client.since + self.span, ticket));
                 self.judged.insert(ticket, judged);
                 self.heed();
             }
@@ -179,21 +179,27 @@ impl<P: Default> Court<P> {
 
     /// When an answer's time is over next.
     pub(super) fn wake(&self) -> Moment {
-        // They come in the order of their ends, or nearly so; one that is told late is a little late.
-        self.ends.front().map_or(Moment::NEVER, |(at, _)| *at)
+        self.ends.first().map_or(Moment::NEVER, |(at, _)| *at)
     }
 
     /// Gives up answers whose time is over.
     pub(super) fn expire(&mut self) {
         let now = now();
-        while let Some((_, ticket)) = self.ends.pop_front_if(|(at, _)| *at <= now) {
-            let Some(mut judged) = self.judged.remove(&ticket) else { continue };
+        while let Some(&(_, ticket)) = self.ends.first().filter(|(at, _)| *at <= now) {
+            let Some(mut judged) = self.leave(ticket) else { return };
             if let Some(validator) = &mut self.validator {
                 validator.cancel(ticket);
             }
             judged.client.steps.push("failed: not validated in time".to_owned());
             self.give(*judged.client, Err(Some(ExtendedError::NO_REACHABLE_AUTHORITY)));
         }
+    }
+
+    /// Takes an answer out.
+    fn leave(&mut self, ticket: Ticket) -> Option<Judged<P>> {
+        let judged = self.judged.remove(&ticket)?;
+        self.ends.remove(&(judged.client.since + self.span, ticket));
+        Some(judged)
     }
 
     /// Does what the validator wants done.
@@ -211,7 +217,7 @@ impl<P: Default> Court<P> {
                     self.fetches.push_back(Fetch { id, asked, first: ticket, purse, traced });
                 }
                 validate::Output::Done { ticket, verdict, ttl_max, .. } => {
-                    let Some(mut judged) = self.judged.remove(&ticket) else { continue };
+                    let Some(mut judged) = self.leave(ticket) else { continue };
                     if judged.client.wants_steps() {
                         judged.client.steps.push(format!("validation: {verdict}"));
                     }
@@ -278,26 +284,47 @@ mod tests {
     use crate::resolve::script_tests::record;
 
     const CAPS: Caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
+    const SPAN: Duration = Duration::from_secs(9);
+
+    /// One whose anchor no key matches.
+    fn court() -> Court<()> {
+        let anchor =
+            record("test. 60 DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000");
+        Court::new(&[anchor], CAPS, SPAN)
+    }
+
+    fn asked(ticket: u32, since: Moment) -> (Box<Client>, Response) {
+        let (name, rtype, wants) = (Name::parse("a.test.").unwrap(), RecordType::A, Wants::default());
+        let asker = Asker::Worker { worker: 0, ticket };
+        let client = Client { asker, name, rtype, wants, since, steps: Vec::new() };
+        let answer = vec![record("a.test. 60 A 192.0.2.1")];
+        (Box::new(client), Response { rcode: Rcode::NoError, answer, authority: Vec::new() })
+    }
+
+    #[test]
+    fn an_answer_that_came_late_is_given_up_before_one_that_came_sooner_and_was_asked_later() {
+        let mut court = court();
+        let began = now();
+        let ago = |millis: u64| Moment::from_micros(began.as_micros().saturating_sub(millis * 1_000));
+        for (ticket, since) in [(1, began), (2, ago(10_000))] {
+            let (client, response) = asked(ticket, since);
+            court.judge(Ticket(ticket.into()), client, (response, 60), ());
+        }
+        assert_eq!(court.wake(), ago(10_000) + SPAN);
+        court.expire();
+        let found = court.take_found();
+        assert!(matches!(&found[..], [(0, 2, Err(Some(_)))]), "{found:?}");
+        assert_eq!(court.wake(), began + SPAN);
+    }
 
     #[test]
     fn keys_that_were_out_of_reach_are_looked_for_again_once_that_is_forgotten() {
-        let anchor =
-            record("test. 60 DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000");
-        let mut court = Court::new(&[anchor], CAPS, Duration::from_secs(9));
+        let mut court = court();
         let mut ticket = 0;
         let mut fetches_of_bogus = |court: &mut Court<()>| {
             ticket += 1;
-            let client = Client {
-                asker: Asker::Worker { worker: 0, ticket },
-                name: Name::parse("a.test.").unwrap(),
-                rtype: RecordType::A,
-                wants: Wants::default(),
-                since: now(),
-                steps: Vec::new(),
-            };
-            let answer = vec![record("a.test. 60 A 192.0.2.1")];
-            let response = Response { rcode: Rcode::NoError, answer, authority: Vec::new() };
-            court.judge(Ticket(ticket.into()), Box::new(client), (response, 60), ());
+            let (client, response) = asked(ticket, now());
+            court.judge(Ticket(ticket.into()), client, (response, 60), ());
             let mut fetches = 0;
             while let Some(Fetch { id, first, .. }) = court.next_fetch() {
                 fetches += 1;

@@ -89,6 +89,43 @@ fn what_does_not_exist_is_proven() {
 }
 
 #[test]
+fn what_an_alias_into_an_unsigned_zone_finds_absent_is_insecure() {
+    for denies in WAYS {
+        let mut zones = world(denies).zones;
+        let groucho = zones.remove(2);
+        let groucho = groucho
+            .alias("*.ways.groucho.edu.", "www.plain.groucho.edu.")
+            .alias("*.lost.groucho.edu.", "missing.plain.groucho.edu.")
+            .alias("*.here.groucho.edu.", "missing.maths.groucho.edu.");
+        zones.insert(2, groucho);
+        let mut world = World::new(zones);
+        // The wildcard's own proof, of a zone above the name, is there; and so may be that of the cut (RFC 4035 §3.1.4).
+        assert_eq!(world.text("x.ways.groucho.edu.", RecordType::AAAA), "insecure", "{denies:?}");
+        assert_eq!(world.text("x.lost.groucho.edu.", A), "insecure", "{denies:?}");
+        let cut = world.resolve(&Asked { name: name("plain.groucho.edu."), rtype: RecordType::DS });
+        let told = tampered(&mut world, "unsafe.groucho.edu.", RecordType::AAAA, |response| {
+            response.authority.extend(cut.authority);
+        });
+        assert_eq!(told, "insecure", "{denies:?}");
+        // Where the name's own zone signs, that proves nothing.
+        let apex = world.resolve(&Asked { name: name("x.here.groucho.edu."), rtype: RecordType::CNAME });
+        let told = tampered(&mut world, "x.here.groucho.edu.", A, |response| {
+            response.authority.clone_from(&apex.authority);
+        });
+        assert!(denies == OPT_OUT || told == "bogus 6", "{denies:?}: {told}");
+    }
+}
+
+#[test]
+fn a_code_that_the_answer_does_not_bear_out_is_bogus() {
+    let mut world = world(Denies::Nsec);
+    for rcode in [Rcode::NxDomain, Rcode::YxDomain] {
+        let told = tampered(&mut world, "erdos.maths.groucho.edu.", A, |response| response.rcode = rcode);
+        assert_eq!(told, "bogus 6");
+    }
+}
+
+#[test]
 fn a_wildcard_that_is_an_empty_non_terminal_denies_the_type_and_not_the_name() {
     for denies in WAYS {
         let signer = Signer::ed25519(1);
