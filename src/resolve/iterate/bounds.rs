@@ -82,6 +82,11 @@ pub const PRIMING_SPAN: Duration = Duration::from_secs(60);
 pub const NAMES_MAX: usize = 16;
 /// Addresses kept of one delegation's glue: two for each name.
 pub const GLUE_MAX: usize = 32;
+/// Records kept of what a referral says of the protection of the zone below: four DS records or three NSEC3 and their
+/// signatures, and twice that in a rollover.
+pub const PROOF_RECORDS_MAX: usize = 16;
+/// For how long they are kept for who validates what was found below; it asks right away.
+pub const PROOF_SPAN: Duration = QUESTION_SPAN;
 /// Addresses kept of one server's name.
 pub const ADDRESSES_MAX: usize = 8;
 

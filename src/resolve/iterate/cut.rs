@@ -7,6 +7,7 @@ use crate::wire::name::{Name, is_at_or_below};
 use crate::wire::reply::Section;
 use crate::wire::response::Response;
 use crate::wire::rtype::{Class, RecordType};
+use crate::wire::section::Record;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub(super) struct Referral {
     pub(super) glue: Vec<(usize, IpAddr)>,
     /// Seconds.
     pub(super) ttl: u32,
+    /// The DS set of the cut, or what proves that there is none, with signatures (RFC 4035 §3.1.4).
+    pub(super) proof: Vec<Record>,
 }
 
 impl Referral {
@@ -78,7 +81,8 @@ impl Referral {
         zone: &[u8],
         asked: &[u8],
     ) -> Option<Referral> {
-        let mut referral = Referral { zone: zone.into(), names: Vec::new(), glue: Vec::new(), ttl: u32::MAX };
+        let (names, glue, proof) = (Vec::new(), Vec::new(), Vec::new());
+        let mut referral = Referral { zone: zone.into(), names, glue, ttl: u32::MAX, proof };
         for record in response.records(section) {
             if record.rtype != RecordType::NS || record.class != Class::IN || !record.is_of(zone) {
                 continue;
@@ -148,7 +152,7 @@ mod tests {
         let ends = |ttl: u32, above: Moment| {
             let (zone, names, glue) = (Wire::from(*b"\x01a\0"), Vec::new(), Vec::new());
             let now = Moment::from_micros(5_000_000);
-            (Referral { zone, names, glue, ttl }.cut(now, above).expires - now).as_secs()
+            (Referral { zone, names, glue, ttl, proof: Vec::new() }.cut(now, above).expires - now).as_secs()
         };
         assert_eq!(ends(60, Moment::NEVER), 60);
         assert_eq!(ends(604_800, Moment::NEVER), 86_400);

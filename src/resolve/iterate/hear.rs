@@ -281,7 +281,8 @@ impl Iterate {
                 }
                 Next::Step
             }
-            Reading::Referral(referral) => {
+            Reading::Referral(mut referral) => {
+                self.memory.put_proof(now, &referral.zone, std::mem::take(&mut referral.proof));
                 let cut = Arc::new(referral.cut(now, visit.cut.expires));
                 if let Some(purse) = self.purses.get_mut(&job.purse).filter(|_| job.key.aim == Aim::Client) {
                     purse.went_down(to, job.found.aliases == 0);

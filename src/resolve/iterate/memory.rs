@@ -6,7 +6,7 @@
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::iterate::bounds::{
-    ADDRESSES_MAX, DELEGATION_SPAN_MAX, FAILURE_SPAN_MAX, FAILURE_SPAN_MIN, LAME_SPAN,
+    ADDRESSES_MAX, DELEGATION_SPAN_MAX, FAILURE_SPAN_MAX, FAILURE_SPAN_MIN, LAME_SPAN, PROOF_SPAN,
 };
 use crate::resolve::iterate::cut::{Cut, Wire};
 use crate::resolve::iterate::job::Key;
@@ -14,6 +14,7 @@ use crate::resolve::iterate::minimise::{label_count, suffix};
 use crate::resolve::iterate::servers::Server;
 use crate::resolve::iterate::store::{Store, Weight};
 use crate::wire::rtype::RecordType;
+use crate::wire::section::Record;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,19 @@ impl Weight for Failure {
     }
 }
 
+/// What a referral said of the protection of a zone.
+struct Proof {
+    records: Vec<Record>,
+    learned: Moment,
+}
+
+impl Weight for Proof {
+    fn octets(&self) -> usize {
+        let octets = |record: &Record| size_of::<Record>() + record.name.as_wire().len() + record.rdata.len();
+        size_of::<Proof>() + self.records.iter().map(octets).sum::<usize>()
+    }
+}
+
 impl Weight for Moment {
     fn octets(&self) -> usize {
         size_of::<Moment>()
@@ -77,6 +91,7 @@ impl Weight for RecordType {
 pub(super) struct Memory {
     root: Arc<Cut>,
     cuts: Store<Wire, Arc<Cut>>,
+    proofs: Store<Wire, Proof>,
     /// Names below a zone at which there is no cut, and until when that is believed.
     plain: Store<(Wire, Wire), Moment>,
     addresses: Store<(Wire, RecordType), Addresses>,
@@ -86,12 +101,13 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Three eighths of the octets are for delegations, an eighth for each of the others.
+    /// Three eighths of the octets are for delegations and what protects them, an eighth for each of the others.
     pub(super) fn new(root: Cut, octets_max: usize) -> Memory {
         let part = octets_max / 8;
         Memory {
             root: Arc::new(root),
-            cuts: Store::new(3 * part),
+            cuts: Store::new(2 * part),
+            proofs: Store::new(part),
             plain: Store::new(part),
             addresses: Store::new(part),
             servers: Store::new(part),
@@ -102,6 +118,7 @@ impl Memory {
 
     pub(super) fn octets(&self) -> usize {
         self.cuts.octets()
+            + self.proofs.octets()
             + self.plain.octets()
             + self.addresses.octets()
             + self.servers.octets()
@@ -112,6 +129,7 @@ impl Memory {
     /// Forgets all but the servers of the root.
     pub(super) fn clear(&mut self) {
         self.cuts.clear();
+        self.proofs.clear();
         self.plain.clear();
         self.addresses.clear();
         self.servers.clear();
@@ -144,6 +162,22 @@ impl Memory {
 
     pub(super) fn put_cut(&mut self, cut: &Arc<Cut>) {
         self.cuts.put(cut.zone.clone(), Arc::clone(cut));
+    }
+
+    /// Keeps for a moment what a referral said of the protection of the zone that it leads to.
+    pub(super) fn put_proof(&mut self, now: Moment, zone: &Wire, records: Vec<Record>) {
+        if !records.is_empty() {
+            self.proofs.put(zone.clone(), Proof { records, learned: now });
+        }
+    }
+
+    /// What a referral said of it a moment ago. Once: if it proves nothing, the zone above is asked.
+    pub(super) fn take_proof(&mut self, now: Moment, zone: &Wire) -> Option<Vec<Record>> {
+        let Proof { mut records, learned } = self.proofs.take(zone)?;
+        let age = now - learned;
+        let seconds = age.as_secs().try_into().unwrap_or(u32::MAX);
+        records.iter_mut().for_each(|record| record.ttl = record.ttl.saturating_sub(seconds));
+        (age < PROOF_SPAN && records.iter().all(|record| record.ttl > 0)).then_some(records)
     }
 
     pub(super) fn forget_cut(&mut self, zone: &Wire) {

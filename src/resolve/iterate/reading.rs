@@ -10,7 +10,7 @@
 //! ```
 
 use crate::resolve::harvest::{covers, substitute};
-use crate::resolve::iterate::bounds::ALIASES_MAX;
+use crate::resolve::iterate::bounds::{ALIASES_MAX, PROOF_RECORDS_MAX};
 use crate::resolve::iterate::cut::{Referral, Wire, is_below, name, wire};
 use crate::wire::message::Rcode;
 use crate::wire::name::{Name, is_at_or_below};
@@ -206,7 +206,9 @@ impl<'m> Reader<'_, 'm> {
                 return Reading::Fault("a referral for DS");
             }
             let referral = Referral::read(self.response, Section::Authority, &cut, zone);
-            return referral.map_or(Reading::Fault("a referral to nobody"), Reading::Referral);
+            let Some(mut referral) = referral else { return Reading::Fault("a referral to nobody") };
+            referral.proof = self.protection(&cut);
+            return Reading::Referral(referral);
         }
         let is_elsewhere = |owner: &Name| !is_at_or_below(&wire(owner), zone);
         if soa.is_some_and(|owner| is_elsewhere(&owner)) {
@@ -240,6 +242,25 @@ impl<'m> Reader<'_, 'm> {
         let ttl = soa.ttl.min(minimum);
         self.piece.authority.push(lower(soa.with_ttl(ttl)));
         true
+    }
+
+    /// What a referral says of how the zone below is protected: the DS set of the cut, or else what proves that there is
+    /// none, for who wants it (RFC 4035 §3.1.4).
+    fn protection(&self, cut: &[u8]) -> Vec<Record> {
+        let of_type = |record: &RecordAt<'_>| covers(record).unwrap_or(record.rtype);
+        let is_ds = |record: &RecordAt<'_>| of_type(record) == RecordType::DS && record.is_of(cut);
+        let is_denial = |record: &RecordAt<'_>| {
+            matches!(of_type(record), RecordType::NSEC | RecordType::NSEC3)
+                && is_at_or_below(&wire(&record.owner()), &self.asked.zone)
+        };
+        let has_ds = self.authorities().any(|record| is_ds(&record));
+        let is_wanted = |record: &RecordAt<'_>| if has_ds { is_ds(record) } else { is_denial(record) };
+        let count = self.authorities().filter(is_wanted).count();
+        // Half of it would prove nothing.
+        match self.asked.dnssec_ok && count <= PROOF_RECORDS_MAX {
+            true => self.authorities().filter(is_wanted).map(lower).collect(),
+            false => Vec::new(),
+        }
     }
 
     /// Takes what proves absence, or that a wildcard stood in, for who wants it.
@@ -364,6 +385,37 @@ mod tests {
         }
         let ds = say("example.", "a.example. DS", 0, false, &[], &["a.example. 60 NS ns.test."]);
         assert_eq!(ds, "Fault(\"a referral for DS\")");
+    }
+
+    #[test]
+    fn a_referral_tells_how_the_zone_below_is_protected_and_nothing_else() {
+        const DS: &str =
+            "a.example. 60 DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000";
+        let proof = |more: &[&str]| {
+            let zone = Name::parse("x.a.example.").unwrap();
+            let asked = Asked {
+                zone: wire(&Name::parse("example.").unwrap()),
+                name: wire(&zone),
+                rtype: RecordType::A,
+                dnssec_ok: true,
+            };
+            let authority = [&["a.example. 60 NS ns.test."], more].concat();
+            let message =
+                message(&Question::new(&asked.name, 0, asked.rtype, Wants::default()), 0, &[], &authority);
+            match read(&asked, &Response::read(&message).unwrap()) {
+                Reading::Referral(referral) => referral.proof.iter().map(text).collect::<Vec<_>>(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (nsec, other) = ("a.example. 60 NSEC b.example. NS", DS.replace("a.", "b."));
+        assert_eq!(proof(&[DS, nsec, &other]), [DS]);
+        assert_eq!(proof(&[nsec, "a.test. 60 NSEC b.test. NS"]), [nsec]);
+        assert!(proof(&[&other]).is_empty());
+        // More than anybody has would be cut somewhere.
+        let many: Vec<String> =
+            (0..=PROOF_RECORDS_MAX).map(|number| DS.replace("DS 1 ", &format!("DS {number} "))).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(proof(&many).is_empty() && proof(&many[1..]).len() == PROOF_RECORDS_MAX);
     }
 
     #[test]

@@ -66,10 +66,15 @@ impl<K: Ord + Clone + Weight, V: Weight> Store<K, V> {
     }
 
     pub(super) fn remove(&mut self, key: &K) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.order.remove(&entry.used);
-            self.octets -= entry.octets;
-        }
+        self.take(key);
+    }
+
+    /// Takes out what stands under the key.
+    pub(super) fn take(&mut self, key: &K) -> Option<V> {
+        let entry = self.entries.remove(key)?;
+        self.order.remove(&entry.used);
+        self.octets -= entry.octets;
+        Some(entry.value)
     }
 
     pub(super) fn clear(&mut self) {

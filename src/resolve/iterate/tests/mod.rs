@@ -5,6 +5,7 @@ mod world;
 
 use crate::base::time::Moment;
 use crate::resolve::iterate::{Outcome, Purse};
+use crate::resolve::question::Wants;
 use play::{Play, ROOT, settings};
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -94,6 +95,9 @@ fn equal_questions_are_asked_once() {
     assert_eq!((play.done.len(), play.total()), (100, 4));
 }
 
+/// As whoever validates asks.
+const SIGNED: Wants = Wants { dnssec_ok: true, checking_disabled: false };
+
 /// Zones of a silent server each, and `evil.test.`, whose names lead there.
 const COSTLY: &str = "with base
 @ 198.51.100.10
@@ -118,7 +122,7 @@ fn what_an_answer_and_its_proof_cost_is_counted_together() {
     let mut done = play.ask("www.evil.test. A");
     for number in 2..=19 {
         let asked = format!("x.d{}.{} A", number / 2, ["test.", "example."][number % 2]);
-        let ticket = play.start_with(&asked, done.purse);
+        let ticket = play.start_with(&asked, SIGNED, done.purse);
         done = play.end(&asked, ticket);
     }
     assert_eq!(play.total() - before, 50);
@@ -127,6 +131,35 @@ fn what_an_answer_and_its_proof_cost_is_counted_together() {
     let before = play.total();
     assert!(matches!(&play.ask("x.d9.example. A").outcome, Outcome::Failed { is_spent: false, .. }));
     assert!(play.total() > before);
+}
+
+#[test]
+fn a_ds_that_came_with_the_referral_is_asked_for_only_if_it_is_wanted_again_or_later() {
+    let ds = "good.test. 3600 DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000";
+    let text = format!("with base\n@ 198.51.100.10\nzone test.\n{ds}");
+    for (seconds, packets) in [(9, [0, 1]), (11, [1, 1])] {
+        let mut play = Play::new(settings(&[ROOT]), world(&text), 1);
+        let ticket = play.start_with("www.good.test. A", SIGNED, Purse::default());
+        let mut purse = play.end("www.good.test. A", ticket).purse;
+        play.wait(Duration::from_secs(seconds));
+        for packets in packets {
+            let before = play.total();
+            let ticket = play.start_with("good.test. DS", SIGNED, purse);
+            let done = play.end("good.test. DS", ticket);
+            let Outcome::Found { answer, .. } = &done.outcome else { panic!("{:?}", done.outcome) };
+            let ttl = if packets == 0 { 3_600 - seconds } else { 3_600 };
+            assert_eq!((answer.len(), u64::from(answer[0].ttl), play.total() - before), (1, ttl, packets));
+            purse = done.purse;
+        }
+    }
+    // What a client asks for itself is the owner's word.
+    let mut play = Play::new(settings(&[ROOT]), world(&text), 1);
+    let ticket = play.start_with("www.good.test. A", SIGNED, Purse::default());
+    play.end("www.good.test. A", ticket);
+    let before = play.total();
+    let ticket = play.start_with("good.test. DS", SIGNED, Purse::default());
+    play.end("good.test. DS", ticket);
+    assert_eq!(play.total() - before, 1);
 }
 
 #[test]
@@ -143,7 +176,7 @@ fn whoever_waits_for_one_that_cannot_pay_pays_itself() {
         purse = more;
     }
     let asked = "www.good.test. A";
-    let poor = play.start_with(asked, purse);
+    let poor = play.start_with(asked, Wants::default(), purse);
     let rich: Vec<u64> = (0..3).map(|_| play.start(asked)).collect();
     let poor = play.end(asked, poor);
     assert!(matches!(&poor.outcome, Outcome::Failed { is_spent: true, .. }), "{:?}", poor.outcome);

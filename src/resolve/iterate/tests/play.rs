@@ -75,14 +75,14 @@ impl Play {
 
     /// Asks, and goes on at once.
     pub(super) fn start(&mut self, asked: &str) -> u64 {
-        self.start_with(asked, Purse::default())
+        self.start_with(asked, Wants::default(), Purse::default())
     }
 
     /// The same with what another question has left.
-    pub(super) fn start_with(&mut self, asked: &str, purse: Purse) -> u64 {
+    pub(super) fn start_with(&mut self, asked: &str, wants: Wants, purse: Purse) -> u64 {
         self.last += 1;
         let (ticket, (name, rtype)) = (self.last, question(asked));
-        let question = Question::new(name.as_wire(), 0, rtype, Wants::default());
+        let question = Question::new(name.as_wire(), 0, rtype, wants);
         self.machine.ask(self.now, ticket, &question, purse, true);
         self.drain();
         ticket

@@ -291,6 +291,7 @@ impl Zone {
                             found.sections[2].extend(self.get(&target, RecordType::AAAA));
                         }
                         found.sections[1].extend(servers);
+                        found.sections[1].extend(self.get(above, RecordType::DS));
                     }
                     return found;
                 }
