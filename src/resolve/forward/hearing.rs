@@ -114,7 +114,8 @@ impl Forward {
         let Purpose::Question(key) = flight.purpose else { return };
         let Some(asked) = self.asked.get_mut(key) else { return };
         let may = asked.has_packets_for(flight.upstream);
-        let Some(candidate) = asked.candidate_mut(flight.upstream).filter(|candidate| !candidate.plain) else {
+        let Some(candidate) = asked.candidate_mut(flight.upstream).filter(|candidate| !candidate.plain)
+        else {
             return;
         };
         (candidate.is_urgent, candidate.plain, candidate.may_be_guess) = (may, true, true);

@@ -166,7 +166,11 @@ impl Iterate {
                     let known = self.memory.addresses(now, server, *rtype).map(<[IpAddr]>::to_vec);
                     match known {
                         // It answers there, and would say the same elsewhere.
-                        Some(known) if known.iter().any(|at| self.memory.is_lame(now, &cut.zone, *at)) => break,
+                        Some(known)
+                            if known.iter().any(|known| self.memory.is_lame(now, &cut.zone, *known)) =>
+                        {
+                            break;
+                        }
                         Some(_) => {}
                         None if visit.sought.contains(&(at, *rtype)) => {}
                         None => return Some((at, *rtype)),

@@ -9,9 +9,7 @@ use crate::resolve::iterate::bounds::{
 };
 use crate::resolve::iterate::choose::Choice;
 use crate::resolve::iterate::cut::{Cut, Wire, name};
-use crate::resolve::iterate::job::{
-    Aim, Failed, Flight, Job, JobId, Key, Kind, Query, Turn, Visit, Waiter,
-};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Query, Turn, Visit, Waiter};
 use crate::resolve::iterate::minimise::{label_count, next, suffix};
 use crate::resolve::iterate::reading::Asked;
 use crate::resolve::iterate::{Iterate, Output, Timer};
@@ -279,7 +277,8 @@ impl Iterate {
         // One of two at most is out: whoever sends has seen to it.
         job.late = job.late.or(job.flight.replace(flight_id));
         let short = asked.name != job.name;
-        let flight = Flight { job: id, exchange, asked, server, sent: now, late_at, until, edns, stream, short };
+        let flight =
+            Flight { job: id, exchange, asked, server, sent: now, late_at, until, edns, stream, short };
         self.flights.insert(flight_id, flight);
     }
 

@@ -243,7 +243,8 @@ pub(super) fn play(scenario: &str, text: &str) {
                 let count = started.len();
                 let ends_so = |(ticket, began): (u64, Moment)| {
                     let done = play.end(rest, ticket);
-                    let is_so = matches!(&done.outcome, Outcome::Found { rcode, .. } if rcode.to_string() == code);
+                    let is_so =
+                        matches!(&done.outcome, Outcome::Found { rcode, .. } if rcode.to_string() == code);
                     is_so && (done.at - began).as_secs_f64() <= seconds.parse().unwrap()
                 };
                 let ended = started.drain(..).map(ends_so).filter(|is_so| *is_so).count();
