@@ -20,6 +20,9 @@ pub const ZONE_PACKETS_MAX: u8 = 10;
 /// Name servers without glue that are looked for after one referral (NXNS; NRDelegation, CVE-2022-3204). Zones have
 /// two to four; if none of four has an address, the fifth will not help.
 pub const NAMES_RESOLVED_MAX: usize = 4;
+/// Name servers among them whose glue was of no use, so that their owner is asked: one of a zone's servers is enough, and
+/// where it is the zone that is dead each costs packets.
+pub const GLUE_DOUBTED_MAX: usize = 2;
 /// Questions for addresses that one question may ask, over all its referrals.
 pub const SUBQUESTIONS_MAX: u8 = 12;
 /// Questions for addresses within each other: an honest server's name stands in a zone whose servers have glue, or
@@ -32,11 +35,17 @@ pub const ALIASES_MAX: usize = 12;
 pub const MINIMISED_MAX: u8 = 10;
 /// How many of them add one label only; the others share the labels that are left (RFC 9156 §2.3, MINIMISE_ONE_LAB).
 pub const MINIMISED_ONE_LABEL: u8 = 4;
+/// Failures at a zone after which a shortened query that meets silence is followed by the whole name: some servers drop
+/// what they were not told of. Unbound waits for three.
+pub const MINIMISED_LOST_MAX: u8 = 2;
 /// Records of one answer, its chain included: so many hardly fit into one message.
 pub const RECORDS_MAX: usize = 8_192;
 /// Tries of one question at one zone that brought nothing: with a walk from the root before them they stay below the
 /// 15 packets that a failing question may cost.
 pub const FAILURES_MAX: u8 = 8;
+/// Packets of one question at one zone to where the network says that nobody is (ICMP) that do not count as failures: where
+/// a whole family of addresses leads nowhere, the other is to have its turn.
+pub const UNREACHABLE_MAX: u8 = 3;
 /// Tries of one question at one server of one zone.
 pub const TRIES_MAX: u8 = 3;
 
@@ -61,7 +70,7 @@ pub const SILENCES_MAX: u8 = 3;
 pub const REST_MIN: Duration = Duration::from_secs(5);
 /// For how long at most: a network that comes back is noticed within this.
 pub const REST_MAX: Duration = Duration::from_secs(30);
-/// For how long a server is not asked about a zone that it does not serve.
+/// For how long a server that refused a question about a zone, or does not serve it, is asked about that zone last.
 pub const LAME_SPAN: Duration = Duration::from_secs(60);
 /// For how long a server that knows no EDNS, or does not repeat the case of names, is asked in the old way.
 pub const MANNER_SPAN: Duration = Duration::from_secs(3_600);
@@ -103,6 +112,8 @@ pub const ZONE_WAITING_MAX: usize = 512;
 /// Lines of a trace: a walk of [`PACKETS_DEEP_MAX`] packets has one for each, and a few beside.
 pub const TRACE_LINES_MAX: usize = 200;
 
+/// Priming, the root and a top-level domain come before; the last try may need a stream, too.
+const _: () = assert!(3 + FAILURES_MAX + 1 + UNREACHABLE_MAX <= 15);
 const _: () = assert!(LATE_UNKNOWN.as_millis() < WAIT_UNKNOWN.as_millis());
 const _: () = assert!(PACKETS_DEEP_MAX > PACKETS_MAX && PACKETS_BESIDE_REFERRALS_MAX < PACKETS_MAX);
 const _: () = assert!(ZONE_EXCHANGES_MAX * 4 <= EXCHANGES_MAX && ZONE_WAITING_MAX * 4 <= JOBS_MAX);

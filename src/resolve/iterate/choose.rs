@@ -3,7 +3,7 @@
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::iterate::Iterate;
-use crate::resolve::iterate::bounds::{FAILURES_MAX, NAMES_RESOLVED_MAX, TRIES_MAX};
+use crate::resolve::iterate::bounds::{FAILURES_MAX, GLUE_DOUBTED_MAX, NAMES_RESOLVED_MAX, TRIES_MAX};
 use crate::resolve::iterate::cut::{Cut, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Job, Kind, Visit};
 use crate::wire::name::is_at_or_below;
@@ -24,6 +24,15 @@ pub(super) enum Choice {
     Seek(usize, RecordType),
     /// Gives up.
     Nobody(Failed),
+}
+
+/// Whose turn it is before all else; the least is asked first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// It did not want another question about the zone, or did not serve it, a short while ago.
+    is_lame: bool,
+    /// How often it was tried here.
+    tries: u8,
 }
 
 impl Iterate {
@@ -69,26 +78,27 @@ impl Iterate {
         if !may || visit.failures + 1 >= FAILURES_MAX {
             return None;
         }
-        let (tries, address, at) = self.best_server(now, job, visit, Some(first))?;
-        (tries == 0).then_some((address, at))
+        let (rank, address, at) = self.best_server(now, job, visit, Some(first))?;
+        (rank == Rank::default()).then_some((address, at))
     }
 
-    /// The server to ask: of those that were tried least here the nearest that is not
-    /// known to be silent, or now and then any.
+    /// The server to ask: of those that were tried least here the nearest that is not known to be silent, or now and
+    /// then any. One that did not want a question about the zone comes last: it may not know that one's type only (RFC
+    /// 4074 §4.3).
     fn choose_server(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Option<(IpAddr, usize)> {
         self.best_server(now, job, visit, None).map(|(_, address, at)| (address, at))
     }
 
-    /// The best of all but one, and how often it was tried.
+    /// The best of all but one.
     fn best_server(
         &mut self,
         now: Moment,
         job: &Job,
         visit: &mut Visit,
         besides: Option<IpAddr>,
-    ) -> Option<(u8, IpAddr, usize)> {
+    ) -> Option<(Rank, IpAddr, usize)> {
         let cut = Arc::clone(&visit.cut);
-        let mut candidates: Vec<(u8, (bool, u128), IpAddr, usize)> = Vec::new();
+        let mut candidates: Vec<(Rank, (bool, u128), IpAddr, usize)> = Vec::new();
         for (at, server) in cut.names.iter().enumerate() {
             for address in self.addresses(now, &cut, at, server) {
                 let tries = visit.tries.get(&address).copied().unwrap_or_default();
@@ -97,59 +107,74 @@ impl Iterate {
                     && besides != Some(address)
                     && known.is_up(now)
                     && self.settings.allows(address, cut.is_root())
-                    && !self.memory.is_lame(now, &cut.zone, address)
                     && !candidates.iter().any(|candidate| candidate.2 == address);
                 if may && !self.purses.get(&job.purse).is_some_and(|purse| purse.may_ask(address)) {
                     visit.is_bounded = true;
                 } else if may {
                     let unknown = || self.draw.below(UNKNOWN_TRIP_MILLIS) as u128 * 1_000;
                     let trip = known.trip().map_or_else(unknown, |trip| trip.as_micros());
-                    candidates.push((tries, (known.is_doubtful(), trip), address, at));
+                    let rank = Rank { is_lame: self.memory.is_lame(now, &cut.zone, address), tries };
+                    candidates.push((rank, (known.is_doubtful(), trip), address, at));
                 }
             }
         }
-        let tries = candidates.iter().map(|candidate| candidate.0).min()?;
-        candidates.retain(|candidate| candidate.0 == tries);
+        let rank = candidates.iter().map(|candidate| candidate.0).min()?;
+        candidates.retain(|candidate| candidate.0 == rank);
         let any = self.draw.below(candidates.len() * EXPLORE_ONE_OF);
         let nearest = || candidates.iter().min_by_key(|candidate| candidate.1);
-        candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (tries, *address, *at))
+        candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (rank, *address, *at))
     }
 
-    /// Where a server is: as its owner says, or else as the zone above says (RFC 2181 §5.4.1).
+    /// Where a server is: as its owner says, or else as the zone above says (RFC 2181 §5.4.1), of each family.
     fn addresses(&mut self, now: Moment, cut: &Cut, at: usize, server: &Wire) -> Vec<IpAddr> {
         let mut addresses = Vec::new();
         for rtype in [RecordType::A, RecordType::AAAA] {
-            addresses.extend_from_slice(self.memory.addresses(now, server, rtype).unwrap_or_default());
-        }
-        if addresses.is_empty() {
-            addresses.extend(cut.glue.iter().filter(|glue| glue.0 == at).map(|glue| glue.1));
+            let known = self.memory.addresses(now, server, rtype).unwrap_or_default();
+            addresses.extend_from_slice(known);
+            if known.is_empty() {
+                let is_of_family = |address: &IpAddr| address.is_ipv4() == (rtype == RecordType::A);
+                let glue = cut.glue.iter().filter(|glue| glue.0 == at).map(|glue| glue.1);
+                addresses.extend(glue.filter(is_of_family));
+            }
         }
         addresses
     }
 
-    /// A server of which no address is known, and the family to look for. What lies within the zone itself could only
-    /// be learned from its servers.
+    /// A server of which no address is known that does, and the family to look for. What lies within the zone itself
+    /// could only be learned from its servers; of other names the glue may be old, or of the wrong family.
     fn choose_name(&mut self, now: Moment, visit: &mut Visit) -> Option<(usize, RecordType)> {
         let families = [(self.settings.ipv4, RecordType::A), (self.settings.ipv6, RecordType::AAAA)];
+        let cut = Arc::clone(&visit.cut);
         let mut sought: Vec<usize> = visit.sought.iter().map(|(at, _)| *at).collect();
         sought.dedup();
-        let cut = Arc::clone(&visit.cut);
-        for (at, server) in cut.names.iter().enumerate() {
-            let has_glue = cut.glue.iter().any(|glue| glue.0 == at);
-            if has_glue || is_at_or_below(server, &cut.zone) {
-                continue;
-            }
-            if !sought.contains(&at) && sought.len() >= NAMES_RESOLVED_MAX {
-                visit.is_bounded = true;
-                break;
-            }
-            for (_, rtype) in families.iter().filter(|family| family.0) {
-                match self.memory.addresses(now, server, *rtype) {
-                    // What is known and did not do will not do again.
-                    Some([_, ..]) => break,
-                    Some([]) => {}
-                    None if visit.sought.contains(&(at, *rtype)) => {}
-                    None => return Some((at, *rtype)),
+        let doubted = sought.iter().filter(|at| cut.has_glue(**at)).count();
+        for is_doubted in [false, true] {
+            for (at, server) in cut.names.iter().enumerate() {
+                if cut.has_glue(at) != is_doubted || is_at_or_below(server, &cut.zone) {
+                    continue;
+                }
+                let is_new = !sought.contains(&at);
+                if is_new && is_doubted && doubted >= GLUE_DOUBTED_MAX {
+                    break;
+                }
+                if is_new && sought.len() >= NAMES_RESOLVED_MAX {
+                    // Those that have glue had their chance.
+                    visit.is_bounded |= !is_doubted;
+                    break;
+                }
+                for (_, rtype) in families.iter().filter(|family| family.0) {
+                    let known = self.memory.addresses(now, server, *rtype).map(<[IpAddr]>::to_vec);
+                    match known {
+                        // It answers there, and would say the same elsewhere.
+                        Some(known)
+                            if known.iter().any(|known| self.memory.is_lame(now, &cut.zone, *known)) =>
+                        {
+                            break;
+                        }
+                        Some(_) => {}
+                        None if visit.sought.contains(&(at, *rtype)) => {}
+                        None => return Some((at, *rtype)),
+                    }
                 }
             }
         }

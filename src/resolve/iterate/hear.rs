@@ -4,23 +4,43 @@ use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::Heard;
 use crate::resolve::iterate::bounds::{
-    ALIASES_MAX, DELEGATION_SPAN_MAX, PRIMING_SPAN, RECORDS_MAX, TRIES_MAX,
+    ALIASES_MAX, DELEGATION_SPAN_MAX, MINIMISED_LOST_MAX, PRIMING_SPAN, RECORDS_MAX, TRIES_MAX,
+    UNREACHABLE_MAX,
 };
 use crate::resolve::iterate::cut::{Referral, Wire, name};
-use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Visit};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Query, Visit};
 use crate::resolve::iterate::minimise::label_count;
 use crate::resolve::iterate::reading::{Asked, Piece, Reading, read};
+use crate::resolve::iterate::servers::Silence;
 use crate::resolve::iterate::{Iterate, Timer};
 use crate::wire::message::Rcode;
 use crate::wire::reply::Section;
 use crate::wire::response::Response;
 use crate::wire::rtype::RecordType;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the network says where nobody is.
-const UNREACHABLE: &str = "unreachable";
+/// Why nothing comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// The system has no way there: nothing left.
+    Unsent,
+    /// The network says that nobody is there.
+    Unreachable,
+    /// Something else.
+    Fault(&'static str),
+}
+
+impl Loss {
+    fn text(self) -> &'static str {
+        match self {
+            Loss::Unsent => "no way there",
+            Loss::Unreachable => "unreachable",
+            Loss::Fault(text) => text,
+        }
+    }
+}
 
 /// What becomes of a job.
 enum Next {
@@ -41,6 +61,7 @@ impl Iterate {
             Heard::Answer(response) => self.hear(now, exchange, &response),
             // A guess, or a server that does not repeat the case: a stream tells, for nobody can guess into one.
             Heard::OtherCase => self.repeat_on_stream(now, exchange, "the name came back in another case"),
+            Heard::NotUnderstood => self.hear_header(now, exchange),
         }
         self.run(now);
     }
@@ -56,21 +77,31 @@ impl Iterate {
                 self.memory.change_server(to.ip(), |server| server.lowers_case(now));
                 match Response::read(octets) {
                     Some(response) => self.hear(now, exchange, &response),
-                    None => self.lose(now, exchange, "nonsense on a stream"),
+                    None => self.lose(now, exchange, Loss::Fault("nonsense on a stream")),
                 }
             }
-            Ok((_, Heard::Nothing)) => self.lose(now, exchange, "nonsense on a stream"),
-            Err(()) => self.lose(now, exchange, "no stream"),
+            Ok((_, Heard::NotUnderstood)) => self.hear_header(now, exchange),
+            Ok((_, Heard::Nothing)) => self.lose(now, exchange, Loss::Fault("nonsense on a stream")),
+            Err(()) => self.lose(now, exchange, Loss::Fault("no stream")),
         }
         self.run(now);
     }
 
     /// The network says that nobody is there (ICMP).
     pub fn handle_unreachable(&mut self, now: Moment, exchange: u64) {
+        self.meet_nobody(now, exchange, Loss::Unreachable);
+    }
+
+    /// The system would not send it: there is no way there.
+    pub fn handle_unsent(&mut self, now: Moment, exchange: u64) {
+        self.meet_nobody(now, exchange, Loss::Unsent);
+    }
+
+    fn meet_nobody(&mut self, now: Moment, exchange: u64, loss: Loss) {
         let Some(flight) = self.flights.get(&exchange) else { return };
         let (to, sent) = (flight.exchange.to().ip(), flight.sent);
-        self.memory.change_server(to, |server| server.was_silent(now, sent, true));
-        self.lose(now, exchange, UNREACHABLE);
+        self.memory.change_server(to, |server| server.was_silent(now, sent, Silence::Hard));
+        self.lose(now, exchange, loss);
         self.run(now);
     }
 
@@ -83,12 +114,12 @@ impl Iterate {
                 Timer::Late(id) => self.hedge(now, id),
                 Timer::Flight(id) => {
                     let Some(flight) = self.flights.get(&id) else { continue };
-                    let (to, sent, stream) = (flight.exchange.to().ip(), flight.sent, flight.stream);
+                    let (to, sent, silence) = (flight.exchange.to().ip(), flight.sent, flight.silence());
                     // A server that answers datagrams and no streams is not silent.
-                    if !stream {
-                        self.memory.change_server(to, |server| server.was_silent(now, sent, false));
+                    if !flight.stream {
+                        self.memory.change_server(to, |server| server.was_silent(now, sent, silence));
                     }
-                    self.lose(now, id, "timed out");
+                    self.lose(now, id, Loss::Fault("timed out"));
                 }
             }
         }
@@ -96,16 +127,30 @@ impl Iterate {
     }
 
     /// An exchange ended without an answer.
-    fn lose(&mut self, now: Moment, exchange: u64, fault: &'static str) {
+    fn lose(&mut self, now: Moment, exchange: u64, loss: Loss) {
         let Some((flight, mut job)) = self.take(exchange) else { return };
-        let id = flight.job;
-        note(&mut job, now, &flight, || fault.to_owned());
+        let (id, to) = (flight.job, flight.exchange.to().ip());
+        note(&mut job, now, &flight, || loss.text().to_owned());
         if let Some(visit) = &mut job.visit {
             // Who tells to use a stream and then has none will do so again.
-            let tries = if flight.stream { TRIES_MAX } else { 1 };
-            fail_try(visit, flight.exchange.to().ip(), tries, fault);
-            // Where a whole family of addresses leads nowhere, the other is to have its turn.
-            visit.failures -= u8::from(fault == UNREACHABLE && visit.failures > 0);
+            let tries = if flight.stream || loss == Loss::Unsent { TRIES_MAX } else { 1 };
+            let before = visit.failures;
+            fail_try(visit, &flight, tries, loss.text());
+            match loss {
+                Loss::Unsent => visit.failures = before,
+                Loss::Unreachable if visit.unreachable < UNREACHABLE_MAX => {
+                    visit.unreachable += 1;
+                    visit.failures = before;
+                }
+                Loss::Unreachable | Loss::Fault(_) => {
+                    visit.whole |= flight.short && visit.failures >= MINIMISED_LOST_MAX;
+                }
+            }
+        }
+        if loss == Loss::Unsent
+            && let Some(purse) = self.purses.get_mut(&job.purse)
+        {
+            purse.take_back(&flight.asked.zone, job.key.aim == Aim::Address, to);
         }
         let is_late = |left: &u64| self.flights.get(left).is_some_and(|left| left.late_at <= now);
         let left = job.flight.filter(is_late);
@@ -133,7 +178,7 @@ impl Iterate {
         let Some(flight) = job.flight.take().and_then(|other| self.land(other)) else { return };
         if flight.late_at <= now && !flight.stream {
             let to = flight.exchange.to().ip();
-            self.memory.change_server(to, |server| server.was_silent(now, flight.sent, false));
+            self.memory.change_server(to, |server| server.was_silent(now, flight.sent, flight.silence()));
         }
         note(job, now, &flight, || "given up, another was faster".to_owned());
     }
@@ -156,14 +201,27 @@ impl Iterate {
         let aside = job.key.aim == Aim::Address;
         let purse = self.purses.get(&job.purse);
         if purse.is_some_and(|purse| purse.has_packet_for(&flight.asked.zone, aside) && purse.may_ask(to)) {
-            self.fly(now, id, &mut job, flight.asked, to, flight.server, true);
+            let Flight { asked, server, edns, .. } = flight;
+            self.fly(now, id, &mut job, Query { asked, address: to, server, stream: true, plain: !edns });
             self.jobs.insert(id, job);
         } else {
             if let Some(visit) = &mut job.visit {
-                fail_try(visit, to, TRIES_MAX, why);
+                fail_try(visit, &flight, TRIES_MAX, why);
             }
             self.go_on(now, id, job, Next::Step);
         }
+    }
+
+    /// The server did not understand the query, and tells no more: it is asked again without EDNS.
+    fn hear_header(&mut self, now: Moment, exchange: u64) {
+        let Some((flight, mut job)) = self.take(exchange) else { return };
+        let (id, to) = (flight.job, flight.exchange.to().ip());
+        note(&mut job, now, &flight, || "not understood, and no more than a header".to_owned());
+        if let Some(visit) = &mut job.visit {
+            visit.plain.entry(to).or_insert(false);
+            visit.failures = visit.failures.saturating_add(flight.packets());
+        }
+        self.go_on(now, id, job, Next::Step);
     }
 
     /// The server answered.
@@ -183,6 +241,13 @@ impl Iterate {
             Reading::Answer(_) | Reading::Alias(..) | Reading::Nothing(..) | Reading::Referral(_)
         ) {
             self.overtake(now, &mut job);
+            // It answers without EDNS, and did not with it.
+            if !flight.edns
+                && !response.has_edns()
+                && job.visit.as_ref().is_some_and(|visit| visit.plain.get(&to) == Some(&true))
+            {
+                self.memory.change_server(to, |server| server.knows_no_edns(now));
+            }
         }
         if let Reading::Answer(piece) | Reading::Nothing(piece, _) = &reading
             && piece.answer.iter().chain(&piece.authority).any(|record| record.rtype == RecordType::RRSIG)
@@ -191,7 +256,7 @@ impl Iterate {
             purse.proved(to);
         }
         let next = match job.key.aim {
-            Aim::Priming => self.prime_from(now, to, &mut job, &reading, response),
+            Aim::Priming => self.prime_from(now, &flight, &mut job, &reading, response),
             Aim::Client | Aim::Address => self.digest(now, &mut job, &flight, reading),
         };
         self.go_on(now, id, job, next);
@@ -201,7 +266,7 @@ impl Iterate {
     fn prime_from(
         &mut self,
         now: Moment,
-        from: IpAddr,
+        flight: &Flight,
         job: &mut Job,
         reading: &Reading,
         response: &Response<'_>,
@@ -224,7 +289,7 @@ impl Iterate {
             }
             None => {
                 if let Some(visit) = &mut job.visit {
-                    fail_try(visit, from, TRIES_MAX, "it does not tell the servers of the root");
+                    fail_try(visit, flight, TRIES_MAX, "it does not tell the servers of the root");
                 }
                 Next::Step
             }
@@ -290,40 +355,47 @@ impl Iterate {
                 self.go_down(job, cut);
                 Next::Step
             }
-            Reading::Endless => Next::Failed(endless()),
             Reading::NotUnderstood if flight.edns => {
-                self.memory.change_server(to, |server| server.knows_no_edns(now));
-                visit.failures += 1;
+                // It may be the type that is in the way: what the server is like shows once it answers.
+                visit.plain.insert(to, true);
+                visit.failures = visit.failures.saturating_add(flight.packets());
                 Next::Step
             }
             // A server may stumble over a part of the name and know the whole.
-            Reading::NotUnderstood | Reading::Refused | Reading::Lame(_) | Reading::Fault(_) if !is_whole => {
+            Reading::Endless
+            | Reading::NotUnderstood
+            | Reading::Refused
+            | Reading::Lame(_)
+            | Reading::Fault(_)
+                if !is_whole =>
+            {
                 visit.whole = true;
-                visit.failures += 1;
+                visit.failures = visit.failures.saturating_add(flight.packets());
                 Next::Step
             }
+            Reading::Endless => Next::Failed(endless()),
             Reading::Refused | Reading::Lame(_) => {
                 self.memory.put_lame(now, &flight.asked.zone, to);
                 let fault = if let Reading::Lame(fault) = reading { fault } else { "REFUSED" };
-                fail_try(visit, to, TRIES_MAX, fault);
+                fail_try(visit, flight, TRIES_MAX, fault);
                 Next::Step
             }
             Reading::Fault(fault) => {
-                fail_try(visit, to, TRIES_MAX, fault);
+                fail_try(visit, flight, TRIES_MAX, fault);
                 Next::Step
             }
             Reading::NotUnderstood => {
-                fail_try(visit, to, TRIES_MAX, "FORMERR");
+                fail_try(visit, flight, TRIES_MAX, "it does not understand the query");
                 Next::Step
             }
         }
     }
 }
 
-fn fail_try(visit: &mut Visit, address: IpAddr, tries: u8, fault: &'static str) {
-    let tried = visit.tries.entry(address).or_default();
+fn fail_try(visit: &mut Visit, flight: &Flight, tries: u8, fault: &'static str) {
+    let tried = visit.tries.entry(flight.exchange.to().ip()).or_default();
     *tried = tried.saturating_add(tries);
-    visit.failures = visit.failures.saturating_add(1);
+    visit.failures = visit.failures.saturating_add(flight.packets());
     visit.fault = fault;
 }
 

@@ -7,6 +7,7 @@ use crate::resolve::iterate::bounds::TRACE_LINES_MAX;
 use crate::resolve::iterate::cut::{Cut, Wire};
 use crate::resolve::iterate::minimise::label_count;
 use crate::resolve::iterate::reading::{Asked, Piece};
+use crate::resolve::iterate::servers::Silence;
 use crate::wire::rtype::RecordType;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -42,6 +43,15 @@ pub(super) enum Waiter {
     /// What is done is its own end.
     Nobody,
     Job(JobId),
+}
+
+/// Where there is no room to send now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// At that zone.
+    Zone(Wire),
+    /// Among all exchanges.
+    Any,
 }
 
 /// Why a job failed.
@@ -89,8 +99,10 @@ pub(super) struct Job {
     pub(super) needs: Option<JobId>,
     /// It asked the zone above again, because no server of an old delegation was of use.
     pub(super) refreshed: bool,
-    /// True while it waits for its turn at a zone.
-    pub(super) queued: bool,
+    /// What it waits for its turn at.
+    pub(super) queued: Option<Turn>,
+    /// The turn that came: it sends now, or passes it on.
+    pub(super) turn: Option<Turn>,
     pub(super) trace: Option<Vec<String>>,
 }
 
@@ -111,8 +123,13 @@ pub(super) struct Visit {
     pub(super) whole: bool,
     /// How often each address was tried.
     pub(super) tries: BTreeMap<IpAddr, u8>,
-    /// Tries that brought nothing.
+    /// Servers that did not understand a query with EDNS, and are asked without here; true: one said so that knew the
+    /// question, and was it hardly by guessing.
+    pub(super) plain: BTreeMap<IpAddr, bool>,
+    /// Packets that brought nothing, but for some that met nobody.
     pub(super) failures: u8,
+    /// Those that did, as the network says.
+    pub(super) unreachable: u8,
     /// Name servers whose addresses were looked for: which, and of which family.
     pub(super) sought: Vec<(usize, RecordType)>,
     /// It waited for a query of another job that would have been equal to its own.
@@ -131,13 +148,26 @@ impl Visit {
             known,
             whole: false,
             tries: BTreeMap::new(),
+            plain: BTreeMap::new(),
             failures: 0,
+            unreachable: 0,
             sought: Vec::new(),
             followed: false,
             is_bounded: false,
             fault: "it has no server that may be asked",
         }
     }
+}
+
+/// A query to be sent.
+pub(super) struct Query {
+    pub(super) asked: Asked,
+    pub(super) address: IpAddr,
+    /// The server's name.
+    pub(super) server: Wire,
+    pub(super) stream: bool,
+    /// Without EDNS.
+    pub(super) plain: bool,
 }
 
 /// An exchange that is out.
@@ -153,4 +183,18 @@ pub(super) struct Flight {
     pub(super) until: Moment,
     pub(super) edns: bool,
     pub(super) stream: bool,
+    /// It shows a part of the name only.
+    pub(super) short: bool,
+}
+
+impl Flight {
+    /// Packets that were in vain if this one was: a stream repeats a datagram.
+    pub(super) fn packets(&self) -> u8 {
+        1 + u8::from(self.stream)
+    }
+
+    /// What it is that nobody answers it.
+    pub(super) fn silence(&self) -> Silence {
+        if self.short { Silence::Short } else { Silence::Whole }
+    }
 }

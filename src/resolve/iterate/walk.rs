@@ -9,7 +9,7 @@ use crate::resolve::iterate::bounds::{
 };
 use crate::resolve::iterate::choose::Choice;
 use crate::resolve::iterate::cut::{Cut, Wire, name};
-use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Visit, Waiter};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Query, Turn, Visit, Waiter};
 use crate::resolve::iterate::minimise::{label_count, next, suffix};
 use crate::resolve::iterate::reading::Asked;
 use crate::resolve::iterate::{Iterate, Output, Timer};
@@ -28,16 +28,28 @@ impl Iterate {
                 self.jobs.insert(id, job);
                 continue;
             }
-            let had_turn = std::mem::take(&mut job.queued);
+            let turn = job.turn.take();
             let step = self.step(now, id, &mut job);
-            if had_turn && job.flight.is_none() && !job.queued {
-                self.pass_turn(job.visit.as_ref().map(|visit| &visit.cut.zone));
+            // It may have gone on elsewhere: others wait where it had its turn.
+            if let Some(turn) = turn.filter(|turn| !self.is_used(&job, turn)) {
+                self.pass_turn(&turn);
             }
             match step {
                 Ok(()) => drop(self.jobs.insert(id, job)),
                 Err(failed) => self.fail(now, id, job, failed),
             }
         }
+    }
+
+    /// True if a job that had that turn sent something there, or waits for the next one: there is no room then, and
+    /// what takes it ends some time.
+    fn is_used(&self, job: &Job, turn: &Turn) -> bool {
+        let sent = job.flight.and_then(|flight| self.flights.get(&flight));
+        let has_sent = sent.is_some_and(|sent| match turn {
+            Turn::Zone(zone) => sent.asked.zone == *zone,
+            Turn::Any => true,
+        });
+        has_sent || job.queued.as_ref() == Some(turn)
     }
 
     /// One step; `Ok`: the job waits for something.
@@ -95,7 +107,7 @@ impl Iterate {
                     if self.seek(now, id, job, &visit.cut, server, rtype) {
                         return Ok(());
                     }
-                    visit.is_bounded = true;
+                    visit.is_bounded |= !visit.cut.has_glue(server);
                 }
                 Choice::Nobody(failed) => return Err(failed),
             }
@@ -195,7 +207,7 @@ impl Iterate {
         }
         if self.flights.len() >= EXCHANGES_MAX {
             self.waiting.push_back(id);
-            job.queued = true;
+            job.queued = Some(Turn::Any);
             return Ok(());
         }
         if let Some(load) = self.loads.get_mut(zone).filter(|load| load.out >= ZONE_EXCHANGES_MAX) {
@@ -204,14 +216,13 @@ impl Iterate {
                 return Err(Failed { kind: Kind::Busy, error: ExtendedError::NOT_READY, text });
             }
             load.waiting.push_back(id);
-            job.queued = true;
+            job.queued = Some(Turn::Zone(zone.clone()));
             return Ok(());
         }
         if shown < total {
             self.followers.entry(asked.clone()).or_default();
         }
-        let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
-        self.fly(now, id, job, asked, address, server, false);
+        self.fly(now, id, job, query(visit, asked, address, server));
         Ok(())
     }
 
@@ -227,8 +238,7 @@ impl Iterate {
         let Some(mut job) = self.jobs.remove(&id) else { return };
         if let Some(mut visit) = job.visit.take_if(|_| job.late.is_none() && job.flight == Some(exchange)) {
             if let Some((address, server)) = self.choose_second(now, &job, &mut visit, first) {
-                let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
-                self.fly(now, id, &mut job, asked, address, server, false);
+                self.fly(now, id, &mut job, query(&visit, asked, address, server));
             }
             job.visit = Some(visit);
         }
@@ -236,19 +246,10 @@ impl Iterate {
     }
 
     /// Sends a query, as a datagram or on a stream.
-    #[expect(clippy::too_many_arguments, reason = "each says another thing of the one query")]
-    pub(super) fn fly(
-        &mut self,
-        now: Moment,
-        id: JobId,
-        job: &mut Job,
-        asked: Asked,
-        address: IpAddr,
-        server: Wire,
-        stream: bool,
-    ) {
+    pub(super) fn fly(&mut self, now: Moment, id: JobId, job: &mut Job, query: Query) {
+        let Query { asked, address, server, stream, plain } = query;
         let known = self.memory.server(address);
-        let edns = known.takes_edns(now);
+        let edns = known.takes_edns(now) && !plain;
         let wants = Wants { dnssec_ok: asked.dnssec_ok && edns, checking_disabled: false };
         let to = SocketAddr::new(address, self.settings.port);
         let lot = self.draw.lot(known.repeats_case(now));
@@ -275,7 +276,9 @@ impl Iterate {
         });
         // One of two at most is out: whoever sends has seen to it.
         job.late = job.late.or(job.flight.replace(flight_id));
-        let flight = Flight { job: id, exchange, asked, server, sent: now, late_at, until, edns, stream };
+        let short = asked.name != job.name;
+        let flight =
+            Flight { job: id, exchange, asked, server, sent: now, late_at, until, edns, stream, short };
         self.flights.insert(flight_id, flight);
     }
 
@@ -287,4 +290,10 @@ impl Iterate {
         }
         job.visit = Some(Visit::new(cut));
     }
+}
+
+/// A query to one of the servers of the zone that is visited.
+fn query(visit: &Visit, asked: Asked, address: IpAddr, server: usize) -> Query {
+    let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
+    Query { asked, address, server, stream: false, plain: visit.plain.contains_key(&address) }
 }

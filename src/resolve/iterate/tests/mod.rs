@@ -27,6 +27,9 @@ scenarios! {
     a_server_that_comes_back_is_noticed
     a_server_that_does_not_repeat_the_case_is_asked_on_a_stream_once
     a_server_without_edns_is_asked_without
+    a_header_alone_tells_that_a_query_was_not_understood
+    a_type_that_a_server_does_not_know_says_nothing_of_edns
+    a_type_that_is_refused_leaves_the_others
     a_server_that_cannot_be_reached_costs_no_time
     a_truncated_answer_is_asked_for_on_a_stream
     aliases_lead_across_zones
@@ -36,10 +39,14 @@ scenarios! {
     ds_is_asked_of_the_zone_above
     endless_cname
     failures_of_one_name_leave_the_others
+    failures_cost_few_packets_however_they_come
     ghost_domain
+    glue_of_no_use_is_looked_for_at_its_owner
+    glue_of_the_other_family_is_looked_for_at_its_owner
     glue_to_loopback
     mismatched_replies
     labyrinth
+    many_below_an_unknown_cut_have_their_turn
     missing_glue_is_looked_for
     nrdelegation
     nxns
@@ -47,6 +54,7 @@ scenarios! {
     the_other_family_is_looked_for_where_one_has_no_address
     servfail
     short_names_that_are_answered_with_nonsense_are_followed_by_the_whole
+    short_names_that_are_dropped_are_followed_by_the_whole
     silent
     that_there_is_no_cut_is_remembered
     the_first_walk_takes_five_packets_and_the_second_one
@@ -54,6 +62,7 @@ scenarios! {
     the_next_server_is_asked_before_the_first_is_given_up
     the_root_s_servers_are_learned
     tsuname
+    what_never_leaves_costs_nothing
     what_nobody_asked_for_is_left
 }
 
@@ -224,7 +233,7 @@ fn what_is_remembered_stays_within_its_octets() {
 /// Zones with servers, aliases and manners drawn by lot.
 fn any_world(rng: &mut fastrand::Rng) -> String {
     let manners = "silent servfail refused always-tc tc upward not-owner no-edns wrong-case one-step extra mismatched \
-        ent-nxdomain ent-servfail no-stream delay=700 unreachable refuses-streams garbled labyrinth";
+        ent-nxdomain ent-servfail no-stream delay=700 unreachable no-way refuses-streams garbled labyrinth";
     // One in six behaves.
     let manners: Vec<&str> = manners.split(' ').chain([""; 4]).collect();
     let mut text = "with base\n@ 198.51.100.10\nzone test.".to_owned();

@@ -10,6 +10,7 @@
 //!   within 10               seconds
 //!   says text               a part of why it failed, or of the trace
 //! start 400 a$.example. A   asks so many and goes on at once
+//! all NOERROR 2             what was started since the last time ends so, each within so many seconds
 //! wait 60                   seconds pass
 //! mark                      from here on packets are summed up
 //! sum <=15                  so many since
@@ -34,6 +35,7 @@ enum Event {
     Datagram(u64, SocketAddr, Vec<u8>),
     Stream(u64, Option<Vec<u8>>),
     Unreachable(u64),
+    Unsent(u64),
 }
 
 pub(super) struct Done {
@@ -128,6 +130,7 @@ impl Play {
                     self.machine.handle_datagram(self.now, exchange, from, &octets)
                 }
                 Event::Unreachable(exchange) => self.machine.handle_unreachable(self.now, exchange),
+                Event::Unsent(exchange) => self.machine.handle_unsent(self.now, exchange),
                 Event::Stream(exchange, octets) => {
                     self.machine.handle_stream(self.now, exchange, octets.as_deref().ok_or(()))
                 }
@@ -160,13 +163,17 @@ impl Play {
     }
 
     fn send(&mut self, exchange: u64, to: SocketAddr, octets: &[u8], on_stream: bool) {
-        *self.packets.entry(to.ip()).or_default() += 1;
         self.out += 1;
         self.out_max = self.out_max.max(self.out);
         let server = self.world.servers.get(&to.ip());
         let is = |manner: &str| server.is_some_and(|server| server.manners.iter().any(|own| own == manner));
+        // What never leaves is no packet.
+        if !is("no-way") {
+            *self.packets.entry(to.ip()).or_default() += 1;
+        }
         let refusal = match on_stream {
             true => is("refuses-streams").then_some(Event::Stream(exchange, None)),
+            false if is("no-way") => Some(Event::Unsent(exchange)),
             false => is("unreachable").then_some(Event::Unreachable(exchange)),
         };
         if let Some(refusal) = refusal {
@@ -204,6 +211,7 @@ pub(super) fn play(scenario: &str, text: &str) {
     let mut play = Play::new(settings(&[ROOT]), World::default(), 7);
     let (mut at, mut asked, mut done, mut wrong) = (Vec::new(), String::new(), None, Vec::new());
     let (mut before, mut began, mut mark) = (BTreeMap::new(), play.now, 0);
+    let mut started = Vec::new();
     for line in text.lines().map(|line| line.split(" ; ").next().unwrap_or_default().trim()) {
         if line.is_empty() || line.starts_with(';') || play.world.take(&mut at, line) {
             continue;
@@ -226,7 +234,22 @@ pub(super) fn play(scenario: &str, text: &str) {
             "start" => {
                 let (count, name) = rest.split_once(' ').unwrap();
                 for number in 1..=count.parse::<u32>().unwrap() {
-                    play.start(&name.replace('$', &number.to_string()));
+                    started.push((play.start(&name.replace('$', &number.to_string())), play.now));
+                }
+                continue;
+            }
+            "all" => {
+                let (code, seconds) = rest.split_once(' ').unwrap();
+                let count = started.len();
+                let ends_so = |(ticket, began): (u64, Moment)| {
+                    let done = play.end(rest, ticket);
+                    let is_so =
+                        matches!(&done.outcome, Outcome::Found { rcode, .. } if rcode.to_string() == code);
+                    is_so && (done.at - began).as_secs_f64() <= seconds.parse().unwrap()
+                };
+                let ended = started.drain(..).map(ends_so).filter(|is_so| *is_so).count();
+                if ended < count {
+                    wrong.push(format!("{line}: {ended} of {count}"));
                 }
                 continue;
             }
