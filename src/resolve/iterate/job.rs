@@ -91,6 +91,8 @@ pub(super) struct Job {
     pub(super) refreshed: bool,
     /// True while it waits for its turn at a zone.
     pub(super) queued: bool,
+    /// Its last alias leads to a name that is not looked for from the root.
+    pub(super) is_open: bool,
     pub(super) trace: Option<Vec<String>>,
 }
 
