@@ -200,7 +200,8 @@ impl Server {
         let upstreams = [upstreams, vec![Arc::clone(&own)]].concat();
         let workers_back = resolving::ways_back(&workers, deliveries);
         let shared = Arc::clone(&policy);
-        let work = Work { todo, workers: workers_back, roots, policy: shared, upstreams: own };
+        let published = publisher.published().clone();
+        let work = Work { todo, workers: workers_back, roots, policy: shared, published, upstreams: own };
         let status = Arc::new(ArcSwap::from_pointee(Status::default()));
         let counters = workers.iter().map(|worker| Arc::clone(worker.counters())).collect();
         let cache = Arc::clone(&resolving.cache);

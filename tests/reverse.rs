@@ -129,6 +129,10 @@ impl Elsewhere for Others<'_> {
         Some(Rcode::ServFail)
     }
 
+    fn way(&self, _: &[u8]) -> Option<usize> {
+        None
+    }
+
     fn is_past_members(&self) -> bool {
         false
     }

@@ -131,6 +131,10 @@ pub trait Elsewhere {
         reply: &mut Reply<'_>,
     ) -> Option<Rcode>;
 
+    /// The way in which others are asked for a name, in lower-cased wire form, by a number: names with one number go one
+    /// way, and what comes by it says nothing of names with another. `None`: it has no way of its own.
+    fn way(&self, name: &[u8]) -> Option<usize>;
+
     /// True if others, who come after the members, have answered, or were waited for long enough: so members are asked for
     /// the name of an address once.
     fn is_past_members(&self) -> bool;

@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod part_tests;
+#[cfg(test)]
+mod way_tests;
 
 use crate::answer::chase::{Chase, End};
 use crate::answer::reverse::Say;
@@ -213,7 +215,7 @@ impl<'j> Journey<'j> {
     fn begin_elsewhere(&mut self, key: &NameKey, reply: &mut Reply<'_>) -> Option<Rcode> {
         let (before, question) = (reply.written().len(), reply.question());
         let rcode = self.elsewhere.find(key, self.query, question, reply)?;
-        match self.come_back((before, 0), reply) {
+        match self.come_back((before, 0), rcode, reply) {
             Some(end) => self.go_on(end, reply),
             None => Some(rcode),
         }
@@ -238,7 +240,7 @@ impl<'j> Journey<'j> {
                 None => {
                     let before = (reply.written().len(), reply.count(Section::Answer));
                     let rcode = self.elsewhere.find(&self.scratch.outside, self.query, owner, reply)?;
-                    match self.come_back(before, reply) {
+                    match self.come_back(before, rcode, reply) {
                         Some(back) => end = back,
                         None => return Some(rcode),
                     }
@@ -249,12 +251,13 @@ impl<'j> Journey<'j> {
     }
 
     /// Looks through what was found elsewhere, which begins `before`, with so many records of the answer before it, for an
-    /// alias that leads into a zone of ours. That is ours to answer: what others say of it is taken back, and the chain
-    /// goes on there.
-    fn come_back(&mut self, (mut at, mut count): (usize, u16), reply: &mut Reply<'_>) -> Option<End> {
+    /// alias that leads into a zone of ours, or to a name that others are asked for in another way. What is said of such a
+    /// name is taken back, and the chain goes on there; so it does where nothing is said of the last name at all.
+    fn come_back(&mut self, before: (usize, u16), rcode: Rcode, reply: &mut Reply<'_>) -> Option<End> {
         if [RecordType::CNAME, RecordType::ANY].contains(&self.query.qtype()) {
             return None;
         }
+        let ((mut at, mut count), mut first, mut last) = (before, None, None);
         while count < reply.count(Section::Answer) {
             let (rtype, rdata) = reply.record_at(at)?;
             let alias = at;
@@ -265,11 +268,14 @@ impl<'j> Journey<'j> {
                 // The set at the chain's end: most answers are nothing else.
                 _ => return None,
             }
-            let target = reply.owner_at(rdata.start)?;
+            let (owner, target) = (reply.owner_at(alias)?, reply.owner_at(rdata.start)?);
+            (first, last) = (first.or(Some(owner)), Some(target));
             self.read(target, reply)?;
-            let Some(entry) = self.nearest() else { continue };
+            let entry = self.nearest();
+            if entry.is_none() && !first.is_some_and(|first| self.is_parted_from(first, reply)) {
+                continue;
+            }
             // The alias and who vouches for it.
-            let owner = reply.owner_at(alias)?;
             while let Some((RecordType::RRSIG, rdata)) = reply.record_at(at)
                 && count < reply.count(Section::Answer)
                 && reply.owner_at(at).is_some_and(|other| reply.is_same_name(other, owner))
@@ -279,19 +285,34 @@ impl<'j> Journey<'j> {
             reply.cut(at, count);
             return Some(self.enter(entry, target, reply));
         }
-        None
+        let target = last.filter(|_| rcode == Rcode::NoError && !reply.is_truncated())?;
+        if is_denied(at, reply) || is_alias(target, before, reply) {
+            return None;
+        }
+        self.read(target, reply)?;
+        reply.cut(at, count);
+        Some(self.enter(None, target, reply))
     }
 
-    /// Goes on in a zone of ours with a name that others led to.
-    fn enter(&mut self, entry: &'j ZoneEntry, target: Owner, reply: &mut Reply<'_>) -> End {
+    /// True if others are asked for the name that was [read](Journey::read) in another way than for that one.
+    fn is_parted_from(&self, other: Owner, reply: &Reply<'_>) -> bool {
+        let Some(way) = self.elsewhere.way(self.scratch.outside.as_wire()) else { return false };
+        let mut name = [0; NAME_OCTETS_MAX];
+        let Some(len) = reply.copy_name(other, &mut name).map(<[u8]>::len) else { return false };
+        name.make_ascii_lowercase();
+        self.elsewhere.way(name.get(..len).unwrap_or_default()) != Some(way)
+    }
+
+    /// Goes on with a name that others led to, in that zone of ours, or as where a zone is left.
+    fn enter(&mut self, entry: Option<&'j ZoneEntry>, target: Owner, reply: &mut Reply<'_>) -> End {
         if !self.returns_to(target, reply) {
             // A loop ends with what was collected.
             return End::Here(Rcode::NoError);
         }
-        if entry.part().is_some() {
-            return End::Outside(target);
+        match entry.filter(|entry| entry.part().is_none()) {
+            Some(entry) => self.follow_at(entry, target, reply),
+            None => End::Outside(target),
         }
-        self.follow_at(entry, target, reply)
     }
 
     /// Notes that the chain comes back with that name; false if it has been there, or may come back no more.
@@ -414,4 +435,30 @@ impl<'j> Journey<'j> {
         // A loop ends with what was collected.
         (!is_within && self.returns_to(target, reply)).then_some(End::Outside(target))
     }
+}
+
+/// True if the authority section, which begins there, says that the last name has nothing of the type.
+fn is_denied(mut at: usize, reply: &Reply<'_>) -> bool {
+    for _ in 0..reply.count(Section::Authority) {
+        let Some((rtype, rdata)) = reply.record_at(at) else { return false };
+        if rtype == RecordType::SOA {
+            return true;
+        }
+        at = rdata.end;
+    }
+    false
+}
+
+/// True if one of the records of the answer from there on is an alias of that name: the chain is a loop.
+fn is_alias(name: Owner, (mut at, count): (usize, u16), reply: &Reply<'_>) -> bool {
+    for _ in count..reply.count(Section::Answer) {
+        let Some((rtype, rdata)) = reply.record_at(at) else { return false };
+        if rtype == RecordType::CNAME
+            && reply.owner_at(at).is_some_and(|owner| reply.is_same_name(owner, name))
+        {
+            return true;
+        }
+        at = rdata.end;
+    }
+    false
 }

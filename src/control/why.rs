@@ -79,6 +79,11 @@ impl Elsewhere for Outside {
         Some(Rcode::ServFail)
     }
 
+    /// What others say is not read here.
+    fn way(&self, _: &[u8]) -> Option<usize> {
+        None
+    }
+
     fn is_past_members(&self) -> bool {
         false
     }

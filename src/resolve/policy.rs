@@ -50,6 +50,8 @@ pub struct Policy {
     groups: Vec<Vec<SocketAddr>>,
     /// By suffix in lower-cased wire form, the longest first.
     suffixes: Vec<(Box<[u8]>, Route)>,
+    /// Not all suffixes are asked for in one way.
+    is_split: bool,
     /// Which servers lead back to us.
     loops: Arc<Loops>,
 }
@@ -83,6 +85,9 @@ impl Policy {
         });
         let loops = Arc::new(Loops::new(forwarded));
         let (validates_forwarded, epoch) = (false, 0);
+        let mut ways = suffixes.iter().map(|(_, route): &(Box<[u8]>, Route)| way(&groups, *route));
+        let first = ways.next();
+        let is_split = ways.any(|way| Some(way) != first);
         Policy {
             clients,
             caps,
@@ -93,6 +98,7 @@ impl Policy {
             epoch,
             groups,
             suffixes,
+            is_split,
             loops,
         }
     }
@@ -131,6 +137,15 @@ impl Policy {
         self.rule(name).map_or(Route::Refuse, |(_, route)| route)
     }
 
+    /// The way in which a name, in lower-cased wire form, is asked for, as a number: what comes by one way says nothing of
+    /// names with another. `None` if the name lies below no suffix, or if there is one way only: then nothing is looked up.
+    pub fn way(&self, name: &[u8]) -> Option<usize> {
+        if !self.is_split {
+            return None;
+        }
+        self.rule(name).map(|(_, route)| way(&self.groups, route))
+    }
+
     /// The suffix that decides where a name is asked for, and where that is; both names in lower-cased wire form. `None`
     /// if the name lies below no suffix.
     pub fn rule(&self, name: &[u8]) -> Option<(&[u8], Route)> {
@@ -142,6 +157,18 @@ impl Policy {
     pub fn asks_as(&self, other: &Policy) -> bool {
         let manner = |policy: &Policy| (policy.validates_forwarded, policy.epoch);
         (&self.groups, &self.suffixes, manner(self)) == (&other.groups, &other.suffixes, manner(other))
+    }
+}
+
+/// The number of a route: groups with the same servers are one way.
+fn way(groups: &[Vec<SocketAddr>], route: Route) -> usize {
+    match route {
+        Route::Iterate => 0,
+        Route::Refuse => 1,
+        Route::Forward(group) => {
+            let servers = groups.get(group);
+            2 + groups.iter().position(|other| Some(other) == servers).unwrap_or(group)
+        }
     }
 }
 
@@ -188,5 +215,36 @@ mod tests {
         // What is known of loops stays with equal ways only.
         let [same, other] = [policy.clone(), fewer].map(|next| next.after(&policy));
         assert!(Arc::ptr_eq(same.loops(), policy.loops()) && !Arc::ptr_eq(other.loops(), policy.loops()));
+    }
+
+    #[test]
+    fn suffixes_with_the_same_servers_are_one_way() {
+        let policy = |ways: &[(&str, Way)]| {
+            let ways = ways.iter().map(|(suffix, way)| (Name::parse(suffix).unwrap(), way.clone()));
+            let caps = Caps { ttl_max: 1, negative_ttl_max: 1 };
+            Policy::new(Networks::default(), caps, 0, (true, false), ways)
+        };
+        let way = |policy: &Policy, name: &str| policy.way(Name::parse(name).unwrap().as_wire());
+        let [near, far] = ["192.0.2.1:53", "192.0.2.2:53"]
+            .map(|address: &str| Way::Forward(vec![address.parse().unwrap()]));
+        for ways in [
+            &[][..],
+            &[(".", near.clone())],
+            &[(".", near.clone()), ("test.", near.clone())],
+            &[("test.", Way::Iterate), ("example.", Way::Iterate)],
+        ] {
+            assert_eq!(way(&policy(ways), "a.test."), None, "{ways:?}");
+        }
+        let split = policy(&[
+            ("corp.", near.clone()),
+            ("example.", Way::Iterate),
+            ("a.example.", far),
+            ("b.corp.", Way::Refuse),
+            ("lab.", near),
+        ]);
+        let ways = ["x.corp.", "a.example.", "example.", "b.corp."].map(|name| way(&split, name).unwrap());
+        assert!((0..4).all(|at| ways[..at].iter().all(|other| *other != ways[at])), "{ways:?}");
+        assert_eq!(way(&split, "lab."), way(&split, "corp."));
+        assert_eq!(way(&split, "a.test."), None, "it lies below no suffix");
     }
 }

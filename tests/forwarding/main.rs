@@ -10,6 +10,7 @@ mod oracle;
 mod site;
 #[path = "../support/upstream.rs"]
 mod upstream;
+mod ways;
 
 use oracle::message::{self, AA, Edns, Message, RA, RD, TC};
 use oracle::{names, now};

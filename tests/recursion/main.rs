@@ -2,8 +2,8 @@
 //! servers to hold it against; elsewhere each test says that it was skipped.
 //!
 //! Reading order: [`world`] (the servers and their addresses), then what is shown here, [`differential`] (the same
-//! questions to Unbound), [`signed`] (proofs), [`why`] (each step of a walk) and [`bounds`] (what [`attacks`] cost, at
-//! servers that follow a [`script`] on a [`stage`], or are a signed [`chain`]).
+//! questions to Unbound), [`signed`] (proofs), [`ways`] (aliases that lead out of it), [`why`] (each step of a walk) and
+//! [`bounds`] (what [`attacks`] cost, at servers that follow a [`script`] on a [`stage`], or are a signed [`chain`]).
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 #[path = "../support/apart.rs"]
@@ -20,6 +20,7 @@ mod signer;
 mod stage;
 #[path = "../support/verb.rs"]
 mod verb;
+mod ways;
 mod why;
 mod world;
 

@@ -220,6 +220,12 @@ impl World {
         self.servers.iter().map(|(_, server)| server.counted(QUERIES)).sum()
     }
 
+    /// The same of one of them.
+    pub fn asked_of(&self, name: &str) -> u64 {
+        let of = self.servers.iter().filter(|(server, _)| *server == name);
+        of.map(|(_, server)| server.counted("hivedns_worker_queries_total")).sum()
+    }
+
     /// Ends a server, as a crash would.
     pub fn kill(&mut self, name: &str) {
         let before = self.servers.len();

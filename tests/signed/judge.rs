@@ -54,7 +54,7 @@ impl Told {
         };
         let rest = authority.into_iter().filter(|record| record.rtype != RecordType::NS);
         let (answer, authority) = rest.partition(is_ds);
-        Told { response: Response { rcode, answer, authority }, ..self }
+        Told { response: Response { rcode, answer, authority, is_open: false }, ..self }
     }
 }
 
@@ -96,7 +96,7 @@ impl Judge {
         let [answer, authority] =
             [Section::Answer, Section::Authority].map(|section| records(&read, section));
         Told {
-            response: Response { rcode, answer, authority },
+            response: Response { rcode, answer, authority, is_open: false },
             octets: octets.len(),
             truncated: decoded.flags & TC != 0,
             authoritative: decoded.flags & AA != 0,

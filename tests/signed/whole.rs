@@ -134,6 +134,10 @@ impl Elsewhere for Address {
         None
     }
 
+    fn way(&self, _: &[u8]) -> Option<usize> {
+        None
+    }
+
     fn is_past_members(&self) -> bool {
         true
     }

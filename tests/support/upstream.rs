@@ -21,6 +21,8 @@ const PACE: Duration = Duration::from_millis(20);
 pub enum Said {
     /// These records of the answer section: owner, type, TTL, RDATA.
     Records(Vec<(String, u16, u32, Vec<u8>)>),
+    /// The same with that code, and the SOA of the root with that TTL: of the last name there is nothing.
+    Denied(Vec<(String, u16, u32, Vec<u8>)>, u16, u32),
     /// This code, and the SOA of the root with that TTL.
     Nothing(u16, u32),
     /// This code alone.
@@ -217,9 +219,15 @@ fn response(query: &Message, said: &Said) -> Vec<u8> {
             }
             (0, [said.len() as u16, 0])
         }
+        Said::Denied(said, code, ttl) => {
+            for (owner, rtype, ttl, rdata) in said {
+                put(&names::from_text(owner).expect("a name"), *rtype, *ttl, rdata);
+            }
+            put(&[0], 6, *ttl, &soa(*ttl));
+            (*code, [said.len() as u16, 1])
+        }
         Said::Nothing(code, ttl) => {
-            let numbers = [1u32, 2, 3, 4, *ttl].map(u32::to_be_bytes).concat();
-            put(&[0], 6, *ttl, &[&[0, 0], &numbers[..]].concat());
+            put(&[0], 6, *ttl, &soa(*ttl));
             (*code, [0, 1])
         }
         Said::Code(code) => (*code, [0, 0]),
@@ -234,4 +242,9 @@ fn response(query: &Message, said: &Said) -> Vec<u8> {
     octets.extend(class.to_be_bytes());
     octets.extend_from_slice(&records);
     octets
+}
+
+/// The RDATA of an SOA whose negative answers last that long.
+fn soa(ttl: u32) -> Vec<u8> {
+    [&[0, 0], &[1u32, 2, 3, 4, ttl].map(u32::to_be_bytes).concat()[..]].concat()
 }

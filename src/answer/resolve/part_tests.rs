@@ -172,6 +172,10 @@ impl Elsewhere for World {
         }
     }
 
+    fn way(&self, _: &[u8]) -> Option<usize> {
+        None
+    }
+
     fn is_past_members(&self) -> bool {
         matches!(self.says, Says::Before)
     }

@@ -22,7 +22,8 @@ impl Iterate {
         match job.key.aim {
             Aim::Client => {
                 let zones = job.zones.iter().map(|zone| name(zone)).collect();
-                self.tell(&mut job, Outcome::Found { rcode, answer, authority, ttl, zones });
+                let is_open = job.is_open;
+                self.tell(&mut job, Outcome::Found { rcode, answer, authority, ttl, zones, is_open });
             }
             Aim::Address => {
                 let of_type = |rtype: RecordType| answer.iter().filter(move |record| record.rtype == rtype);

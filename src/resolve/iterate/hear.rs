@@ -233,7 +233,10 @@ impl Iterate {
         }
         let reading = match response.is_truncated() {
             true => Reading::Fault("truncated on a stream"),
-            false => read(&flight.asked, response),
+            // The address of a name server is looked for wherever it is.
+            false => {
+                read(&flight.asked, response, &|name| job.key.aim == Aim::Client && (self.elsewhere)(name))
+            }
         };
         note(&mut job, now, &flight, || say(&reading));
         if matches!(
@@ -338,6 +341,11 @@ impl Iterate {
                 }
                 if let Some(failed) = add(job, piece) {
                     return Next::Failed(failed);
+                }
+                if (self.elsewhere)(&target) {
+                    job.note(|| format!("{} is not looked for from the root", name(&target)));
+                    job.is_open = true;
+                    return Next::Done(Rcode::NoError);
                 }
                 job.name = target;
                 job.visit = None;

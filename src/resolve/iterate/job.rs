@@ -103,6 +103,8 @@ pub(super) struct Job {
     pub(super) queued: Option<Turn>,
     /// The turn that came: it sends now, or passes it on.
     pub(super) turn: Option<Turn>,
+    /// Its last alias leads to a name that is not looked for from the root.
+    pub(super) is_open: bool,
     pub(super) trace: Option<Vec<String>>,
 }
 

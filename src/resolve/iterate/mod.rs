@@ -5,7 +5,8 @@
 //! ask ─► job ─► nearest known cut ─► choose a server ─► Send ─► reading ─┬─ answer, absence ─► Done
 //!         ▲           ▲                    │                             ├─ referral ─► the next cut
 //!         │           └────────────────────│─────────────────────────────┤
-//!         │                       no address known                       ├─ alias ─► its target, from the nearest cut
+//!         │                       no address known                       ├─ alias ─► its target, from the nearest cut;
+//!         │                              │                               │           of a name elsewhere ─► Done
 //!         └── a job for the address ◄──────┘                             └─ no use, or late ─► another server
 //! ```
 //!
@@ -54,6 +55,9 @@ use crate::wire::section::Record;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
+/// True for a name, in lower-cased wire form, that is not looked for from the root: a walk follows no alias there.
+pub type Elsewhere = Box<dyn Fn(&[u8]) -> bool + Send>;
+
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -70,6 +74,8 @@ pub enum Outcome {
         /// The zones on the way, from the root: those of each alias one after another, each once. A zone that the
         /// servers of the one above it hold too may be missing.
         zones: Vec<Name>,
+        /// The answer ends with an alias of a name that is not looked for from the root, and says nothing of that.
+        is_open: bool,
     },
     /// There is no answer to be had.
     Failed {
@@ -144,6 +150,7 @@ enum Timer {
 /// The machine.
 pub struct Iterate {
     settings: Settings,
+    elsewhere: Elsewhere,
     memory: Memory,
     draw: Draw,
     jobs: BTreeMap<JobId, Job>,
@@ -169,11 +176,13 @@ pub struct Iterate {
 }
 
 impl Iterate {
-    /// A machine that knows the servers of the root. `source` is asked for octets that nobody outside can foresee.
-    pub fn new(settings: Settings, source: Source) -> Iterate {
+    /// A machine that knows the servers of the root. `source` is asked for octets that nobody outside can foresee,
+    /// `elsewhere` for where an alias leads.
+    pub fn new(settings: Settings, source: Source, elsewhere: Elsewhere) -> Iterate {
         Iterate {
             memory: Memory::new(settings.root(), settings.cache_octets_max),
             settings,
+            elsewhere,
             draw: Draw::new(source),
             jobs: BTreeMap::new(),
             by_key: BTreeMap::new(),
@@ -247,7 +256,8 @@ impl Iterate {
         let ttl = records.iter().map(|record| record.ttl).min().unwrap_or_default();
         let is_there = records.iter().any(|record| record.rtype == RecordType::DS);
         let (answer, authority) = if is_there { (records, Vec::new()) } else { (Vec::new(), records) };
-        let outcome = Outcome::Found { rcode: Rcode::NoError, answer, authority, ttl, zones: Vec::new() };
+        let (rcode, zones, is_open) = (Rcode::NoError, Vec::new(), false);
+        let outcome = Outcome::Found { rcode, answer, authority, ttl, zones, is_open };
         let trace = vec!["it came with the referral".to_owned()];
         self.outputs.push_back(Output::Done { ticket, outcome, trace, purse: purse.hand_on() });
     }
@@ -279,6 +289,7 @@ impl Iterate {
             refreshed: false,
             queued: None,
             turn: None,
+            is_open: false,
             trace: None,
         };
         self.jobs.insert(id, job);

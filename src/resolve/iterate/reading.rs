@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! answer section   the set                                 an answer
-//!                  CNAME or DNAME, leading away            an alias: its target is asked for anew
+//!                  CNAME or DNAME, leading away            an alias: its target is asked for anew, or elsewhere
 //! authority        SOA of the zone, or of one below it     nothing is there
 //!                  NS below the zone, above the name       a referral
 //!                  NS elsewhere                            lame: it does not serve the zone
@@ -63,8 +63,9 @@ pub(super) enum Reading {
     NotUnderstood,
 }
 
-/// Reads a response that belongs to the question.
-pub(super) fn read(asked: &Asked, response: &Response<'_>) -> Reading {
+/// Reads a response that belongs to the question. What it says of a name that is `elsewhere`, to which an alias leads, is
+/// not read.
+pub(super) fn read(asked: &Asked, response: &Response<'_>, elsewhere: &dyn Fn(&[u8]) -> bool) -> Reading {
     let code = match response.rcode() {
         0 => Rcode::NoError,
         3 => Rcode::NxDomain,
@@ -79,7 +80,7 @@ pub(super) fn read(asked: &Asked, response: &Response<'_>) -> Reading {
         _ => return Reading::Fault("an unknown code"),
     };
     let mut reader = Reader { asked, response, piece: Piece { ttl: u32::MAX, ..Piece::default() } };
-    match reader.chain() {
+    match reader.chain(elsewhere) {
         End::Set if response.is_authoritative() => {
             reader.proofs(false);
             Reading::Answer(reader.piece)
@@ -89,7 +90,11 @@ pub(super) fn read(asked: &Asked, response: &Response<'_>) -> Reading {
         End::TooLong if code == Rcode::YxDomain => Reading::Nothing(reader.piece, code),
         End::TooLong => Reading::Endless,
         End::At(target) if reader.piece.aliases == 0 => reader.nothing(code, &target),
-        End::At(_) if !response.is_authoritative() => Reading::Lame("not authoritative"),
+        End::At(_) | End::Elsewhere(_) if !response.is_authoritative() => Reading::Lame("not authoritative"),
+        End::Elsewhere(target) => {
+            reader.proofs(false);
+            Reading::Alias(reader.piece, target)
+        }
         End::At(target) => {
             // What is said of the target counts if it is the zone's own.
             if reader.negative(&target) {
@@ -106,6 +111,8 @@ enum End {
     Set,
     /// At a name without the set.
     At(Wire),
+    /// At an alias of a name that others are asked for.
+    Elsewhere(Wire),
     Loop,
     TooLong,
 }
@@ -118,7 +125,7 @@ struct Reader<'a, 'm> {
 
 impl<'m> Reader<'_, 'm> {
     /// Takes the chain and the set at its end.
-    fn chain(&mut self) -> End {
+    fn chain(&mut self, elsewhere: &dyn Fn(&[u8]) -> bool) -> End {
         let (zone, rtype) = (&self.asked.zone, self.asked.rtype);
         let mut at = self.asked.name.clone();
         let is_final = rtype == RecordType::CNAME || rtype == RecordType::ANY;
@@ -148,6 +155,9 @@ impl<'m> Reader<'_, 'm> {
                     return End::Set;
                 }
                 at = wire(&target);
+                if elsewhere(&at) {
+                    return End::Elsewhere(at);
+                }
                 continue;
             }
             if self.take(&at, rtype) {
@@ -160,6 +170,9 @@ impl<'m> Reader<'_, 'm> {
             self.take(&at, RecordType::CNAME);
             self.piece.aliases += 1;
             at = wire(&target);
+            if elsewhere(&at) {
+                return End::Elsewhere(at);
+            }
         }
         End::Loop
     }
@@ -320,7 +333,7 @@ mod tests {
         let zone = wire(&Name::parse(zone).unwrap());
         let asked = Asked { zone, name: wire(&name), rtype, dnssec_ok: false };
         let list = |records: &[Record]| records.iter().map(text).collect::<Vec<_>>().join("; ");
-        match read(&asked, &Response::read(&message).unwrap()) {
+        match read(&asked, &Response::read(&message).unwrap(), &|_| false) {
             Reading::Answer(piece) => format!("{} for {}", list(&piece.answer), piece.ttl),
             Reading::Alias(piece, to) => format!("{} to {}", list(&piece.answer), super::name(&to)),
             Reading::Nothing(piece, code) => {
@@ -406,7 +419,7 @@ mod tests {
             let authority = [&["a.example. 60 NS ns.test."], more].concat();
             let message =
                 message(&Question::new(&asked.name, 0, asked.rtype, Wants::default()), 0, &[], &authority);
-            match read(&asked, &Response::read(&message).unwrap()) {
+            match read(&asked, &Response::read(&message).unwrap(), &|_| false) {
                 Reading::Referral(referral) => referral.proof.iter().map(text).collect::<Vec<_>>(),
                 other => panic!("{other:?}"),
             }
@@ -451,7 +464,7 @@ mod tests {
         message.extend(b"\xc0\x0c\0\x29\0\x01\0\0\0\x3c\0\0");
         let response = Response::read(&message).unwrap();
         let asked = Asked { zone, name, rtype: RecordType::ANY, dnssec_ok: false };
-        let Reading::Answer(piece) = read(&asked, &response) else { panic!("an answer") };
+        let Reading::Answer(piece) = read(&asked, &response, &|_| false) else { panic!("an answer") };
         let types: Vec<RecordType> = piece.answer.iter().map(|record| record.rtype).collect();
         assert_eq!(types, [RecordType::A]);
     }

@@ -63,10 +63,12 @@ impl Job {
         if own.len() > SETS_MAX {
             return Err(verdict::TOO_MUCH_WORK);
         }
+        // Nothing is denied of the name to which the last alias leads; without one there is no such name.
+        let denied = trail.denied.filter(|denied| !response.is_open || *denied == asked.name);
         Ok(Job {
             asked,
             no_name: response.rcode == Rcode::NxDomain,
-            denied: trail.denied,
+            denied,
             sets: own,
             proofs,
             judged: Vec::new(),

@@ -74,6 +74,8 @@ pub struct Response {
     pub answer: Vec<Record>,
     /// The authority section.
     pub authority: Vec<Record>,
+    /// It ends with an alias, and says nothing of that one's target: neither that the set is there, nor that it is not.
+    pub is_open: bool,
 }
 
 /// Why what was asked for is not there. Closed.

@@ -242,7 +242,8 @@ impl<P: Default> Court<P> {
     /// Tells what was found, with or without the records of DNSSEC.
     fn tell(&mut self, judged: Judged<P>, authentic: bool, ttl_max: u32) {
         let Judged { client, response, ttl, .. } = judged;
-        let is_negative = response.answer.iter().all(|record| record.rtype != client.rtype);
+        let is_negative =
+            !response.is_open && response.answer.iter().all(|record| record.rtype != client.rtype);
         let cap =
             if is_negative { self.caps.negative_ttl_max.min(self.caps.ttl_max) } else { self.caps.ttl_max };
         let cap = cap.min(ttl_max);
@@ -270,7 +271,12 @@ impl<P: Default> Court<P> {
 
 /// A response for the validator: what a body of an answer to that question says.
 pub(super) fn response(rcode: Rcode, records: impl Fn(Section) -> Vec<Record>) -> Response {
-    Response { rcode, answer: records(Section::Answer), authority: records(Section::Authority) }
+    Response {
+        rcode,
+        answer: records(Section::Answer),
+        authority: records(Section::Authority),
+        is_open: false,
+    }
 }
 
 pub(super) fn now() -> Moment {
@@ -298,7 +304,8 @@ mod tests {
         let asker = Asker::Worker { worker: 0, ticket };
         let client = Client { asker, name, rtype, wants, since, steps: Vec::new() };
         let answer = vec![record("a.test. 60 A 192.0.2.1")];
-        (Box::new(client), Response { rcode: Rcode::NoError, answer, authority: Vec::new() })
+        let response = Response { rcode: Rcode::NoError, answer, authority: Vec::new(), is_open: false };
+        (Box::new(client), response)
     }
 
     #[test]

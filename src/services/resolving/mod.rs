@@ -7,6 +7,7 @@
 //!                          └─► Upward ────────────┘
 //! ```
 
+mod border;
 mod court;
 pub(super) mod datagram;
 mod loops;
@@ -14,11 +15,13 @@ pub(super) mod stream;
 mod upward;
 mod walk;
 
+use crate::catalog::published::Published;
 use crate::control::resolving::{Explain, Roots, Wish};
 use crate::resolve::errand::{Delivery, Errand};
 use crate::resolve::forward::UpstreamCounters;
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::Wants;
+use crate::services::resolving::border::Border;
 use crate::services::resolving::court::Asker;
 use crate::services::resolving::loops::Patrol;
 use crate::services::resolving::upward::Upward;
@@ -60,6 +63,8 @@ pub struct Work {
     pub roots: Roots,
     /// Where names are asked for.
     pub policy: Arc<ArcSwap<Policy>>,
+    /// Which names are ours.
+    pub published: Published,
     /// Where it shows what it counts of upstream servers that it asks itself.
     pub upstreams: Upstreams,
 }
@@ -87,12 +92,13 @@ impl Errands {
 
 /// Does errands until it is told to stop.
 pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
-    let Work { todo: Todo(mut todo), workers, roots, policy, upstreams } = work;
+    let Work { todo: Todo(mut todo), workers, roots, policy, published, upstreams } = work;
     let workers: Arc<[Deliver]> = workers.into();
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-    let mut walk = Walk::new(&roots, Arc::clone(&streams));
+    let border = Border { policy: Arc::clone(&policy), published };
+    let mut walk = Walk::new(&roots, border.clone(), Arc::clone(&streams));
     let mut patrol = Patrol::new(Arc::clone(&policy));
-    let mut ways = Ways { policy, roots, streams: Arc::clone(&streams), upstreams, upward: None };
+    let mut ways = Ways { policy, roots, border, streams: Arc::clone(&streams), upstreams, upward: None };
     let mut tasks = JoinSet::new();
     loop {
         let found = ways.upward.as_mut().map(Upward::take_found).unwrap_or_default();
@@ -154,6 +160,7 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
 struct Ways {
     policy: Arc<ArcSwap<Policy>>,
     roots: Roots,
+    border: Border,
     streams: Arc<Semaphore>,
     upstreams: Upstreams,
     /// None until it is needed.
@@ -173,7 +180,7 @@ impl Ways {
                 upward.renew(policy, &self.roots);
                 upward
             }
-            None => Upward::new(policy, &self.roots, Arc::clone(&self.streams)),
+            None => Upward::new(policy, &self.roots, self.border.clone(), Arc::clone(&self.streams)),
         };
         self.upstreams.store(Arc::new(upward.counters()));
         Some(self.upward.insert(upward))
@@ -198,9 +205,13 @@ impl Ways {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::Moment;
+    use crate::catalog::published::Publisher;
+    use crate::catalog::state::State;
     use crate::resolve::harvest::Caps;
     use crate::resolve::iterate;
     use crate::resolve::policy::Way;
+    use crate::wire::key::HashSeed;
     use crate::wire::rtype::RecordType;
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -279,7 +290,10 @@ mod tests {
             let policy = Policy::new(Default::default(), CAPS, 0, (true, true), ways);
             let policy = Arc::new(ArcSwap::from_pointee(policy));
             let (stop, stopped) = watch::channel(());
-            let work = Work { todo, workers: vec![deliver], roots, policy, upstreams: Upstreams::default() };
+            let first = State::new(HashSeed::new([5; 16]), 4).snapshot(Moment::START);
+            let published = Publisher::new(first).published().clone();
+            let upstreams = Upstreams::default();
+            let work = Work { todo, workers: vec![deliver], roots, policy, published, upstreams };
             tokio::spawn(run(work, stopped));
             Stage { errands, came, _stop: stop }
         }

@@ -18,6 +18,7 @@ use crate::resolve::lots::Lots;
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::validate::{FetchId, Ticket, Unfetched};
+use crate::services::resolving::border::Border;
 use crate::services::resolving::court::{Asker, Client, Court, Fetch, Told, now, response};
 use crate::services::resolving::datagram::{self, DATAGRAM_OCTETS_MAX};
 use crate::services::resolving::stream;
@@ -80,6 +81,7 @@ struct Asked {
 /// The machine, its sockets and its courts.
 pub(super) struct Upward {
     forward: Forward,
+    border: Border,
     policy: Arc<Policy>,
     /// In the order of the groups of the policy.
     courts: Vec<Court<u8>>,
@@ -98,13 +100,14 @@ pub(super) struct Upward {
 }
 
 impl Upward {
-    pub(super) fn new(policy: Arc<Policy>, roots: &Roots, streams: Arc<Semaphore>) -> Upward {
+    pub(super) fn new(policy: Arc<Policy>, roots: &Roots, border: Border, streams: Arc<Semaphore>) -> Upward {
         let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
         let lots = Lots::new(|| entropy::random().ok());
         let mut forward = Forward::new(policy.groups(), PORTS, policy.caps, lots);
         forward.set_loops(Arc::clone(policy.loops()));
         Upward {
             forward,
+            border,
             courts: courts(&policy, roots),
             policy,
             asked: HashMap::new(),
@@ -279,7 +282,8 @@ impl Upward {
             if let Some(query) = unsent {
                 self.forward.handle_unsent(now(), query);
             }
-            if let Some((ticket, response, ttl, asked)) = answered {
+            if let Some((ticket, mut response, ttl, asked)) = answered {
+                self.border.cut(&self.policy, (&asked.name, asked.rtype), &mut response);
                 let Some(court) = self.courts.get_mut(asked.court) else { continue };
                 match asked.purpose {
                     Purpose::Client(client) => {

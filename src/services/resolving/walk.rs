@@ -13,6 +13,7 @@ use crate::resolve::body::ExtendedError;
 use crate::resolve::iterate::{self, Iterate, Outcome, Purse};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::validate::{FetchId, Response, Ticket, Unfetched};
+use crate::services::resolving::border::Border;
 use crate::services::resolving::court::{Asker, Client, Court, Fetch, Told, now};
 use crate::services::resolving::{datagram, stream};
 use crate::wire::name::Name;
@@ -55,6 +56,7 @@ enum Purpose {
 
 /// The machine and its sockets.
 pub(super) struct Walk {
+    border: Border,
     machine: Iterate,
     court: Court<Purse>,
     purposes: HashMap<u64, Purpose>,
@@ -69,10 +71,11 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new(roots: &Roots, streams: Arc<Semaphore>) -> Walk {
+    pub(super) fn new(roots: &Roots, border: Border, streams: Arc<Semaphore>) -> Walk {
         let (sender, receiver) = mpsc::channel(MESSAGES_MAX);
         Walk {
-            machine: machine(roots),
+            machine: machine(roots, &border),
+            border,
             court: court(roots),
             purposes: HashMap::new(),
             last: 0,
@@ -88,7 +91,7 @@ impl Walk {
     /// Begins anew from other roots: what was learned by the old ones is forgotten, and what is in work is looked for
     /// from the new ones.
     pub(super) fn renew(&mut self, roots: &Roots) {
-        self.machine = machine(roots);
+        self.machine = machine(roots, &self.border);
         // Ids of exchanges begin anew, too: nothing of the old ones may be heard.
         self.exchanges.drain().for_each(|(_, task)| task.abort());
         (self.sender, self.receiver) = mpsc::channel(MESSAGES_MAX);
@@ -214,9 +217,12 @@ impl Walk {
 
     fn done(&mut self, ticket: u64, outcome: Outcome, mut trace: Vec<String>, purse: Purse) {
         match (self.purposes.remove(&ticket), outcome) {
-            (Some(Purpose::Client(mut client)), Outcome::Found { rcode, answer, authority, ttl, .. }) => {
+            (
+                Some(Purpose::Client(mut client)),
+                Outcome::Found { rcode, answer, authority, ttl, is_open, .. },
+            ) => {
                 client.steps = trace;
-                let response = Response { rcode, answer, authority };
+                let response = Response { rcode, answer, authority, is_open };
                 self.court.judge(Ticket(ticket), client, (response, ttl), purse);
             }
             (Some(Purpose::Client(mut client)), Outcome::Failed { error, text, .. }) => {
@@ -226,8 +232,8 @@ impl Walk {
             }
             (Some(Purpose::Fetch(id, first)), outcome) => {
                 let response = match outcome {
-                    Outcome::Found { rcode, answer, authority, .. } => {
-                        Ok(Response { rcode, answer, authority })
+                    Outcome::Found { rcode, answer, authority, is_open, .. } => {
+                        Ok(Response { rcode, answer, authority, is_open })
                     }
                     Outcome::Failed { is_spent: true, .. } => Err(Unfetched::Spent),
                     Outcome::Failed { error: ExtendedError::NOT_READY, .. } => Err(Unfetched::Busy),
@@ -243,7 +249,7 @@ impl Walk {
     }
 }
 
-fn machine(roots: &Roots) -> Iterate {
+fn machine(roots: &Roots, border: &Border) -> Iterate {
     let source = Box::new(|place: &mut [u8]| {
         for chunk in place.chunks_mut(64) {
             // Without the system's generator nothing can be asked safely; it does not fail once it has worked.
@@ -252,7 +258,7 @@ fn machine(roots: &Roots) -> Iterate {
             }
         }
     });
-    Iterate::new(roots.settings.clone(), source)
+    Iterate::new(roots.settings.clone(), source, border.of_walk())
 }
 
 fn court(roots: &Roots) -> Court<Purse> {

@@ -7,6 +7,7 @@ use crate::base::octets::put_u16;
 use crate::base::time::Moment;
 use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::cache::{Cache, Found, Looked};
+use crate::resolve::errand::OwnedBody;
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::{Question, Wants};
 use crate::wire::key::NameKey;
@@ -15,6 +16,7 @@ use crate::wire::query::Query;
 use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::response::Response;
 use crate::wire::rtype::RecordType;
+use crate::worker::resolver::waiter::carried;
 
 /// QR, with nothing else: the flags of a message that is only made to be read again.
 const RESPONSE: u16 = 0x8000;
@@ -73,6 +75,8 @@ pub(in crate::worker) struct Finder<'r> {
     pub(super) given: Option<(Question<'r>, Body<'r>)>,
     /// Where that is from.
     pub(super) by: By,
+    /// Answers that came before and that nobody keeps.
+    pub(super) carried: &'r [(Missing, OwnedBody)],
     /// Nobody waits any longer for what is better than an answer whose time is over.
     pub(super) impatient: bool,
     /// What to ask for, where that is missing.
@@ -95,7 +99,7 @@ impl Elsewhere for Finder<'_> {
         let wants = Wants { dnssec_ok: query.dnssec_ok(), checking_disabled: query.flags() & CD != 0 };
         let question = Question::new(key.as_wire(), key.full_hash(), query.qtype(), wants);
         let given = self.given.filter(|(asked, _)| *asked == question && self.by == By::Others);
-        let given = given.map(|(_, body)| body);
+        let given = given.map(|(_, body)| body).or_else(|| carried(self.carried, &question));
         if let Some(body) = given.filter(|body| !body.is_failure()) {
             return Some(self.tell(&question, &body, query, owner, reply));
         }
@@ -131,6 +135,10 @@ impl Elsewhere for Finder<'_> {
             reply.set_truncated();
         }
         Some(rcode)
+    }
+
+    fn way(&self, name: &[u8]) -> Option<usize> {
+        self.policy.way(name)
     }
 
     fn is_past_members(&self) -> bool {

@@ -25,7 +25,7 @@ use crate::base::time::Moment;
 use crate::os::entropy;
 use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::cache::{Cache, Life, Looked};
-use crate::resolve::errand::{Delivery, Errand, MemberErrand};
+use crate::resolve::errand::{Delivery, Errand, MemberErrand, OwnedBody};
 use crate::resolve::forward::{Forward, Output, UpstreamCounters};
 use crate::resolve::lots::Lots;
 use crate::resolve::pending::{Joined, Pending, Ticket};
@@ -125,6 +125,10 @@ struct Anew<'a> {
     /// The answer that has come, and to which question.
     given: Option<(Question<'a>, Body<'a>)>,
     by: By,
+    /// The cache keeps that.
+    is_kept: bool,
+    /// What had come before, and is not kept.
+    carried: &'a [(Missing, OwnedBody)],
     /// An answer whose time is over will do.
     impatient: bool,
 }
@@ -132,7 +136,7 @@ struct Anew<'a> {
 impl Anew<'_> {
     /// From what is known at that moment.
     fn at(now: Moment) -> Anew<'static> {
-        Anew { now, given: None, by: By::Others, impatient: false }
+        Anew { now, given: None, by: By::Others, is_kept: false, carried: &[], impatient: false }
     }
 }
 
@@ -229,7 +233,7 @@ impl Resolver {
         let mut copy = self.front.spare.pop().unwrap_or_default();
         copy.clear();
         copy.extend_from_slice(message);
-        self.front.arrive(Some(Waiter { message: copy, back, since: now, hops: 0 }));
+        self.front.arrive(Some(Waiter::new(copy, back, now)));
     }
 
     /// Asks anew for what the finder has just found near its end.
@@ -418,6 +422,7 @@ impl Front {
             now: anew.now,
             given: anew.given,
             by: anew.by,
+            carried: anew.carried,
             impatient: anew.impatient,
             missing: &mut self.missing,
             refresh: false,
@@ -441,10 +446,8 @@ impl Front {
             let life = Life { fresh_seconds: ttl, stale_seconds };
             // What was asked for elsewhere than it would be now is told and forgotten.
             let is_current = asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current);
-            if is_current && self.current.keeps {
-                self.cache.put(&question, desk.now, life, body);
-            }
-            let anew = Anew { given: Some((question, *body)), ..Anew::at(desk.now) };
+            let is_kept = is_current && self.current.keeps && self.cache.put(&question, desk.now, life, body);
+            let anew = Anew { given: Some((question, *body)), is_kept, ..Anew::at(desk.now) };
             waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
             self.pending.give_back(asked);
         }
@@ -469,12 +472,15 @@ impl Front {
         let mut reply = std::mem::take(&mut self.reply);
         let (counters, bounds) = (Arc::clone(&desk.counters), ends.bounds(&waiter.back));
         let bounds = (bounds.0, bounds.1, waiter.back.client());
-        let mut finder = self.finder(&counters, anew);
+        let mut finder = self.finder(&counters, Anew { carried: &waiter.carried, ..anew });
         let outcome = desk.answer_anew(&waiter.message, bounds, &mut reply, Some(&mut finder));
         let is_missing = matches!(outcome, Some(Outcome { verdict: Verdict::Forward, .. }));
         if is_missing && waiter.hops < HOPS_MAX {
             self.reply = reply;
             waiter.hops += 1;
+            if let (Some((question, body)), By::Others, false) = (anew.given, anew.by, anew.is_kept) {
+                waiter.carry(&question, &body);
+            }
             return self.arrive(Some(waiter));
         }
         let outcome = if is_missing { desk.fail(&waiter.message, bounds.1, &mut reply) } else { outcome };

@@ -159,6 +159,7 @@ mod tests {
             now,
             given: None,
             by: By::Others,
+            carried: &[],
             impatient: false,
             missing: &mut missing,
             refresh: false,

@@ -2,7 +2,14 @@
 
 use crate::base::time::Moment;
 use crate::os::udp::Asker;
+use crate::resolve::body::Body;
+use crate::resolve::errand::OwnedBody;
+use crate::resolve::question::Question;
+use crate::worker::resolver::finder::Missing;
 use std::net::IpAddr;
+
+/// Octets of answers that a query takes along: those of a few aliases.
+const CARRIED_OCTETS_MAX: usize = 4_096;
 
 /// The way back.
 #[derive(Clone, Copy)]
@@ -42,4 +49,27 @@ pub(in crate::worker) struct Waiter {
     pub(in crate::worker) since: Moment,
     /// How often something else was missing.
     pub(in crate::worker) hops: u8,
+    /// Answers that have come for it and are not kept, while it waits for others: else it would ask for them again.
+    pub(super) carried: Vec<(Missing, OwnedBody)>,
+}
+
+impl Waiter {
+    pub(super) fn new(message: Vec<u8>, back: Back, since: Moment) -> Waiter {
+        Waiter { message, back, since, hops: 0, carried: Vec::new() }
+    }
+
+    /// Takes an answer along, if there is room for it.
+    pub(super) fn carry(&mut self, question: &Question<'_>, body: &Body<'_>) {
+        let held: usize = self.carried.iter().map(|(_, owned)| owned.body().octets.len()).sum();
+        if held + body.octets.len() <= CARRIED_OCTETS_MAX && carried(&self.carried, question).is_none() {
+            let mut asked = Missing::default();
+            asked.note(question);
+            self.carried.push((asked, OwnedBody::new(body, 0)));
+        }
+    }
+}
+
+/// What was taken along of a question's answer.
+pub(super) fn carried<'c>(carried: &'c [(Missing, OwnedBody)], question: &Question<'_>) -> Option<Body<'c>> {
+    carried.iter().find(|(asked, _)| asked.question() == *question).map(|(_, owned)| owned.body())
 }

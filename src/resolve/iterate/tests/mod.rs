@@ -34,6 +34,7 @@ scenarios! {
     a_truncated_answer_is_asked_for_on_a_stream
     aliases_lead_across_zones
     a_zone_that_moved_is_found_again
+    an_alias_of_a_name_elsewhere_is_the_end
     always_tc
     camp
     ds_is_asked_of_the_zone_above

@@ -15,6 +15,7 @@
 //! mark                      from here on packets are summed up
 //! sum <=15                  so many since
 //! deny 127.0.0.0/8          before the first question; and this process listens on 192.0.2.5 then
+//! elsewhere corp.           before the first question: what lies there is not looked for from the root
 //! both                      before the first question: servers are asked over IPv4 and IPv6
 //! ipv6                      before the first question: servers are asked over IPv6 alone
 //! ```
@@ -24,6 +25,7 @@ use crate::resolve::iterate::tests::world::World;
 use crate::resolve::iterate::{Iterate, Outcome, Output, Purse, Settings};
 use crate::resolve::question::{Question, Wants};
 use crate::resolve::script_tests::{question, text};
+use crate::wire::name::{Name, is_at_or_below};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -62,7 +64,7 @@ impl Play {
     pub(super) fn new(settings: Settings, world: World, seed: u64) -> Play {
         let mut rng = fastrand::Rng::with_seed(seed);
         Play {
-            machine: Iterate::new(settings, Box::new(move |octets| rng.fill(octets))),
+            machine: Iterate::new(settings, Box::new(move |octets| rng.fill(octets)), Box::new(|_| false)),
             world,
             now: Moment::from_micros(1_000_000),
             events: BTreeMap::new(),
@@ -274,6 +276,15 @@ pub(super) fn play(scenario: &str, text: &str) {
                 settings.deny.push((network.parse().unwrap(), bits.parse().unwrap()));
                 settings.own.push("192.0.2.5:53".parse().unwrap());
                 play = Play::new(settings, std::mem::take(&mut play.world), 7);
+                continue;
+            }
+            "elsewhere" => {
+                let (suffix, mut rng) = (rest.parse::<Name>().unwrap(), fastrand::Rng::with_seed(7));
+                play.machine = Iterate::new(
+                    settings(&[ROOT]),
+                    Box::new(move |octets| rng.fill(octets)),
+                    Box::new(move |name| is_at_or_below(name, suffix.as_wire())),
+                );
                 continue;
             }
             "both" => {

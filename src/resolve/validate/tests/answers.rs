@@ -50,6 +50,36 @@ fn aliases_are_judged_each_in_its_own_zone() {
     }
 }
 
+/// An answer that ends with an alias on purpose proves that alias, and nothing is asked about its target.
+#[test]
+fn what_ends_with_an_alias_is_judged_up_to_there_only_if_its_owner_says_so() {
+    for denies in WAYS {
+        let open = |is_open: bool| {
+            move |response: &mut Response| {
+                response.answer.retain(|record| record.name == name("away.groucho.edu."));
+                response.authority.clear();
+                response.is_open = is_open;
+            }
+        };
+        let mut world = world(denies);
+        assert_eq!(tampered(&mut world, "away.groucho.edu.", A, open(true)), "secure", "{denies:?}");
+        assert!(world.fetched.iter().all(|fetched| !fetched.contains("com.")), "{:?}", world.fetched);
+        assert_eq!(tampered(&mut world, "away.groucho.edu.", A, open(false)), "bogus 12", "{denies:?}");
+        // What is no alias at all is denied as ever, and the alias itself must be signed.
+        let nothing = |response: &mut Response| {
+            response.answer.clear();
+            response.authority.clear();
+            response.is_open = true;
+        };
+        assert!(tampered(&mut world, "away.groucho.edu.", A, nothing).starts_with("bogus"));
+        let unsigned = |response: &mut Response| {
+            open(true)(response);
+            response.answer.retain(|record| record.rtype != RecordType::RRSIG);
+        };
+        assert_eq!(tampered(&mut world, "away.groucho.edu.", A, unsigned), "bogus 10");
+    }
+}
+
 #[test]
 fn an_alias_of_a_dname_has_no_signature_and_must_be_the_one_it_makes() {
     let mut world = world(Denies::Nsec);

@@ -117,6 +117,7 @@ fn an_rfc_example_without_its_signed_keys_is_bogus() {
     let mut world = World::trusting(Vec::new(), &[example.ds()]);
     world.wall = u64::from(example.signature.2);
     let asked = Asked { name: name(example.owner), rtype: example.rtype };
-    let response = Response { rcode: Rcode::NoError, answer: example.answer(), authority: Vec::new() };
+    let response =
+        Response { rcode: Rcode::NoError, answer: example.answer(), authority: Vec::new(), is_open: false };
     assert_eq!(world.judge_response(asked, &response).text(), "bogus 9");
 }

@@ -202,12 +202,13 @@ impl Zone {
                 authority.extend(proof);
             }
         }
-        Response { rcode, answer: Vec::new(), authority }
+        Response { rcode, answer: Vec::new(), authority, is_open: false }
     }
 
     /// What the zone's server answers, as far as this zone goes.
     pub(super) fn respond(&self, asked: &Name, rtype: RecordType) -> Response {
-        let positive = |answer| Response { rcode: Rcode::NoError, answer, authority: Vec::new() };
+        let positive =
+            |answer| Response { rcode: Rcode::NoError, answer, authority: Vec::new(), is_open: false };
         for rtype in [rtype, RecordType::CNAME] {
             if let Some(set) = self.get(asked, rtype) {
                 return positive(self.signed(set));
