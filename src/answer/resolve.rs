@@ -8,7 +8,9 @@ mod way_tests;
 
 use crate::answer::chase::{Chase, End};
 use crate::answer::reverse::Say;
-use crate::answer::{Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos};
+use crate::answer::{
+    Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos, is_apex_of,
+};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
@@ -36,6 +38,11 @@ pub fn resolve(
             let entry = snapshot.entry(number);
             let say = entry.and_then(|entry| Say::new(snapshot, entry, key));
             match entry {
+                // Of a zone whose parent is none of ours, the apex answers only those who get nothing from elsewhere (RFC 4035
+                // §3.1.4.1).
+                Some(entry) if query.qtype() == RecordType::DS && is_apex_of(entry, key) => {
+                    (None, say, Route::Nowhere(Rcode::Refused))
+                }
                 Some(entry) if entry.is_ceded() => (None, say, Route::Nowhere(Rcode::Refused)),
                 entry => (entry, say, route),
             }

@@ -264,6 +264,18 @@ fn what_is_known_is_told_and_nobody_is_asked() {
 }
 
 #[test]
+fn what_the_zone_above_holds_is_asked_for_elsewhere_unless_it_is_ours() {
+    // At an apex; an SOA is the zone's own, and below the apex a DS is, too.
+    for owner in ["own.", "one.", "hive.", "10.in-addr.arpa."] {
+        let told = ask_for(owner, RecordType::DS, Says::Nobody);
+        assert_eq!(told, (Some((NOT_OURS, 1)), vec![format!("world {owner}")]), "{owner}");
+    }
+    assert_eq!(ask_for("own.", RecordType::SOA, Says::Nobody), (Some((OURS, 1)), vec![]));
+    let code = Rcode::NxDomain as u16;
+    assert_eq!(ask_for("x.own.", RecordType::DS, Says::Nobody), (Some((OURS | code, 0)), vec![]));
+}
+
+#[test]
 fn what_is_not_known_waits_for_a_member_and_is_told_as_our_own() {
     for owner in ["there.hive.", "x.here.hive.", "hive."] {
         let member = vec![format!("member {owner}")];

@@ -42,11 +42,15 @@ impl Agenda {
         }
     }
 
-    /// Strikes an index off.
+    /// Strikes an index off, if it is there.
     pub(super) fn remove(&mut self, index: u16) {
         let Some(stand) = self.stands.get_mut(usize::from(index)) else { return };
-        let at = usize::from(std::mem::replace(stand, NONE));
-        let Some(last) = self.heap.pop().filter(|_| at < usize::from(NONE)) else { return };
+        let at = std::mem::replace(stand, NONE);
+        // What is not on it leaves the others alone.
+        if at == NONE {
+            return;
+        }
+        let (at, Some(last)) = (usize::from(at), self.heap.pop()) else { return };
         if at < self.heap.len() {
             self.put(at, last);
             let at = self.rise(at);
@@ -113,10 +117,10 @@ mod tests {
                         agenda.set(index, moment);
                         twin.insert(index, moment);
                     }
+                    // Also what is not on it: others stay.
                     None => {
-                        if twin.remove(&index).is_some() {
-                            agenda.remove(index);
-                        }
+                        twin.remove(&index);
+                        agenda.remove(index);
                     }
                 }
                 let earliest = twin.iter().map(|(index, moment)| (*moment, *index)).min();

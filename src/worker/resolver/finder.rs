@@ -16,7 +16,7 @@ use crate::wire::query::Query;
 use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::response::Response;
 use crate::wire::rtype::RecordType;
-use crate::worker::resolver::waiter::carried;
+use crate::worker::resolver::waiter::Given;
 
 /// QR, with nothing else: the flags of a message that is only made to be read again.
 const RESPONSE: u16 = 0x8000;
@@ -73,10 +73,10 @@ pub(in crate::worker) struct Finder<'r> {
     pub(super) now: Moment,
     /// The answer that has come, and to which question.
     pub(super) given: Option<(Question<'r>, Body<'r>)>,
+    /// Those that came before, as far as nobody keeps them.
+    pub(super) earlier: &'r [Given],
     /// Where that is from.
     pub(super) by: By,
-    /// Answers that came before and that nobody keeps.
-    pub(super) carried: &'r [(Missing, OwnedBody)],
     /// Nobody waits any longer for what is better than an answer whose time is over.
     pub(super) impatient: bool,
     /// What to ask for, where that is missing.
@@ -99,7 +99,8 @@ impl Elsewhere for Finder<'_> {
         let wants = Wants { dnssec_ok: query.dnssec_ok(), checking_disabled: query.flags() & CD != 0 };
         let question = Question::new(key.as_wire(), key.full_hash(), query.qtype(), wants);
         let given = self.given.filter(|(asked, _)| *asked == question && self.by == By::Others);
-        let given = given.map(|(_, body)| body).or_else(|| carried(self.carried, &question));
+        let given = given.map(|(_, body)| body);
+        let given = given.or_else(|| self.earlier.iter().find_map(|earlier| earlier.to(&question)));
         if let Some(body) = given.filter(|body| !body.is_failure()) {
             return Some(self.tell(&question, &body, query, owner, reply));
         }
@@ -211,7 +212,7 @@ impl Finder<'_> {
             return Some(Err(rcode));
         }
         self.counters.cache_miss();
-        if self.policy.route(question.name) == Route::Refuse {
+        if self.policy.route(question.name, question.rtype) == Route::Refuse {
             return Some(Err(Rcode::Refused));
         }
         self.missing.note(question);

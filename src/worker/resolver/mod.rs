@@ -8,6 +8,7 @@
 //! ```
 
 mod finder;
+mod front;
 mod members;
 mod ports;
 mod recall;
@@ -17,16 +18,17 @@ mod waiter;
 
 pub(super) use recall::question;
 pub(super) use waiter::{Back, Waiter};
+use waiter::Given;
 
-use crate::answer::{Offers, Outcome, Verdict};
+use crate::answer::{Offers, Outcome};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::WorkerCounters;
 use crate::base::time::Moment;
 use crate::os::entropy;
 use crate::resolve::body::{Body, ExtendedError};
-use crate::resolve::cache::{Cache, Life, Looked};
-use crate::resolve::errand::{Delivery, Errand, MemberErrand, OwnedBody};
-use crate::resolve::forward::{Forward, Output, UpstreamCounters};
+use crate::resolve::cache::Cache;
+use crate::resolve::errand::{Delivery, Errand, MemberErrand};
+use crate::resolve::forward::{Forward, Output, QUESTION_LIFE, UpstreamCounters};
 use crate::resolve::lots::Lots;
 use crate::resolve::pending::{Joined, Pending, Ticket};
 use crate::resolve::policy::{Policy, Route};
@@ -42,8 +44,11 @@ use members::Members;
 use mio::Token;
 use ports::Ports;
 use recall::Recalled;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least): a failing
 /// question of 8 packets that is asked ten times, once a second, is put to others once.
@@ -52,6 +57,12 @@ const FAILURE_SECONDS: u32 = 10;
 const NO_ROOM: Body<'static> = Body::failure(Some(ExtendedError::NOT_READY));
 /// How often one query may wait for something else: each time for a name that an alias led to.
 const HOPS_MAX: u8 = 8;
+/// How long a query may wait in all for names that are forwarded, and for any others, by whatever aliases they are come
+/// to: no longer than for one of them.
+const WAIT_FORWARDED: Duration = QUESTION_LIFE.saturating_add(Duration::from_millis(500));
+const WAIT: Duration = Duration::from_secs(10);
+/// Octets of an answer that nobody keeps and a query takes along when it waits for another: aliases, with signatures.
+const GIVEN_OCTETS_MAX: usize = 1_024;
 /// Messages taken from one upstream socket in a turn: it has one query on its way most of the time.
 const MESSAGES_PER_TURN: usize = 64;
 /// Deliveries taken in one turn, so that a flood of them does not keep askers waiting.
@@ -60,6 +71,10 @@ const DELIVERIES_PER_TURN: usize = 256;
 const NOBODY: (Ipv6Addr, Offers) = (Ipv6Addr::UNSPECIFIED, Offers::Zones);
 /// Queries whose buffers are kept for others.
 const SPARE_MAX: usize = 4_096;
+/// Octets of a buffer that is kept for others: hardly a query has more.
+const SPARE_OCTETS_MAX: usize = 1_024;
+/// Octets of a query that may wait: each has a copy, and padding (RFC 8467) makes none larger.
+const WAITING_OCTETS_MAX: usize = 4_096;
 
 /// What one worker counts of its upstream servers; the list changes with the policy.
 pub type Upstreams = Arc<ArcSwap<Vec<Arc<UpstreamCounters>>>>;
@@ -90,6 +105,8 @@ pub(super) struct Resolver {
     deliveries: Receiver<Delivery>,
     upstreams: Upstreams,
     buffer: Box<[u8]>,
+    /// Upstream sockets that may hold more than was heard: the poll says nothing of them until something new comes.
+    unheard: VecDeque<Token>,
 }
 
 /// What meets the askers: all but the machine that asks others, so that it can be used while that holds an answer out.
@@ -113,6 +130,9 @@ struct Front {
     waiters: Vec<Waiter>,
     /// What is to be asked for, and who waits for it; nobody, where an answer is only to be refreshed.
     arrivals: Vec<(Option<Waiter>, Missing)>,
+    /// When somebody is to be told something who waits for the question of that ticket and has waited for others before; he
+    /// may have been told already.
+    deadlines: BinaryHeap<Reverse<(Moment, u32)>>,
     /// Buffers for others.
     spare: Vec<Vec<u8>>,
     spare_missing: Vec<Missing>,
@@ -124,11 +144,9 @@ struct Anew<'a> {
     now: Moment,
     /// The answer that has come, and to which question.
     given: Option<(Question<'a>, Body<'a>)>,
-    by: By,
-    /// The cache keeps that.
+    /// The cache knows it, too, if it knows any.
     is_kept: bool,
-    /// What had come before, and is not kept.
-    carried: &'a [(Missing, OwnedBody)],
+    by: By,
     /// An answer whose time is over will do.
     impatient: bool,
 }
@@ -136,7 +154,7 @@ struct Anew<'a> {
 impl Anew<'_> {
     /// From what is known at that moment.
     fn at(now: Moment) -> Anew<'static> {
-        Anew { now, given: None, by: By::Others, is_kept: false, carried: &[], impatient: false }
+        Anew { now, given: None, is_kept: true, by: By::Others, impatient: false }
     }
 }
 
@@ -164,12 +182,14 @@ impl Resolver {
                 reply: vec![0; MESSAGE_OCTETS_MAX].into(),
                 waiters: Vec::new(),
                 arrivals: Vec::new(),
+                deadlines: BinaryHeap::new(),
                 spare: Vec::new(),
                 spare_missing: Vec::new(),
             },
             deliveries,
             upstreams,
             buffer: vec![0; MESSAGE_OCTETS_MAX].into(),
+            unheard: VecDeque::new(),
         };
         resolver.forward.set_loops(loops);
         resolver.tell_upstreams();
@@ -225,7 +245,7 @@ impl Resolver {
 
     /// What is known at `now`.
     pub(super) fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, now: Moment) -> Finder<'r> {
-        self.front.finder(counters, Anew::at(now))
+        self.front.finder(counters, Anew::at(now), &[])
     }
 
     /// Has a query wait for what the finder has just missed.
@@ -233,7 +253,14 @@ impl Resolver {
         let mut copy = self.front.spare.pop().unwrap_or_default();
         copy.clear();
         copy.extend_from_slice(message);
-        self.front.arrive(Some(Waiter::new(copy, back, now)));
+        self.front.arrive(Some(Waiter {
+            message: copy,
+            back,
+            since: now,
+            hops: 0,
+            until: now,
+            given: Vec::new(),
+        }));
     }
 
     /// Asks anew for what the finder has just found near its end.
@@ -246,6 +273,7 @@ impl Resolver {
         while let Some((waiter, missing)) = self.front.arrivals.pop() {
             let question = missing.question();
             match waiter {
+                Some(waiter) if waiter.message.len() > WAITING_OCTETS_MAX => self.front.fail(waiter, desk, ends),
                 Some(waiter) if missing.of_member => self.front.ask_member(waiter, &question, desk, ends),
                 Some(waiter) => self.join(waiter, &question, desk, ends),
                 None => {
@@ -262,14 +290,25 @@ impl Resolver {
     }
 
     /// Has a query wait for the answer to a question; where there is no room for it, it fails.
-    fn join(&mut self, waiter: Waiter, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
+    fn join(&mut self, mut waiter: Waiter, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
         let now = desk.now;
         if self.front.current.loops().recognise(question) {
             let given = Some((*question, Body::failure(None)));
             return self.front.answer(waiter, Anew { given, impatient: true, ..Anew::at(now) }, desk, ends);
         }
-        let client = waiter.back.client();
-        match self.front.pending.join(question, client, waiter, now) {
+        waiter.until = waiter.until.max(waiter.since + self.front.wait_for(question));
+        if waiter.until <= now {
+            return self.front.give_up(waiter, question, desk, ends);
+        }
+        let (client, until, hops) = (waiter.back.client(), waiter.until, waiter.hops);
+        let joined = self.front.pending.join(question, client, waiter, now);
+        // Who has waited for nothing else waits no longer than the question lives.
+        if let Joined::Asked(ticket) | Joined::Waits(ticket) = &joined
+            && hops > 0
+        {
+            self.front.deadlines.push(Reverse((until, ticket.number())));
+        }
+        match joined {
             Joined::Asked(ticket) => self.ask(ticket, question, desk, ends),
             // The patience of all is over: so is this one's.
             Joined::Waits(ticket) if self.front.pending.is_late(ticket, now) => {
@@ -284,7 +323,7 @@ impl Resolver {
     }
 
     fn ask(&mut self, ticket: Ticket, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
-        let is_asked = match self.front.current.route(question.name) {
+        let is_asked = match self.front.current.route(question.name, question.rtype) {
             // Who does not want to be checked on asks as if nobody did.
             Route::Forward(group)
                 if !self.front.current.validates_forwarded || question.wants.checking_disabled =>
@@ -311,12 +350,15 @@ impl Resolver {
         Ports::is_own(token)
     }
 
-    /// Hears what has come to an upstream socket.
+    /// Hears what has come to an upstream socket, and in the next turn what is more than one turn takes.
     pub(super) fn hear(&mut self, token: Token, desk: &mut Desk, ends: &mut Ends<'_>) {
         for _ in 0..MESSAGES_PER_TURN {
-            let Some((port, from, message)) = self.ports.receive(token, &mut self.buffer) else { break };
+            let Some((port, from, message)) = self.ports.receive(token, &mut self.buffer) else { return };
             self.forward.handle_datagram(desk.now, port, from, message);
             self.drain(desk, ends);
+        }
+        if !self.unheard.contains(&token) {
+            self.unheard.push_back(token);
         }
     }
 
@@ -358,11 +400,17 @@ impl Resolver {
                 Err(_) => break,
             }
         }
+        for _ in 0..self.unheard.len() {
+            if let Some(token) = self.unheard.pop_front() {
+                self.hear(token, desk, ends);
+            }
+        }
         self.forward.handle_timeout(now);
         self.drain(desk, ends);
         while let Some(ticket) = self.front.pending.next_impatient(now) {
             self.front.appease(ticket, desk, ends);
         }
+        self.front.end_waits(desk, ends);
         self.ask_arrivals(desk, ends);
     }
 
@@ -396,7 +444,7 @@ impl Resolver {
 
     /// When [`Resolver::turn`] has something to do, if nothing comes before.
     pub(super) fn next_wake(&mut self) -> Moment {
-        if !self.deliveries.is_empty() {
+        if !self.deliveries.is_empty() || !self.unheard.is_empty() {
             return Moment::START;
         }
         let machine = match self.forward.poll() {
@@ -404,96 +452,11 @@ impl Resolver {
             // The last drain has left nothing else.
             _ => Moment::NEVER,
         };
-        machine.min(self.front.pending.next_wake())
+        machine.min(self.front.pending.next_wake()).min(self.front.next_deadline())
     }
 
     /// True if nobody waits.
     pub(super) fn is_quiet(&self) -> bool {
         self.front.pending.is_empty()
-    }
-}
-
-impl Front {
-    fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, anew: Anew<'r>) -> Finder<'r> {
-        Finder {
-            cache: &self.cache,
-            policy: &self.current,
-            counters,
-            now: anew.now,
-            given: anew.given,
-            by: anew.by,
-            carried: anew.carried,
-            impatient: anew.impatient,
-            missing: &mut self.missing,
-            refresh: false,
-            room: &mut self.room,
-            rdata: &mut self.rdata,
-        }
-    }
-
-    /// Has what the finder has just missed asked for.
-    fn arrive(&mut self, waiter: Option<Waiter>) {
-        let spare = self.spare_missing.pop().unwrap_or_default();
-        self.arrivals.push((waiter, std::mem::replace(&mut self.missing, spare)));
-    }
-
-    /// Keeps what came of a question, for `ttl` seconds (0: not at all), and answers those who waited for it.
-    fn complete(&mut self, ticket: Ticket, body: &Body<'_>, ttl: u32, desk: &mut Desk, ends: &mut Ends<'_>) {
-        let mut waiters = std::mem::take(&mut self.waiters);
-        if let Some(asked) = self.pending.take(ticket, &mut waiters) {
-            let question = asked.question();
-            let stale_seconds = if body.is_failure() { 0 } else { self.current.stale_seconds };
-            let life = Life { fresh_seconds: ttl, stale_seconds };
-            // What was asked for elsewhere than it would be now is told and forgotten.
-            let is_current = asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current);
-            let is_kept = is_current && self.current.keeps && self.cache.put(&question, desk.now, life, body);
-            let anew = Anew { given: Some((question, *body)), is_kept, ..Anew::at(desk.now) };
-            waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
-            self.pending.give_back(asked);
-        }
-        self.waiters = waiters;
-    }
-
-    /// Answers those whose patience is over with what there is, if there is something.
-    fn appease(&mut self, ticket: Ticket, desk: &mut Desk, ends: &mut Ends<'_>) {
-        let Some(question) = self.pending.question(ticket) else { return };
-        if !matches!(self.cache.look(&question, desk.now, &mut self.room), Looked::Stale(..)) {
-            return;
-        }
-        let mut waiters = std::mem::take(&mut self.waiters);
-        self.pending.take_waiters(ticket, &mut waiters);
-        let anew = Anew { impatient: true, ..Anew::at(desk.now) };
-        waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
-        self.waiters = waiters;
-    }
-
-    /// Answers a query that waited. If something else is missing now, it waits for that.
-    fn answer(&mut self, mut waiter: Waiter, anew: Anew<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
-        let mut reply = std::mem::take(&mut self.reply);
-        let (counters, bounds) = (Arc::clone(&desk.counters), ends.bounds(&waiter.back));
-        let bounds = (bounds.0, bounds.1, waiter.back.client());
-        let mut finder = self.finder(&counters, Anew { carried: &waiter.carried, ..anew });
-        let outcome = desk.answer_anew(&waiter.message, bounds, &mut reply, Some(&mut finder));
-        let is_missing = matches!(outcome, Some(Outcome { verdict: Verdict::Forward, .. }));
-        if is_missing && waiter.hops < HOPS_MAX {
-            self.reply = reply;
-            waiter.hops += 1;
-            if let (Some((question, body)), By::Others, false) = (anew.given, anew.by, anew.is_kept) {
-                waiter.carry(&question, &body);
-            }
-            return self.arrive(Some(waiter));
-        }
-        let outcome = if is_missing { desk.fail(&waiter.message, bounds.1, &mut reply) } else { outcome };
-        match outcome.map(|outcome| outcome.verdict) {
-            Some(Verdict::Reply(len)) => {
-                ends.send(&waiter.back, reply.get(..len).unwrap_or_default(), desk);
-            }
-            Some(Verdict::Drop | Verdict::Forward | Verdict::Transfer) | None => ends.drop(&waiter.back),
-        }
-        counters.took(1, desk.now.since(waiter.since));
-        self.reply = reply;
-        if self.spare.len() < SPARE_MAX {
-            self.spare.push(waiter.message);
-        }
     }
 }

@@ -4,12 +4,9 @@ use crate::base::time::Moment;
 use crate::os::udp::Asker;
 use crate::resolve::body::Body;
 use crate::resolve::errand::OwnedBody;
-use crate::resolve::question::Question;
-use crate::worker::resolver::finder::Missing;
+use crate::resolve::question::{Question, Wants};
+use crate::wire::rtype::RecordType;
 use std::net::IpAddr;
-
-/// Octets of answers that a query takes along: those of a few aliases.
-const CARRIED_OCTETS_MAX: usize = 4_096;
 
 /// The way back.
 #[derive(Clone, Copy)]
@@ -49,27 +46,32 @@ pub(in crate::worker) struct Waiter {
     pub(in crate::worker) since: Moment,
     /// How often something else was missing.
     pub(in crate::worker) hops: u8,
-    /// Answers that have come for it and are not kept, while it waits for others: else it would ask for them again.
-    pub(super) carried: Vec<(Missing, OwnedBody)>,
+    /// By then it is told something.
+    pub(super) until: Moment,
+    /// What it was given on its way and nobody keeps.
+    pub(super) given: Vec<Given>,
 }
 
-impl Waiter {
-    pub(super) fn new(message: Vec<u8>, back: Back, since: Moment) -> Waiter {
-        Waiter { message, back, since, hops: 0, carried: Vec::new() }
-    }
-
-    /// Takes an answer along, if there is room for it.
-    pub(super) fn carry(&mut self, question: &Question<'_>, body: &Body<'_>) {
-        let held: usize = self.carried.iter().map(|(_, owned)| owned.body().octets.len()).sum();
-        if held + body.octets.len() <= CARRIED_OCTETS_MAX && carried(&self.carried, question).is_none() {
-            let mut asked = Missing::default();
-            asked.note(question);
-            self.carried.push((asked, OwnedBody::new(body, 0)));
-        }
-    }
+/// An answer that was given to one query, which needs it again when it is answered anew.
+pub(in crate::worker) struct Given {
+    name: Box<[u8]>,
+    hash: u64,
+    rtype: RecordType,
+    wants: Wants,
+    body: OwnedBody,
 }
 
-/// What was taken along of a question's answer.
-pub(super) fn carried<'c>(carried: &'c [(Missing, OwnedBody)], question: &Question<'_>) -> Option<Body<'c>> {
-    carried.iter().find(|(asked, _)| asked.question() == *question).map(|(_, owned)| owned.body())
+impl Given {
+    /// A copy of an answer, and to which question.
+    pub(super) fn new(question: &Question<'_>, body: &Body<'_>) -> Given {
+        let Question { name, hash, rtype, wants } = *question;
+        Given { name: name.into(), hash, rtype, wants, body: OwnedBody::new(body, 0) }
+    }
+
+    /// The answer, if it is one to that question.
+    pub(super) fn to(&self, question: &Question<'_>) -> Option<Body<'_>> {
+        let Given { name, hash, rtype, wants, .. } = self;
+        let own = Question { name, hash: *hash, rtype: *rtype, wants: *wants };
+        (own == *question).then(|| self.body.body())
+    }
 }

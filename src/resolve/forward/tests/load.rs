@@ -61,6 +61,34 @@ fn upstreams_that_lead_back_are_not_asked_for_names_of_their_suffix() {
 }
 
 #[test]
+fn a_question_that_nobody_may_be_asked_takes_nothing_from_one_on_its_way() {
+    let groups = [vec![address(1)], vec![address(2)]];
+    let loops = Arc::new(Loops::new([(&b"\0"[..], 0, &groups[0][..]), (b"\x07example\0", 1, &groups[1])]));
+    let mut forward = Forward::new(&groups, 64, CAPS, lots(6));
+    forward.set_loops(Arc::clone(&loops));
+    loops.mark_line(1, true);
+    let begun = Moment::from_micros(1);
+    forward.ask(begun, 1, 0, &question()).unwrap();
+    assert_eq!(drain(&mut forward).0.len(), 1);
+    forward.ask(begun, 2, 1, &question()).unwrap();
+    assert_eq!(drain(&mut forward), (vec![], [0, 1]));
+    // Its packet was lost: it is asked again, and fails in its time.
+    let (mut packets, mut failed) = (0, None);
+    while failed.is_none() {
+        match forward.poll() {
+            Output::Send { octets, .. } => packets += usize::from(octets[12] != 0),
+            Output::Failed { ticket, .. } => failed = Some(ticket),
+            Output::Wake(wake) => {
+                assert!(wake <= begun + QUESTION_LIFE, "{wake:?}");
+                forward.handle_timeout(wake);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((packets, failed), (2, Some(1)));
+}
+
+#[test]
 fn of_300_queries_all_ports_and_nearly_all_ids_are_distinct_and_in_no_order() {
     let mut forward = Forward::new(&[vec![address(1)]], 640, CAPS, lots(1));
     let mut drawn: Vec<(u16, u16)> = Vec::new();
@@ -208,6 +236,25 @@ fn if_all_are_dead_two_are_asked_nevertheless_and_an_answer_brings_its_sender_ba
     assert_eq!(drain(&mut forward).1, [1, 0]);
     let dead = forward.counters().filter(|counters| counters.dead.get() == 1).count();
     assert_eq!(dead, 2);
+}
+
+#[test]
+fn a_dead_upstream_that_comes_back_with_a_reload_is_probed_at_once() {
+    let groups = [vec![address(1)]];
+    let mut forward = Forward::new(&groups, 64, CAPS, lots(7));
+    forward.ask(Moment::START, 1, 0, &question()).unwrap();
+    let mut now = Moment::START + Duration::from_secs(20);
+    pass(&mut forward, now);
+    assert!(forward.counters().all(|counters| counters.dead.get() == 1));
+    forward.set_groups(now, &[vec![address(2)]]);
+    now += Duration::from_secs(1);
+    assert_eq!(pass(&mut forward, now), []);
+    forward.set_groups(now, &groups);
+    let probes = pass(&mut forward, now);
+    let [(port, to, octets)] = &probes[..] else { panic!("{probes:?}") };
+    assert_eq!((*to, octets[12]), (address(1), 0));
+    forward.handle_datagram(now, *port, *to, &respond(octets, 0, &[], &[]));
+    assert!(forward.counters().all(|counters| counters.dead.get() == 0));
 }
 
 #[test]
