@@ -139,7 +139,7 @@ impl Policy {
         if !self.is_split {
             return None;
         }
-        self.rule(name).map(|(_, route)| way(&self.groups, route))
+        self.rule(name, RecordType::A).map(|(_, route)| way(&self.groups, route))
     }
 
     /// The suffix that decides where a name is asked for, and where that is; both names in lower-cased wire form. `None`

@@ -444,7 +444,7 @@ mod tests {
                 message(&Question::new(name.as_wire(), 0, rtype, Wants::default()), code, &[], &[]);
             message[11] = u8::from(!opt.is_empty());
             message.extend(opt);
-            format!("{:?}", read(&asked, &Response::read(&message).unwrap()))
+            format!("{:?}", read(&asked, &Response::read(&message).unwrap(), &|_| false))
         };
         for (code, told) in [(1, "Fault(\"FORMERR\")"), (4, "Fault(\"NOTIMP\")")] {
             assert_eq!(read_with(code, b""), "NotUnderstood");

@@ -7,7 +7,6 @@ use crate::base::octets::put_u16;
 use crate::base::time::Moment;
 use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::cache::{Cache, Found, Looked};
-use crate::resolve::errand::OwnedBody;
 use crate::resolve::policy::{Policy, Route};
 use crate::resolve::question::{Question, Wants};
 use crate::wire::key::NameKey;

@@ -18,7 +18,6 @@ mod waiter;
 
 pub(super) use recall::question;
 pub(super) use waiter::{Back, Waiter};
-use waiter::Given;
 
 use crate::answer::{Offers, Outcome};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
