@@ -274,12 +274,17 @@ fn a_signed_chain() -> Row {
     let what = format!("{of_ours:?} {}", both.ours.log());
     assert!(of_ours.iter().sum::<usize>() <= PACKETS_MAX, "{what}");
     assert!(of_ours.iter().all(|packets| *packets <= VICTIM_MAX) && ours.took < TIME_MAX, "{what}");
-    // What has been proven by then is known the next time.
-    let is_secure = || {
-        let reply = exchange(RESOLVER, CLIENT, &query(1, AD, name, A));
-        reply.is_some_and(|reply| reply.rcode() == NOERROR && reply.flags & AD != 0)
+    let is_secure = |reply: &Option<Message>| {
+        reply.as_ref().is_some_and(|reply| reply.rcode() == NOERROR && reply.flags & AD != 0)
     };
-    assert!(until(is_secure), "{what}");
+    assert!(ours.replies.iter().all(is_secure), "{what}");
+    // One that is too deep fails, and what has been proven by then is known the next time.
+    let deep = Proving::start(30, "");
+    let name = &deep.chain.name;
+    let (first, asked) = deep.ask(RESOLVER, name);
+    let what = format!("{asked:?} {}", deep.ours.log());
+    assert!(asked.iter().sum::<usize>() <= PACKETS_MAX && first.codes() == [Some(SERVFAIL)].into(), "{what}");
+    assert!(until(|| is_secure(&exchange(RESOLVER, CLIENT, &query(1, AD, name, A)))), "{what}");
     let told = |outcome: &Outcome, asked: &[usize]| {
         let most = asked.iter().max().unwrap_or(&0);
         format!("{}, {most} to one server; {}", asked.iter().sum::<usize>(), outcome.told())

@@ -28,10 +28,11 @@ pub const NSEC3_ITERATIONS_MAX: u16 = 50;
 /// a reverse name of IPv6 has 34.
 pub const NSEC3_HASHES_MAX: u32 = 64;
 
-/// DS and DNSKEY sets asked for on behalf of one answer. Less than the packets that one question may cause; a zone known
-/// costs none, a new one two.
-pub const FETCHES_MAX: u32 = 40;
-/// Octets of those sets kept until the answer is done: 40 of the usual 2 KiB, and one as large as a message can be.
+/// DS and DNSKEY sets asked for on behalf of one answer. A zone known needs none, a new one two, of which the DS mostly came
+/// with the referral; the packets of the others are counted by who sends them.
+pub const FETCHES_MAX: u32 = 80;
+/// Octets of those sets kept until the answer is done: 40 of the usual 2 KiB, as many of a tenth, and one as large as a
+/// message can be.
 pub const REPLY_OCTETS_MAX: usize = 160 << 10;
 /// Answers in work at once; beyond it none is taken. More than there are questions outstanding where all is well, and at
 /// most 160 MiB of replies where nothing is.
