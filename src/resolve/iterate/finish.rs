@@ -3,13 +3,12 @@
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::iterate::bounds::{FAILURE_SPAN_MIN, QUESTION_SPAN};
-use crate::resolve::iterate::cut::{Wire, address, name};
-use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Waiter};
+use crate::resolve::iterate::cut::{address, name};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Turn, Waiter};
 use crate::resolve::iterate::reading::Piece;
 use crate::resolve::iterate::{Iterate, Outcome, Output, Purse, Timer};
 use crate::wire::message::Rcode;
 use crate::wire::rtype::RecordType;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// For how long an address is known at least: who asked for it must see it.
@@ -147,6 +146,9 @@ impl Iterate {
         while let Some((id, job)) = leaving.take() {
             self.by_key.remove(&job.key);
             self.timers.remove(&(job.deadline, Timer::Job(id)));
+            if let Some(turn) = &job.turn {
+                self.pass_turn(turn);
+            }
             if let Some(purse) = self.purses.get_mut(&job.purse) {
                 purse.jobs = purse.jobs.saturating_sub(1);
                 if purse.jobs == 0 {
@@ -176,7 +178,8 @@ impl Iterate {
         if let Some(load) = self.loads.get_mut(&flight.asked.zone) {
             load.out = load.out.saturating_sub(1);
         }
-        self.pass_turn(Some(&flight.asked.zone));
+        self.pass_turn(&Turn::Zone(flight.asked.zone.clone()));
+        self.pass_turn(&Turn::Any);
         // Where the same is still asked of another server, whoever follows goes on waiting for that.
         let is_twin = |other: u64| self.flights.get(&other).is_some_and(|other| other.asked == flight.asked);
         let job = self.jobs.get(&flight.job);
@@ -186,27 +189,25 @@ impl Iterate {
         Some(flight)
     }
 
-    /// Lets the next go that waits for that zone, and the next of those that wait for any exchange to end. Whoever had
-    /// a turn and sent nothing passes it on.
-    pub(super) fn pass_turn(&mut self, zone: Option<&Wire>) {
-        let jobs = &self.jobs;
-        let mut next_of = |waiting: &mut VecDeque<JobId>| {
-            while let Some(next) = waiting.pop_front() {
-                // Some have ended since.
-                if jobs.get(&next).is_some_and(|job| job.queued) {
-                    self.ready.push_back(next);
-                    break;
-                }
-            }
+    /// Lets the next go that waits for that turn. Whoever had one and did not use it passes it on, so that nobody waits
+    /// where nothing is out.
+    pub(super) fn pass_turn(&mut self, turn: &Turn) {
+        let mut waiting = match turn {
+            Turn::Zone(zone) => self.loads.get_mut(zone).map(|load| &mut load.waiting),
+            Turn::Any => Some(&mut self.waiting),
         };
-        if let Some(zone) = zone
-            && let Some(load) = self.loads.get_mut(zone)
-        {
-            next_of(&mut load.waiting);
-            if load.out == 0 && load.waiting.is_empty() {
-                self.loads.remove(zone);
+        while let Some(next) = waiting.as_mut().and_then(|waiting| waiting.pop_front()) {
+            // Some have ended since.
+            if let Some(job) = self.jobs.get_mut(&next) {
+                job.turn = job.queued.take();
+                self.ready.push_back(next);
+                break;
             }
         }
-        next_of(&mut self.waiting);
+        if let Turn::Zone(zone) = turn
+            && self.loads.get(zone).is_some_and(|load| load.out == 0 && load.waiting.is_empty())
+        {
+            self.loads.remove(zone);
+        }
     }
 }

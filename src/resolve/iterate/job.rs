@@ -44,6 +44,15 @@ pub(super) enum Waiter {
     Job(JobId),
 }
 
+/// Where there is no room to send now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// At that zone.
+    Zone(Wire),
+    /// Among all exchanges.
+    Any,
+}
+
 /// Why a job failed.
 #[derive(Debug, Clone)]
 pub(super) struct Failed {
@@ -89,8 +98,10 @@ pub(super) struct Job {
     pub(super) needs: Option<JobId>,
     /// It asked the zone above again, because no server of an old delegation was of use.
     pub(super) refreshed: bool,
-    /// True while it waits for its turn at a zone.
-    pub(super) queued: bool,
+    /// What it waits for its turn at.
+    pub(super) queued: Option<Turn>,
+    /// The turn that came: it sends now, or passes it on.
+    pub(super) turn: Option<Turn>,
     pub(super) trace: Option<Vec<String>>,
 }
 

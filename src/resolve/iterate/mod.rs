@@ -263,7 +263,8 @@ impl Iterate {
             late: None,
             needs: None,
             refreshed: false,
-            queued: false,
+            queued: None,
+            turn: None,
             trace: None,
         };
         self.jobs.insert(id, job);

@@ -9,7 +9,7 @@ use crate::resolve::iterate::bounds::{
 };
 use crate::resolve::iterate::choose::Choice;
 use crate::resolve::iterate::cut::{Cut, Wire, name};
-use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Visit, Waiter};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Turn, Visit, Waiter};
 use crate::resolve::iterate::minimise::{label_count, next, suffix};
 use crate::resolve::iterate::reading::Asked;
 use crate::resolve::iterate::{Iterate, Output, Timer};
@@ -28,16 +28,28 @@ impl Iterate {
                 self.jobs.insert(id, job);
                 continue;
             }
-            let had_turn = std::mem::take(&mut job.queued);
+            let turn = job.turn.take();
             let step = self.step(now, id, &mut job);
-            if had_turn && job.flight.is_none() && !job.queued {
-                self.pass_turn(job.visit.as_ref().map(|visit| &visit.cut.zone));
+            // It may have gone on elsewhere: others wait where it had its turn.
+            if let Some(turn) = turn.filter(|turn| !self.is_used(&job, turn)) {
+                self.pass_turn(&turn);
             }
             match step {
                 Ok(()) => drop(self.jobs.insert(id, job)),
                 Err(failed) => self.fail(now, id, job, failed),
             }
         }
+    }
+
+    /// True if a job that had that turn sent something there, or waits for the next one: there is no room then, and
+    /// what takes it ends some time.
+    fn is_used(&self, job: &Job, turn: &Turn) -> bool {
+        let sent = job.flight.and_then(|flight| self.flights.get(&flight));
+        let has_sent = sent.is_some_and(|sent| match turn {
+            Turn::Zone(zone) => sent.asked.zone == *zone,
+            Turn::Any => true,
+        });
+        has_sent || job.queued.as_ref() == Some(turn)
     }
 
     /// One step; `Ok`: the job waits for something.
@@ -195,7 +207,7 @@ impl Iterate {
         }
         if self.flights.len() >= EXCHANGES_MAX {
             self.waiting.push_back(id);
-            job.queued = true;
+            job.queued = Some(Turn::Any);
             return Ok(());
         }
         if let Some(load) = self.loads.get_mut(zone).filter(|load| load.out >= ZONE_EXCHANGES_MAX) {
@@ -204,7 +216,7 @@ impl Iterate {
                 return Err(Failed { kind: Kind::Busy, error: ExtendedError::NOT_READY, text });
             }
             load.waiting.push_back(id);
-            job.queued = true;
+            job.queued = Some(Turn::Zone(zone.clone()));
             return Ok(());
         }
         if shown < total {

@@ -39,6 +39,7 @@ scenarios! {
     glue_to_loopback
     mismatched_replies
     labyrinth
+    many_below_an_unknown_cut_have_their_turn
     missing_glue_is_looked_for
     nrdelegation
     nxns

@@ -10,6 +10,7 @@
 //!   within 10               seconds
 //!   says text               a part of why it failed, or of the trace
 //! start 400 a$.example. A   asks so many and goes on at once
+//! all NOERROR 2             what was started since the last time ends so, each within so many seconds
 //! wait 60                   seconds pass
 //! mark                      from here on packets are summed up
 //! sum <=15                  so many since
@@ -204,6 +205,7 @@ pub(super) fn play(scenario: &str, text: &str) {
     let mut play = Play::new(settings(&[ROOT]), World::default(), 7);
     let (mut at, mut asked, mut done, mut wrong) = (Vec::new(), String::new(), None, Vec::new());
     let (mut before, mut began, mut mark) = (BTreeMap::new(), play.now, 0);
+    let mut started = Vec::new();
     for line in text.lines().map(|line| line.split(" ; ").next().unwrap_or_default().trim()) {
         if line.is_empty() || line.starts_with(';') || play.world.take(&mut at, line) {
             continue;
@@ -226,7 +228,22 @@ pub(super) fn play(scenario: &str, text: &str) {
             "start" => {
                 let (count, name) = rest.split_once(' ').unwrap();
                 for number in 1..=count.parse::<u32>().unwrap() {
-                    play.start(&name.replace('$', &number.to_string()));
+                    started.push((play.start(&name.replace('$', &number.to_string())), play.now));
+                }
+                continue;
+            }
+            "all" => {
+                let (code, seconds) = rest.split_once(' ').unwrap();
+                let count = started.len();
+                let ends_so = |(ticket, began): (u64, Moment)| {
+                    let done = play.end(rest, ticket);
+                    let is_so =
+                        matches!(&done.outcome, Outcome::Found { rcode, .. } if rcode.to_string() == code);
+                    is_so && (done.at - began).as_secs_f64() <= seconds.parse().unwrap()
+                };
+                let ended = started.drain(..).map(ends_so).filter(|is_so| *is_so).count();
+                if ended < count {
+                    wrong.push(format!("{line}: {ended} of {count}"));
                 }
                 continue;
             }

@@ -175,18 +175,32 @@ impl Server {
         let rtype = RecordType(u16::from_be_bytes([query[end], query[end + 1]]));
         let has_edns = query[11] == 1;
         let name = wire(&name);
-        let found = if self.is("servfail") {
+        if self.is("bare-formerr") && has_edns {
+            // Nothing but the header.
+            return vec![Sent { octets: [&query[..2], &[0x80, 1], &[0; 8]].concat(), millis }];
+        }
+        if self.is("drops-unknown") && self.zones.iter().all(|zone| !zone.records.contains_key(&name[..])) {
+            return Vec::new();
+        }
+        let is_type = |manner: &str| self.number(manner) == Some(rtype.0.into());
+        let found = if self.is("servfail") || self.is("wants-edns") && !has_edns {
             Found::code(Rcode::ServFail)
-        } else if self.is("refused") {
+        } else if self.is("refused") || is_type("refuses") {
             Found::code(Rcode::Refused)
-        } else if self.is("no-edns") && has_edns {
+        } else if self.is("no-edns") && has_edns || is_type("formerr") {
             Found::code(Rcode::FormErr)
+        } else if is_type("notimp") {
+            Found::code(Rcode::NotImp)
         } else {
             self.find(&name, rtype)
         };
         let is_cut_short = self.is("always-tc") || self.is("tc") && !on_stream;
         let mut octets =
             write(&query[..end + 4], &found, is_cut_short, if on_stream { 65_535 } else { 1_232 });
+        if self.is("opt") && has_edns {
+            octets[11] += 1;
+            octets.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
+        }
         if self.is("wrong-case") {
             octets[12..end].make_ascii_lowercase();
         }
