@@ -18,6 +18,7 @@ pub struct Response<'m> {
     message: &'m [u8],
     flags: u16,
     rcode: u16,
+    has_edns: bool,
     question_end: usize,
     counts: [u16; 3],
     /// Where the three sections begin.
@@ -55,6 +56,7 @@ impl<'m> Response<'m> {
             message,
             flags,
             rcode: flags & 0x0f,
+            has_edns: false,
             question_end,
             counts: [0; 3],
             starts: [question_end; 3],
@@ -71,6 +73,7 @@ impl<'m> Response<'m> {
             for _ in 0..count {
                 let (record, end) = RecordAt::read(self.message, at)?;
                 if record.rtype == RecordType::OPT {
+                    self.has_edns = true;
                     self.rcode |= u16::from(*self.message.get(record.rdata_at - 6)?) << 4;
                 }
                 at = end;
@@ -87,6 +90,11 @@ impl<'m> Response<'m> {
     /// The code, with the part that EDNS adds (RFC 6891 §6.1.3).
     pub fn rcode(&self) -> u16 {
         self.rcode
+    }
+
+    /// True if it has an OPT record: whoever sent it knows EDNS (RFC 6891 §7).
+    pub fn has_edns(&self) -> bool {
+        self.has_edns
     }
 
     /// True if the server owns what it answered.
@@ -344,7 +352,7 @@ mod tests {
     #[test]
     fn records_are_found_where_they_stand() {
         let response = Response::read(MESSAGE).unwrap();
-        assert_eq!((response.id(), response.rcode()), (1, 16));
+        assert_eq!((response.id(), response.rcode(), response.has_edns()), (1, 16, true));
         assert_eq!(response.question_name(), b"\x03Www\x01b\0");
         assert!(response.is_authoritative() && !response.is_truncated() && !response.is_authentic());
         let answers: Vec<RecordAt<'_>> = response.records(Section::Answer).collect();
@@ -431,7 +439,7 @@ mod tests {
         let mut message = MESSAGE[..60].to_vec();
         message[2] |= 0x02;
         let response = Response::read(&message).unwrap();
-        assert!(response.is_truncated());
+        assert!(response.is_truncated() && !response.has_edns());
         assert_eq!(response.records(Section::Answer).count(), 0);
         assert!(Response::read(&message[..20]).is_none());
     }

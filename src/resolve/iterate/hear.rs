@@ -7,7 +7,7 @@ use crate::resolve::iterate::bounds::{
     ALIASES_MAX, DELEGATION_SPAN_MAX, PRIMING_SPAN, RECORDS_MAX, TRIES_MAX,
 };
 use crate::resolve::iterate::cut::{Referral, Wire, name};
-use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Visit};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Query, Visit};
 use crate::resolve::iterate::minimise::label_count;
 use crate::resolve::iterate::reading::{Asked, Piece, Reading, read};
 use crate::resolve::iterate::{Iterate, Timer};
@@ -156,7 +156,8 @@ impl Iterate {
         let aside = job.key.aim == Aim::Address;
         let purse = self.purses.get(&job.purse);
         if purse.is_some_and(|purse| purse.has_packet_for(&flight.asked.zone, aside) && purse.may_ask(to)) {
-            self.fly(now, id, &mut job, flight.asked, to, flight.server, true);
+            let Flight { asked, server, edns, .. } = flight;
+            self.fly(now, id, &mut job, Query { asked, address: to, server, stream: true, plain: !edns });
             self.jobs.insert(id, job);
         } else {
             if let Some(visit) = &mut job.visit {
@@ -183,6 +184,13 @@ impl Iterate {
             Reading::Answer(_) | Reading::Alias(..) | Reading::Nothing(..) | Reading::Referral(_)
         ) {
             self.overtake(now, &mut job);
+            // It answers without EDNS, and did not with it.
+            if !flight.edns
+                && !response.has_edns()
+                && job.visit.as_ref().is_some_and(|visit| visit.plain.contains(&to))
+            {
+                self.memory.change_server(to, |server| server.knows_no_edns(now));
+            }
         }
         if let Reading::Answer(piece) | Reading::Nothing(piece, _) = &reading
             && piece.answer.iter().chain(&piece.authority).any(|record| record.rtype == RecordType::RRSIG)
@@ -291,7 +299,8 @@ impl Iterate {
             }
             Reading::Endless => Next::Failed(endless()),
             Reading::NotUnderstood if flight.edns => {
-                self.memory.change_server(to, |server| server.knows_no_edns(now));
+                // It may be the type that is in the way: what the server is like shows once it answers.
+                visit.plain.insert(to);
                 visit.failures += 1;
                 Next::Step
             }
@@ -312,7 +321,7 @@ impl Iterate {
                 Next::Step
             }
             Reading::NotUnderstood => {
-                fail_try(visit, to, TRIES_MAX, "FORMERR");
+                fail_try(visit, to, TRIES_MAX, "it does not understand the query");
                 Next::Step
             }
         }

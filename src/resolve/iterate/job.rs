@@ -8,7 +8,7 @@ use crate::resolve::iterate::cut::{Cut, Wire};
 use crate::resolve::iterate::minimise::label_count;
 use crate::resolve::iterate::reading::{Asked, Piece};
 use crate::wire::rtype::RecordType;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -122,6 +122,8 @@ pub(super) struct Visit {
     pub(super) whole: bool,
     /// How often each address was tried.
     pub(super) tries: BTreeMap<IpAddr, u8>,
+    /// Servers that did not understand a query with EDNS, and are asked without here.
+    pub(super) plain: BTreeSet<IpAddr>,
     /// Tries that brought nothing.
     pub(super) failures: u8,
     /// Name servers whose addresses were looked for: which, and of which family.
@@ -142,6 +144,7 @@ impl Visit {
             known,
             whole: false,
             tries: BTreeMap::new(),
+            plain: BTreeSet::new(),
             failures: 0,
             sought: Vec::new(),
             followed: false,
@@ -149,6 +152,17 @@ impl Visit {
             fault: "it has no server that may be asked",
         }
     }
+}
+
+/// A query to be sent.
+pub(super) struct Query {
+    pub(super) asked: Asked,
+    pub(super) address: IpAddr,
+    /// The server's name.
+    pub(super) server: Wire,
+    pub(super) stream: bool,
+    /// Without EDNS.
+    pub(super) plain: bool,
 }
 
 /// An exchange that is out.

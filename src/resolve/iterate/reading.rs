@@ -59,7 +59,7 @@ pub(super) enum Reading {
     Lame(&'static str),
     /// The server cannot answer, or says nothing that makes sense.
     Fault(&'static str),
-    /// The server does not understand the query, and perhaps no EDNS.
+    /// The server does not understand the query, and perhaps no EDNS: it sent none.
     NotUnderstood,
 }
 
@@ -69,7 +69,11 @@ pub(super) fn read(asked: &Asked, response: &Response<'_>) -> Reading {
         0 => Rcode::NoError,
         3 => Rcode::NxDomain,
         6 => Rcode::YxDomain,
-        1 | 4 | 16 => return Reading::NotUnderstood,
+        // Whoever answers with EDNS knows it (RFC 6891 §7).
+        1 | 4 if !response.has_edns() => return Reading::NotUnderstood,
+        1 => return Reading::Fault("FORMERR"),
+        4 => return Reading::Fault("NOTIMP"),
+        16 => return Reading::Fault("BADVERS"),
         2 => return Reading::Fault("SERVFAIL"),
         5 | 9 => return Reading::Refused,
         _ => return Reading::Fault("an unknown code"),
@@ -364,6 +368,24 @@ mod tests {
         }
         let ds = say("example.", "a.example. DS", 0, false, &[], &["a.example. 60 NS ns.test."]);
         assert_eq!(ds, "Fault(\"a referral for DS\")");
+    }
+
+    #[test]
+    fn edns_is_in_the_way_of_nobody_who_answers_with_it() {
+        let (name, rtype) = question("a.example. CAA");
+        let asked = Asked { zone: wire(&Name::ROOT), name: wire(&name), rtype, dnssec_ok: false };
+        let read_with = |code: u8, opt: &[u8]| {
+            let mut message =
+                message(&Question::new(name.as_wire(), 0, rtype, Wants::default()), code, &[], &[]);
+            message[11] = u8::from(!opt.is_empty());
+            message.extend(opt);
+            format!("{:?}", read(&asked, &Response::read(&message).unwrap()))
+        };
+        for (code, told) in [(1, "Fault(\"FORMERR\")"), (4, "Fault(\"NOTIMP\")")] {
+            assert_eq!(read_with(code, b""), "NotUnderstood");
+            assert_eq!(read_with(code, b"\0\0\x29\x04\xd0\0\0\0\0\0\0"), told);
+        }
+        assert_eq!(read_with(0, b"\0\0\x29\x04\xd0\x01\0\0\0\0\0"), "Fault(\"BADVERS\")");
     }
 
     #[test]

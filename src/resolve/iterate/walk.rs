@@ -9,7 +9,7 @@ use crate::resolve::iterate::bounds::{
 };
 use crate::resolve::iterate::choose::Choice;
 use crate::resolve::iterate::cut::{Cut, Wire, name};
-use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Turn, Visit, Waiter};
+use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Query, Turn, Visit, Waiter};
 use crate::resolve::iterate::minimise::{label_count, next, suffix};
 use crate::resolve::iterate::reading::Asked;
 use crate::resolve::iterate::{Iterate, Output, Timer};
@@ -222,8 +222,7 @@ impl Iterate {
         if shown < total {
             self.followers.entry(asked.clone()).or_default();
         }
-        let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
-        self.fly(now, id, job, asked, address, server, false);
+        self.fly(now, id, job, query(visit, asked, address, server));
         Ok(())
     }
 
@@ -239,8 +238,7 @@ impl Iterate {
         let Some(mut job) = self.jobs.remove(&id) else { return };
         if let Some(mut visit) = job.visit.take_if(|_| job.late.is_none() && job.flight == Some(exchange)) {
             if let Some((address, server)) = self.choose_second(now, &job, &mut visit, first) {
-                let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
-                self.fly(now, id, &mut job, asked, address, server, false);
+                self.fly(now, id, &mut job, query(&visit, asked, address, server));
             }
             job.visit = Some(visit);
         }
@@ -248,19 +246,10 @@ impl Iterate {
     }
 
     /// Sends a query, as a datagram or on a stream.
-    #[expect(clippy::too_many_arguments, reason = "each says another thing of the one query")]
-    pub(super) fn fly(
-        &mut self,
-        now: Moment,
-        id: JobId,
-        job: &mut Job,
-        asked: Asked,
-        address: IpAddr,
-        server: Wire,
-        stream: bool,
-    ) {
+    pub(super) fn fly(&mut self, now: Moment, id: JobId, job: &mut Job, query: Query) {
+        let Query { asked, address, server, stream, plain } = query;
         let known = self.memory.server(address);
-        let edns = known.takes_edns(now);
+        let edns = known.takes_edns(now) && !plain;
         let wants = Wants { dnssec_ok: asked.dnssec_ok && edns, checking_disabled: false };
         let to = SocketAddr::new(address, self.settings.port);
         let lot = self.draw.lot(known.repeats_case(now));
@@ -299,4 +288,10 @@ impl Iterate {
         }
         job.visit = Some(Visit::new(cut));
     }
+}
+
+/// A query to one of the servers of the zone that is visited.
+fn query(visit: &Visit, asked: Asked, address: IpAddr, server: usize) -> Query {
+    let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
+    Query { asked, address, server, stream: false, plain: visit.plain.contains(&address) }
 }
