@@ -61,7 +61,7 @@ pub const SILENCES_MAX: u8 = 3;
 pub const REST_MIN: Duration = Duration::from_secs(5);
 /// For how long at most: a network that comes back is noticed within this.
 pub const REST_MAX: Duration = Duration::from_secs(30);
-/// For how long a server is not asked about a zone that it does not serve.
+/// For how long a server that refused a question about a zone, or does not serve it, is asked about that zone last.
 pub const LAME_SPAN: Duration = Duration::from_secs(60);
 /// For how long a server that knows no EDNS, or does not repeat the case of names, is asked in the old way.
 pub const MANNER_SPAN: Duration = Duration::from_secs(3_600);

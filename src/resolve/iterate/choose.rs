@@ -26,6 +26,15 @@ pub(super) enum Choice {
     Nobody(Failed),
 }
 
+/// Whose turn it is before all else; the least is asked first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// It did not want another question about the zone, or did not serve it, a short while ago.
+    is_lame: bool,
+    /// How often it was tried here.
+    tries: u8,
+}
+
 impl Iterate {
     /// What the job does next.
     pub(super) fn choose(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Choice {
@@ -69,26 +78,27 @@ impl Iterate {
         if !may || visit.failures + 1 >= FAILURES_MAX {
             return None;
         }
-        let (tries, address, at) = self.best_server(now, job, visit, Some(first))?;
-        (tries == 0).then_some((address, at))
+        let (rank, address, at) = self.best_server(now, job, visit, Some(first))?;
+        (rank == Rank::default()).then_some((address, at))
     }
 
-    /// The server to ask: of those that were tried least here the nearest that is not
-    /// known to be silent, or now and then any.
+    /// The server to ask: of those that were tried least here the nearest that is not known to be silent, or now and
+    /// then any. One that did not want a question about the zone comes last: it may not know that one's type only (RFC
+    /// 4074 §4.3).
     fn choose_server(&mut self, now: Moment, job: &Job, visit: &mut Visit) -> Option<(IpAddr, usize)> {
         self.best_server(now, job, visit, None).map(|(_, address, at)| (address, at))
     }
 
-    /// The best of all but one, and how often it was tried.
+    /// The best of all but one.
     fn best_server(
         &mut self,
         now: Moment,
         job: &Job,
         visit: &mut Visit,
         besides: Option<IpAddr>,
-    ) -> Option<(u8, IpAddr, usize)> {
+    ) -> Option<(Rank, IpAddr, usize)> {
         let cut = Arc::clone(&visit.cut);
-        let mut candidates: Vec<(u8, (bool, u128), IpAddr, usize)> = Vec::new();
+        let mut candidates: Vec<(Rank, (bool, u128), IpAddr, usize)> = Vec::new();
         for (at, server) in cut.names.iter().enumerate() {
             for address in self.addresses(now, &cut, at, server) {
                 let tries = visit.tries.get(&address).copied().unwrap_or_default();
@@ -97,22 +107,22 @@ impl Iterate {
                     && besides != Some(address)
                     && known.is_up(now)
                     && self.settings.allows(address, cut.is_root())
-                    && !self.memory.is_lame(now, &cut.zone, address)
                     && !candidates.iter().any(|candidate| candidate.2 == address);
                 if may && !self.purses.get(&job.purse).is_some_and(|purse| purse.may_ask(address)) {
                     visit.is_bounded = true;
                 } else if may {
                     let unknown = || self.draw.below(UNKNOWN_TRIP_MILLIS) as u128 * 1_000;
                     let trip = known.trip().map_or_else(unknown, |trip| trip.as_micros());
-                    candidates.push((tries, (known.is_doubtful(), trip), address, at));
+                    let rank = Rank { is_lame: self.memory.is_lame(now, &cut.zone, address), tries };
+                    candidates.push((rank, (known.is_doubtful(), trip), address, at));
                 }
             }
         }
-        let tries = candidates.iter().map(|candidate| candidate.0).min()?;
-        candidates.retain(|candidate| candidate.0 == tries);
+        let rank = candidates.iter().map(|candidate| candidate.0).min()?;
+        candidates.retain(|candidate| candidate.0 == rank);
         let any = self.draw.below(candidates.len() * EXPLORE_ONE_OF);
         let nearest = || candidates.iter().min_by_key(|candidate| candidate.1);
-        candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (tries, *address, *at))
+        candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (rank, *address, *at))
     }
 
     /// Where a server is: as its owner says, or else as the zone above says (RFC 2181 §5.4.1).

@@ -27,6 +27,7 @@ scenarios! {
     a_server_that_does_not_repeat_the_case_is_asked_on_a_stream_once
     a_server_without_edns_is_asked_without
     a_type_that_a_server_does_not_know_says_nothing_of_edns
+    a_type_that_is_refused_leaves_the_others
     a_server_that_cannot_be_reached_costs_no_time
     a_truncated_answer_is_asked_for_on_a_stream
     aliases_lead_across_zones
