@@ -20,6 +20,9 @@ pub const ZONE_PACKETS_MAX: u8 = 10;
 /// Name servers without glue that are looked for after one referral (NXNS; NRDelegation, CVE-2022-3204). Zones have
 /// two to four; if none of four has an address, the fifth will not help.
 pub const NAMES_RESOLVED_MAX: usize = 4;
+/// Name servers among them whose glue was of no use, so that their owner is asked: one of a zone's servers is enough, and
+/// where it is the zone that is dead each costs packets.
+pub const GLUE_DOUBTED_MAX: usize = 2;
 /// Questions for addresses that one question may ask, over all its referrals.
 pub const SUBQUESTIONS_MAX: u8 = 12;
 /// Questions for addresses within each other: an honest server's name stands in a zone whose servers have glue, or

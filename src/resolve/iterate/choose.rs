@@ -3,7 +3,7 @@
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::iterate::Iterate;
-use crate::resolve::iterate::bounds::{FAILURES_MAX, NAMES_RESOLVED_MAX, TRIES_MAX};
+use crate::resolve::iterate::bounds::{FAILURES_MAX, GLUE_DOUBTED_MAX, NAMES_RESOLVED_MAX, TRIES_MAX};
 use crate::resolve::iterate::cut::{Cut, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Job, Kind, Visit};
 use crate::wire::name::is_at_or_below;
@@ -125,41 +125,56 @@ impl Iterate {
         candidates.get(any).or_else(nearest).map(|(_, _, address, at)| (rank, *address, *at))
     }
 
-    /// Where a server is: as its owner says, or else as the zone above says (RFC 2181 §5.4.1).
+    /// Where a server is: as its owner says, or else as the zone above says (RFC 2181 §5.4.1), of each family.
     fn addresses(&mut self, now: Moment, cut: &Cut, at: usize, server: &Wire) -> Vec<IpAddr> {
         let mut addresses = Vec::new();
         for rtype in [RecordType::A, RecordType::AAAA] {
-            addresses.extend_from_slice(self.memory.addresses(now, server, rtype).unwrap_or_default());
-        }
-        if addresses.is_empty() {
-            addresses.extend(cut.glue.iter().filter(|glue| glue.0 == at).map(|glue| glue.1));
+            let known = self.memory.addresses(now, server, rtype).unwrap_or_default();
+            addresses.extend_from_slice(known);
+            if known.is_empty() {
+                let is_of_family = |address: &IpAddr| address.is_ipv4() == (rtype == RecordType::A);
+                let glue = cut.glue.iter().filter(|glue| glue.0 == at).map(|glue| glue.1);
+                addresses.extend(glue.filter(is_of_family));
+            }
         }
         addresses
     }
 
-    /// A server of which no address is known, and the family to look for. What lies within the zone itself could only
-    /// be learned from its servers.
+    /// A server of which no address is known that does, and the family to look for. What lies within the zone itself
+    /// could only be learned from its servers; of other names the glue may be old, or of the wrong family.
     fn choose_name(&mut self, now: Moment, visit: &mut Visit) -> Option<(usize, RecordType)> {
         let families = [(self.settings.ipv4, RecordType::A), (self.settings.ipv6, RecordType::AAAA)];
+        let cut = Arc::clone(&visit.cut);
         let mut sought: Vec<usize> = visit.sought.iter().map(|(at, _)| *at).collect();
         sought.dedup();
-        let cut = Arc::clone(&visit.cut);
-        for (at, server) in cut.names.iter().enumerate() {
-            let has_glue = cut.glue.iter().any(|glue| glue.0 == at);
-            if has_glue || is_at_or_below(server, &cut.zone) {
-                continue;
-            }
-            if !sought.contains(&at) && sought.len() >= NAMES_RESOLVED_MAX {
-                visit.is_bounded = true;
-                break;
-            }
-            for (_, rtype) in families.iter().filter(|family| family.0) {
-                match self.memory.addresses(now, server, *rtype) {
-                    // What is known and did not do will not do again.
-                    Some([_, ..]) => break,
-                    Some([]) => {}
-                    None if visit.sought.contains(&(at, *rtype)) => {}
-                    None => return Some((at, *rtype)),
+        let doubted = sought.iter().filter(|at| cut.has_glue(**at)).count();
+        for is_doubted in [false, true] {
+            for (at, server) in cut.names.iter().enumerate() {
+                if cut.has_glue(at) != is_doubted || is_at_or_below(server, &cut.zone) {
+                    continue;
+                }
+                let is_new = !sought.contains(&at);
+                if is_new && is_doubted && doubted >= GLUE_DOUBTED_MAX {
+                    break;
+                }
+                if is_new && sought.len() >= NAMES_RESOLVED_MAX {
+                    // Glue is no less than what others get.
+                    visit.is_bounded |= !is_doubted;
+                    break;
+                }
+                for (_, rtype) in families.iter().filter(|family| family.0) {
+                    let known = self.memory.addresses(now, server, *rtype).map(<[IpAddr]>::to_vec);
+                    match known {
+                        // It answers there, and would say the same elsewhere.
+                        Some(known)
+                            if known.iter().any(|known| self.memory.is_lame(now, &cut.zone, *known)) =>
+                        {
+                            break;
+                        }
+                        Some(_) => {}
+                        None if visit.sought.contains(&(at, *rtype)) => {}
+                        None => return Some((at, *rtype)),
+                    }
                 }
             }
         }

@@ -54,6 +54,11 @@ impl Cut {
         size_of::<Cut>() + self.zone.len() + names + self.glue.len() * size_of::<(usize, IpAddr)>()
     }
 
+    /// True if an address of that name came with the delegation.
+    pub(super) fn has_glue(&self, at: usize) -> bool {
+        self.glue.iter().any(|glue| glue.0 == at)
+    }
+
     pub(super) fn is_root(&self) -> bool {
         self.zone.len() == 1
     }

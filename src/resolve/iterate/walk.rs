@@ -107,7 +107,7 @@ impl Iterate {
                     if self.seek(now, id, job, &visit.cut, server, rtype) {
                         return Ok(());
                     }
-                    visit.is_bounded = true;
+                    visit.is_bounded |= !visit.cut.has_glue(server);
                 }
                 Choice::Nobody(failed) => return Err(failed),
             }

@@ -38,6 +38,8 @@ scenarios! {
     endless_cname
     failures_of_one_name_leave_the_others
     ghost_domain
+    glue_of_no_use_is_looked_for_at_its_owner
+    glue_of_the_other_family_is_looked_for_at_its_owner
     glue_to_loopback
     mismatched_replies
     labyrinth
