@@ -35,6 +35,9 @@ pub const ALIASES_MAX: usize = 12;
 pub const MINIMISED_MAX: u8 = 10;
 /// How many of them add one label only; the others share the labels that are left (RFC 9156 §2.3, MINIMISE_ONE_LAB).
 pub const MINIMISED_ONE_LABEL: u8 = 4;
+/// Failures at a zone after which a shortened query that meets silence is followed by the whole name: some servers drop
+/// what they were not told of. Unbound waits for three.
+pub const MINIMISED_LOST_MAX: u8 = 2;
 /// Records of one answer, its chain included: so many hardly fit into one message.
 pub const RECORDS_MAX: usize = 8_192;
 /// Tries of one question at one zone that brought nothing: with a walk from the root before them they stay below the

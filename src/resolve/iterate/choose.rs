@@ -158,7 +158,7 @@ impl Iterate {
                     break;
                 }
                 if is_new && sought.len() >= NAMES_RESOLVED_MAX {
-                    // Glue is no less than what others get.
+                    // Those that have glue had their chance.
                     visit.is_bounded |= !is_doubted;
                     break;
                 }

@@ -4,12 +4,13 @@ use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::Heard;
 use crate::resolve::iterate::bounds::{
-    ALIASES_MAX, DELEGATION_SPAN_MAX, PRIMING_SPAN, RECORDS_MAX, TRIES_MAX,
+    ALIASES_MAX, DELEGATION_SPAN_MAX, MINIMISED_LOST_MAX, PRIMING_SPAN, RECORDS_MAX, TRIES_MAX,
 };
 use crate::resolve::iterate::cut::{Referral, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Query, Visit};
 use crate::resolve::iterate::minimise::label_count;
 use crate::resolve::iterate::reading::{Asked, Piece, Reading, read};
+use crate::resolve::iterate::servers::Silence;
 use crate::resolve::iterate::{Iterate, Timer};
 use crate::wire::message::Rcode;
 use crate::wire::reply::Section;
@@ -69,7 +70,7 @@ impl Iterate {
     pub fn handle_unreachable(&mut self, now: Moment, exchange: u64) {
         let Some(flight) = self.flights.get(&exchange) else { return };
         let (to, sent) = (flight.exchange.to().ip(), flight.sent);
-        self.memory.change_server(to, |server| server.was_silent(now, sent, true));
+        self.memory.change_server(to, |server| server.was_silent(now, sent, Silence::Hard));
         self.lose(now, exchange, UNREACHABLE);
         self.run(now);
     }
@@ -83,10 +84,10 @@ impl Iterate {
                 Timer::Late(id) => self.hedge(now, id),
                 Timer::Flight(id) => {
                     let Some(flight) = self.flights.get(&id) else { continue };
-                    let (to, sent, stream) = (flight.exchange.to().ip(), flight.sent, flight.stream);
+                    let (to, sent, silence) = (flight.exchange.to().ip(), flight.sent, flight.silence());
                     // A server that answers datagrams and no streams is not silent.
-                    if !stream {
-                        self.memory.change_server(to, |server| server.was_silent(now, sent, false));
+                    if !flight.stream {
+                        self.memory.change_server(to, |server| server.was_silent(now, sent, silence));
                     }
                     self.lose(now, id, "timed out");
                 }
@@ -106,6 +107,7 @@ impl Iterate {
             fail_try(visit, flight.exchange.to().ip(), tries, fault);
             // Where a whole family of addresses leads nowhere, the other is to have its turn.
             visit.failures -= u8::from(fault == UNREACHABLE && visit.failures > 0);
+            visit.whole |= flight.short && visit.failures >= MINIMISED_LOST_MAX;
         }
         let is_late = |left: &u64| self.flights.get(left).is_some_and(|left| left.late_at <= now);
         let left = job.flight.filter(is_late);
@@ -133,7 +135,7 @@ impl Iterate {
         let Some(flight) = job.flight.take().and_then(|other| self.land(other)) else { return };
         if flight.late_at <= now && !flight.stream {
             let to = flight.exchange.to().ip();
-            self.memory.change_server(to, |server| server.was_silent(now, flight.sent, false));
+            self.memory.change_server(to, |server| server.was_silent(now, flight.sent, flight.silence()));
         }
         note(job, now, &flight, || "given up, another was faster".to_owned());
     }
@@ -297,7 +299,6 @@ impl Iterate {
                 self.go_down(job, cut);
                 Next::Step
             }
-            Reading::Endless => Next::Failed(endless()),
             Reading::NotUnderstood if flight.edns => {
                 // It may be the type that is in the way: what the server is like shows once it answers.
                 visit.plain.insert(to);
@@ -305,11 +306,18 @@ impl Iterate {
                 Next::Step
             }
             // A server may stumble over a part of the name and know the whole.
-            Reading::NotUnderstood | Reading::Refused | Reading::Lame(_) | Reading::Fault(_) if !is_whole => {
+            Reading::Endless
+            | Reading::NotUnderstood
+            | Reading::Refused
+            | Reading::Lame(_)
+            | Reading::Fault(_)
+                if !is_whole =>
+            {
                 visit.whole = true;
                 visit.failures += 1;
                 Next::Step
             }
+            Reading::Endless => Next::Failed(endless()),
             Reading::Refused | Reading::Lame(_) => {
                 self.memory.put_lame(now, &flight.asked.zone, to);
                 let fault = if let Reading::Lame(fault) = reading { fault } else { "REFUSED" };

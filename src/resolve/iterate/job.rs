@@ -7,6 +7,7 @@ use crate::resolve::iterate::bounds::TRACE_LINES_MAX;
 use crate::resolve::iterate::cut::{Cut, Wire};
 use crate::resolve::iterate::minimise::label_count;
 use crate::resolve::iterate::reading::{Asked, Piece};
+use crate::resolve::iterate::servers::Silence;
 use crate::wire::rtype::RecordType;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -178,4 +179,13 @@ pub(super) struct Flight {
     pub(super) until: Moment,
     pub(super) edns: bool,
     pub(super) stream: bool,
+    /// It shows a part of the name only.
+    pub(super) short: bool,
+}
+
+impl Flight {
+    /// What it is that nobody answers it.
+    pub(super) fn silence(&self) -> Silence {
+        if self.short { Silence::Short } else { Silence::Whole }
+    }
 }

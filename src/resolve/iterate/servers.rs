@@ -8,6 +8,17 @@ use crate::resolve::iterate::store::Weight;
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// What met silence, or what took its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// A query for a shortened name: some servers drop those for all names but the ones that they were told of.
+    Short,
+    /// A query for all that is wanted.
+    Whole,
+    /// The network said that nobody is there.
+    Hard,
+}
+
 /// One server.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Server {
@@ -92,14 +103,18 @@ impl Server {
         self.rests_until = Moment::START;
     }
 
-    /// A query sent at `sent` met silence; `hard`: the network said that nobody is there.
-    pub(super) fn was_silent(&mut self, now: Moment, sent: Moment, hard: bool) {
+    /// A query sent at `sent` met silence.
+    pub(super) fn was_silent(&mut self, now: Moment, sent: Moment, silence: Silence) {
         if sent < self.silent_at {
             return;
         }
         self.silent_at = now;
-        self.silences =
-            if hard { self.silences.max(SILENCES_MAX - 1) } else { self.silences }.saturating_add(1);
+        self.silences = match silence {
+            // Alone it does not have the server left alone.
+            Silence::Short => self.silences.max((self.silences + 1).min(SILENCES_MAX - 1)),
+            Silence::Whole => self.silences.saturating_add(1),
+            Silence::Hard => self.silences.max(SILENCES_MAX - 1).saturating_add(1),
+        };
         if let Some(more) = self.silences.checked_sub(SILENCES_MAX) {
             self.rests_until = now + (REST_MIN * (1 << more.min(8))).min(REST_MAX);
         }
@@ -132,7 +147,7 @@ mod tests {
             server.asked(now);
             let wait = server.wait();
             now += wait;
-            server.was_silent(now, now.before(wait), false);
+            server.was_silent(now, now.before(wait), Silence::Whole);
             let rest = server.rests_until - now;
             seen.push((wait.as_millis(), rest.as_secs()));
             now += rest;
@@ -149,18 +164,32 @@ mod tests {
     fn many_queries_that_meet_the_same_silence_count_once() {
         let mut server = Server::default();
         for _ in 0..50 {
-            server.was_silent(at(600), at(100), false);
+            server.was_silent(at(600), at(100), Silence::Whole);
         }
         // All but those that were sent after silence was known.
         assert_eq!(server.silences, 1);
-        server.was_silent(at(1_200), at(700), false);
+        server.was_silent(at(1_200), at(700), Silence::Whole);
         assert_eq!(server.silences, 2);
+    }
+
+    #[test]
+    fn silence_to_shortened_names_alone_does_not_have_a_server_left_alone() {
+        let mut server = Server::default();
+        for second in 1..10 {
+            server.was_silent(at(second * 1_000), at(second * 1_000 - 500), Silence::Short);
+            assert!(server.is_up(at(second * 1_000)));
+        }
+        server.was_silent(at(10_000), at(9_500), Silence::Whole);
+        assert!(!server.is_up(at(10_000)) && server.is_up(at(15_000)));
+        // Nor does it bring one back that is.
+        server.was_silent(at(16_000), at(15_500), Silence::Short);
+        assert!(!server.is_up(at(16_000)));
     }
 
     #[test]
     fn of_a_server_that_was_silent_one_query_at_a_time_is_out() {
         let mut server = Server::default();
-        server.was_silent(at(1), at(1), true);
+        server.was_silent(at(1), at(1), Silence::Hard);
         assert!(!server.is_up(at(5_000)) && server.is_up(at(5_001)));
         server.asked(at(5_001));
         assert!(!server.is_up(at(5_002)));

@@ -276,7 +276,9 @@ impl Iterate {
         });
         // One of two at most is out: whoever sends has seen to it.
         job.late = job.late.or(job.flight.replace(flight_id));
-        let flight = Flight { job: id, exchange, asked, server, sent: now, late_at, until, edns, stream };
+        let short = asked.name != job.name;
+        let flight =
+            Flight { job: id, exchange, asked, server, sent: now, late_at, until, edns, stream, short };
         self.flights.insert(flight_id, flight);
     }
 

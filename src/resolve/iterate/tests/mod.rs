@@ -51,6 +51,7 @@ scenarios! {
     the_other_family_is_looked_for_where_one_has_no_address
     servfail
     short_names_that_are_answered_with_nonsense_are_followed_by_the_whole
+    short_names_that_are_dropped_are_followed_by_the_whole
     silent
     that_there_is_no_cut_is_remembered
     the_first_walk_takes_five_packets_and_the_second_one
