@@ -4,8 +4,9 @@
 //! draft-vixie-dnsext-dns0x20): all are drawn anew for each exchange.
 
 use crate::base::limits::NAME_OCTETS_MAX;
+use crate::base::octets::u16_at;
 use crate::resolve::question::Question;
-use crate::wire::message::{CD, HEADER_OCTETS, RD};
+use crate::wire::message::{CD, HEADER_OCTETS, OPCODE_MASK, QR, RD, Rcode};
 use crate::wire::response::Response;
 use crate::wire::rtype::{Class, RecordType};
 use std::net::SocketAddr;
@@ -51,6 +52,9 @@ pub enum Heard<'m> {
     Answer(Response<'m>),
     /// The answer, but for the case of its question: of a server that does not repeat it, or of somebody who guesses.
     OtherCase,
+    /// A header without question, of a server that did not understand a query with EDNS: older ones send no more. Less
+    /// has to be guessed for it than for an answer: it is a reason to ask again without, and for nothing else.
+    NotUnderstood,
     /// None of its business, or malformed.
     Nothing,
 }
@@ -118,9 +122,24 @@ impl Exchange {
         match Response::read(message) {
             Some(response) if response.question() == self.question() => Heard::Answer(response),
             Some(response) if response.question().eq_ignore_ascii_case(self.question()) => Heard::OtherCase,
-            _ => Heard::Nothing,
+            Some(_) => Heard::Nothing,
+            None if self.has_edns() && is_not_understood(message) => Heard::NotUnderstood,
+            None => Heard::Nothing,
         }
     }
+
+    fn has_edns(&self) -> bool {
+        self.len > self.question_end
+    }
+}
+
+/// True for a response without question that says FORMERR or NOTIMP.
+fn is_not_understood(message: &[u8]) -> bool {
+    let flags = u16_at(message, 2).unwrap_or_default();
+    message.len() >= HEADER_OCTETS
+        && flags & (QR | OPCODE_MASK) == QR
+        && [Rcode::FormErr as u16, Rcode::NotImp as u16].contains(&(flags & 0x0f))
+        && u16_at(message, 4) == Some(0)
 }
 
 #[cfg(test)]
@@ -170,6 +189,7 @@ mod tests {
             match exchange.hear(from.parse().unwrap(), &message) {
                 Heard::Answer(_) => "answer",
                 Heard::OtherCase => "other case",
+                Heard::NotUnderstood => "not understood",
                 Heard::Nothing => "nothing",
             }
         };
@@ -182,5 +202,25 @@ mod tests {
             assert_eq!(heard(&to, &|message| message[at] ^= 0x81), "nothing", "{at}");
         }
         assert_eq!(heard(&to, &|message| message.truncate(12)), "nothing");
+    }
+
+    #[test]
+    fn a_header_alone_says_that_a_query_with_edns_was_not_understood() {
+        let heard = |edns: bool, from: &str, id: u8, rest: &[u8]| {
+            let exchange = exchange(Wants::default(), Manner { recursive: true, edns });
+            let message = [&[0x12, id], rest].concat();
+            matches!(exchange.hear(from.parse().unwrap(), &message), Heard::NotUnderstood)
+        };
+        let (to, bare) = ("192.0.2.1:53", b"\x80\x01\0\0\0\0\0\0\0\0");
+        assert!(heard(true, to, 0x34, bare) && heard(true, to, 0x34, b"\x81\x84\0\0\0\0\0\0\0\0"));
+        assert!(!heard(false, to, 0x34, bare) && !heard(true, to, 0x35, bare));
+        assert!(!heard(true, "192.0.2.2:53", 0x34, bare) && !heard(true, "192.0.2.1:54", 0x34, bare));
+        // No response, another opcode, another code, a question, cut short.
+        for (at, octet) in [(0, 0), (0, 0xa0), (1, 2), (1, 0), (3, 1)] {
+            let mut other = *bare;
+            other[at] = octet;
+            assert!(!heard(true, to, 0x34, &other), "{at}");
+        }
+        assert!(!heard(true, to, 0x34, &bare[..9]));
     }
 }

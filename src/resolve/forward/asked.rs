@@ -48,6 +48,8 @@ pub(super) struct Candidate {
     pub(super) is_doubted: bool,
     /// It is to be asked without EDNS.
     pub(super) plain: bool,
+    /// What said so did not know the question: it may have been a guess, and is not remembered.
+    pub(super) may_be_guess: bool,
 }
 
 impl Candidate {
@@ -62,6 +64,7 @@ impl Candidate {
             by_stream: false,
             is_doubted: false,
             plain: false,
+            may_be_guess: false,
         }
     }
 

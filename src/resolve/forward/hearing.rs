@@ -24,6 +24,7 @@ impl Forward {
         match self.flights.hear(port, from, message) {
             Some((key, Heard::Answer(response))) => self.hear(now, key, &response),
             Some((key, Heard::OtherCase)) => self.hear_other_case(now, key),
+            Some((key, Heard::NotUnderstood)) => self.hear_header(now, key),
             Some((_, Heard::Nothing)) | None => self.mismatched.add(1),
         }
     }
@@ -33,13 +34,14 @@ impl Forward {
     pub fn handle_stream(&mut self, now: Moment, stream: StreamId, outcome: Result<&[u8], ()>) {
         let StreamId(key) = stream;
         let Some(flight) = self.flights.get(key).filter(|flight| flight.port.is_none()) else { return };
-        let response =
-            outcome.ok().and_then(|message| match flight.exchange.hear(flight.exchange.to(), message) {
-                Heard::Answer(response) => Some(response),
-                // Nobody else can speak on a stream: its server just does not repeat case.
-                Heard::OtherCase => Response::read(message),
-                Heard::Nothing => None,
-            });
+        let heard = outcome.map(|message| (message, flight.exchange.hear(flight.exchange.to(), message)));
+        let response = match heard {
+            Ok((_, Heard::Answer(response))) => Some(response),
+            // Nobody else can speak on a stream: its server just does not repeat case.
+            Ok((message, Heard::OtherCase)) => Response::read(message),
+            Ok((_, Heard::NotUnderstood)) => return self.hear_header(now, key),
+            Ok((_, Heard::Nothing)) | Err(()) => None,
+        };
         if let Some(response) = response.filter(|response| !response.is_truncated()) {
             return self.hear(now, key, &response);
         }
@@ -100,6 +102,27 @@ impl Forward {
         }
     }
 
+    /// A header came without a question, of an upstream that does not understand EDNS or of somebody who guesses: it is
+    /// asked again without.
+    fn hear_header(&mut self, now: Moment, key: Key) {
+        let Some(flight) = self.land(key) else { return };
+        if let Purpose::Question(key) = flight.purpose {
+            self.end_stream(key, &flight);
+        }
+        let Some(upstream) = self.upstreams.get_mut(usize::from(flight.upstream)) else { return };
+        upstream.heard(now, None);
+        let Purpose::Question(key) = flight.purpose else { return };
+        let Some(asked) = self.asked.get_mut(key) else { return };
+        let may = asked.has_packets_for(flight.upstream);
+        let Some(candidate) = asked.candidate_mut(flight.upstream).filter(|candidate| !candidate.plain)
+        else {
+            return;
+        };
+        (candidate.is_urgent, candidate.plain, candidate.may_be_guess) = (may, true, true);
+        candidate.has_failed |= !may;
+        self.pursue(now, key);
+    }
+
     /// Takes an answer to a query that is on its way.
     fn hear(&mut self, now: Moment, key: Key, response: &Response<'_>) {
         let Some(flight) = self.land(key) else { return };
@@ -132,7 +155,7 @@ impl Forward {
             (candidate.is_urgent, candidate.plain) = (true, true);
             return self.pursue(now, key);
         }
-        let was_plain = candidate.plain && !flight.edns;
+        let was_plain = candidate.plain && !candidate.may_be_guess && !flight.edns;
         let found = harvest(&asked.question(), response, self.caps, &mut self.writer, &mut self.scratch);
         match found {
             Some(harvest) => {

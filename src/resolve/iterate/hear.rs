@@ -42,6 +42,7 @@ impl Iterate {
             Heard::Answer(response) => self.hear(now, exchange, &response),
             // A guess, or a server that does not repeat the case: a stream tells, for nobody can guess into one.
             Heard::OtherCase => self.repeat_on_stream(now, exchange, "the name came back in another case"),
+            Heard::NotUnderstood => self.hear_header(now, exchange),
         }
         self.run(now);
     }
@@ -60,6 +61,7 @@ impl Iterate {
                     None => self.lose(now, exchange, "nonsense on a stream"),
                 }
             }
+            Ok((_, Heard::NotUnderstood)) => self.hear_header(now, exchange),
             Ok((_, Heard::Nothing)) => self.lose(now, exchange, "nonsense on a stream"),
             Err(()) => self.lose(now, exchange, "no stream"),
         }
@@ -169,6 +171,18 @@ impl Iterate {
         }
     }
 
+    /// The server did not understand the query, and tells no more: it is asked again without EDNS.
+    fn hear_header(&mut self, now: Moment, exchange: u64) {
+        let Some((flight, mut job)) = self.take(exchange) else { return };
+        let (id, to) = (flight.job, flight.exchange.to().ip());
+        note(&mut job, now, &flight, || "not understood, and no more than a header".to_owned());
+        if let Some(visit) = &mut job.visit {
+            visit.plain.entry(to).or_insert(false);
+            visit.failures += 1;
+        }
+        self.go_on(now, id, job, Next::Step);
+    }
+
     /// The server answered.
     fn hear(&mut self, now: Moment, exchange: u64, response: &Response<'_>) {
         let Some((flight, mut job)) = self.take(exchange) else { return };
@@ -189,7 +203,7 @@ impl Iterate {
             // It answers without EDNS, and did not with it.
             if !flight.edns
                 && !response.has_edns()
-                && job.visit.as_ref().is_some_and(|visit| visit.plain.contains(&to))
+                && job.visit.as_ref().is_some_and(|visit| visit.plain.get(&to) == Some(&true))
             {
                 self.memory.change_server(to, |server| server.knows_no_edns(now));
             }
@@ -301,7 +315,7 @@ impl Iterate {
             }
             Reading::NotUnderstood if flight.edns => {
                 // It may be the type that is in the way: what the server is like shows once it answers.
-                visit.plain.insert(to);
+                visit.plain.insert(to, true);
                 visit.failures += 1;
                 Next::Step
             }

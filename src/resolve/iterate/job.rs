@@ -9,7 +9,7 @@ use crate::resolve::iterate::minimise::label_count;
 use crate::resolve::iterate::reading::{Asked, Piece};
 use crate::resolve::iterate::servers::Silence;
 use crate::wire::rtype::RecordType;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -123,8 +123,9 @@ pub(super) struct Visit {
     pub(super) whole: bool,
     /// How often each address was tried.
     pub(super) tries: BTreeMap<IpAddr, u8>,
-    /// Servers that did not understand a query with EDNS, and are asked without here.
-    pub(super) plain: BTreeSet<IpAddr>,
+    /// Servers that did not understand a query with EDNS, and are asked without here; true: one said so that knew the
+    /// question, and was it hardly by guessing.
+    pub(super) plain: BTreeMap<IpAddr, bool>,
     /// Tries that brought nothing.
     pub(super) failures: u8,
     /// Name servers whose addresses were looked for: which, and of which family.
@@ -145,7 +146,7 @@ impl Visit {
             known,
             whole: false,
             tries: BTreeMap::new(),
-            plain: BTreeSet::new(),
+            plain: BTreeMap::new(),
             failures: 0,
             sought: Vec::new(),
             followed: false,

@@ -295,5 +295,5 @@ impl Iterate {
 /// A query to one of the servers of the zone that is visited.
 fn query(visit: &Visit, asked: Asked, address: IpAddr, server: usize) -> Query {
     let server = visit.cut.names.get(server).cloned().unwrap_or_else(|| Wire::from([0]));
-    Query { asked, address, server, stream: false, plain: visit.plain.contains(&address) }
+    Query { asked, address, server, stream: false, plain: visit.plain.contains_key(&address) }
 }

@@ -210,6 +210,29 @@ fn who_knows_no_edns_is_asked_without_and_that_is_remembered() {
 }
 
 #[test]
+fn who_answers_with_a_header_alone_is_asked_without_edns_each_time() {
+    play(
+        "group a b
+        ask 1 www.example. A
+        send a q1
+        reply q1 BARE FORMERR
+        send a q2 plain
+        reply q2 NOERROR www.example. 60 A 192.0.2.2
+        answered 1 a NOERROR www.example. 60 A 192.0.2.2
+        ask 2 www.example. A
+        send a q3
+        reply q3 BARE NOTIMP
+        send a q4 plain
+        reply q4 SERVFAIL
+        send b q5
+        reply q5 BARE SERVFAIL
+        mismatched 1
+        reply q5 SERVFAIL
+        failed 2 -",
+    );
+}
+
+#[test]
 fn what_is_truncated_is_asked_again_over_a_stream() {
     play_near(
         "ask 1 www.example. A

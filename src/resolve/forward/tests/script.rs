@@ -6,7 +6,7 @@
 //! send a q1                              it sends the query q1 to a; `plain`: without EDNS
 //! probe a p1                             it sends the query p1 for `. NS` to a
 //! stream a s1                            it asks a over a stream
-//! reply q1 NOERROR www.example. 60 A 192.0.2.1; ...   a answers; flags TC, CASE, PLAIN before the code
+//! reply q1 NOERROR www.example. 60 A 192.0.2.1; ...   a answers; flags TC, CASE, PLAIN, BARE before the code
 //! forge q1 from=b id port name case      somebody else does, with these wrong
 //! break s1                               the stream comes to nothing
 //! unsent q1                              the system would not send it
@@ -206,6 +206,7 @@ impl Stage {
             words.len() < len
         };
         let (is_truncated, in_other_case, is_plain) = (takes("TC"), takes("CASE"), takes("PLAIN"));
+        let is_bare = takes("BARE");
         let [wrong_id, wrong_port, wrong_name, wrong_from] =
             ["id", "port", "name", "from"].map(|what| is_forged && takes(what));
         let rcode = match words.first().copied() {
@@ -228,8 +229,15 @@ impl Stage {
         if is_plain && octets[11] != 0 {
             message[3] = 1;
         }
+        if is_bare {
+            // Its header alone.
+            message.truncate(12);
+            message[4..].fill(0);
+        }
         message[1] ^= u8::from(wrong_id);
-        message[14] = if wrong_name { b'x' } else { message[14] };
+        if wrong_name {
+            message[14] = b'x';
+        }
         match (port, stream) {
             (Some((port, _)), _) => {
                 let from = if wrong_from { address(99) } else { to };

@@ -26,6 +26,7 @@ scenarios! {
     a_server_that_comes_back_is_noticed
     a_server_that_does_not_repeat_the_case_is_asked_on_a_stream_once
     a_server_without_edns_is_asked_without
+    a_header_alone_tells_that_a_query_was_not_understood
     a_type_that_a_server_does_not_know_says_nothing_of_edns
     a_type_that_is_refused_leaves_the_others
     a_server_that_cannot_be_reached_costs_no_time
