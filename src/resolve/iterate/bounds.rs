@@ -43,6 +43,9 @@ pub const RECORDS_MAX: usize = 8_192;
 /// Tries of one question at one zone that brought nothing: with a walk from the root before them they stay below the
 /// 15 packets that a failing question may cost.
 pub const FAILURES_MAX: u8 = 8;
+/// Packets of one question at one zone to where the network says that nobody is (ICMP) that do not count as failures: where
+/// a whole family of addresses leads nowhere, the other is to have its turn.
+pub const UNREACHABLE_MAX: u8 = 3;
 /// Tries of one question at one server of one zone.
 pub const TRIES_MAX: u8 = 3;
 
@@ -104,6 +107,8 @@ pub const ZONE_WAITING_MAX: usize = 512;
 /// Lines of a trace: a walk of [`PACKETS_DEEP_MAX`] packets has one for each, and a few beside.
 pub const TRACE_LINES_MAX: usize = 200;
 
+/// Priming, the root and a top-level domain come before; the last try may need a stream, too.
+const _: () = assert!(3 + FAILURES_MAX + 1 + UNREACHABLE_MAX <= 15);
 const _: () = assert!(LATE_UNKNOWN.as_millis() < WAIT_UNKNOWN.as_millis());
 const _: () = assert!(PACKETS_DEEP_MAX > PACKETS_MAX && PACKETS_BESIDE_REFERRALS_MAX < PACKETS_MAX);
 const _: () = assert!(ZONE_EXCHANGES_MAX * 4 <= EXCHANGES_MAX && ZONE_WAITING_MAX * 4 <= JOBS_MAX);

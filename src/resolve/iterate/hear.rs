@@ -5,6 +5,7 @@ use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::Heard;
 use crate::resolve::iterate::bounds::{
     ALIASES_MAX, DELEGATION_SPAN_MAX, MINIMISED_LOST_MAX, PRIMING_SPAN, RECORDS_MAX, TRIES_MAX,
+    UNREACHABLE_MAX,
 };
 use crate::resolve::iterate::cut::{Referral, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Kind, Query, Visit};
@@ -16,12 +17,30 @@ use crate::wire::message::Rcode;
 use crate::wire::reply::Section;
 use crate::wire::response::Response;
 use crate::wire::rtype::RecordType;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the network says where nobody is.
-const UNREACHABLE: &str = "unreachable";
+/// Why nothing comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// The system has no way there: nothing left.
+    Unsent,
+    /// The network says that nobody is there.
+    Unreachable,
+    /// Something else.
+    Fault(&'static str),
+}
+
+impl Loss {
+    fn text(self) -> &'static str {
+        match self {
+            Loss::Unsent => "no way there",
+            Loss::Unreachable => "unreachable",
+            Loss::Fault(text) => text,
+        }
+    }
+}
 
 /// What becomes of a job.
 enum Next {
@@ -58,22 +77,31 @@ impl Iterate {
                 self.memory.change_server(to.ip(), |server| server.lowers_case(now));
                 match Response::read(octets) {
                     Some(response) => self.hear(now, exchange, &response),
-                    None => self.lose(now, exchange, "nonsense on a stream"),
+                    None => self.lose(now, exchange, Loss::Fault("nonsense on a stream")),
                 }
             }
             Ok((_, Heard::NotUnderstood)) => self.hear_header(now, exchange),
-            Ok((_, Heard::Nothing)) => self.lose(now, exchange, "nonsense on a stream"),
-            Err(()) => self.lose(now, exchange, "no stream"),
+            Ok((_, Heard::Nothing)) => self.lose(now, exchange, Loss::Fault("nonsense on a stream")),
+            Err(()) => self.lose(now, exchange, Loss::Fault("no stream")),
         }
         self.run(now);
     }
 
     /// The network says that nobody is there (ICMP).
     pub fn handle_unreachable(&mut self, now: Moment, exchange: u64) {
+        self.meet_nobody(now, exchange, Loss::Unreachable);
+    }
+
+    /// The system would not send it: there is no way there.
+    pub fn handle_unsent(&mut self, now: Moment, exchange: u64) {
+        self.meet_nobody(now, exchange, Loss::Unsent);
+    }
+
+    fn meet_nobody(&mut self, now: Moment, exchange: u64, loss: Loss) {
         let Some(flight) = self.flights.get(&exchange) else { return };
         let (to, sent) = (flight.exchange.to().ip(), flight.sent);
         self.memory.change_server(to, |server| server.was_silent(now, sent, Silence::Hard));
-        self.lose(now, exchange, UNREACHABLE);
+        self.lose(now, exchange, loss);
         self.run(now);
     }
 
@@ -91,7 +119,7 @@ impl Iterate {
                     if !flight.stream {
                         self.memory.change_server(to, |server| server.was_silent(now, sent, silence));
                     }
-                    self.lose(now, id, "timed out");
+                    self.lose(now, id, Loss::Fault("timed out"));
                 }
             }
         }
@@ -99,17 +127,30 @@ impl Iterate {
     }
 
     /// An exchange ended without an answer.
-    fn lose(&mut self, now: Moment, exchange: u64, fault: &'static str) {
+    fn lose(&mut self, now: Moment, exchange: u64, loss: Loss) {
         let Some((flight, mut job)) = self.take(exchange) else { return };
-        let id = flight.job;
-        note(&mut job, now, &flight, || fault.to_owned());
+        let (id, to) = (flight.job, flight.exchange.to().ip());
+        note(&mut job, now, &flight, || loss.text().to_owned());
         if let Some(visit) = &mut job.visit {
             // Who tells to use a stream and then has none will do so again.
-            let tries = if flight.stream { TRIES_MAX } else { 1 };
-            fail_try(visit, flight.exchange.to().ip(), tries, fault);
-            // Where a whole family of addresses leads nowhere, the other is to have its turn.
-            visit.failures -= u8::from(fault == UNREACHABLE && visit.failures > 0);
-            visit.whole |= flight.short && visit.failures >= MINIMISED_LOST_MAX;
+            let tries = if flight.stream || loss == Loss::Unsent { TRIES_MAX } else { 1 };
+            let before = visit.failures;
+            fail_try(visit, &flight, tries, loss.text());
+            match loss {
+                Loss::Unsent => visit.failures = before,
+                Loss::Unreachable if visit.unreachable < UNREACHABLE_MAX => {
+                    visit.unreachable += 1;
+                    visit.failures = before;
+                }
+                Loss::Unreachable | Loss::Fault(_) => {
+                    visit.whole |= flight.short && visit.failures >= MINIMISED_LOST_MAX;
+                }
+            }
+        }
+        if loss == Loss::Unsent
+            && let Some(purse) = self.purses.get_mut(&job.purse)
+        {
+            purse.take_back(&flight.asked.zone, job.key.aim == Aim::Address, to);
         }
         let is_late = |left: &u64| self.flights.get(left).is_some_and(|left| left.late_at <= now);
         let left = job.flight.filter(is_late);
@@ -165,7 +206,7 @@ impl Iterate {
             self.jobs.insert(id, job);
         } else {
             if let Some(visit) = &mut job.visit {
-                fail_try(visit, to, TRIES_MAX, why);
+                fail_try(visit, &flight, TRIES_MAX, why);
             }
             self.go_on(now, id, job, Next::Step);
         }
@@ -178,7 +219,7 @@ impl Iterate {
         note(&mut job, now, &flight, || "not understood, and no more than a header".to_owned());
         if let Some(visit) = &mut job.visit {
             visit.plain.entry(to).or_insert(false);
-            visit.failures += 1;
+            visit.failures = visit.failures.saturating_add(flight.packets());
         }
         self.go_on(now, id, job, Next::Step);
     }
@@ -215,7 +256,7 @@ impl Iterate {
             purse.proved(to);
         }
         let next = match job.key.aim {
-            Aim::Priming => self.prime_from(now, to, &mut job, &reading, response),
+            Aim::Priming => self.prime_from(now, &flight, &mut job, &reading, response),
             Aim::Client | Aim::Address => self.digest(now, &mut job, &flight, reading),
         };
         self.go_on(now, id, job, next);
@@ -225,7 +266,7 @@ impl Iterate {
     fn prime_from(
         &mut self,
         now: Moment,
-        from: IpAddr,
+        flight: &Flight,
         job: &mut Job,
         reading: &Reading,
         response: &Response<'_>,
@@ -248,7 +289,7 @@ impl Iterate {
             }
             None => {
                 if let Some(visit) = &mut job.visit {
-                    fail_try(visit, from, TRIES_MAX, "it does not tell the servers of the root");
+                    fail_try(visit, flight, TRIES_MAX, "it does not tell the servers of the root");
                 }
                 Next::Step
             }
@@ -316,7 +357,7 @@ impl Iterate {
             Reading::NotUnderstood if flight.edns => {
                 // It may be the type that is in the way: what the server is like shows once it answers.
                 visit.plain.insert(to, true);
-                visit.failures += 1;
+                visit.failures = visit.failures.saturating_add(flight.packets());
                 Next::Step
             }
             // A server may stumble over a part of the name and know the whole.
@@ -328,32 +369,32 @@ impl Iterate {
                 if !is_whole =>
             {
                 visit.whole = true;
-                visit.failures += 1;
+                visit.failures = visit.failures.saturating_add(flight.packets());
                 Next::Step
             }
             Reading::Endless => Next::Failed(endless()),
             Reading::Refused | Reading::Lame(_) => {
                 self.memory.put_lame(now, &flight.asked.zone, to);
                 let fault = if let Reading::Lame(fault) = reading { fault } else { "REFUSED" };
-                fail_try(visit, to, TRIES_MAX, fault);
+                fail_try(visit, flight, TRIES_MAX, fault);
                 Next::Step
             }
             Reading::Fault(fault) => {
-                fail_try(visit, to, TRIES_MAX, fault);
+                fail_try(visit, flight, TRIES_MAX, fault);
                 Next::Step
             }
             Reading::NotUnderstood => {
-                fail_try(visit, to, TRIES_MAX, "it does not understand the query");
+                fail_try(visit, flight, TRIES_MAX, "it does not understand the query");
                 Next::Step
             }
         }
     }
 }
 
-fn fail_try(visit: &mut Visit, address: IpAddr, tries: u8, fault: &'static str) {
-    let tried = visit.tries.entry(address).or_default();
+fn fail_try(visit: &mut Visit, flight: &Flight, tries: u8, fault: &'static str) {
+    let tried = visit.tries.entry(flight.exchange.to().ip()).or_default();
     *tried = tried.saturating_add(tries);
-    visit.failures = visit.failures.saturating_add(1);
+    visit.failures = visit.failures.saturating_add(flight.packets());
     visit.fault = fault;
 }
 

@@ -126,8 +126,10 @@ pub(super) struct Visit {
     /// Servers that did not understand a query with EDNS, and are asked without here; true: one said so that knew the
     /// question, and was it hardly by guessing.
     pub(super) plain: BTreeMap<IpAddr, bool>,
-    /// Tries that brought nothing.
+    /// Packets that brought nothing, but for some that met nobody.
     pub(super) failures: u8,
+    /// Those that did, as the network says.
+    pub(super) unreachable: u8,
     /// Name servers whose addresses were looked for: which, and of which family.
     pub(super) sought: Vec<(usize, RecordType)>,
     /// It waited for a query of another job that would have been equal to its own.
@@ -148,6 +150,7 @@ impl Visit {
             tries: BTreeMap::new(),
             plain: BTreeMap::new(),
             failures: 0,
+            unreachable: 0,
             sought: Vec::new(),
             followed: false,
             is_bounded: false,
@@ -185,6 +188,11 @@ pub(super) struct Flight {
 }
 
 impl Flight {
+    /// Packets that were in vain if this one was: a stream repeats a datagram.
+    pub(super) fn packets(&self) -> u8 {
+        1 + u8::from(self.stream)
+    }
+
     /// What it is that nobody answers it.
     pub(super) fn silence(&self) -> Silence {
         if self.short { Silence::Short } else { Silence::Whole }

@@ -54,6 +54,15 @@ impl Purse {
         }
     }
 
+    /// What was to be sent never left.
+    pub(super) fn take_back(&mut self, zone: &Wire, aside: bool, address: IpAddr) {
+        self.packets = self.packets.saturating_sub(1);
+        self.spare(address);
+        if let Some(sent) = self.zones.get_mut(zone).filter(|_| aside) {
+            *sent = sent.saturating_sub(1);
+        }
+    }
+
     /// A packet to that address brought the walk further down. Before any alias a walk that goes down is as long as
     /// the name at most, and one server may hold many zones of it: that makes no victim.
     pub(super) fn went_down(&mut self, address: IpAddr, before_aliases: bool) {
@@ -126,6 +135,19 @@ mod tests {
             purse.went_down(ADDRESS, true);
         }
         assert_eq!(purse.packets, 130);
+    }
+
+    #[test]
+    fn what_never_left_is_not_paid_for() {
+        let zone = Wire::from([0]);
+        let mut purse = Purse::default();
+        purse.send(&zone, true, ADDRESS);
+        for _ in 0..100 {
+            let before = purse.clone();
+            purse.send(&zone, true, ADDRESS);
+            purse.take_back(&zone, true, ADDRESS);
+            assert_eq!(purse, before);
+        }
     }
 
     #[test]

@@ -25,18 +25,20 @@ pub(super) async fn exchange(
     octets: Vec<u8>,
     came: mpsc::Sender<Came>,
 ) {
-    if ask(exchange, (to, may_be_own), &octets, &came).await.is_err() {
-        // ICMP, no way there, or only to ourselves: nothing will come.
-        let _ = came.send(Came::Unreachable { exchange }).await;
-    }
+    let met = match send((to, may_be_own), &octets).await {
+        Ok(socket) => match hear(exchange, &socket, to, &came).await {
+            Ok(()) => return,
+            // ICMP.
+            Err(_) => Came::Unreachable { exchange },
+        },
+        // No way there, or only to ourselves.
+        Err(_) => Came::Unsent { exchange },
+    };
+    let _ = came.send(met).await;
 }
 
-async fn ask(
-    exchange: u64,
-    (to, may_be_own): (SocketAddr, bool),
-    octets: &[u8],
-    came: &mpsc::Sender<Came>,
-) -> io::Result<()> {
+/// Sends the query; what comes back comes to the socket.
+async fn send((to, may_be_own): (SocketAddr, bool), octets: &[u8]) -> io::Result<UdpSocket> {
     let socket = UdpSocket::from_std(bind(to.is_ipv6())?)?;
     // Connected: nothing from elsewhere reaches it, and the system tells of ICMP.
     socket.connect(to).await?;
@@ -45,6 +47,15 @@ async fn ask(
         return Err(io::ErrorKind::AddrNotAvailable.into());
     }
     socket.send(octets).await?;
+    Ok(socket)
+}
+
+async fn hear(
+    exchange: u64,
+    socket: &UdpSocket,
+    to: SocketAddr,
+    came: &mpsc::Sender<Came>,
+) -> io::Result<()> {
     let mut buffer = vec![0; DATAGRAM_OCTETS_MAX];
     for _ in 0..MESSAGES_MAX {
         let len = socket.recv(&mut buffer).await?;
@@ -88,12 +99,28 @@ mod tests {
             let to = server.local_addr().unwrap();
             let (sender, mut came) = mpsc::channel(1);
             exchange(1, (to, true), b"own".to_vec(), sender.clone()).await;
-            assert!(matches!(came.recv().await, Some(Came::Unreachable { exchange: 1 })));
+            assert!(matches!(came.recv().await, Some(Came::Unsent { exchange: 1 })));
             let other = tokio::spawn(exchange(2, (to, false), b"other".to_vec(), sender));
             let mut buffer = [0; 16];
             let len = server.recv(&mut buffer).await.unwrap();
             assert_eq!(&buffer[..len], b"other");
             other.abort();
+        });
+    }
+
+    #[test]
+    fn what_meets_nobody_was_sent_all_the_same() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let closed = server.local_addr().unwrap();
+            drop(server);
+            let (sender, mut came) = mpsc::channel(1);
+            exchange(1, (closed, false), b"who".to_vec(), sender.clone()).await;
+            assert!(matches!(came.recv().await, Some(Came::Unreachable { exchange: 1 })));
+            // The system sends to no broadcast address unasked.
+            exchange(2, ((Ipv4Addr::BROADCAST, 53).into(), false), b"who".to_vec(), sender).await;
+            assert!(matches!(came.recv().await, Some(Came::Unsent { exchange: 2 })));
         });
     }
 }

@@ -37,8 +37,10 @@ const _: () = assert!(SPAN.as_millis() > iterate::bounds::QUESTION_SPAN.as_milli
 pub(super) enum Came {
     /// A message.
     Datagram { exchange: u64, from: SocketAddr, octets: Vec<u8> },
-    /// Nothing will come.
+    /// Nothing will come, says the network.
     Unreachable { exchange: u64 },
+    /// Nothing was sent.
+    Unsent { exchange: u64 },
     /// The end of a stream.
     Stream { exchange: u64, response: Option<Box<[u8]>> },
 }
@@ -156,6 +158,7 @@ impl Walk {
                 self.machine.handle_datagram(now(), exchange, from, &octets);
             }
             Some(Came::Unreachable { exchange }) => self.machine.handle_unreachable(now(), exchange),
+            Some(Came::Unsent { exchange }) => self.machine.handle_unsent(now(), exchange),
             Some(Came::Stream { exchange, response }) => {
                 self.machine.handle_stream(now(), exchange, response.as_deref().ok_or(()));
             }

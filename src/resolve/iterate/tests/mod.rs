@@ -38,6 +38,7 @@ scenarios! {
     ds_is_asked_of_the_zone_above
     endless_cname
     failures_of_one_name_leave_the_others
+    failures_cost_few_packets_however_they_come
     ghost_domain
     glue_of_no_use_is_looked_for_at_its_owner
     glue_of_the_other_family_is_looked_for_at_its_owner
@@ -60,6 +61,7 @@ scenarios! {
     the_next_server_is_asked_before_the_first_is_given_up
     the_root_s_servers_are_learned
     tsuname
+    what_never_leaves_costs_nothing
     what_nobody_asked_for_is_left
 }
 
@@ -198,7 +200,7 @@ fn what_is_remembered_stays_within_its_octets() {
 /// Zones with servers, aliases and manners drawn by lot.
 fn any_world(rng: &mut fastrand::Rng) -> String {
     let manners = "silent servfail refused always-tc tc upward not-owner no-edns wrong-case one-step extra mismatched \
-        ent-nxdomain ent-servfail no-stream delay=700 unreachable refuses-streams garbled labyrinth";
+        ent-nxdomain ent-servfail no-stream delay=700 unreachable no-way refuses-streams garbled labyrinth";
     // One in six behaves.
     let manners: Vec<&str> = manners.split(' ').chain([""; 4]).collect();
     let mut text = "with base\n@ 198.51.100.10\nzone test.".to_owned();

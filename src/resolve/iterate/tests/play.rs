@@ -35,6 +35,7 @@ enum Event {
     Datagram(u64, SocketAddr, Vec<u8>),
     Stream(u64, Option<Vec<u8>>),
     Unreachable(u64),
+    Unsent(u64),
 }
 
 pub(super) struct Done {
@@ -129,6 +130,7 @@ impl Play {
                     self.machine.handle_datagram(self.now, exchange, from, &octets)
                 }
                 Event::Unreachable(exchange) => self.machine.handle_unreachable(self.now, exchange),
+                Event::Unsent(exchange) => self.machine.handle_unsent(self.now, exchange),
                 Event::Stream(exchange, octets) => {
                     self.machine.handle_stream(self.now, exchange, octets.as_deref().ok_or(()))
                 }
@@ -161,13 +163,17 @@ impl Play {
     }
 
     fn send(&mut self, exchange: u64, to: SocketAddr, octets: &[u8], on_stream: bool) {
-        *self.packets.entry(to.ip()).or_default() += 1;
         self.out += 1;
         self.out_max = self.out_max.max(self.out);
         let server = self.world.servers.get(&to.ip());
         let is = |manner: &str| server.is_some_and(|server| server.manners.iter().any(|own| own == manner));
+        // What never leaves is no packet.
+        if !is("no-way") {
+            *self.packets.entry(to.ip()).or_default() += 1;
+        }
         let refusal = match on_stream {
             true => is("refuses-streams").then_some(Event::Stream(exchange, None)),
+            false if is("no-way") => Some(Event::Unsent(exchange)),
             false => is("unreachable").then_some(Event::Unreachable(exchange)),
         };
         if let Some(refusal) = refusal {
