@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn the_cache_has_its_size_though_the_system_may_name_nobody_to_ask_yet() {
         let octets = |forward: &[(&str, &str)]| {
-            let said = |(suffix, to): &(&str, &str)| (format!("HIVEDNS_FORWARD__{suffix}"), (*to).to_owned());
+            let said = |(suffix, to): &(&str, &str)| (format!("HIVEDNS_FORWARD__{suffix}"), to.into());
             let environment = forward.iter().map(said).collect();
             cache_octets(&Config::load(&Inputs { environment, ..Inputs::default() }).unwrap(), 1 << 20)
         };

@@ -75,7 +75,10 @@ impl Cache {
         // Rounded down to a power of two.
         let shards = (octets / SHARD_OCTETS_MIN).min(SHARDS).max(octets / SHARD_OCTETS_MAX);
         let shards = 1 << shards.clamp(1, SHARDS_MAX).ilog2();
-        Cache { flushes: AtomicU64::new(0), shards: (0..shards).map(|_| Shard::new(octets / shards)).collect() }
+        Cache {
+            flushes: AtomicU64::new(0),
+            shards: (0..shards).map(|_| Shard::new(octets / shards)).collect(),
+        }
     }
 
     /// Octets that the cache takes, whatever it holds.
@@ -122,7 +125,14 @@ impl Cache {
     }
 
     /// As [`Cache::put`], unless all was forgotten since that epoch: what its owner knew then may be wrong now.
-    pub fn put_in(&self, epoch: Epoch, question: &Question<'_>, now: Moment, life: Life, body: &Body<'_>) -> bool {
+    pub fn put_in(
+        &self,
+        epoch: Epoch,
+        question: &Question<'_>,
+        now: Moment,
+        life: Life,
+        body: &Body<'_>,
+    ) -> bool {
         if life.fresh_seconds == 0 && body.is_failure() {
             return false;
         }

@@ -1,7 +1,8 @@
 //! Keeping what has come, and answering anew who waited for it.
 
 use super::{
-    Anew, Front, GIVEN_OCTETS_MAX, HOPS_MAX, SPARE_MAX, SPARE_OCTETS_MAX, WAIT, WAIT_FORWARDED, Waiter,
+    Anew, Front, GIVEN_OCTETS_MAX, HOPS_MAX, SPARE_MAX, SPARE_OCTETS_MAX, WAIT, WAIT_FORWARDED, WAIT_TICK,
+    Waiter,
 };
 use crate::answer::{Outcome, Verdict};
 use crate::base::metrics::WorkerCounters;
@@ -17,10 +18,14 @@ use crate::worker::resolver::finder::Finder;
 use crate::worker::resolver::waiter::Given;
 use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl Front {
-    pub(super) fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, anew: Anew<'r>, earlier: &'r [Given]) -> Finder<'r> {
+    pub(super) fn finder<'r>(
+        &'r mut self,
+        counters: &'r WorkerCounters,
+        anew: Anew<'r>,
+        earlier: &'r [Given],
+    ) -> Finder<'r> {
         Finder {
             cache: &self.cache,
             policy: &self.current,
@@ -44,7 +49,14 @@ impl Front {
     }
 
     /// Keeps what came of a question, for `ttl` seconds (0: not at all), and answers those who waited for it.
-    pub(super) fn complete(&mut self, ticket: Ticket, body: &Body<'_>, ttl: u32, desk: &mut Desk, ends: &mut Ends<'_>) {
+    pub(super) fn complete(
+        &mut self,
+        ticket: Ticket,
+        body: &Body<'_>,
+        ttl: u32,
+        desk: &mut Desk,
+        ends: &mut Ends<'_>,
+    ) {
         let mut waiters = std::mem::take(&mut self.waiters);
         if let Some(asked) = self.pending.take(ticket, &mut waiters) {
             let question = asked.question();
@@ -76,12 +88,22 @@ impl Front {
         self.waiters = waiters;
     }
 
-    /// How long a query may wait in all, if it waits for that question.
-    pub(super) fn wait_for(&self, question: &Question<'_>) -> Duration {
+    /// Until when a query may wait that came at that moment, if it waits for that question.
+    pub(super) fn end_of_wait(&self, since: Moment, question: &Question<'_>) -> Moment {
         let is_validated = self.current.validates_forwarded && !question.wants.checking_disabled;
-        match self.current.route(question.name, question.rtype) {
+        let wait = match self.current.route(question.name, question.rtype) {
             Route::Forward(_) if !is_validated => WAIT_FORWARDED,
             Route::Forward(_) | Route::Iterate | Route::Refuse => WAIT,
+        };
+        let (end, tick) = ((since + wait).as_micros(), WAIT_TICK.as_micros() as u64);
+        Moment::from_micros(end - end % tick)
+    }
+
+    /// Notes that a wait for that question ends at that moment.
+    pub(super) fn note_deadline(&mut self, until: Moment, ticket: Ticket) {
+        let deadline = (until, ticket.number());
+        if std::mem::replace(&mut self.last_deadline, deadline) != deadline {
+            self.deadlines.push(Reverse(deadline));
         }
     }
 
@@ -124,7 +146,13 @@ impl Front {
     }
 
     /// Answers a query that waited. If something else is missing now, it waits for that.
-    pub(super) fn answer(&mut self, mut waiter: Waiter, anew: Anew<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
+    pub(super) fn answer(
+        &mut self,
+        mut waiter: Waiter,
+        anew: Anew<'_>,
+        desk: &mut Desk,
+        ends: &mut Ends<'_>,
+    ) {
         let mut reply = std::mem::take(&mut self.reply);
         let (counters, bounds) = (Arc::clone(&desk.counters), ends.bounds(&waiter.back));
         let bounds = (bounds.0, bounds.1, waiter.back.client());

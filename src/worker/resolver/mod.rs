@@ -60,6 +60,8 @@ const HOPS_MAX: u8 = 8;
 /// to: no longer than for one of them.
 const WAIT_FORWARDED: Duration = QUESTION_LIFE.saturating_add(Duration::from_millis(500));
 const WAIT: Duration = Duration::from_secs(10);
+/// Waits end together that end within so long, none later than it should: a crowd is not looked through for each of it.
+const WAIT_TICK: Duration = Duration::from_millis(50);
 /// Octets of an answer that nobody keeps and a query takes along when it waits for another: aliases, with signatures.
 const GIVEN_OCTETS_MAX: usize = 1_024;
 /// Messages taken from one upstream socket in a turn: it has one query on its way most of the time.
@@ -132,6 +134,8 @@ struct Front {
     /// When somebody is to be told something who waits for the question of that ticket and has waited for others before; he
     /// may have been told already.
     deadlines: BinaryHeap<Reverse<(Moment, u32)>>,
+    /// That which was noted last: those of a crowd come one after another.
+    last_deadline: (Moment, u32),
     /// Buffers for others.
     spare: Vec<Vec<u8>>,
     spare_missing: Vec<Missing>,
@@ -182,6 +186,7 @@ impl Resolver {
                 waiters: Vec::new(),
                 arrivals: Vec::new(),
                 deadlines: BinaryHeap::new(),
+                last_deadline: (Moment::START, 0),
                 spare: Vec::new(),
                 spare_missing: Vec::new(),
             },
@@ -272,7 +277,9 @@ impl Resolver {
         while let Some((waiter, missing)) = self.front.arrivals.pop() {
             let question = missing.question();
             match waiter {
-                Some(waiter) if waiter.message.len() > WAITING_OCTETS_MAX => self.front.fail(waiter, desk, ends),
+                Some(waiter) if waiter.message.len() > WAITING_OCTETS_MAX => {
+                    self.front.fail(waiter, desk, ends)
+                }
                 Some(waiter) if missing.of_member => self.front.ask_member(waiter, &question, desk, ends),
                 Some(waiter) => self.join(waiter, &question, desk, ends),
                 None => {
@@ -295,7 +302,7 @@ impl Resolver {
             let given = Some((*question, Body::failure(None)));
             return self.front.answer(waiter, Anew { given, impatient: true, ..Anew::at(now) }, desk, ends);
         }
-        waiter.until = waiter.until.max(waiter.since + self.front.wait_for(question));
+        waiter.until = waiter.until.max(self.front.end_of_wait(waiter.since, question));
         if waiter.until <= now {
             return self.front.give_up(waiter, question, desk, ends);
         }
@@ -305,7 +312,7 @@ impl Resolver {
         if let Joined::Asked(ticket) | Joined::Waits(ticket) = &joined
             && hops > 0
         {
-            self.front.deadlines.push(Reverse((until, ticket.number())));
+            self.front.note_deadline(until, *ticket);
         }
         match joined {
             Joined::Asked(ticket) => self.ask(ticket, question, desk, ends),

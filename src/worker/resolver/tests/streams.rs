@@ -14,11 +14,16 @@ fn stream_query(name: &Name, padding: u16) -> Vec<u8> {
     [&(query.len() as u16).to_be_bytes(), &query[..]].concat()
 }
 
+/// Turns in which a stage that has all it needs answers every query of a test.
+const TURNS_MAX: usize = 100_000;
+
 /// The codes of so many answers on a stream, in turns of the stage.
 fn codes(stage: &mut Stage, peer: &mut TcpStream, count: usize) -> Vec<u8> {
     peer.set_nonblocking(true).unwrap();
-    let (mut octets, mut codes) = (Vec::new(), Vec::new());
+    let (mut octets, mut codes, mut turns) = (Vec::new(), Vec::new(), 0);
     while codes.len() < count {
+        assert!(turns < TURNS_MAX, "{codes:?}");
+        turns += 1;
         stage.turn();
         let mut room = [0; 4_096];
         match peer.read(&mut room) {
