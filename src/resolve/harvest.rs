@@ -4,7 +4,8 @@
 //! ```text
 //! name asked for ─► CNAME, or DNAME and CNAME ─► ... ─► the set                       an answer
 //!                                                  └──► nothing, and an SOA above it  a negative answer
-//!                                                  └──► nothing at all                a negative answer nobody may keep
+//!                                                  ├──► nothing at all                a negative answer nobody may keep
+//!                                                  └──► a name that is too long       YXDOMAIN, and the DNAME
 //! ```
 
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
@@ -31,7 +32,7 @@ pub struct Caps {
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Harvest {
-    /// NOERROR, NXDOMAIN or YXDOMAIN.
+    /// NOERROR, NXDOMAIN or YXDOMAIN; whatever came with a set that is there, NOERROR, as with BIND.
     pub rcode: Rcode,
     /// Seconds it may be kept; 0: it is told and forgotten (RFC 2308 §5, RFC 1035 §3.2.1).
     pub ttl: u32,
@@ -54,23 +55,28 @@ pub fn harvest(
     };
     writer.begin(question.name);
     let mut reaper = Reaper { question, response, caps, writer, scratch, ttl: caps.ttl_max };
-    let end = reaper.chain().ok()?;
-    let has_answer = response.count(Section::Answer) > 0;
-    match end {
+    let rcode = match reaper.chain().ok()? {
         End::Set => {
             // That a wildcard stood in for the name has its proof there.
             reaper.proofs(false).ok()?;
+            Rcode::NoError
         }
-        End::Nothing(name) => match reaper.negative(&name).ok()? {
-            true => {}
-            // Name servers and no SOA: a referral, and no forwarder's answer (RFC 2308 §2.2).
-            false if !has_answer && reaper.refers() => return None,
-            // Nobody may keep what has no SOA; of an alias without its target the alias itself may be.
-            false if !has_answer => reaper.ttl = 0,
-            false => {}
-        },
-        End::Loop => {}
-    }
+        End::TooLong => Rcode::YxDomain,
+        End::Nothing(name) => {
+            let is_alias = name.as_wire() != question.name;
+            match reaper.negative(&name).ok()? {
+                true => {}
+                // Name servers and no SOA: a referral, and no forwarder's answer (RFC 2308 §2.2).
+                false if !is_alias && reaper.refers() => return None,
+                false => reaper.limit_unvouched(rcode, is_alias),
+            }
+            rcode
+        }
+        End::Loop => {
+            reaper.limit_unvouched(rcode, true);
+            rcode
+        }
+    };
     Some(Harvest { rcode, ttl: reaper.ttl })
 }
 
@@ -80,8 +86,20 @@ enum End {
     Set,
     /// At this name, which has no such set.
     Nothing(Box<Name>),
+    /// At an alias for a name that is too long (RFC 6672 §2.2).
+    TooLong,
     /// Nowhere.
     Loop,
+}
+
+/// Where a DNAME leads.
+enum Dname {
+    /// There is none.
+    No,
+    /// To this name.
+    To(Box<Name>),
+    /// To one that is too long.
+    TooLong,
 }
 
 struct Reaper<'a, 'm> {
@@ -100,12 +118,16 @@ impl<'m> Reaper<'_, 'm> {
         for _ in 0..=CHAIN_STEPS_MAX {
             let rtype = self.question.rtype;
             // Before the set: the alias that a DNAME means is told with it, also to who asks for aliases (RFC 6672 §3.1).
-            if let Some(target) = self.dname(&name)? {
-                if rtype == RecordType::CNAME || rtype == RecordType::ANY {
+            match self.dname(&name)? {
+                Dname::To(_) if rtype == RecordType::CNAME || rtype == RecordType::ANY => {
                     return Ok(End::Set);
                 }
-                name = target;
-                continue;
+                Dname::To(target) => {
+                    name = *target;
+                    continue;
+                }
+                Dname::TooLong => return Ok(End::TooLong),
+                Dname::No => {}
             }
             if self.put_set(&name, rtype)? > 0 {
                 return Ok(End::Set);
@@ -145,20 +167,27 @@ impl<'m> Reaper<'_, 'm> {
     }
 
     /// Writes the DNAME above a name, its signatures, and the alias that it means (RFC 6672 §3.1); where that leads.
-    fn dname(&mut self, name: &Name) -> Result<Option<Name>, Full> {
+    fn dname(&mut self, name: &Name) -> Result<Dname, Full> {
         let dname = self.answers().find(|record| {
             record.rtype == RecordType::DNAME && record.class == Class::IN && is_below(name, &record.owner())
         });
-        let Some(dname) = dname else { return Ok(None) };
-        let owner = dname.owner();
-        let Some(target) = dname.rdata_name().and_then(|target| substitute(name, &owner, &target)) else {
-            return Ok(None);
+        let Some((dname, target)) = dname.and_then(|dname| Some((dname, dname.rdata_name()?))) else {
+            return Ok(Dname::No);
         };
+        let owner = dname.owner();
         self.put_set(&owner, RecordType::DNAME)?;
+        let Some(target) = substitute(name, &owner, &target) else { return Ok(Dname::TooLong) };
         let ttl = dname.ttl.min(self.caps.ttl_max);
         let alias = Written { owner: name.as_wire(), rtype: RecordType::CNAME, ttl, rdata: target.as_wire() };
         self.writer.put(&alias)?;
-        Ok(Some(target))
+        Ok(Dname::To(Box::new(target)))
+    }
+
+    /// Nobody may keep absence that has no SOA (RFC 2308 §5); of an alias without its target the alias itself may be, for
+    /// as long as absence.
+    fn limit_unvouched(&mut self, rcode: Rcode, is_alias: bool) {
+        let keeps = is_alias && rcode == Rcode::NoError;
+        self.ttl = self.ttl.min(if keeps { self.caps.negative_ttl_max } else { 0 });
     }
 
     /// Writes the SOA that says for how long nothing is there (RFC 2308 §5), and the proofs; false if there is none.
@@ -341,6 +370,40 @@ mod tests {
         let alias = "a.example. 60 CNAME b.example.";
         assert_eq!(reap("a.example. A", false, 0, &[alias], &[]), format!("NOERROR 60; {alias}"));
         assert_eq!(reap("a.example. A", false, 2, &[alias], &[]), "nothing");
+    }
+
+    #[test]
+    fn without_an_soa_absence_is_kept_by_nobody_whatever_else_the_answer_section_has() {
+        let other = "a.example. 86400 A 192.0.2.1";
+        assert_eq!(reap("a.example. AAAA", false, 0, &[other], &[]), "NOERROR 0");
+        assert_eq!(reap("a.example. AAAA", false, 0, &[other], &["example. 60 NS ns.example."]), "nothing");
+        let alias = "a.example. 86400 CNAME b.example.";
+        assert_eq!(reap("a.example. A", false, 3, &[alias], &[]), format!("NXDOMAIN 0; {alias}"));
+        let beside = "c.example. 60 A 192.0.2.1";
+        assert_eq!(reap("a.example. A", false, 3, &[alias, beside], &[]), format!("NXDOMAIN 0; {alias}"));
+        // That its target has nothing, nobody vouches for: no longer than for absence.
+        assert_eq!(reap("a.example. A", false, 0, &[alias], &[]), format!("NOERROR 3600; {alias}"));
+        let back = "b.example. 60 CNAME a.example.";
+        assert!(reap("a.example. A", false, 3, &[alias, back], &[]).starts_with("NXDOMAIN 0; a.example."));
+    }
+
+    #[test]
+    fn a_set_that_is_there_is_no_absence_whatever_code_comes_with_it() {
+        let a = "a.example. 60 A 192.0.2.1";
+        for rcode in [0, 3, 6] {
+            assert_eq!(reap("a.example. A", false, rcode, &[a], &[SOA]), format!("NOERROR 60; {a}"));
+        }
+        assert_eq!(reap("a.example. A", false, 2, &[a], &[]), "nothing");
+    }
+
+    #[test]
+    fn a_name_that_a_dname_would_make_too_long_is_told_with_that_dname() {
+        let label = "x".repeat(63);
+        let dname = format!("example. 300 DNAME {label}.{label}.{label}.test.");
+        for rcode in [6, 0] {
+            let told = reap(&format!("{label}.example. A"), false, rcode, &[&dname], &[]);
+            assert_eq!(told, format!("YXDOMAIN 300; {dname}"));
+        }
     }
 
     #[test]
