@@ -101,10 +101,11 @@ impl Cache {
     /// Keeps what was found at `now`; false if it is not kept: it lives for no time, is larger than
     /// [`BODY_OCTETS_MAX`], has not as many TTLs as records, or others are writing.
     ///
-    /// An answer replaces what was known. A failure is noted beside it, and told once there is no answer left to tell;
+    /// An answer replaces what was known, also one that is not kept itself: what its owner has changed is not told as stale
+    /// later. A failure is noted beside it, and told once there is no answer left to tell;
     /// of its body nothing but code and error is kept.
     pub fn put(&self, question: &Question<'_>, now: Moment, life: Life, body: &Body<'_>) -> bool {
-        if life.fresh_seconds == 0 {
+        if life.fresh_seconds == 0 && body.is_failure() {
             return false;
         }
         let pen = self.shard(question).and_then(Shard::try_pen);

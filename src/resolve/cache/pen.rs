@@ -58,11 +58,28 @@ impl<'s> Pen<'s> {
 
     /// See [`Cache::put`](super::Cache::put).
     pub(super) fn put(&mut self, question: &Question<'_>, now: Moment, life: Life, body: &Body<'_>) -> bool {
-        let Some(header) = Header::new(question, now, life, body) else { return false };
+        let header = Header::new(question, now, life, body).filter(|_| life.fresh_seconds > 0);
+        let Some(header) = header else {
+            if !body.is_failure() {
+                self.strike(question);
+            }
+            return false;
+        };
         self.shard.begin();
         let kept = self.keep(question, now, life, body, &header);
         self.shard.end();
         kept
+    }
+
+    /// Forgets what is known of a question.
+    fn strike(&self, question: &Question<'_>) {
+        let shard = self.shard;
+        let old = |seen: Seen| Entry::of(&shard.words, seen.place(), question);
+        if let Some((seen, entry)) = shard.index.find(entry::tag(question), old) {
+            shard.begin();
+            self.forget(seen, &entry);
+            shard.end();
+        }
     }
 
     fn keep(

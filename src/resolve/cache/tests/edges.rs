@@ -66,6 +66,25 @@ fn a_failure_neither_hides_nor_replaces_an_answer_that_may_be_told() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_kept_ends_the_one_before_it() {
+    let cache = Cache::new(MIB);
+    let (name, older, large) = (name(1), records(&[300], 4, 9), records(&[60], BODY_OCTETS_MAX, 7));
+    let ask = ask_a(&name);
+    for (life_of_newer, newer) in [(life(0, 600), &older), (life(60, 600), &large)] {
+        assert!(cache.put(&ask, at(0), life(300, 600), &body(&older)));
+        // A failure of no time is no news.
+        assert!(!cache.put(&ask, at(1), life(0, 0), &failure()));
+        assert!(matches!(cache.look(&ask, at(1), &mut [0; 512]), Looked::Fresh(_)));
+        assert!(!cache.put(&ask, at(2), life_of_newer, &body(newer)));
+        for now in [2, 400] {
+            assert_eq!(cache.look(&ask, at(now), &mut [0; 512]), Looked::Miss);
+        }
+        assert_eq!((cache.stats().entries, cache.stats().octets), (0, 0));
+    }
+    assert_eq!(cache.stats().evictions, 0, "it did not have to make room");
+}
+
+#[test]
 fn a_failure_alone_is_told_for_its_time_and_gives_way_to_an_answer() {
     let cache = Cache::new(MIB);
     let (name, kept) = (name(1), records(&[5], 4, 9));
