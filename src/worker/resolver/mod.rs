@@ -8,6 +8,7 @@
 //! ```
 
 mod finder;
+mod front;
 mod members;
 mod ports;
 mod recall;
@@ -18,13 +19,13 @@ mod waiter;
 pub(super) use recall::question;
 pub(super) use waiter::{Back, Waiter};
 
-use crate::answer::{Offers, Outcome, Verdict};
+use crate::answer::{Offers, Outcome};
 use crate::base::limits::MESSAGE_OCTETS_MAX;
 use crate::base::metrics::WorkerCounters;
 use crate::base::time::Moment;
 use crate::os::entropy;
 use crate::resolve::body::{Body, ExtendedError};
-use crate::resolve::cache::{Cache, Life, Looked};
+use crate::resolve::cache::Cache;
 use crate::resolve::errand::{Delivery, Errand, MemberErrand};
 use crate::resolve::forward::{Forward, Output, UpstreamCounters};
 use crate::resolve::lots::Lots;
@@ -406,88 +407,5 @@ impl Resolver {
     /// True if nobody waits.
     pub(super) fn is_quiet(&self) -> bool {
         self.front.pending.is_empty()
-    }
-}
-
-impl Front {
-    fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, anew: Anew<'r>) -> Finder<'r> {
-        Finder {
-            cache: &self.cache,
-            policy: &self.current,
-            counters,
-            now: anew.now,
-            given: anew.given,
-            by: anew.by,
-            impatient: anew.impatient,
-            missing: &mut self.missing,
-            refresh: false,
-            room: &mut self.room,
-            rdata: &mut self.rdata,
-        }
-    }
-
-    /// Has what the finder has just missed asked for.
-    fn arrive(&mut self, waiter: Option<Waiter>) {
-        let spare = self.spare_missing.pop().unwrap_or_default();
-        self.arrivals.push((waiter, std::mem::replace(&mut self.missing, spare)));
-    }
-
-    /// Keeps what came of a question, for `ttl` seconds (0: not at all), and answers those who waited for it.
-    fn complete(&mut self, ticket: Ticket, body: &Body<'_>, ttl: u32, desk: &mut Desk, ends: &mut Ends<'_>) {
-        let mut waiters = std::mem::take(&mut self.waiters);
-        if let Some(asked) = self.pending.take(ticket, &mut waiters) {
-            let question = asked.question();
-            let stale_seconds = if body.is_failure() { 0 } else { self.current.stale_seconds };
-            let life = Life { fresh_seconds: ttl, stale_seconds };
-            // What was asked for elsewhere than it would be now is told and forgotten.
-            let is_current = asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current);
-            if is_current && self.current.keeps {
-                self.cache.put(&question, desk.now, life, body);
-            }
-            let anew = Anew { given: Some((question, *body)), ..Anew::at(desk.now) };
-            waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
-            self.pending.give_back(asked);
-        }
-        self.waiters = waiters;
-    }
-
-    /// Answers those whose patience is over with what there is, if there is something.
-    fn appease(&mut self, ticket: Ticket, desk: &mut Desk, ends: &mut Ends<'_>) {
-        let Some(question) = self.pending.question(ticket) else { return };
-        if !matches!(self.cache.look(&question, desk.now, &mut self.room), Looked::Stale(..)) {
-            return;
-        }
-        let mut waiters = std::mem::take(&mut self.waiters);
-        self.pending.take_waiters(ticket, &mut waiters);
-        let anew = Anew { impatient: true, ..Anew::at(desk.now) };
-        waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
-        self.waiters = waiters;
-    }
-
-    /// Answers a query that waited. If something else is missing now, it waits for that.
-    fn answer(&mut self, mut waiter: Waiter, anew: Anew<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
-        let mut reply = std::mem::take(&mut self.reply);
-        let (counters, bounds) = (Arc::clone(&desk.counters), ends.bounds(&waiter.back));
-        let bounds = (bounds.0, bounds.1, waiter.back.client());
-        let mut finder = self.finder(&counters, anew);
-        let outcome = desk.answer_anew(&waiter.message, bounds, &mut reply, Some(&mut finder));
-        let is_missing = matches!(outcome, Some(Outcome { verdict: Verdict::Forward, .. }));
-        if is_missing && waiter.hops < HOPS_MAX {
-            self.reply = reply;
-            waiter.hops += 1;
-            return self.arrive(Some(waiter));
-        }
-        let outcome = if is_missing { desk.fail(&waiter.message, bounds.1, &mut reply) } else { outcome };
-        match outcome.map(|outcome| outcome.verdict) {
-            Some(Verdict::Reply(len)) => {
-                ends.send(&waiter.back, reply.get(..len).unwrap_or_default(), desk);
-            }
-            Some(Verdict::Drop | Verdict::Forward | Verdict::Transfer) | None => ends.drop(&waiter.back),
-        }
-        counters.took(1, desk.now.since(waiter.since));
-        self.reply = reply;
-        if self.spare.len() < SPARE_MAX {
-            self.spare.push(waiter.message);
-        }
     }
 }
