@@ -24,6 +24,8 @@ pub const QUESTIONS_OF_CLIENT_MAX: usize = match QUESTIONS_MAX < forward::QUESTI
 };
 /// How long an asker waits for better than an answer whose time is over (RFC 8767 §5).
 pub const PATIENCE: Duration = Duration::from_millis(1_800);
+/// Room for so many who wait is kept for the next question: hardly one has more.
+const WAITERS_KEPT: usize = 64;
 /// Bits by which IPv6 clients are told apart: whoever has one address of such a network has all (RFC 6177 §2).
 const CLIENT_BITS_V6: u32 = 64;
 /// Whose the questions are for which nobody waits: no client has this address.
@@ -231,6 +233,9 @@ impl<W> Pending<W> {
             let_go(&mut self.clients, client, Own { waiters: 1, questions: 0 });
             waiters.push(waiter);
         }
+        if place.waiters.capacity() > WAITERS_KEPT {
+            place.waiters = Vec::new();
+        }
     }
 
     /// Gives the buffers of a question that was taken out back.
@@ -403,6 +408,21 @@ mod tests {
         let ticket = pending.find(&question(b"\0", 1)).unwrap();
         pending.take(ticket, &mut waiters).unwrap();
         assert!(pending.is_empty() && pending.clients.is_empty() && pending.waiters == 0);
+    }
+
+    #[test]
+    fn memory_for_a_crowd_is_given_back_once_the_crowd_was_told() {
+        let (mut pending, mut waiters) = (Pending::default(), Vec::new());
+        let (crowd, few) = (question(b"\x01a\0", 1), question(b"\x01b\0", 2));
+        let first = asked(pending.join(&crowd, client(1), 0, Moment::START));
+        (1..1_000).for_each(|n| _ = pending.join(&crowd, client(1), n, Moment::START));
+        let second = asked(pending.join(&few, client(1), 0, Moment::START));
+        pending.take_waiters(first, &mut waiters);
+        pending.take(second, &mut waiters).unwrap();
+        assert_eq!(waiters.len(), 1_001);
+        let kept: Vec<usize> = pending.places.iter().map(|place| place.waiters.capacity()).collect();
+        // Who asks what few ask finds a place that has room.
+        assert!(kept[0] <= WAITERS_KEPT && kept[1] > 0, "{kept:?}");
     }
 
     #[test]

@@ -32,6 +32,8 @@ const READ_OCTETS: usize = 16 << 10;
 /// Octets that wait to be taken beyond which a connection's queries are left unread: one answer of the largest. So it
 /// holds two at most.
 const WRITE_OCTETS_MAX: usize = MESSAGE_OCTETS_MAX + 2;
+/// Answers that a connection waits for beyond which its queries are left unread, too: each may be one of the largest.
+pub(super) const WAITING_MAX: usize = 64;
 /// Connections accepted in one turn, so that a flood of them does not starve UDP.
 const ACCEPTS_PER_TURN: usize = 64;
 /// Messages answered in one turn of the loop, of all connections together, for the same reason: a millisecond's work. A
@@ -300,13 +302,13 @@ impl Connections {
         let transport = Transport { tcp: true, ipv6: connection.ipv6 };
         let mut answered = 0;
         let mut alive = connection.out.is_empty() || connection.flush(now);
-        while alive && connection.out.len() < WRITE_OCTETS_MAX {
+        while alive && connection.has_room() {
             if answered >= MESSAGES_AT_ONCE {
                 connection.queued = true;
                 self.queue.push_back(number);
                 break;
             }
-            while answered < MESSAGES_AT_ONCE && connection.out.len() < WRITE_OCTETS_MAX {
+            while answered < MESSAGES_AT_ONCE && connection.has_room() {
                 if connection.transfer.is_some() {
                     alive = connection.transfer_on(&mut self.reply);
                     answered += 1;
@@ -346,7 +348,7 @@ impl Connections {
             if !connection.out.is_empty() {
                 alive &= connection.flush(now);
             }
-            let is_waiting = connection.out.len() >= WRITE_OCTETS_MAX
+            let is_waiting = !connection.has_room()
                 || connection.transfer.is_some()
                 || connection.next_message().is_some();
             if !alive || is_waiting {

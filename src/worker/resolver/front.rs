@@ -1,6 +1,6 @@
 //! Keeping what has come, and answering anew who waited for it.
 
-use super::{Anew, Front, HOPS_MAX, SPARE_MAX, Waiter};
+use super::{Anew, Front, HOPS_MAX, SPARE_MAX, SPARE_OCTETS_MAX, Waiter};
 use crate::answer::{Outcome, Verdict};
 use crate::base::metrics::WorkerCounters;
 use crate::resolve::body::Body;
@@ -73,22 +73,34 @@ impl Front {
         let bounds = (bounds.0, bounds.1, waiter.back.client());
         let mut finder = self.finder(&counters, anew);
         let outcome = desk.answer_anew(&waiter.message, bounds, &mut reply, Some(&mut finder));
-        let is_missing = matches!(outcome, Some(Outcome { verdict: Verdict::Forward, .. }));
-        if is_missing && waiter.hops < HOPS_MAX {
-            self.reply = reply;
-            waiter.hops += 1;
-            return self.arrive(Some(waiter));
+        self.reply = reply;
+        if !matches!(outcome, Some(Outcome { verdict: Verdict::Forward, .. })) {
+            return self.send_off(waiter, outcome, desk, ends);
         }
-        let outcome = if is_missing { desk.fail(&waiter.message, bounds.1, &mut reply) } else { outcome };
+        if waiter.hops >= HOPS_MAX {
+            return self.fail(waiter, desk, ends);
+        }
+        waiter.hops += 1;
+        self.arrive(Some(waiter));
+    }
+
+    /// Answers a query with a failure of this server.
+    pub(super) fn fail(&mut self, waiter: Waiter, desk: &mut Desk, ends: &mut Ends<'_>) {
+        let transport = ends.bounds(&waiter.back).1;
+        let outcome = desk.fail(&waiter.message, transport, &mut self.reply);
+        self.send_off(waiter, outcome, desk, ends);
+    }
+
+    /// Sends what became of a query, which stands in `reply`.
+    fn send_off(&mut self, waiter: Waiter, outcome: Option<Outcome>, desk: &Desk, ends: &mut Ends<'_>) {
         match outcome.map(|outcome| outcome.verdict) {
             Some(Verdict::Reply(len)) => {
-                ends.send(&waiter.back, reply.get(..len).unwrap_or_default(), desk);
+                ends.send(&waiter.back, self.reply.get(..len).unwrap_or_default(), desk);
             }
             Some(Verdict::Drop | Verdict::Forward | Verdict::Transfer) | None => ends.drop(&waiter.back),
         }
-        counters.took(1, desk.now.since(waiter.since));
-        self.reply = reply;
-        if self.spare.len() < SPARE_MAX {
+        desk.counters.took(1, desk.now.since(waiter.since));
+        if self.spare.len() < SPARE_MAX && waiter.message.capacity() <= SPARE_OCTETS_MAX {
             self.spare.push(waiter.message);
         }
     }

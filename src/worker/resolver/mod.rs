@@ -61,6 +61,10 @@ const DELIVERIES_PER_TURN: usize = 256;
 const NOBODY: (Ipv6Addr, Offers) = (Ipv6Addr::UNSPECIFIED, Offers::Zones);
 /// Queries whose buffers are kept for others.
 const SPARE_MAX: usize = 4_096;
+/// Octets of a buffer that is kept for others: hardly a query has more.
+const SPARE_OCTETS_MAX: usize = 1_024;
+/// Octets of a query that may wait: each has a copy, and padding (RFC 8467) makes none larger.
+const WAITING_OCTETS_MAX: usize = 4_096;
 
 /// What one worker counts of its upstream servers; the list changes with the policy.
 pub type Upstreams = Arc<ArcSwap<Vec<Arc<UpstreamCounters>>>>;
@@ -243,6 +247,7 @@ impl Resolver {
         while let Some((waiter, missing)) = self.front.arrivals.pop() {
             let question = missing.question();
             match waiter {
+                Some(waiter) if waiter.message.len() > WAITING_OCTETS_MAX => self.front.fail(waiter, desk, ends),
                 Some(waiter) if missing.of_member => self.front.ask_member(waiter, &question, desk, ends),
                 Some(waiter) => self.join(waiter, &question, desk, ends),
                 None => {

@@ -1,5 +1,7 @@
 //! A worker's resolver between real sockets, at moments of the test's own choosing.
 
+mod streams;
+
 use super::Setup;
 use crate::base::metrics::WorkerCounters;
 use crate::base::network::{Network, Networks};
@@ -29,15 +31,16 @@ use crate::worker::resolver::{Resolver, Upstreams};
 use crate::worker::{Desk, Resolving, Settings, tcp, udp};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use mio::event::Event;
-use mio::{Events, Poll};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use mio::{Events, Poll, Token};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const CAPS: Caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
 /// Fewer queries than a batch has.
 const AT_ONCE: usize = 32;
+/// Of the listener for datagrams, which each turn looks at.
+const UDP: Token = Token(0);
 
 /// A worker without its thread.
 struct Stage {
@@ -46,7 +49,8 @@ struct Stage {
     udp: udp::Listeners,
     tcp: tcp::Connections,
     resolver: Resolving,
-    address: SocketAddr,
+    /// Where it listens; UDP and TCP.
+    address: [SocketAddr; 2],
     policy: Arc<ArcSwap<Policy>>,
     cache: Arc<Cache>,
     errands: Receiver<Errand>,
@@ -98,15 +102,20 @@ fn told(socket: &UdpSocket) -> Vec<(u8, u16, Vec<Record>)> {
 
 impl Stage {
     fn new(way: Way) -> Stage {
-        let listener = socket(1);
-        let address = listener.local_addr().unwrap();
+        Stage::with(policy(way, CAPS), State::new(seed(), 4))
+    }
+
+    fn with(policy: Policy, mut state: State) -> Stage {
+        let (listener, streams) = (socket(1), TcpListener::bind("127.0.0.1:0").unwrap());
+        streams.set_nonblocking(true).unwrap();
+        let address = [listener.local_addr().unwrap(), streams.local_addr().unwrap()];
         let poll = Poll::new().unwrap();
         let settings =
             Settings { udp_payload_max: 1_232, tcp_idle: Duration::from_secs(10), tcp_connections_max: 1 };
-        let publisher = Publisher::new(State::new(seed(), 4).snapshot(Moment::START));
+        let publisher = Publisher::new(state.snapshot(Moment::START));
         let (errand_sender, errands) = unbounded();
         let (deliveries, delivered) = unbounded();
-        let policy = Arc::new(ArcSwap::from_pointee(policy(way, CAPS)));
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
         let cache = Arc::new(Cache::new(1 << 20));
         let setup = Setup {
             policy: Arc::clone(&policy),
@@ -130,7 +139,7 @@ impl Stage {
         Stage {
             desk,
             udp: udp::Listeners::new(vec![listener], poll.registry()).unwrap(),
-            tcp: tcp::Connections::new(Vec::new(), poll.registry(), settings, 1).unwrap(),
+            tcp: tcp::Connections::new(vec![streams], poll.registry(), settings, 1).unwrap(),
             poll,
             resolver: Some(Box::new(Resolver::new(setup))),
             address,
@@ -145,7 +154,7 @@ impl Stage {
     fn ask(&self, client: &UdpSocket, name: &Name, flags: u16) {
         let header = [0x1234, RD | flags, 1, 0, 0, 0].map(u16::to_be_bytes).concat();
         let query = [&header[..], name.as_wire(), &[0, 1, 0, 1]].concat();
-        client.send_to(&query, self.address).unwrap();
+        client.send_to(&query, self.address[0]).unwrap();
     }
 
     /// What the worker's loop does once.
@@ -155,21 +164,27 @@ impl Stage {
         self.udp.answer(&mut self.desk, &mut self.resolver, self.now);
         self.desk.now = clock::moment(self.now);
         let registry = self.poll.registry();
+        self.tcp.turn(registry, &mut self.desk, &mut self.resolver, self.now);
         let ends = &mut Ends { udp: &mut self.udp, tcp: &mut self.tcp, registry, now: self.now };
         self.resolver.as_mut().unwrap().turn(&mut self.desk, ends);
         self.udp.send_late(&self.desk);
     }
 
-    /// Hears what comes next from servers.
+    /// Hears what comes next from servers, and over TCP.
     fn hear(&mut self) {
         let mut events = Events::with_capacity(16);
         // What cuts it short brings another turn.
         let _ = self.poll.poll(&mut events, Some(Duration::from_secs(10)));
         self.desk.now = clock::moment(self.now);
         let registry = self.poll.registry();
-        let ends = &mut Ends { udp: &mut self.udp, tcp: &mut self.tcp, registry, now: self.now };
-        for token in events.iter().map(Event::token).filter(|token| Resolver::is_own(*token)) {
-            self.resolver.as_mut().unwrap().hear(token, &mut self.desk, ends);
+        for event in &events {
+            if Resolver::is_own(event.token()) {
+                let ends = &mut Ends { udp: &mut self.udp, tcp: &mut self.tcp, registry, now: self.now };
+                self.resolver.as_mut().unwrap().hear(event.token(), &mut self.desk, ends);
+            } else if event.token() != UDP {
+                let (readable, writable) = (event.is_readable(), event.is_writable());
+                self.tcp.handle(event.token(), readable, writable, registry, &mut self.desk, self.now);
+            }
         }
         self.udp.send_late(&self.desk);
     }
@@ -266,6 +281,37 @@ fn whoever_asks_when_patience_is_over_is_told_at_once_what_is_stale() {
     assert_eq!(stage.errands.len(), 1);
 }
 
+/// Answers a query as a server: with one record of the name asked for.
+fn reply(
+    server: &UdpSocket,
+    (query, from): (&[u8], SocketAddr),
+    (rtype, ttl, rdata): (RecordType, u32, &[u8]),
+) {
+    let end = asked_for(query).as_wire().len() + 12 + 4;
+    let header = [&query[..2], &[0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0]].concat();
+    let record = [&[0xc0, 12], &rtype.0.to_be_bytes()[..], &[0, 1], &ttl.to_be_bytes()].concat();
+    let rdata = [&(rdata.len() as u16).to_be_bytes(), rdata].concat();
+    server.send_to(&[&header, &query[12..end], &record, &rdata].concat(), from).unwrap();
+}
+
+/// The name that a query asks for.
+fn asked_for(query: &[u8]) -> Name {
+    let end = 12 + query[12..].iter().position(|octet| *octet == 0).unwrap() + 1;
+    Name::from_wire(&query[12..end]).unwrap().to_lowercase()
+}
+
+/// What a server is asked, once it is: each question but for probes once, with the query that came last.
+fn asked(stage: &mut Stage, server: &UdpSocket) -> Vec<(Name, Vec<u8>, SocketAddr)> {
+    stage.turn();
+    let mut all: Vec<(Name, Vec<u8>, SocketAddr)> = Vec::new();
+    for (query, from) in come(server).into_iter().filter(|(query, _)| query[12] != 0) {
+        let name = asked_for(&query);
+        all.retain(|(known, ..)| *known != name);
+        all.push((name, query, from));
+    }
+    all
+}
+
 #[test]
 fn a_reload_of_the_bounds_holds_for_the_next_answer() {
     let (upstream, client) = (socket(1), socket(1));
@@ -277,10 +323,7 @@ fn a_reload_of_the_bounds_holds_for_the_next_answer() {
         stage.ask(&client, &name(text), 0);
         stage.turn();
         let (query, from) = come(&upstream).pop().unwrap();
-        let end = 12 + name(text).as_wire().len() + 4;
-        let header = [&query[..2], &[0x80, 0, 0, 1, 0, 1, 0, 0, 0, 0]].concat();
-        let record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, 1];
-        upstream.send_to(&[&header, &query[12..end], &record[..]].concat(), from).unwrap();
+        reply(&upstream, (&query, from), (RecordType::A, 300, &[192, 0, 2, 1]));
         let mut answers = Vec::new();
         while answers.is_empty() {
             stage.hear();

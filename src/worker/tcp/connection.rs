@@ -2,6 +2,7 @@
 
 use crate::os::clock;
 use crate::transfer::outgoing::Outgoing;
+use crate::worker::tcp::{WAITING_MAX, WRITE_OCTETS_MAX};
 use mio::net::TcpStream;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -47,6 +48,11 @@ pub(super) enum Filled {
 }
 
 impl Connection {
+    /// True while more of what it asks may be answered, now or later.
+    pub(super) fn has_room(&self) -> bool {
+        self.out.len() < WRITE_OCTETS_MAX && self.waiting < WAITING_MAX
+    }
+
     /// The next whole message, if it has arrived (RFC 1035 §4.2.2).
     pub(super) fn next_message(&self) -> Option<&[u8]> {
         let rest = self.input.get(self.taken..)?;
