@@ -266,13 +266,16 @@ fn route_rare(snapshot: &Snapshot, qtype: RecordType, qclass: Class, key: &NameK
 /// The nearest zone above the name; at an apex the zone above the cut, which holds the DS (RFC 4035 §3.1.4.1).
 fn zone_for_ds(snapshot: &Snapshot, key: &NameKey) -> Option<ZoneNumber> {
     let nearest = snapshot.find_at(key, key.label_count())?;
-    let is_cut =
-        |entry: &ZoneEntry| entry.labels() == key.label_count() && !entry.is_ceded() && entry.is_apex();
-    let at_apex = snapshot.entry(nearest).is_some_and(is_cut);
+    let at_apex = snapshot.entry(nearest).is_some_and(|entry| is_apex_of(entry, key));
     match key.label_count().checked_sub(1) {
         Some(above) if at_apex => snapshot.find_at(key, above).or(Some(nearest)),
         _ => Some(nearest),
     }
+}
+
+/// True if the name is the apex of that zone.
+fn is_apex_of(entry: &ZoneEntry, key: &NameKey) -> bool {
+    entry.labels() == key.label_count() && !entry.is_ceded() && entry.is_apex()
 }
 
 /// Answers a query into `buffer`. `key` and `route` are as for and from [`route`], `hint` is the route's.

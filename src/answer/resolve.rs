@@ -6,7 +6,9 @@ mod part_tests;
 
 use crate::answer::chase::{Chase, End};
 use crate::answer::reverse::Say;
-use crate::answer::{Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos};
+use crate::answer::{
+    Bounds, Elsewhere, Outcome, Route, Scratch, TRANSFER, Verdict, answer, chaos, is_apex_of,
+};
 use crate::base::limits::{CHAIN_STEPS_MAX, NAME_OCTETS_MAX};
 use crate::catalog::snapshot::{MetricsSlot, Snapshot, ZoneEntry, ZoneNumber};
 use crate::wire::key::NameKey;
@@ -29,12 +31,18 @@ pub fn resolve(
     bounds: Bounds,
     elsewhere: &mut dyn Elsewhere,
 ) -> Outcome {
+    let (nearest, mut is_above) = (route, false);
     let (entry, say, route) = match route {
         Route::Zone(number) => {
             let entry = snapshot.entry(number);
             let say = entry.and_then(|entry| Say::new(snapshot, entry, key));
+            // The DS of a zone whose parent is none of ours (RFC 4035 §3.1.4.1); the root has none.
+            is_above = query.qtype() == RecordType::DS
+                && query.qclass() == Class::IN
+                && key.label_count() > 0
+                && entry.is_some_and(|entry| is_apex_of(entry, key));
             match entry {
-                Some(entry) if entry.is_ceded() => (None, say, Route::Nowhere(Rcode::Refused)),
+                Some(entry) if entry.is_ceded() || is_above => (None, say, Route::Nowhere(Rcode::Refused)),
                 entry => (entry, say, route),
             }
         }
@@ -107,6 +115,10 @@ pub fn resolve(
         (None, Route::Nowhere(rcode)) => Some(rcode),
         (None, Route::Zone(_) | Route::Transfer) => Some(Rcode::ServFail),
     };
+    // Where nobody is asked for it, the apex says that it has none.
+    if is_above && found == Some(Rcode::Refused) {
+        return answer(snapshot, (nearest, hint), query, key, scratch, buffer, bounds);
+    }
     let found = match say {
         Some(say) => found.map(|rcode| say.settle(rcode, &mut reply)),
         None => found,

@@ -4,6 +4,7 @@ use crate::base::network::Networks;
 use crate::resolve::harvest::Caps;
 use crate::resolve::loops::Loops;
 use crate::wire::name::{Name, is_at_or_below};
+use crate::wire::rtype::RecordType;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -126,14 +127,16 @@ impl Policy {
         self.suffixes.iter().any(|(_, route)| *route != Route::Refuse)
     }
 
-    /// Where a name is asked for, in lower-cased wire form: by the longest suffix.
-    pub fn route(&self, name: &[u8]) -> Route {
-        self.rule(name).map_or(Route::Refuse, |(_, route)| route)
+    /// Where a name, in lower-cased wire form, is asked for that type: by the longest suffix.
+    pub fn route(&self, name: &[u8], rtype: RecordType) -> Route {
+        self.rule(name, rtype).map_or(Route::Refuse, |(_, route)| route)
     }
 
     /// The suffix that decides where a name is asked for, and where that is; both names in lower-cased wire form. `None`
-    /// if the name lies below no suffix.
-    pub fn rule(&self, name: &[u8]) -> Option<(&[u8], Route)> {
+    /// if the name lies below no suffix. A DS is asked for where the name above is: the zone there holds it (RFC 4035
+    /// §3.1.4.1), as with BIND and Unbound.
+    pub fn rule(&self, name: &[u8], rtype: RecordType) -> Option<(&[u8], Route)> {
+        let name = if rtype == RecordType::DS { above(name).unwrap_or(name) } else { name };
         let mut suffixes = self.suffixes.iter();
         suffixes.find(|(suffix, _)| is_at_or_below(name, suffix)).map(|(suffix, route)| (&**suffix, *route))
     }
@@ -143,6 +146,12 @@ impl Policy {
         let manner = |policy: &Policy| (policy.validates_forwarded, policy.epoch);
         (&self.groups, &self.suffixes, manner(self)) == (&other.groups, &other.suffixes, manner(other))
     }
+}
+
+/// The name one label up; `None` for the root.
+fn above(name: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = name.split_first()?;
+    rest.get(usize::from(*length)..).filter(|_| *length > 0)
 }
 
 #[cfg(test)]
@@ -173,14 +182,24 @@ mod tests {
             ("c.test.", Route::Forward(2)),
             (".", Route::Iterate),
         ] {
-            assert_eq!(policy.route(name(asked).as_wire()), route, "{asked}");
+            assert_eq!(policy.route(name(asked).as_wire(), RecordType::A), route, "{asked}");
         }
-        let (suffix, _) = policy.rule(name("a.b.example.").as_wire()).unwrap();
+        for (asked, route) in [
+            ("example.", Route::Iterate),
+            ("a.example.", Route::Forward(0)),
+            ("b.example.", Route::Forward(0)),
+            ("a.b.example.", Route::Refuse),
+            ("c.test.", Route::Forward(1)),
+            (".", Route::Iterate),
+        ] {
+            assert_eq!(policy.route(name(asked).as_wire(), RecordType::DS), route, "{asked} DS");
+        }
+        let (suffix, _) = policy.rule(name("a.b.example.").as_wire(), RecordType::A).unwrap();
         assert_eq!(suffix, name("b.example.").as_wire());
         assert!(policy.iterates());
         let fewer = Policy::new(Networks::default(), caps, 0, (true, false), ways[..1].to_vec());
-        assert_eq!(fewer.route(name("test.").as_wire()), Route::Refuse);
-        assert_eq!(fewer.rule(name("test.").as_wire()), None);
+        assert_eq!(fewer.route(name("test.").as_wire(), RecordType::A), Route::Refuse);
+        assert_eq!(fewer.rule(name("test.").as_wire(), RecordType::A), None);
         assert!(!fewer.iterates() && !policy.asks_as(&fewer) && policy.asks_as(&policy.clone()));
         // Whether it was validated, and by which anchors, makes another answer.
         assert!(!policy.asks_as(&Policy { validates_forwarded: true, ..policy.clone() }));

@@ -147,9 +147,10 @@ impl Elsewhere for World {
     fn find(&mut self, key: &NameKey, _: &Query<'_>, owner: Owner, reply: &mut Reply<'_>) -> Option<Rcode> {
         self.note("world", key);
         let alias = name("there.hive.");
-        match key.as_wire().starts_with(b"\x04back") {
-            true => put(owner, RecordType::CNAME, alias.as_wire(), reply),
-            false => put(owner, RecordType::A, &[192, 0, 2, 8], reply),
+        match key.as_wire() {
+            name if name.starts_with(b"\x04back") => put(owner, RecordType::CNAME, alias.as_wire(), reply),
+            b"\x03two\0" => Some(Rcode::Refused),
+            _ => put(owner, RecordType::A, &[192, 0, 2, 8], reply),
         }
     }
 
@@ -257,6 +258,21 @@ fn what_is_known_is_told_and_nobody_is_asked() {
     assert_eq!(ask("here.hive.", Says::Nobody), (Some((OURS, 1)), vec![]));
     // An alias that leads out is followed as anywhere.
     assert_eq!(ask("out.hive.", Says::Nobody), (Some((OURS, 2)), vec!["world www.elsewhere.".to_owned()]));
+}
+
+#[test]
+fn what_the_zone_above_holds_is_asked_for_elsewhere_unless_it_is_ours() {
+    // At an apex; an SOA is the zone's own, and below the apex a DS is, too.
+    for owner in ["own.", "one.", "hive.", "10.in-addr.arpa."] {
+        let told = ask_for(owner, RecordType::DS, Says::Nobody);
+        assert_eq!(told, (Some((NOT_OURS, 1)), vec![format!("world {owner}")]), "{owner}");
+    }
+    // Where nobody may be asked, the zone itself says that it has none.
+    let told = ask_for("two.", RecordType::DS, Says::Nobody);
+    assert_eq!(told, (Some((QR | AA | RD, 0)), vec!["world two.".to_owned()]));
+    assert_eq!(ask_for("own.", RecordType::SOA, Says::Nobody), (Some((OURS, 1)), vec![]));
+    let code = Rcode::NxDomain as u16;
+    assert_eq!(ask_for("x.own.", RecordType::DS, Says::Nobody), (Some((OURS | code, 0)), vec![]));
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Tale<'_> {
         given: &mut Given,
     ) -> bool {
         let asked = Name::from_wire(name).unwrap_or(Name::ROOT);
-        let Some((suffix, route)) = policy.rule(name) else {
+        let Some((suffix, route)) = policy.rule(name, rtype) else {
             given.rcode = Some(Rcode::Refused);
             self.step("forward", format!("{asked} lies below no suffix of [forward]: REFUSED"));
             return false;

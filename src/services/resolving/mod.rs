@@ -24,6 +24,7 @@ use crate::services::resolving::loops::Patrol;
 use crate::services::resolving::upward::Upward;
 use crate::services::resolving::walk::Walk;
 use crate::wire::name::Name;
+use crate::wire::rtype::RecordType;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -129,7 +130,7 @@ pub(super) async fn run(work: Work, mut stop: watch::Receiver<()>) {
             }
             Task::Errand(worker, Errand::Resolve { ticket, name, rtype, wants }) => {
                 let asker = Asker::Worker { worker, ticket };
-                match (ways.upward(&name), Name::from_wire(&name)) {
+                match (ways.upward(&name, rtype), Name::from_wire(&name)) {
                     (Some(upward), Ok(name)) => upward.ask(asker, name, rtype, wants),
                     _ => walk.ask(asker, &name, rtype, wants),
                 }
@@ -162,9 +163,9 @@ struct Ways {
 
 impl Ways {
     /// Who asks for a name, lower-cased in wire form, of upstream servers; `None` where it is looked for from the root.
-    fn upward(&mut self, name: &[u8]) -> Option<&mut Upward> {
+    fn upward(&mut self, name: &[u8], rtype: RecordType) -> Option<&mut Upward> {
         let policy = self.policy.load_full();
-        if policy.route(name) == Route::Iterate {
+        if policy.route(name, rtype) == Route::Iterate {
             return None;
         }
         let upward = match self.upward.take() {

@@ -165,7 +165,7 @@ impl Upward {
 
     fn look_for(&mut self, client: Box<Client>) {
         let key = client.name.to_lowercase();
-        let group = match self.policy.route(key.as_wire()) {
+        let group = match self.policy.route(key.as_wire(), client.rtype) {
             Route::Forward(group) if group < self.courts.len() => group,
             // A reload came between.
             _ => return self.give_up(*client),

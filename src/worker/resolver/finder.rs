@@ -203,7 +203,7 @@ impl Finder<'_> {
             return Some(Err(rcode));
         }
         self.counters.cache_miss();
-        if self.policy.route(question.name) == Route::Refuse {
+        if self.policy.route(question.name, question.rtype) == Route::Refuse {
             return Some(Err(Rcode::Refused));
         }
         self.missing.note(question);

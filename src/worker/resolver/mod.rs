@@ -286,7 +286,7 @@ impl Resolver {
     }
 
     fn ask(&mut self, ticket: Ticket, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
-        let is_asked = match self.front.current.route(question.name) {
+        let is_asked = match self.front.current.route(question.name, question.rtype) {
             // Who does not want to be checked on asks as if nobody did.
             Route::Forward(group)
                 if !self.front.current.validates_forwarded || question.wants.checking_disabled =>
