@@ -224,16 +224,21 @@ impl<W> Pending<W> {
 
     /// Takes those out who wait for a question, which stays outstanding.
     pub fn take_waiters(&mut self, ticket: Ticket, waiters: &mut Vec<W>) {
+        self.take_those(ticket, |_| true, waiters);
+    }
+
+    /// Takes some of those out who wait for a question, which stays outstanding.
+    pub fn take_those(&mut self, ticket: Ticket, which: impl Fn(&W) -> bool, waiters: &mut Vec<W>) {
         if self.question(ticket).is_none() {
             return;
         }
         let Some(place) = self.places.get_mut(ticket.place()) else { return };
-        for (client, waiter) in place.waiters.drain(..) {
+        for (client, waiter) in place.waiters.extract_if(.., |(_, waiter)| which(waiter)) {
             self.waiters -= 1;
             let_go(&mut self.clients, client, Own { waiters: 1, questions: 0 });
             waiters.push(waiter);
         }
-        if place.waiters.capacity() > WAITERS_KEPT {
+        if place.waiters.is_empty() && place.waiters.capacity() > WAITERS_KEPT {
             place.waiters = Vec::new();
         }
     }

@@ -15,6 +15,7 @@ use crate::wire::query::Query;
 use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::response::Response;
 use crate::wire::rtype::RecordType;
+use crate::worker::resolver::waiter::Given;
 
 /// QR, with nothing else: the flags of a message that is only made to be read again.
 const RESPONSE: u16 = 0x8000;
@@ -71,6 +72,8 @@ pub(in crate::worker) struct Finder<'r> {
     pub(super) now: Moment,
     /// The answer that has come, and to which question.
     pub(super) given: Option<(Question<'r>, Body<'r>)>,
+    /// Those that came before, as far as nobody keeps them.
+    pub(super) earlier: &'r [Given],
     /// Where that is from.
     pub(super) by: By,
     /// Nobody waits any longer for what is better than an answer whose time is over.
@@ -96,6 +99,7 @@ impl Elsewhere for Finder<'_> {
         let question = Question::new(key.as_wire(), key.full_hash(), query.qtype(), wants);
         let given = self.given.filter(|(asked, _)| *asked == question && self.by == By::Others);
         let given = given.map(|(_, body)| body);
+        let given = given.or_else(|| self.earlier.iter().find_map(|earlier| earlier.to(&question)));
         if let Some(body) = given.filter(|body| !body.is_failure()) {
             return Some(self.tell(&question, &body, query, owner, reply));
         }

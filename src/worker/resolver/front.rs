@@ -1,24 +1,38 @@
 //! Keeping what has come, and answering anew who waited for it.
 
-use super::{Anew, Front, HOPS_MAX, SPARE_MAX, SPARE_OCTETS_MAX, Waiter};
+use super::{
+    Anew, Front, GIVEN_OCTETS_MAX, HOPS_MAX, SPARE_MAX, SPARE_OCTETS_MAX, WAIT, WAIT_FORWARDED, WAIT_TICK,
+    Waiter,
+};
 use crate::answer::{Outcome, Verdict};
 use crate::base::metrics::WorkerCounters;
-use crate::resolve::body::Body;
+use crate::base::time::Moment;
+use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::cache::{Life, Looked};
 use crate::resolve::pending::Ticket;
+use crate::resolve::policy::Route;
+use crate::resolve::question::Question;
 use crate::worker::Desk;
 use crate::worker::ends::Ends;
 use crate::worker::resolver::finder::Finder;
+use crate::worker::resolver::waiter::Given;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 impl Front {
-    pub(super) fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, anew: Anew<'r>) -> Finder<'r> {
+    pub(super) fn finder<'r>(
+        &'r mut self,
+        counters: &'r WorkerCounters,
+        anew: Anew<'r>,
+        earlier: &'r [Given],
+    ) -> Finder<'r> {
         Finder {
             cache: &self.cache,
             policy: &self.current,
             counters,
             now: anew.now,
             given: anew.given,
+            earlier,
             by: anew.by,
             impatient: anew.impatient,
             missing: &mut self.missing,
@@ -35,7 +49,14 @@ impl Front {
     }
 
     /// Keeps what came of a question, for `ttl` seconds (0: not at all), and answers those who waited for it.
-    pub(super) fn complete(&mut self, ticket: Ticket, body: &Body<'_>, ttl: u32, desk: &mut Desk, ends: &mut Ends<'_>) {
+    pub(super) fn complete(
+        &mut self,
+        ticket: Ticket,
+        body: &Body<'_>,
+        ttl: u32,
+        desk: &mut Desk,
+        ends: &mut Ends<'_>,
+    ) {
         let mut waiters = std::mem::take(&mut self.waiters);
         if let Some(asked) = self.pending.take(ticket, &mut waiters) {
             let question = asked.question();
@@ -43,10 +64,9 @@ impl Front {
             let life = Life { fresh_seconds: ttl, stale_seconds };
             // What was asked for elsewhere than it would be now is told and forgotten.
             let is_current = asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current);
-            if is_current && self.current.keeps {
-                self.cache.put(&question, desk.now, life, body);
-            }
-            let anew = Anew { given: Some((question, *body)), ..Anew::at(desk.now) };
+            let is_kept =
+                is_current && self.current.keeps && self.cache.put(&question, desk.now, life, body);
+            let anew = Anew { given: Some((question, *body)), is_kept, ..Anew::at(desk.now) };
             waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
             self.pending.give_back(asked);
         }
@@ -66,12 +86,75 @@ impl Front {
         self.waiters = waiters;
     }
 
+    /// Until when a query may wait that came at that moment, if it waits for that question.
+    pub(super) fn end_of_wait(&self, since: Moment, question: &Question<'_>) -> Moment {
+        let is_validated = self.current.validates_forwarded && !question.wants.checking_disabled;
+        let wait = match self.current.route(question.name, question.rtype) {
+            Route::Forward(_) if !is_validated => WAIT_FORWARDED,
+            Route::Forward(_) | Route::Iterate | Route::Refuse => WAIT,
+        };
+        let (end, tick) = ((since + wait).as_micros(), WAIT_TICK.as_micros() as u64);
+        Moment::from_micros(end - end % tick)
+    }
+
+    /// Notes that a wait for that question ends at that moment.
+    pub(super) fn note_deadline(&mut self, until: Moment, ticket: Ticket) {
+        let deadline = (until, ticket.number());
+        if std::mem::replace(&mut self.last_deadline, deadline) != deadline {
+            self.deadlines.push(Reverse(deadline));
+        }
+    }
+
+    /// When [`Front::end_waits`] has something to do.
+    pub(super) fn next_deadline(&self) -> Moment {
+        self.deadlines.peek().map_or(Moment::NEVER, |Reverse((at, _))| *at)
+    }
+
+    /// Answers those who have waited long enough, for one thing and another.
+    pub(super) fn end_waits(&mut self, desk: &mut Desk, ends: &mut Ends<'_>) {
+        let now = desk.now;
+        while self.next_deadline() <= now
+            && let Some(Reverse((_, ticket))) = self.deadlines.pop()
+        {
+            let ticket = Ticket::new(ticket);
+            let Some(question) = self.pending.question(ticket) else { continue };
+            let mut missing = self.spare_missing.pop().unwrap_or_default();
+            missing.note(&question);
+            let mut waiters = std::mem::take(&mut self.waiters);
+            let is_over = |waiter: &Waiter| waiter.hops > 0 && waiter.until <= now;
+            self.pending.take_those(ticket, is_over, &mut waiters);
+            for waiter in waiters.drain(..) {
+                self.give_up(waiter, &missing.question(), desk, ends);
+            }
+            self.waiters = waiters;
+            self.spare_missing.push(missing);
+        }
+    }
+
+    /// Answers a query that has waited long enough for that question, with what there is.
+    pub(super) fn give_up(
+        &mut self,
+        waiter: Waiter,
+        question: &Question<'_>,
+        desk: &mut Desk,
+        ends: &mut Ends<'_>,
+    ) {
+        let given = Some((*question, Body::failure(Some(ExtendedError::NO_REACHABLE_AUTHORITY))));
+        self.answer(waiter, Anew { given, impatient: true, ..Anew::at(desk.now) }, desk, ends);
+    }
+
     /// Answers a query that waited. If something else is missing now, it waits for that.
-    pub(super) fn answer(&mut self, mut waiter: Waiter, anew: Anew<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
+    pub(super) fn answer(
+        &mut self,
+        mut waiter: Waiter,
+        anew: Anew<'_>,
+        desk: &mut Desk,
+        ends: &mut Ends<'_>,
+    ) {
         let mut reply = std::mem::take(&mut self.reply);
         let (counters, bounds) = (Arc::clone(&desk.counters), ends.bounds(&waiter.back));
         let bounds = (bounds.0, bounds.1, waiter.back.client());
-        let mut finder = self.finder(&counters, anew);
+        let mut finder = self.finder(&counters, anew, &waiter.given);
         let outcome = desk.answer_anew(&waiter.message, bounds, &mut reply, Some(&mut finder));
         self.reply = reply;
         if !matches!(outcome, Some(Outcome { verdict: Verdict::Forward, .. })) {
@@ -81,6 +164,11 @@ impl Front {
             return self.fail(waiter, desk, ends);
         }
         waiter.hops += 1;
+        if let Some((question, body)) = anew.given.filter(|(_, body)| !anew.is_kept && !body.is_failure())
+            && body.octets.len() <= GIVEN_OCTETS_MAX
+        {
+            waiter.given.push(Given::new(&question, &body));
+        }
         self.arrive(Some(waiter));
     }
 

@@ -27,7 +27,7 @@ use crate::os::entropy;
 use crate::resolve::body::{Body, ExtendedError};
 use crate::resolve::cache::Cache;
 use crate::resolve::errand::{Delivery, Errand, MemberErrand};
-use crate::resolve::forward::{Forward, Output, UpstreamCounters};
+use crate::resolve::forward::{Forward, Output, QUESTION_LIFE, UpstreamCounters};
 use crate::resolve::lots::Lots;
 use crate::resolve::pending::{Joined, Pending, Ticket};
 use crate::resolve::policy::{Policy, Route};
@@ -43,8 +43,11 @@ use members::Members;
 use mio::Token;
 use ports::Ports;
 use recall::Recalled;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Seconds for which nobody is asked again what could not be found (RFC 9520 §3.2: one second at least): a failing
 /// question of 8 packets that is asked ten times, once a second, is put to others once.
@@ -53,6 +56,14 @@ const FAILURE_SECONDS: u32 = 10;
 const NO_ROOM: Body<'static> = Body::failure(Some(ExtendedError::NOT_READY));
 /// How often one query may wait for something else: each time for a name that an alias led to.
 const HOPS_MAX: u8 = 8;
+/// How long a query may wait in all for names that are forwarded, and for any others, by whatever aliases they are come
+/// to: no longer than for one of them.
+const WAIT_FORWARDED: Duration = QUESTION_LIFE.saturating_add(Duration::from_millis(500));
+const WAIT: Duration = Duration::from_secs(10);
+/// Waits end together that end within so long, none later than it should: a crowd is not looked through for each of it.
+const WAIT_TICK: Duration = Duration::from_millis(50);
+/// Octets of an answer that nobody keeps and a query takes along when it waits for another: aliases, with signatures.
+const GIVEN_OCTETS_MAX: usize = 1_024;
 /// Messages taken from one upstream socket in a turn: it has one query on its way most of the time.
 const MESSAGES_PER_TURN: usize = 64;
 /// Deliveries taken in one turn, so that a flood of them does not keep askers waiting.
@@ -118,6 +129,11 @@ struct Front {
     waiters: Vec<Waiter>,
     /// What is to be asked for, and who waits for it; nobody, where an answer is only to be refreshed.
     arrivals: Vec<(Option<Waiter>, Missing)>,
+    /// When somebody is to be told something who waits for the question of that ticket and has waited for others before; he
+    /// may have been told already.
+    deadlines: BinaryHeap<Reverse<(Moment, u32)>>,
+    /// That which was noted last: those of a crowd come one after another.
+    last_deadline: (Moment, u32),
     /// Buffers for others.
     spare: Vec<Vec<u8>>,
     spare_missing: Vec<Missing>,
@@ -129,6 +145,8 @@ struct Anew<'a> {
     now: Moment,
     /// The answer that has come, and to which question.
     given: Option<(Question<'a>, Body<'a>)>,
+    /// The cache knows it, too, if it knows any.
+    is_kept: bool,
     by: By,
     /// An answer whose time is over will do.
     impatient: bool,
@@ -137,7 +155,7 @@ struct Anew<'a> {
 impl Anew<'_> {
     /// From what is known at that moment.
     fn at(now: Moment) -> Anew<'static> {
-        Anew { now, given: None, by: By::Others, impatient: false }
+        Anew { now, given: None, is_kept: true, by: By::Others, impatient: false }
     }
 }
 
@@ -165,6 +183,8 @@ impl Resolver {
                 reply: vec![0; MESSAGE_OCTETS_MAX].into(),
                 waiters: Vec::new(),
                 arrivals: Vec::new(),
+                deadlines: BinaryHeap::new(),
+                last_deadline: (Moment::START, 0),
                 spare: Vec::new(),
                 spare_missing: Vec::new(),
             },
@@ -226,7 +246,7 @@ impl Resolver {
 
     /// What is known at `now`.
     pub(super) fn finder<'r>(&'r mut self, counters: &'r WorkerCounters, now: Moment) -> Finder<'r> {
-        self.front.finder(counters, Anew::at(now))
+        self.front.finder(counters, Anew::at(now), &[])
     }
 
     /// Has a query wait for what the finder has just missed.
@@ -234,7 +254,14 @@ impl Resolver {
         let mut copy = self.front.spare.pop().unwrap_or_default();
         copy.clear();
         copy.extend_from_slice(message);
-        self.front.arrive(Some(Waiter { message: copy, back, since: now, hops: 0 }));
+        self.front.arrive(Some(Waiter {
+            message: copy,
+            back,
+            since: now,
+            hops: 0,
+            until: now,
+            given: Vec::new(),
+        }));
     }
 
     /// Asks anew for what the finder has just found near its end.
@@ -247,7 +274,9 @@ impl Resolver {
         while let Some((waiter, missing)) = self.front.arrivals.pop() {
             let question = missing.question();
             match waiter {
-                Some(waiter) if waiter.message.len() > WAITING_OCTETS_MAX => self.front.fail(waiter, desk, ends),
+                Some(waiter) if waiter.message.len() > WAITING_OCTETS_MAX => {
+                    self.front.fail(waiter, desk, ends)
+                }
                 Some(waiter) if missing.of_member => self.front.ask_member(waiter, &question, desk, ends),
                 Some(waiter) => self.join(waiter, &question, desk, ends),
                 None => {
@@ -264,14 +293,25 @@ impl Resolver {
     }
 
     /// Has a query wait for the answer to a question; where there is no room for it, it fails.
-    fn join(&mut self, waiter: Waiter, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
+    fn join(&mut self, mut waiter: Waiter, question: &Question<'_>, desk: &mut Desk, ends: &mut Ends<'_>) {
         let now = desk.now;
         if self.front.current.loops().recognise(question) {
             let given = Some((*question, Body::failure(None)));
             return self.front.answer(waiter, Anew { given, impatient: true, ..Anew::at(now) }, desk, ends);
         }
-        let client = waiter.back.client();
-        match self.front.pending.join(question, client, waiter, now) {
+        waiter.until = waiter.until.max(self.front.end_of_wait(waiter.since, question));
+        if waiter.until <= now {
+            return self.front.give_up(waiter, question, desk, ends);
+        }
+        let (client, until, hops) = (waiter.back.client(), waiter.until, waiter.hops);
+        let joined = self.front.pending.join(question, client, waiter, now);
+        // Who has waited for nothing else waits no longer than the question lives.
+        if let Joined::Asked(ticket) | Joined::Waits(ticket) = &joined
+            && hops > 0
+        {
+            self.front.note_deadline(until, *ticket);
+        }
+        match joined {
             Joined::Asked(ticket) => self.ask(ticket, question, desk, ends),
             // The patience of all is over: so is this one's.
             Joined::Waits(ticket) if self.front.pending.is_late(ticket, now) => {
@@ -365,6 +405,7 @@ impl Resolver {
         while let Some(ticket) = self.front.pending.next_impatient(now) {
             self.front.appease(ticket, desk, ends);
         }
+        self.front.end_waits(desk, ends);
         self.ask_arrivals(desk, ends);
     }
 
@@ -406,7 +447,7 @@ impl Resolver {
             // The last drain has left nothing else.
             _ => Moment::NEVER,
         };
-        machine.min(self.front.pending.next_wake())
+        machine.min(self.front.pending.next_wake()).min(self.front.next_deadline())
     }
 
     /// True if nobody waits.

@@ -158,6 +158,7 @@ mod tests {
             counters: &counters,
             now,
             given: None,
+            earlier: &[],
             by: By::Others,
             impatient: false,
             missing: &mut missing,

@@ -1,5 +1,6 @@
 //! A worker's resolver between real sockets, at moments of the test's own choosing.
 
+mod hops;
 mod streams;
 
 use super::Setup;

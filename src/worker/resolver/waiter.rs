@@ -2,6 +2,10 @@
 
 use crate::base::time::Moment;
 use crate::os::udp::Asker;
+use crate::resolve::body::Body;
+use crate::resolve::errand::OwnedBody;
+use crate::resolve::question::{Question, Wants};
+use crate::wire::rtype::RecordType;
 use std::net::IpAddr;
 
 /// The way back.
@@ -42,4 +46,32 @@ pub(in crate::worker) struct Waiter {
     pub(in crate::worker) since: Moment,
     /// How often something else was missing.
     pub(in crate::worker) hops: u8,
+    /// By then it is told something.
+    pub(super) until: Moment,
+    /// What it was given on its way and nobody keeps.
+    pub(super) given: Vec<Given>,
+}
+
+/// An answer that was given to one query, which needs it again when it is answered anew.
+pub(in crate::worker) struct Given {
+    name: Box<[u8]>,
+    hash: u64,
+    rtype: RecordType,
+    wants: Wants,
+    body: OwnedBody,
+}
+
+impl Given {
+    /// A copy of an answer, and to which question.
+    pub(super) fn new(question: &Question<'_>, body: &Body<'_>) -> Given {
+        let Question { name, hash, rtype, wants } = *question;
+        Given { name: name.into(), hash, rtype, wants, body: OwnedBody::new(body, 0) }
+    }
+
+    /// The answer, if it is one to that question.
+    pub(super) fn to(&self, question: &Question<'_>) -> Option<Body<'_>> {
+        let Given { name, hash, rtype, wants, .. } = self;
+        let own = Question { name, hash: *hash, rtype: *rtype, wants: *wants };
+        (own == *question).then(|| self.body.body())
+    }
 }
