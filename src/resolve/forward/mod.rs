@@ -193,6 +193,7 @@ impl Forward {
             let in_use = groups.iter().flat_map(|group| group.iter().take(GROUP_UPSTREAMS_MAX));
             let in_use = in_use.into_iter().any(|address| *address == upstream.address);
             upstream.set_in_use(now, in_use);
+            self.probe_at = self.probe_at.min(upstream.probe_at);
         }
         let indices = groups.iter().map(|group| {
             let mut indices: Vec<u16> = Vec::with_capacity(group.len());

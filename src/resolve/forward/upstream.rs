@@ -148,7 +148,10 @@ impl Upstream {
     /// It is in some group from now on, or in none.
     pub(super) fn set_in_use(&mut self, now: Moment, in_use: bool) {
         if in_use {
-            self.retired = None;
+            // Nobody asks a dead one for whom there are others: only a probe finds that it lives.
+            if self.retired.take().is_some() && self.is_dead {
+                self.probe_at = now;
+            }
         } else {
             self.retired.get_or_insert(now);
             self.probe_at = Moment::NEVER;

@@ -239,6 +239,25 @@ fn if_all_are_dead_two_are_asked_nevertheless_and_an_answer_brings_its_sender_ba
 }
 
 #[test]
+fn a_dead_upstream_that_comes_back_with_a_reload_is_probed_at_once() {
+    let groups = [vec![address(1)]];
+    let mut forward = Forward::new(&groups, 64, CAPS, lots(7));
+    forward.ask(Moment::START, 1, 0, &question()).unwrap();
+    let mut now = Moment::START + Duration::from_secs(20);
+    pass(&mut forward, now);
+    assert!(forward.counters().all(|counters| counters.dead.get() == 1));
+    forward.set_groups(now, &[vec![address(2)]]);
+    now += Duration::from_secs(1);
+    assert_eq!(pass(&mut forward, now), []);
+    forward.set_groups(now, &groups);
+    let probes = pass(&mut forward, now);
+    let [(port, to, octets)] = &probes[..] else { panic!("{probes:?}") };
+    assert_eq!((*to, octets[12]), (address(1), 0));
+    forward.handle_datagram(now, *port, *to, &respond(octets, 0, &[], &[]));
+    assert!(forward.counters().all(|counters| counters.dead.get() == 0));
+}
+
+#[test]
 fn no_two_queries_with_one_id_are_on_their_way_from_one_port_to_one_address() {
     // Whatever is drawn is the same: one port, one id.
     let lots = crate::resolve::lots::Lots::new(|| Some([0; crate::resolve::lots::LOTS_OCTETS]));
