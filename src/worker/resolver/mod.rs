@@ -44,7 +44,7 @@ use mio::Token;
 use ports::Ports;
 use recall::Recalled;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +106,8 @@ pub(super) struct Resolver {
     deliveries: Receiver<Delivery>,
     upstreams: Upstreams,
     buffer: Box<[u8]>,
+    /// Upstream sockets that may hold more than was heard: the poll says nothing of them until something new comes.
+    unheard: VecDeque<Token>,
 }
 
 /// What meets the askers: all but the machine that asks others, so that it can be used while that holds an answer out.
@@ -191,6 +193,7 @@ impl Resolver {
             deliveries,
             upstreams,
             buffer: vec![0; MESSAGE_OCTETS_MAX].into(),
+            unheard: VecDeque::new(),
         };
         resolver.forward.set_loops(loops);
         resolver.tell_upstreams();
@@ -353,12 +356,15 @@ impl Resolver {
         Ports::is_own(token)
     }
 
-    /// Hears what has come to an upstream socket.
+    /// Hears what has come to an upstream socket, and in the next turn what is more than one turn takes.
     pub(super) fn hear(&mut self, token: Token, desk: &mut Desk, ends: &mut Ends<'_>) {
         for _ in 0..MESSAGES_PER_TURN {
-            let Some((port, from, message)) = self.ports.receive(token, &mut self.buffer) else { break };
+            let Some((port, from, message)) = self.ports.receive(token, &mut self.buffer) else { return };
             self.forward.handle_datagram(desk.now, port, from, message);
             self.drain(desk, ends);
+        }
+        if !self.unheard.contains(&token) {
+            self.unheard.push_back(token);
         }
     }
 
@@ -400,6 +406,11 @@ impl Resolver {
                 Err(_) => break,
             }
         }
+        for _ in 0..self.unheard.len() {
+            if let Some(token) = self.unheard.pop_front() {
+                self.hear(token, desk, ends);
+            }
+        }
         self.forward.handle_timeout(now);
         self.drain(desk, ends);
         while let Some(ticket) = self.front.pending.next_impatient(now) {
@@ -439,7 +450,7 @@ impl Resolver {
 
     /// When [`Resolver::turn`] has something to do, if nothing comes before.
     pub(super) fn next_wake(&mut self) -> Moment {
-        if !self.deliveries.is_empty() {
+        if !self.deliveries.is_empty() || !self.unheard.is_empty() {
             return Moment::START;
         }
         let machine = match self.forward.poll() {

@@ -3,7 +3,7 @@
 mod hops;
 mod streams;
 
-use super::Setup;
+use super::{MESSAGES_PER_TURN, Setup};
 use crate::base::metrics::WorkerCounters;
 use crate::base::network::{Network, Networks};
 use crate::base::time::Moment;
@@ -311,6 +311,28 @@ fn asked(stage: &mut Stage, server: &UdpSocket) -> Vec<(Name, Vec<u8>, SocketAdd
         all.push((name, query, from));
     }
     all
+}
+
+#[test]
+fn messages_beyond_those_of_one_turn_are_heard_in_the_next() {
+    let (upstream, client) = (socket(1), socket(1));
+    let mut stage = Stage::new(Way::Forward(vec![upstream.local_addr().unwrap()]));
+    stage.ask(&client, &name("www.test."), 0);
+    let asked = asked(&mut stage, &upstream);
+    let [(_, query, from)] = &asked[..] else { panic!("{asked:?}") };
+    (0..2 * MESSAGES_PER_TURN).for_each(|_| _ = upstream.send_to(b"none of its own", *from).unwrap());
+    reply(&upstream, (query, *from), (RecordType::A, 300, &[192, 0, 2, 1]));
+    stage.hear();
+    let mut answers = told(&client);
+    assert!(answers.is_empty());
+    // Nothing else comes: so it must not wait for anything.
+    for _ in 0..2 {
+        assert_eq!(stage.resolver.as_mut().unwrap().next_wake(), Moment::START);
+        stage.turn();
+        answers.extend(told(&client));
+    }
+    assert_eq!(answers.len(), 1);
+    assert_ne!(stage.resolver.as_mut().unwrap().next_wake(), Moment::START);
 }
 
 #[test]
