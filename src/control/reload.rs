@@ -183,6 +183,12 @@ impl Control {
                 tracing::warn!(key, "a changed value takes effect at the next start");
             }
         }
+        if new.forward.asks() && (self.resolving.cache.octets() as u64) < old.cache.size.0 / 2 {
+            tracing::warn!(
+                key = "cache.size",
+                "the server was started to ask nobody: its cache stays the smallest until the next start"
+            );
+        }
     }
 
     /// Asks for every zone of the configuration, and drops those that are no longer in it.

@@ -122,11 +122,6 @@ impl Policy {
         self.suffixes.iter().any(|(_, route)| *route == Route::Iterate)
     }
 
-    /// True if any names are asked for at all.
-    pub fn asks(&self) -> bool {
-        self.suffixes.iter().any(|(_, route)| *route != Route::Refuse)
-    }
-
     /// Where a name, in lower-cased wire form, is asked for that type: by the longest suffix.
     pub fn route(&self, name: &[u8], rtype: RecordType) -> Route {
         self.rule(name, rtype).map_or(Route::Refuse, |(_, route)| route)

@@ -29,6 +29,13 @@ fn ports(descriptors: u64, tcp_connections: u64, workers: usize) -> u16 {
     (left / 2 / workers.max(1) as u64).clamp(PORTS_MIN, PORTS_MAX) as u16
 }
 
+/// Octets of the cache, beside those that walks from the root have of it: none for a server that is to ask nobody. One whom
+/// the system tells nobody to ask yet will ask after a reload, and its cache stays what it is.
+fn cache_octets(config: &Config, of_walks: usize) -> usize {
+    let size = if config.forward.asks() { config.cache.size.0 } else { 0 };
+    usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(of_walks)
+}
+
 /// All that resolving needs before the workers start.
 pub(super) struct Prepared {
     /// For the control thread.
@@ -55,9 +62,7 @@ pub(super) fn prepare(
         lines.join("\n")
     })?;
     let roots = resolving::roots(config, &policy, &listening).map_err(|lines| lines.join("\n"))?;
-    // A server that asks nobody keeps nothing.
-    let size = if policy.asks() { usize::try_from(config.cache.size.0).unwrap_or(usize::MAX) } else { 0 };
-    let cache = Arc::new(Cache::new(size.saturating_sub(roots.settings.cache_octets_max)));
+    let cache = Arc::new(Cache::new(cache_octets(config, roots.settings.cache_octets_max)));
     let policy = Arc::new(ArcSwap::from_pointee(policy));
     let in_force = Arc::clone(&policy);
     let tcp_connections = u64::from(config.server.tcp_connections_max.get());
@@ -114,6 +119,20 @@ pub(super) fn ways_back(workers: &[Worker], deliveries: Vec<Sender<Delivery>>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::config::Inputs;
+
+    #[test]
+    fn the_cache_has_its_size_though_the_system_may_name_nobody_to_ask_yet() {
+        let octets = |forward: &[(&str, &str)]| {
+            let said = |(suffix, to): &(&str, &str)| (format!("HIVEDNS_FORWARD__{suffix}"), to.into());
+            let environment = forward.iter().map(said).collect();
+            cache_octets(&Config::load(&Inputs { environment, ..Inputs::default() }).unwrap(), 1 << 20)
+        };
+        assert_eq!(octets(&[]), 63 << 20);
+        assert_eq!(octets(&[(".", "resolv.conf")]), 63 << 20);
+        assert_eq!(octets(&[(".", "refuse"), ("test", "192.0.2.1")]), 63 << 20);
+        assert_eq!(octets(&[(".", "refuse")]), 0);
+    }
 
     #[test]
     fn upstream_sockets_leave_descriptors_to_all_else() {

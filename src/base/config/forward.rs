@@ -64,6 +64,11 @@ impl Forward {
     pub fn suffixes(&self) -> &[Suffix] {
         &self.0
     }
+
+    /// True if the operator wants anybody asked for any name; the system may name nobody yet.
+    pub fn asks(&self) -> bool {
+        self.0.iter().any(|suffix| suffix.to != To::Refuse)
+    }
 }
 
 impl Suffix {
