@@ -39,6 +39,8 @@ use crate::resolve::question::Question;
 use entry::tag;
 use shard::Shard;
 use std::hint::black_box;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// Octets of the smallest cache: in a smaller one a few large answers would push out all else.
 pub const CACHE_OCTETS_MIN: usize = 256 << 10;
@@ -54,8 +56,14 @@ const SHARDS_MAX: usize = 1_024;
 /// Slots that a slice of a dump looks at: writers of that shard give up for so long, some tens of microseconds.
 const SLICE_SLOTS: usize = 512;
 
+/// What lies between two times that all was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch(u64);
+
 /// The cache. It is shared as it is: all calls take `&self`.
 pub struct Cache {
+    /// Times that all was forgotten.
+    flushes: AtomicU64,
     /// A power of two.
     shards: Box<[Shard]>,
 }
@@ -67,7 +75,10 @@ impl Cache {
         // Rounded down to a power of two.
         let shards = (octets / SHARD_OCTETS_MIN).min(SHARDS).max(octets / SHARD_OCTETS_MAX);
         let shards = 1 << shards.clamp(1, SHARDS_MAX).ilog2();
-        Cache { shards: (0..shards).map(|_| Shard::new(octets / shards)).collect() }
+        Cache {
+            flushes: AtomicU64::new(0),
+            shards: (0..shards).map(|_| Shard::new(octets / shards)).collect(),
+        }
     }
 
     /// Octets that the cache takes, whatever it holds.
@@ -105,11 +116,29 @@ impl Cache {
     /// later. A failure is noted beside it, and told once there is no answer left to tell;
     /// of its body nothing but code and error is kept.
     pub fn put(&self, question: &Question<'_>, now: Moment, life: Life, body: &Body<'_>) -> bool {
+        self.put_in(self.epoch(), question, now, life, body)
+    }
+
+    /// The epoch now, for [`Cache::put_in`].
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.flushes.load(Acquire))
+    }
+
+    /// As [`Cache::put`], unless all was forgotten since that epoch: what its owner knew then may be wrong now.
+    pub fn put_in(
+        &self,
+        epoch: Epoch,
+        question: &Question<'_>,
+        now: Moment,
+        life: Life,
+        body: &Body<'_>,
+    ) -> bool {
         if life.fresh_seconds == 0 && body.is_failure() {
             return false;
         }
         let pen = self.shard(question).and_then(Shard::try_pen);
-        pen.is_some_and(|mut pen| pen.put(question, now, life, body))
+        // Who forgets all takes each pen after the epoch has ended: with the pen in hand it is known.
+        pen.filter(|_| self.epoch() == epoch).is_some_and(|mut pen| pen.put(question, now, life, body))
     }
 
     /// Forgets all at and below a name in uncompressed wire form; how many entries that were. For a thread that may
@@ -120,6 +149,7 @@ impl Cache {
 
     /// Forgets all; how many entries that were. For a thread that may wait.
     pub fn flush_all(&self) -> usize {
+        self.flushes.fetch_add(1, AcqRel);
         self.shards.iter().map(|shard| shard.pen().flush_all()).sum()
     }
 

@@ -62,10 +62,12 @@ impl Front {
             let question = asked.question();
             let stale_seconds = if body.is_failure() { 0 } else { self.current.stale_seconds };
             let life = Life { fresh_seconds: ttl, stale_seconds };
-            // What was asked for elsewhere than it would be now is told and forgotten.
+            // What was asked for elsewhere than it would be now is told and forgotten; the epoch first, for a reload that
+            // comes between this and the cache.
+            let epoch = self.cache.epoch();
             let is_current = asked.since >= self.changed && Arc::ptr_eq(self.policy.load(), &self.current);
             let is_kept =
-                is_current && self.current.keeps && self.cache.put(&question, desk.now, life, body);
+                is_current && self.current.keeps && self.cache.put_in(epoch, &question, desk.now, life, body);
             let anew = Anew { given: Some((question, *body)), is_kept, ..Anew::at(desk.now) };
             waiters.drain(..).for_each(|waiter| self.answer(waiter, anew, desk, ends));
             self.pending.give_back(asked);

@@ -227,6 +227,20 @@ fn everything_about_an_answer_comes_back() {
 }
 
 #[test]
+fn what_was_found_before_all_was_forgotten_is_not_kept_after_it() {
+    let cache = Cache::new(MIB);
+    let (name, kept) = (name(1), records(&[60], 4, 9));
+    let epoch = cache.epoch();
+    assert!(cache.put_in(epoch, &ask_a(&name), at(0), life(60, 0), &body(&kept)));
+    cache.flush(&[0]);
+    assert!(cache.put_in(epoch, &ask_a(&name), at(0), life(60, 0), &body(&kept)));
+    cache.flush_all();
+    assert!(!cache.put_in(epoch, &ask_a(&name), at(0), life(60, 0), &body(&kept)));
+    assert_eq!(cache.look(&ask_a(&name), at(0), &mut [0; 512]), Looked::Miss);
+    assert!(cache.put_in(cache.epoch(), &ask_a(&name), at(0), life(60, 0), &body(&kept)));
+}
+
+#[test]
 fn flushing_a_name_takes_what_is_at_and_below_it_and_nothing_else() {
     let cache = Cache::new(8 * MIB);
     let names: [&[u8]; 6] = [

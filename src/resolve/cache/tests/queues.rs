@@ -36,7 +36,10 @@ fn the_cache_takes_the_octets_it_was_given_and_no_more() {
 fn a_million_typical_entries_take_200_mib() {
     assert_eq!(Cache::new(200 * MIB).shards.len(), 64);
     for records in [addresses(), denial()] {
-        let cache = Cache { shards: (0..4).map(|_| Shard::new(200 * MIB / 64)).collect() };
+        let cache = Cache {
+            flushes: AtomicU64::new(0),
+            shards: (0..4).map(|_| Shard::new(200 * MIB / 64)).collect(),
+        };
         let numbers = 0..1_000_000 / 16;
         numbers.clone().for_each(|number| put(&cache, number, &records));
         let known = numbers.clone().filter(|number| is_known(&cache, *number)).count();
