@@ -75,10 +75,15 @@ impl Play {
 
     /// Asks, and goes on at once.
     pub(super) fn start(&mut self, asked: &str) -> u64 {
+        self.start_with(asked, Purse::default())
+    }
+
+    /// The same with what another question has left.
+    pub(super) fn start_with(&mut self, asked: &str, purse: Purse) -> u64 {
         self.last += 1;
         let (ticket, (name, rtype)) = (self.last, question(asked));
         let question = Question::new(name.as_wire(), 0, rtype, Wants::default());
-        self.machine.ask(self.now, ticket, &question, Purse::default(), true);
+        self.machine.ask(self.now, ticket, &question, purse, true);
         self.drain();
         ticket
     }
@@ -86,6 +91,11 @@ impl Play {
     /// Asks, and waits for the end.
     pub(super) fn ask(&mut self, asked: &str) -> Done {
         let ticket = self.start(asked);
+        self.end(asked, ticket)
+    }
+
+    /// Waits for the end of what was asked.
+    pub(super) fn end(&mut self, asked: &str, ticket: u64) -> Done {
         while !self.done.contains_key(&ticket) {
             assert!(self.step(Moment::NEVER), "{asked}: nothing happens any more");
         }
