@@ -206,6 +206,13 @@ impl<W> Pending<W> {
         place.asked.as_ref().filter(|_| is_its_turn).map(Asked::question)
     }
 
+    /// Who asked a question first: its network, and of what nobody asked for the unspecified address, which no client
+    /// has.
+    pub fn client(&self, ticket: Ticket) -> IpAddr {
+        let asked = self.question(ticket).and_then(|_| self.places.get(ticket.place())?.asked.as_ref());
+        asked.map_or(NOBODY, |asked| asked.client)
+    }
+
     /// Takes a question out; those who waited for it are put into `waiters`, in the order in which they came. `None`
     /// if it is not outstanding.
     pub fn take(&mut self, ticket: Ticket, waiters: &mut Vec<W>) -> Option<Asked> {
@@ -333,6 +340,11 @@ mod tests {
         let again = asked(pending.join(&question(b"\x01c\0", 3), client(1), 4, now));
         assert_eq!(again.place(), first.place());
         assert_eq!((pending.question(first), pending.question(other).unwrap().name), (None, &b"\x01b\0"[..]));
+        let refreshed = pending.begin(&question(b"\x01d\0", 4), now).unwrap();
+        assert_eq!(
+            [first, again, refreshed].map(|ticket| pending.client(ticket)),
+            [NOBODY, client(1), NOBODY]
+        );
     }
 
     #[test]

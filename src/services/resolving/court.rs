@@ -16,12 +16,14 @@ use crate::resolve::harvest::Caps;
 use crate::resolve::question::Wants;
 use crate::resolve::validate::{self, Asked, Response, Ticket, Unfetched, Validator, Verdict};
 use crate::resolve::writer::{Writer, Written};
+use crate::services::resolving::shares::Share;
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
 use crate::wire::reply::Section;
 use crate::wire::rtype::RecordType;
 use crate::wire::section::Record;
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What came of a question: a body, or why there is none ([`ExtendedError::NOT_READY`]: nobody had room for it).
@@ -31,8 +33,8 @@ pub(super) type Told = (usize, u32, Found);
 
 /// Who wants an answer.
 pub(super) enum Asker {
-    /// That worker, which has it under that ticket.
-    Worker { worker: usize, ticket: u32 },
+    /// That worker, which has it under that ticket, for a client that has a place for it.
+    Worker { worker: usize, ticket: u32, share: Share },
     /// A user, who wants each step.
     User(Box<dyn FnOnce(Explained) + Send>),
 }
@@ -53,6 +55,19 @@ impl Client {
     pub(super) fn wants_steps(&self) -> bool {
         matches!(self.asker, Asker::User(_))
     }
+
+    /// Its place in the client's share; a user's takes none.
+    fn share(&self) -> Option<&Share> {
+        match &self.asker {
+            Asker::Worker { share, .. } => Some(share),
+            Asker::User(_) => None,
+        }
+    }
+
+    /// Whose question it is, by its network.
+    pub(super) fn network(&self) -> Option<IpAddr> {
+        self.share().map(Share::client)
+    }
 }
 
 /// What is to be fetched before a verdict: a set, for that answer first of all.
@@ -64,6 +79,8 @@ pub(super) struct Fetch<P> {
     pub(super) purse: P,
     /// Each step of it is wanted.
     pub(super) traced: bool,
+    /// That answer's place in its client's share, for as long as this is looked for.
+    pub(super) share: Option<Share>,
 }
 
 /// An answer that is being validated.
@@ -208,7 +225,8 @@ impl<P: Default> Court<P> {
                         client.steps.push(format!("to prove it looks for {} {}", asked.name, asked.rtype));
                     }
                     let asked = (*asked).clone();
-                    self.fetches.push_back(Fetch { id, asked, first: ticket, purse, traced });
+                    let share = client.share().cloned();
+                    self.fetches.push_back(Fetch { id, asked, first: ticket, purse, traced, share });
                 }
                 validate::Output::Done { ticket, verdict, ttl_max, .. } => {
                     let Some(mut judged) = self.judged.remove(&ticket) else { continue };
@@ -228,7 +246,7 @@ impl<P: Default> Court<P> {
     /// Tells whoever asked.
     pub(super) fn give(&mut self, client: Client, found: Found) {
         match client.asker {
-            Asker::Worker { worker, ticket } => self.found.push((worker, ticket, found)),
+            Asker::Worker { worker, ticket, .. } => self.found.push((worker, ticket, found)),
             Asker::User(tell) => tell(Explained { steps: client.steps, found }),
         }
     }
@@ -276,28 +294,39 @@ mod tests {
     use super::*;
     use crate::resolve::question::Wants;
     use crate::resolve::script_tests::record;
+    use crate::services::resolving::shares::Shares;
 
     const CAPS: Caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
+    const NETWORK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    /// Begins to validate an answer, whose keys have to be fetched first.
+    fn judge(court: &mut Court<()>, ticket: u32, shares: &Shares) {
+        let share = shares.take(NETWORK).unwrap();
+        let client = Client {
+            asker: Asker::Worker { worker: 0, ticket, share },
+            name: Name::parse("a.test.").unwrap(),
+            rtype: RecordType::A,
+            wants: Wants::default(),
+            since: now(),
+            steps: Vec::new(),
+        };
+        let answer = vec![record("a.test. 60 A 192.0.2.1")];
+        let response = Response { rcode: Rcode::NoError, answer, authority: Vec::new() };
+        court.judge(Ticket(ticket.into()), Box::new(client), (response, 60), ());
+    }
+
+    fn court(span: Duration) -> Court<()> {
+        let anchor =
+            record("test. 60 DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000");
+        Court::new(&[anchor], CAPS, span)
+    }
 
     #[test]
     fn keys_that_were_out_of_reach_are_looked_for_again_once_that_is_forgotten() {
-        let anchor =
-            record("test. 60 DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000");
-        let mut court = Court::new(&[anchor], CAPS, Duration::from_secs(9));
-        let mut ticket = 0;
+        let (mut court, mut ticket, shares) = (court(Duration::from_secs(9)), 0, Shares::default());
         let mut fetches_of_bogus = |court: &mut Court<()>| {
             ticket += 1;
-            let client = Client {
-                asker: Asker::Worker { worker: 0, ticket },
-                name: Name::parse("a.test.").unwrap(),
-                rtype: RecordType::A,
-                wants: Wants::default(),
-                since: now(),
-                steps: Vec::new(),
-            };
-            let answer = vec![record("a.test. 60 A 192.0.2.1")];
-            let response = Response { rcode: Rcode::NoError, answer, authority: Vec::new() };
-            court.judge(Ticket(ticket.into()), Box::new(client), (response, 60), ());
+            judge(court, ticket, &shares);
             let mut fetches = 0;
             while let Some(Fetch { id, first, .. }) = court.next_fetch() {
                 fetches += 1;
@@ -312,5 +341,18 @@ mod tests {
         assert_eq!(fetches_of_bogus(&mut court), 0);
         court.forget(&Name::ROOT);
         assert_eq!(fetches_of_bogus(&mut court), 1);
+        assert!(shares.is_empty());
+    }
+
+    #[test]
+    fn who_was_told_holds_a_place_for_as_long_as_keys_are_looked_for_on_its_behalf() {
+        let (mut court, shares) = (court(Duration::ZERO), Shares::default());
+        judge(&mut court, 1, &shares);
+        let fetch = court.next_fetch().unwrap();
+        court.expire();
+        assert!(matches!(&court.take_found()[..], [(0, 1, Err(Some(_)))]));
+        assert!(!shares.is_empty());
+        drop(fetch);
+        assert!(shares.is_empty());
     }
 }

@@ -289,6 +289,7 @@ impl Resolver {
             }
             Route::Forward(_) | Route::Iterate => (self.front.errands)(Errand::Resolve {
                 ticket: ticket.number(),
+                client: self.front.pending.client(ticket),
                 name: question.name.into(),
                 rtype: question.rtype,
                 wants: question.wants,
