@@ -11,6 +11,7 @@ mod finder;
 mod members;
 mod ports;
 mod recall;
+mod refused;
 #[cfg(test)]
 mod tests;
 mod waiter;
@@ -340,10 +341,9 @@ impl Resolver {
                     let ticket = Ticket::new(ticket);
                     match &found {
                         Ok(owned) => self.front.complete(ticket, &owned.body(), owned.ttl, desk, ends),
+                        Err(error) if *error == NO_ROOM.error => self.refused(ticket, desk, ends),
                         Err(error) => {
-                            let is_asked = *error != NO_ROOM.error;
-                            let seconds = if is_asked { FAILURE_SECONDS } else { 0 };
-                            self.front.complete(ticket, &Body::failure(*error), seconds, desk, ends);
+                            self.front.complete(ticket, &Body::failure(*error), FAILURE_SECONDS, desk, ends);
                         }
                     }
                 }
