@@ -16,6 +16,8 @@ pub enum Errand {
     Resolve {
         /// The worker's number for it.
         ticket: u32,
+        /// Whose question it is, by [`crate::resolve::pending::Pending::client`].
+        client: IpAddr,
         /// The name, lower-cased, in uncompressed wire form.
         name: Box<[u8]>,
         /// The type.

@@ -208,6 +208,13 @@ impl<W> Pending<W> {
         place.asked.as_ref().filter(|_| is_its_turn).map(Asked::question)
     }
 
+    /// Who asked a question first: its network, and of what nobody asked for the unspecified address, which no client
+    /// has.
+    pub fn client(&self, ticket: Ticket) -> IpAddr {
+        let asked = self.question(ticket).and_then(|_| self.places.get(ticket.place())?.asked.as_ref());
+        asked.map_or(NOBODY, |asked| asked.client)
+    }
+
     /// Takes a question out; those who waited for it are put into `waiters`, in the order in which they came. `None`
     /// if it is not outstanding.
     pub fn take(&mut self, ticket: Ticket, waiters: &mut Vec<W>) -> Option<Asked> {
@@ -241,6 +248,33 @@ impl<W> Pending<W> {
         if place.waiters.is_empty() && place.waiters.capacity() > WAITERS_KEPT {
             place.waiters = Vec::new();
         }
+    }
+
+    /// Makes a question that of the next client who waits for it and has room for one more. Those who wait and are the
+    /// client whose it was are put into `waiters`. False if there is no such client: it stays outstanding all the same.
+    pub fn pass_on(&mut self, ticket: Ticket, waiters: &mut Vec<W>) -> bool {
+        if self.question(ticket).is_none() {
+            return false;
+        }
+        let Some(Place { asked: Some(asked), waiters: waiting, .. }) = self.places.get_mut(ticket.place())
+        else {
+            return false;
+        };
+        let before = asked.client;
+        for (_, waiter) in waiting.extract_if(.., |(client, _)| *client == before) {
+            self.waiters -= 1;
+            let_go(&mut self.clients, before, Own { waiters: 1, questions: 0 });
+            waiters.push(waiter);
+        }
+        let questions_of = |client| self.clients.get(&client).map_or(0, |own| own.questions);
+        let mut others = waiting.iter().map(|(client, _)| *client);
+        let Some(next) = others.find(|client| questions_of(*client) < QUESTIONS_OF_CLIENT_MAX) else {
+            return false;
+        };
+        asked.client = next;
+        self.clients.entry(next).or_default().questions += 1;
+        let_go(&mut self.clients, before, Own { waiters: 0, questions: 1 });
+        true
     }
 
     /// Gives the buffers of a question that was taken out back.
@@ -343,6 +377,11 @@ mod tests {
         let again = asked(pending.join(&question(b"\x01c\0", 3), client(1), 4, now));
         assert_eq!(again.place(), first.place());
         assert_eq!((pending.question(first), pending.question(other).unwrap().name), (None, &b"\x01b\0"[..]));
+        let refreshed = pending.begin(&question(b"\x01d\0", 4), now).unwrap();
+        assert_eq!(
+            [first, again, refreshed].map(|ticket| pending.client(ticket)),
+            [NOBODY, client(1), NOBODY]
+        );
     }
 
     #[test]
@@ -389,6 +428,34 @@ mod tests {
             assert!(pending.begin(&question(name, 10_000 + n as u64), Moment::START).is_some());
         }
         assert_eq!(pending.begin(&question(b"\x01b\0", u64::MAX - 1), Moment::START), None);
+    }
+
+    #[test]
+    fn a_question_passes_from_client_to_client_and_to_none_that_has_its_share() {
+        let mut pending = Pending::default();
+        let (name, now) = (question(b"\x01a\0", 1), Moment::START);
+        let ticket = asked(pending.join(&name, client(1), 10, now));
+        for (last, waiter) in [(2, 20), (1, 11), (3, 30)] {
+            assert_eq!(pending.join(&name, client(last), waiter, now), Joined::Waits(ticket));
+        }
+        let names: Vec<[u8; 5]> =
+            (0..QUESTIONS_OF_CLIENT_MAX as u16).map(|n| [3, b'x', (n >> 8) as u8, n as u8, 0]).collect();
+        let own: Vec<Ticket> = (names.iter().zip(100..))
+            .map(|(name, hash)| asked(pending.join(&question(name, hash), client(2), 0, now)))
+            .collect();
+        let mut waiters = Vec::new();
+        assert!(pending.pass_on(ticket, &mut waiters));
+        assert_eq!((pending.client(ticket), &waiters[..]), (client(3), &[10, 11][..]));
+        waiters.clear();
+        assert!(!pending.pass_on(ticket, &mut waiters));
+        assert_eq!((pending.client(ticket), &waiters[..]), (client(3), &[30][..]));
+        own.iter().for_each(|own| drop(pending.take(*own, &mut Vec::new())));
+        assert!(pending.pass_on(ticket, &mut waiters));
+        assert_eq!((pending.client(ticket), &waiters[..]), (client(2), &[30][..]));
+        waiters.clear();
+        assert!(pending.take(ticket, &mut waiters).is_some() && waiters == [20]);
+        assert!(!pending.pass_on(ticket, &mut waiters));
+        assert!(pending.is_empty() && pending.clients.is_empty() && pending.waiters == 0);
     }
 
     #[test]

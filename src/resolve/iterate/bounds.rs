@@ -105,10 +105,14 @@ pub const JOBS_MAX: usize = 4_096;
 pub const TICKETS_MAX: usize = 4_096;
 /// Exchanges at once: each is a socket.
 pub const EXCHANGES_MAX: usize = 1_024;
+/// Exchanges at once beyond which none gets a second beside it, late as it may be: sockets are left for the first ones.
+pub const HEDGED_EXCHANGES_MAX: usize = EXCHANGES_MAX / 2;
 /// Exchanges at once with the servers of one zone: a dead zone leaves the others their sockets.
 pub const ZONE_EXCHANGES_MAX: usize = 64;
 /// Questions that wait for their turn at one zone: the rest are told at once that there is none.
 pub const ZONE_WAITING_MAX: usize = 512;
+/// How many of them are one client's: a zone that is slow has room for others.
+pub const ZONE_WAITING_OF_CLIENT_MAX: usize = ZONE_WAITING_MAX / 2;
 /// Lines of a trace: a walk of [`PACKETS_DEEP_MAX`] packets has one for each, and a few beside.
 pub const TRACE_LINES_MAX: usize = 200;
 

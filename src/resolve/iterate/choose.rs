@@ -55,12 +55,14 @@ impl Iterate {
                 return Choice::Seek(server, rtype);
             }
         }
-        let (kind, fault) = match visit.is_bounded {
-            true => (Kind::Spent, "more would be too many packets"),
-            false => (Kind::Final, visit.fault),
+        const NOBODY: ExtendedError = ExtendedError::NO_REACHABLE_AUTHORITY;
+        let (kind, error, fault) = match (visit.is_crowded, visit.is_bounded) {
+            (true, _) => (Kind::Busy, ExtendedError::NOT_READY, "too many questions wait for its address"),
+            (false, true) => (Kind::Spent, NOBODY, "more would be too many packets"),
+            (false, false) => (Kind::Final, NOBODY, visit.fault),
         };
         let text = format!("no server of {} answers: {fault}", name(&cut.zone));
-        Choice::Nobody(Failed { kind, error: ExtendedError::NO_REACHABLE_AUTHORITY, text })
+        Choice::Nobody(Failed { kind, error, text })
     }
 
     /// The server to ask beside `first`, which is late: one that was not tried yet, within the bounds of its question.

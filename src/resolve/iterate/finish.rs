@@ -54,11 +54,14 @@ impl Iterate {
                 if kind != Kind::Busy && !is_poor {
                     self.memory.put_failure(now, job.key.clone(), error, &text);
                 }
-                let others = if is_poor { self.take_joined(&mut job) } else { Vec::new() };
+                // Where one client has no room another may have some.
+                let is_own = is_poor || kind == Kind::Busy;
+                let others = if is_own { self.take_joined(&mut job) } else { Vec::new() };
                 self.tell(&mut job, Outcome::Failed { error, text, is_spent });
                 let key = job.key.clone();
+                let deadline = if is_poor { now + QUESTION_SPAN } else { job.deadline };
                 self.leave(id, job, kind);
-                return self.start_for(now, key, others);
+                return self.start_for(deadline, key, others);
             }
             Aim::Address if kind == Kind::Final => {
                 let (name, rtype) = (&job.key.name, job.key.rtype);
@@ -93,13 +96,14 @@ impl Iterate {
         others
     }
 
-    /// Asks a question anew for those who waited for somebody who could not pay for it: the first of them pays now.
-    fn start_for(&mut self, now: Moment, key: Key, tickets: Vec<u64>) {
+    /// Asks a question anew for those who waited for somebody who could not pay for it, or had no room: the first of them
+    /// pays now.
+    fn start_for(&mut self, deadline: Moment, key: Key, tickets: Vec<u64>) {
         let mut waiters = tickets.into_iter().map(Waiter::Ticket);
         let Some(Waiter::Ticket(first)) = waiters.next() else { return };
         let id = self.next_id();
         self.purses.insert(id, self.joined.remove(&first).unwrap_or_default());
-        self.start(id, id, 0, now + QUESTION_SPAN, key, Waiter::Ticket(first));
+        self.start(id, id, 0, deadline, key, Waiter::Ticket(first));
         if let Some(job) = self.jobs.get_mut(&id) {
             job.waiters.extend(waiters);
         }
@@ -127,9 +131,10 @@ impl Iterate {
             other.needs = None;
             // What was at an end may have been this one's means only.
             if let Some(visit) = other.visit.as_mut().filter(|_| kind != Kind::Final) {
-                match other.purse == job.purse {
-                    true => visit.is_bounded = true,
-                    false => drop(visit.sought.pop()),
+                match (other.purse == job.purse, kind) {
+                    (true, Kind::Busy) => visit.is_crowded = true,
+                    (true, _) => visit.is_bounded = true,
+                    (false, _) => drop(visit.sought.pop()),
                 }
             }
             for line in job.trace.iter().flatten() {

@@ -138,6 +138,8 @@ pub(super) struct Visit {
     pub(super) followed: bool,
     /// A bound of the one question stood in the way: another's way may be free.
     pub(super) is_bounded: bool,
+    /// There was no room to look for an address: there may be some soon, or for somebody else.
+    pub(super) is_crowded: bool,
     /// The last thing that went wrong.
     pub(super) fault: &'static str,
 }
@@ -156,6 +158,7 @@ impl Visit {
             sought: Vec::new(),
             followed: false,
             is_bounded: false,
+            is_crowded: false,
             fault: "it has no server that may be asked",
         }
     }

@@ -12,6 +12,8 @@ use std::net::IpAddr;
 /// answer's own question has left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purse {
+    /// Whose question it is.
+    client: Option<IpAddr>,
     packets: u32,
     /// Cuts that the present walk of the first question went down.
     referrals: u32,
@@ -30,6 +32,16 @@ pub struct Purse {
 }
 
 impl Purse {
+    /// One for a question of that client, by its network; `None`: of nobody who has a share of anything.
+    pub fn of(client: Option<IpAddr>) -> Purse {
+        Purse { client, ..Purse::default() }
+    }
+
+    /// Whose question it is.
+    pub(super) fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
     /// True if there is a packet left at all.
     pub(super) fn has_packet(&self) -> bool {
         let deep = (self.referrals + PACKETS_BESIDE_REFERRALS_MAX).min(PACKETS_DEEP_MAX);

@@ -4,19 +4,29 @@ use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
 use crate::resolve::exchange::{Exchange, Manner};
 use crate::resolve::iterate::bounds::{
-    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, JOBS_MAX, REFRESH_SPAN, STREAM_WAIT, ZONE_EXCHANGES_MAX,
-    ZONE_WAITING_MAX,
+    ADDRESS_SPAN, DEPTH_MAX, EXCHANGES_MAX, HEDGED_EXCHANGES_MAX, JOBS_MAX, REFRESH_SPAN, STREAM_WAIT,
+    ZONE_EXCHANGES_MAX, ZONE_WAITING_MAX, ZONE_WAITING_OF_CLIENT_MAX,
 };
 use crate::resolve::iterate::choose::Choice;
 use crate::resolve::iterate::cut::{Cut, Wire, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Query, Turn, Visit, Waiter};
 use crate::resolve::iterate::minimise::{label_count, next, suffix};
 use crate::resolve::iterate::reading::Asked;
-use crate::resolve::iterate::{Iterate, Output, Timer};
+use crate::resolve::iterate::{Iterate, Output, Purse, Timer};
 use crate::resolve::question::{Question, Wants};
 use crate::wire::rtype::RecordType;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+/// What became of who needs an address.
+enum Sought {
+    /// It waits for it.
+    Waits,
+    /// That cannot help, or its question may ask no more.
+    Bounded,
+    /// There is no room.
+    Crowded,
+}
 
 impl Iterate {
     /// Takes all steps that can be taken.
@@ -104,17 +114,18 @@ impl Iterate {
                 Choice::Ask(address, server) => return self.send(now, id, job, visit, address, server),
                 Choice::Seek(server, rtype) => {
                     visit.sought.push((server, rtype));
-                    if self.seek(now, id, job, &visit.cut, server, rtype) {
-                        return Ok(());
+                    match self.seek(now, id, job, &visit.cut, server, rtype) {
+                        Sought::Waits => return Ok(()),
+                        Sought::Bounded => visit.is_bounded |= !visit.cut.has_glue(server),
+                        Sought::Crowded => visit.is_crowded = true,
                     }
-                    visit.is_bounded |= !visit.cut.has_glue(server);
                 }
                 Choice::Nobody(failed) => return Err(failed),
             }
         }
     }
 
-    /// Lets the job wait for an address; false if that cannot help.
+    /// Lets the job wait for an address.
     fn seek(
         &mut self,
         now: Moment,
@@ -123,22 +134,22 @@ impl Iterate {
         cut: &Cut,
         server: usize,
         rtype: RecordType,
-    ) -> bool {
-        let Some(server) = cut.names.get(server) else { return false };
+    ) -> Sought {
+        let Some(server) = cut.names.get(server) else { return Sought::Bounded };
         let key = Key { name: server.clone(), rtype, dnssec_ok: false, aim: Aim::Address };
         if key == job.key {
-            return false;
+            return Sought::Bounded;
         }
         let needed = match self.by_key.get(&key) {
             // Two that wait for each other would wait in vain (TsuNAME).
-            Some(other) if self.needs(*other, id) => return false,
+            Some(other) if self.needs(*other, id) => return Sought::Bounded,
             Some(other) => *other,
+            None if self.jobs.len() >= JOBS_MAX => return Sought::Crowded,
             None => {
                 let may = job.depth < DEPTH_MAX
-                    && self.jobs.len() < JOBS_MAX
                     && self.purses.get_mut(&job.purse).is_some_and(|purse| purse.take_subquestion());
                 if !may {
-                    return false;
+                    return Sought::Bounded;
                 }
                 let new = self.next_id();
                 let deadline = job.deadline.min(now + ADDRESS_SPAN);
@@ -148,15 +159,22 @@ impl Iterate {
                     sought.trace = Some(Vec::new());
                 }
                 job.note(|| format!("looks for {} {rtype}", name(server)));
-                return true;
+                return Sought::Waits;
             }
         };
-        let other = self.jobs.get_mut(&needed).filter(|other| other.waiters.len() < ZONE_WAITING_MAX);
-        let Some(other) = other else { return false };
+        let waiters = self.jobs.get(&needed).map(|other| &other.waiters[..]).unwrap_or_default();
+        let waiting = waiters.iter().filter_map(|waiter| match waiter {
+            Waiter::Job(id) => Some(id),
+            Waiter::Ticket(_) | Waiter::Nobody => None,
+        });
+        if self.may_not_wait(job, waiters.len(), waiting) {
+            return Sought::Crowded;
+        }
+        let Some(other) = self.jobs.get_mut(&needed) else { return Sought::Bounded };
         other.waiters.push(Waiter::Job(id));
         job.needs = Some(needed);
         job.note(|| format!("waits for {} {rtype}, which others look for", name(server)));
-        true
+        Sought::Waits
     }
 
     /// True if `job` waits for `other`, be it through others.
@@ -210,11 +228,12 @@ impl Iterate {
             job.queued = Some(Turn::Any);
             return Ok(());
         }
+        let load = self.loads.get(zone).filter(|load| load.out >= ZONE_EXCHANGES_MAX);
+        if load.is_some_and(|load| self.may_not_wait(job, load.waiting.len(), load.waiting.iter())) {
+            let text = format!("too many questions wait for {}", name(zone));
+            return Err(Failed { kind: Kind::Busy, error: ExtendedError::NOT_READY, text });
+        }
         if let Some(load) = self.loads.get_mut(zone).filter(|load| load.out >= ZONE_EXCHANGES_MAX) {
-            if load.waiting.len() >= ZONE_WAITING_MAX {
-                let text = format!("too many questions wait for {}", name(zone));
-                return Err(Failed { kind: Kind::Busy, error: ExtendedError::NOT_READY, text });
-            }
             load.waiting.push_back(id);
             job.queued = Some(Turn::Zone(zone.clone()));
             return Ok(());
@@ -226,13 +245,23 @@ impl Iterate {
         Ok(())
     }
 
+    /// True if there is no room where so many jobs wait, in all or for the job's client.
+    fn may_not_wait<'j>(&self, job: &Job, len: usize, mut waiting: impl Iterator<Item = &'j JobId>) -> bool {
+        let client_of = |job: &Job| self.purses.get(&job.purse).and_then(Purse::client);
+        let is_own = |id: &&JobId| client_of(job) == self.jobs.get(id).and_then(client_of);
+        len >= ZONE_WAITING_MAX
+            || len >= ZONE_WAITING_OF_CLIENT_MAX
+                && client_of(job).is_some()
+                && waiting.by_ref().filter(is_own).count() >= ZONE_WAITING_OF_CLIENT_MAX
+    }
+
     /// An answer is late: the same is asked of another server that was not tried yet, if there is one, and the first
     /// that answers counts. No packet more is sent for it than if the first had been silent.
     pub(super) fn hedge(&mut self, now: Moment, exchange: u64) {
         let Some(flight) = self.flights.get(&exchange) else { return };
         let (id, asked, first) = (flight.job, flight.asked.clone(), flight.exchange.to().ip());
         let load = self.loads.get(&asked.zone).map_or(0, |load| load.out);
-        if self.flights.len() >= EXCHANGES_MAX || load >= ZONE_EXCHANGES_MAX {
+        if self.flights.len() >= HEDGED_EXCHANGES_MAX || load >= ZONE_EXCHANGES_MAX {
             return;
         }
         let Some(mut job) = self.jobs.remove(&id) else { return };

@@ -26,7 +26,8 @@ impl Border {
         let border = self.clone();
         Box::new(move |name| {
             let rule = border.policy.load();
-            let is_forwarded = matches!(rule.rule(name, RecordType::A), Some((_, Route::Forward(_) | Route::Refuse)));
+            let is_forwarded =
+                matches!(rule.rule(name, RecordType::A), Some((_, Route::Forward(_) | Route::Refuse)));
             is_forwarded || border.is_ours(name)
         })
     }

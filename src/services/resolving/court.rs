@@ -16,12 +16,14 @@ use crate::resolve::harvest::Caps;
 use crate::resolve::question::Wants;
 use crate::resolve::validate::{self, Asked, Response, Ticket, Unfetched, Validator, Verdict};
 use crate::resolve::writer::{Writer, Written};
+use crate::services::resolving::shares::Share;
 use crate::wire::message::Rcode;
 use crate::wire::name::Name;
 use crate::wire::reply::Section;
 use crate::wire::rtype::RecordType;
 use crate::wire::section::Record;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What came of a question: a body, or why there is none ([`ExtendedError::NOT_READY`]: nobody had room for it).
@@ -31,8 +33,8 @@ pub(super) type Told = (usize, u32, Found);
 
 /// Who wants an answer.
 pub(super) enum Asker {
-    /// That worker, which has it under that ticket.
-    Worker { worker: usize, ticket: u32 },
+    /// That worker, which has it under that ticket, for a client that has a place for it.
+    Worker { worker: usize, ticket: u32, share: Share },
     /// A user, who wants each step.
     User(Box<dyn FnOnce(Explained) + Send>),
 }
@@ -53,6 +55,19 @@ impl Client {
     pub(super) fn wants_steps(&self) -> bool {
         matches!(self.asker, Asker::User(_))
     }
+
+    /// Its place in the client's share; a user's takes none.
+    fn share(&self) -> Option<&Share> {
+        match &self.asker {
+            Asker::Worker { share, .. } => Some(share),
+            Asker::User(_) => None,
+        }
+    }
+
+    /// Whose question it is, by its network.
+    pub(super) fn network(&self) -> Option<IpAddr> {
+        self.share().map(Share::client)
+    }
 }
 
 /// What is to be fetched before a verdict: a set, for that answer first of all.
@@ -64,6 +79,8 @@ pub(super) struct Fetch<P> {
     pub(super) purse: P,
     /// Each step of it is wanted.
     pub(super) traced: bool,
+    /// That answer's place in its client's share, for as long as this is looked for.
+    pub(super) share: Option<Share>,
 }
 
 /// An answer that is being validated.
@@ -214,7 +231,8 @@ impl<P: Default> Court<P> {
                         client.steps.push(format!("to prove it looks for {} {}", asked.name, asked.rtype));
                     }
                     let asked = (*asked).clone();
-                    self.fetches.push_back(Fetch { id, asked, first: ticket, purse, traced });
+                    let share = client.share().cloned();
+                    self.fetches.push_back(Fetch { id, asked, first: ticket, purse, traced, share });
                 }
                 validate::Output::Done { ticket, verdict, ttl_max, .. } => {
                     let Some(mut judged) = self.leave(ticket) else { continue };
@@ -234,7 +252,7 @@ impl<P: Default> Court<P> {
     /// Tells whoever asked.
     pub(super) fn give(&mut self, client: Client, found: Found) {
         match client.asker {
-            Asker::Worker { worker, ticket } => self.found.push((worker, ticket, found)),
+            Asker::Worker { worker, ticket, .. } => self.found.push((worker, ticket, found)),
             Asker::User(tell) => tell(Explained { steps: client.steps, found }),
         }
     }
@@ -288,9 +306,11 @@ mod tests {
     use super::*;
     use crate::resolve::question::Wants;
     use crate::resolve::script_tests::record;
+    use crate::services::resolving::shares::Shares;
 
     const CAPS: Caps = Caps { ttl_max: 86_400, negative_ttl_max: 3_600 };
     const SPAN: Duration = Duration::from_secs(9);
+    const NETWORK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     /// One whose anchor no key matches.
     fn court() -> Court<()> {
@@ -299,9 +319,9 @@ mod tests {
         Court::new(&[anchor], CAPS, SPAN)
     }
 
-    fn asked(ticket: u32, since: Moment) -> (Box<Client>, Response) {
+    fn asked(ticket: u32, since: Moment, shares: &Shares) -> (Box<Client>, Response) {
         let (name, rtype, wants) = (Name::parse("a.test.").unwrap(), RecordType::A, Wants::default());
-        let asker = Asker::Worker { worker: 0, ticket };
+        let asker = Asker::Worker { worker: 0, ticket, share: shares.take(NETWORK).unwrap() };
         let client = Client { asker, name, rtype, wants, since, steps: Vec::new() };
         let answer = vec![record("a.test. 60 A 192.0.2.1")];
         let response = Response { rcode: Rcode::NoError, answer, authority: Vec::new(), is_open: false };
@@ -310,11 +330,11 @@ mod tests {
 
     #[test]
     fn an_answer_that_came_late_is_given_up_before_one_that_came_sooner_and_was_asked_later() {
-        let mut court = court();
+        let (mut court, shares) = (court(), Shares::default());
         let began = now();
         let ago = |millis: u64| Moment::from_micros(began.as_micros().saturating_sub(millis * 1_000));
         for (ticket, since) in [(1, began), (2, ago(10_000))] {
-            let (client, response) = asked(ticket, since);
+            let (client, response) = asked(ticket, since, &shares);
             court.judge(Ticket(ticket.into()), client, (response, 60), ());
         }
         assert_eq!(court.wake(), ago(10_000) + SPAN);
@@ -326,11 +346,10 @@ mod tests {
 
     #[test]
     fn keys_that_were_out_of_reach_are_looked_for_again_once_that_is_forgotten() {
-        let mut court = court();
-        let mut ticket = 0;
+        let (mut court, mut ticket, shares) = (court(), 0, Shares::default());
         let mut fetches_of_bogus = |court: &mut Court<()>| {
             ticket += 1;
-            let (client, response) = asked(ticket, now());
+            let (client, response) = asked(ticket, now(), &shares);
             court.judge(Ticket(ticket.into()), client, (response, 60), ());
             let mut fetches = 0;
             while let Some(Fetch { id, first, .. }) = court.next_fetch() {
@@ -346,5 +365,20 @@ mod tests {
         assert_eq!(fetches_of_bogus(&mut court), 0);
         court.forget(&Name::ROOT);
         assert_eq!(fetches_of_bogus(&mut court), 1);
+        assert!(shares.is_empty());
+    }
+
+    #[test]
+    fn who_was_told_holds_a_place_for_as_long_as_keys_are_looked_for_on_its_behalf() {
+        let (mut court, shares) = (court(), Shares::default());
+        let long_ago = Moment::from_micros(now().as_micros().saturating_sub(10_000_000));
+        let (client, response) = asked(1, long_ago, &shares);
+        court.judge(Ticket(1), client, (response, 60), ());
+        let fetch = court.next_fetch().unwrap();
+        court.expire();
+        assert!(matches!(&court.take_found()[..], [(0, 1, Err(Some(_)))]));
+        assert!(!shares.is_empty());
+        drop(fetch);
+        assert!(shares.is_empty());
     }
 }

@@ -21,6 +21,7 @@ use crate::resolve::validate::{FetchId, Ticket, Unfetched};
 use crate::services::resolving::border::Border;
 use crate::services::resolving::court::{Asker, Client, Court, Fetch, Told, now, response};
 use crate::services::resolving::datagram::{self, DATAGRAM_OCTETS_MAX};
+use crate::services::resolving::shares::Share;
 use crate::services::resolving::stream;
 use crate::services::resolving::walk::MESSAGES_MAX;
 use crate::wire::name::Name;
@@ -63,8 +64,8 @@ impl Drop for Socket {
 /// What a question is asked for.
 enum Purpose {
     Client(Box<Client>),
-    /// A set that the court needs, for that answer first of all.
-    Fetch(FetchId, Ticket),
+    /// A set that the court needs, for that answer first of all, whose client's share it is in.
+    Fetch(FetchId, Ticket, Option<Share>),
 }
 
 /// A question on its way.
@@ -190,7 +191,7 @@ impl Upward {
     }
 
     fn give_up(&mut self, client: Client) {
-        if let Asker::Worker { worker, ticket } = client.asker {
+        if let Asker::Worker { worker, ticket, .. } = client.asker {
             self.found.push((worker, ticket, Err(None)));
         }
     }
@@ -289,7 +290,7 @@ impl Upward {
                     Purpose::Client(client) => {
                         court.judge(Ticket(ticket.into()), client, (response, ttl), asked.spent);
                     }
-                    Purpose::Fetch(id, first) => {
+                    Purpose::Fetch(id, first, _share) => {
                         court.fetched((id, first), Ok(&response), asked.spent, Vec::new());
                     }
                 }
@@ -306,7 +307,7 @@ impl Upward {
         let Some(court) = self.courts.get_mut(asked.court) else { return };
         match asked.purpose {
             Purpose::Client(client) => court.give(*client, Err(error)),
-            Purpose::Fetch(id, first) => {
+            Purpose::Fetch(id, first, _share) => {
                 let spent = asked.spent + packets;
                 let why = match error {
                     Some(ExtendedError::NOT_READY) => Unfetched::Busy,
@@ -321,10 +322,10 @@ impl Upward {
 
     /// Asks for what a court needs, of the servers that gave the answer.
     fn fetch(&mut self, court: usize) {
-        while let Some(Fetch { id, asked, first, purse: spent, .. }) =
+        while let Some(Fetch { id, asked, first, purse: spent, share, .. }) =
             self.courts.get_mut(court).and_then(Court::next_fetch)
         {
-            let purpose = Purpose::Fetch(id, first);
+            let purpose = Purpose::Fetch(id, first, share);
             self.begin(Asked { purpose, name: asked.name, rtype: asked.rtype, court, spent });
         }
     }

@@ -15,6 +15,7 @@ use crate::resolve::question::{Question, Wants};
 use crate::resolve::validate::{FetchId, Response, Ticket, Unfetched};
 use crate::services::resolving::border::Border;
 use crate::services::resolving::court::{Asker, Client, Court, Fetch, Told, now};
+use crate::services::resolving::shares::Share;
 use crate::services::resolving::{datagram, stream};
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
@@ -50,8 +51,8 @@ pub(super) enum Came {
 enum Purpose {
     /// Somebody's question.
     Client(Box<Client>),
-    /// A set that the court needs, for that answer first of all.
-    Fetch(FetchId, Ticket),
+    /// A set that the court needs, for that answer first of all, whose client's share it is in.
+    Fetch(FetchId, Ticket, Option<Share>),
 }
 
 /// The machine and its sockets.
@@ -129,7 +130,8 @@ impl Walk {
         let dnssec_ok = client.wants.dnssec_ok || self.court.validates();
         let (name, rtype, traced) = (client.name.clone(), client.rtype, client.wants_steps());
         let wants = Wants { dnssec_ok, checking_disabled: false };
-        self.begin(Purpose::Client(client), (&name, rtype, wants), Purse::default(), traced);
+        let purse = Purse::of(client.network());
+        self.begin(Purpose::Client(client), (&name, rtype, wants), purse, traced);
     }
 
     fn begin(
@@ -230,7 +232,7 @@ impl Walk {
                 client.steps = trace;
                 self.court.give(*client, Err(Some(error)));
             }
-            (Some(Purpose::Fetch(id, first)), outcome) => {
+            (Some(Purpose::Fetch(id, first, _share)), outcome) => {
                 let response = match outcome {
                     Outcome::Found { rcode, answer, authority, is_open, .. } => {
                         Ok(Response { rcode, answer, authority, is_open })
@@ -243,8 +245,9 @@ impl Walk {
             }
             (None, _) => {}
         }
-        while let Some(Fetch { id, asked, first, purse, traced }) = self.court.next_fetch() {
-            self.begin(Purpose::Fetch(id, first), (&asked.name, asked.rtype, TO_PROVE), purse, traced);
+        while let Some(Fetch { id, asked, first, purse, traced, share }) = self.court.next_fetch() {
+            let purpose = Purpose::Fetch(id, first, share);
+            self.begin(purpose, (&asked.name, asked.rtype, TO_PROVE), purse, traced);
         }
     }
 }

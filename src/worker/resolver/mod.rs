@@ -12,6 +12,7 @@ mod front;
 mod members;
 mod ports;
 mod recall;
+mod refused;
 #[cfg(test)]
 mod tests;
 mod waiter;
@@ -338,6 +339,7 @@ impl Resolver {
             }
             Route::Forward(_) | Route::Iterate => (self.front.errands)(Errand::Resolve {
                 ticket: ticket.number(),
+                client: self.front.pending.client(ticket),
                 name: question.name.into(),
                 rtype: question.rtype,
                 wants: question.wants,
@@ -391,10 +393,9 @@ impl Resolver {
                     let ticket = Ticket::new(ticket);
                     match &found {
                         Ok(owned) => self.front.complete(ticket, &owned.body(), owned.ttl, desk, ends),
+                        Err(error) if *error == NO_ROOM.error => self.refused(ticket, desk, ends),
                         Err(error) => {
-                            let is_asked = *error != NO_ROOM.error;
-                            let seconds = if is_asked { FAILURE_SECONDS } else { 0 };
-                            self.front.complete(ticket, &Body::failure(*error), seconds, desk, ends);
+                            self.front.complete(ticket, &Body::failure(*error), FAILURE_SECONDS, desk, ends);
                         }
                     }
                 }

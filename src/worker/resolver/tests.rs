@@ -247,6 +247,34 @@ fn what_the_services_thread_had_no_room_for_is_not_kept_and_what_failed_is() {
     assert!(!fail(ExtendedError::NOT_READY));
 }
 
+#[test]
+fn a_question_that_one_client_had_no_room_for_is_asked_for_another_who_waits_for_it() {
+    let (mut stage, clients, name) = (Stage::new(Way::Iterate), [socket(2), socket(3)], name("www.test."));
+    let asked_for = |stage: &mut Stage| match stage.errands.try_recv() {
+        Ok(Errand::Resolve { ticket, client, .. }) => Some((ticket, client)),
+        _ => None,
+    };
+    let codes = |client: &UdpSocket| told(client).iter().map(|(code, ..)| *code).collect::<Vec<_>>();
+    for client in &clients {
+        stage.ask(client, &name, 0);
+        stage.turn();
+    }
+    let (ticket, first) = asked_for(&mut stage).unwrap();
+    assert_eq!((first, asked_for(&mut stage)), ([127, 0, 0, 2].into(), None));
+    let refuse = |stage: &mut Stage| {
+        let found = Err(Some(ExtendedError::NOT_READY));
+        stage.deliveries.send(Delivery::Resolved { ticket, found }).unwrap();
+        stage.turn();
+    };
+    refuse(&mut stage);
+    const SERVFAIL: u8 = Rcode::ServFail as u8;
+    assert_eq!((codes(&clients[0]), codes(&clients[1])), (vec![SERVFAIL], vec![]));
+    assert_eq!(asked_for(&mut stage), Some((ticket, [127, 0, 0, 3].into())));
+    refuse(&mut stage);
+    assert_eq!((codes(&clients[0]), codes(&clients[1])), (vec![], vec![SERVFAIL]));
+    assert!(asked_for(&mut stage).is_none());
+}
+
 /// Keeps an address of a name, validated, for a second and an hour more.
 fn keep(stage: &Stage, name: &Name) {
     let mut writer = Writer::default();

@@ -210,6 +210,51 @@ fn exchanges_with_a_dead_zone_are_bounded_and_so_is_the_time_of_those_who_wait()
     assert!(play.done.values().all(|done| done.at - began <= Duration::from_secs(10)));
 }
 
+/// One client asks for 600 names of a zone, and another for the last of them and for one of its own: how many of the first
+/// are told at once that there is no room, and what came of the others.
+fn crowd(text: &str, zone: &str) -> (usize, [Outcome; 2]) {
+    let mut play = Play::new(settings(&[ROOT]), world(text), 1);
+    play.ask("www.good.test. A");
+    let [crowd, other] = [1, 2].map(|last| Purse::of(Some([192, 0, 2, last].into())));
+    let mut ask = |number: u32, purse: &Purse| {
+        play.start_with(&format!("w{number}.{zone} A"), Wants::default(), purse.clone())
+    };
+    let crowd: Vec<u64> = (0..600).map(|number| ask(number, &crowd)).collect();
+    let others = [599, 600].map(|number| ask(number, &other));
+    // The referral comes, and no answer of the zone's.
+    play.wait(Duration::from_millis(300));
+    let is_busy = |ticket: &&u64| {
+        let outcome = play.done.get(ticket).map(|done| &done.outcome);
+        matches!(outcome, Some(Outcome::Failed { error: super::ExtendedError::NOT_READY, .. }))
+    };
+    let busy = crowd.iter().filter(is_busy).count();
+    play.wait(Duration::from_secs(11));
+    assert!(play.done.values().all(|done| done.at - Moment::START <= Duration::from_secs(11)));
+    assert_eq!((play.done.len(), play.machine.jobs(), play.out), (602, 0, 0));
+    (busy, others.map(|ticket| play.done.remove(&ticket).unwrap().outcome))
+}
+
+#[test]
+fn one_client_leaves_others_places_at_a_zone_that_is_slow() {
+    let text = "with base\n@ 198.51.100.10\nzone test.\nslow.test. 60 NS ns.slow.test.\nns.slow.test. 60 A 192.0.2.70\n\
+        @ 192.0.2.70 delay=400\nzone slow.test.\nrepeat 0-600 w$.slow.test. 60 A 192.0.2.85";
+    let (busy, others) = crowd(text, "slow.test.");
+    // 64 ask, and half of those wait who may wait at all.
+    assert_eq!(busy, 600 - 64 - 256);
+    assert!(others.iter().all(|other| matches!(other, Outcome::Found { .. })), "{others:?}");
+}
+
+#[test]
+fn one_client_leaves_others_places_where_an_address_is_waited_for() {
+    let text = "with base\n@ 198.51.100.10\nzone test.\nslow.test. 60 NS ns.far.example.\n\
+        @ 198.51.100.11\nzone example.\nfar.example. 60 NS ns1.far.example.\nns1.far.example. 60 A 192.0.2.70\n\
+        @ 192.0.2.70 delay=400\nzone far.example.\nns.far.example. 60 A 192.0.2.71\n\
+        @ 192.0.2.71\nzone slow.test.\nrepeat 0-600 w$.slow.test. 60 A 192.0.2.85";
+    let (busy, others) = crowd(text, "slow.test.");
+    assert!(busy >= 600 - 64 - 256, "{busy}");
+    assert!(others.iter().all(|other| matches!(other, Outcome::Found { .. })), "{others:?}");
+}
+
 #[test]
 fn what_is_remembered_stays_within_its_octets() {
     let mut text = "with base\n@ 192.0.2.10\nzone good.test.".to_owned();
