@@ -206,10 +206,12 @@ impl Iterate {
         let (rtype, dnssec_ok) = (question.rtype, question.wants.dnssec_ok);
         let key = Key { name: question.name.to_ascii_lowercase().into(), rtype, dnssec_ok, aim: Aim::Client };
         // Whoever looks for a DS to prove an answer has just been told it on the way to that.
-        if purse.is_handed_on() && rtype == RecordType::DS && dnssec_ok {
-            if let Some(records) = self.memory.take_proof(now, &key.name) {
-                return self.tell_proof(ticket, records, purse);
-            }
+        if purse.is_handed_on()
+            && rtype == RecordType::DS
+            && dnssec_ok
+            && let Some(records) = self.memory.take_proof(now, &key.name)
+        {
+            return self.tell_proof(ticket, records, purse);
         }
         if let Some((error, text)) = self.memory.failure(now, &key) {
             return self.refuse(ticket, error, &format!("it failed a short while ago: {text}"), purse);
