@@ -133,6 +133,10 @@ impl Elsewhere for Others<'_> {
         None
     }
 
+    fn resolves(&self, _: &[u8]) -> bool {
+        true
+    }
+
     fn is_past_members(&self) -> bool {
         false
     }

@@ -135,6 +135,10 @@ pub trait Elsewhere {
     /// way, and what comes by it says nothing of names with another. `None`: it has no way of its own.
     fn way(&self, name: &[u8]) -> Option<usize>;
 
+    /// True if whoever is asked for a name, in lower-cased wire form, resolves it to its end: of what an answer says nothing
+    /// there is nothing.
+    fn resolves(&self, name: &[u8]) -> bool;
+
     /// True if others, who come after the members, have answered, or were waited for long enough: so members are asked for
     /// the name of an address once.
     fn is_past_members(&self) -> bool;

@@ -19,8 +19,8 @@ use crate::wire::name::is_at_or_below;
 use crate::wire::query::Query;
 use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
-use crate::zone::Zone;
 use crate::zone::store::Hint;
+use crate::zone::{Place, Zone};
 
 /// As [`answer`], for an asker who may have names resolved and wants that.
 #[inline(never)]
@@ -92,13 +92,7 @@ pub fn resolve(
                 true => zone.locate(key),
                 false => zone.locate_from(hint, key),
             };
-            let chase = Chase::new(zone, query, scratch, &mut reply, true);
-            let end = chase.follow(place, question);
-            let mut journey = Journey::new(snapshot, query, scratch, elsewhere);
-            journey.note(zone);
-            let found = journey.go_on(end, &mut reply);
-            journey.prove(&mut reply);
-            found
+            Journey::new(snapshot, query, scratch, elsewhere).from_zone((zone, place), &mut reply)
         }
         (None, Route::Chaos) => Some(chaos::answer(snapshot, query, key, &mut reply)),
         (None, Route::Nowhere(Rcode::Refused)) if query.qclass() == Class::IN => match query.qtype() {
@@ -117,10 +111,21 @@ pub fn resolve(
         (None, Route::Nowhere(rcode)) => Some(rcode),
         (None, Route::Zone(_) | Route::Transfer) => Some(Rcode::ServFail),
     };
-    // Where nobody is asked for it, the apex says that it has none.
-    if is_above && found == Some(Rcode::Refused) {
-        return answer(snapshot, (nearest, hint), query, key, scratch, buffer, bounds);
-    }
+    // Where nobody tells it, the apex says that it has none.
+    let apex = match (nearest, found) {
+        (Route::Zone(number), Some(Rcode::Refused | Rcode::ServFail)) if is_above => snapshot.entry(number),
+        _ => None,
+    };
+    let found = match apex.and_then(ZoneEntry::content) {
+        Some(zone) => {
+            reply.clear();
+            scratch.begin(query, bounds.from);
+            let own = (&**zone, zone.locate(key));
+            Journey::new(snapshot, query, scratch, elsewhere).from_zone(own, &mut reply)
+        }
+        None => found,
+    };
+    let zone = apex.map_or(zone, |apex| Some(apex.metrics()));
     let found = match say {
         Some(say) => found.map(|rcode| say.settle(rcode, &mut reply)),
         None => found,
@@ -203,6 +208,17 @@ impl<'j> Journey<'j> {
         }
     }
 
+    /// Follows the chain of a name that a zone of ours has, from there; the code of its last name. `None` if that is not
+    /// known yet.
+    fn from_zone(mut self, (zone, place): (&'j Zone, Place), reply: &mut Reply<'_>) -> Option<Rcode> {
+        let question = reply.question();
+        let end = Chase::new(zone, self.query, self.scratch, reply, true).follow(place, question);
+        self.note(zone);
+        let found = self.go_on(end, reply);
+        self.prove(reply);
+        found
+    }
+
     /// The chain is in this zone now.
     fn note(&mut self, zone: &'j Zone) {
         if let Some(place) = self.zones.get_mut(self.scratch.chase.zone() as usize) {
@@ -264,7 +280,8 @@ impl<'j> Journey<'j> {
 
     /// Looks through what was found elsewhere, which begins `before`, with so many records of the answer before it, for an
     /// alias that leads into a zone of ours, or to a name that others are asked for in another way. What is said of such a
-    /// name is taken back, and the chain goes on there; so it does where nothing is said of the last name at all.
+    /// name is taken back, and the chain goes on there; so it does where nothing is said of the last name at all, unless it was
+    /// asked of somebody who resolves.
     fn come_back(&mut self, before: (usize, u16), rcode: Rcode, reply: &mut Reply<'_>) -> Option<End> {
         if [RecordType::CNAME, RecordType::ANY].contains(&self.query.qtype()) {
             return None;
@@ -302,6 +319,9 @@ impl<'j> Journey<'j> {
             return None;
         }
         self.read(target, reply)?;
+        if self.elsewhere.resolves(self.scratch.outside.as_wire()) {
+            return None;
+        }
         reply.cut(at, count);
         Some(self.enter(None, target, reply))
     }

@@ -84,6 +84,10 @@ impl Elsewhere for Outside {
         None
     }
 
+    fn resolves(&self, _: &[u8]) -> bool {
+        false
+    }
+
     fn is_past_members(&self) -> bool {
         false
     }

@@ -234,6 +234,12 @@ impl<W> Pending<W> {
         self.take_those(ticket, |_| true, waiters);
     }
 
+    /// Those who wait for a question.
+    pub fn waiters(&self, ticket: Ticket) -> impl Iterator<Item = &W> {
+        let place = self.places.get(ticket.place()).filter(|_| self.question(ticket).is_some());
+        place.into_iter().flat_map(|place| &place.waiters).map(|(_, waiter)| waiter)
+    }
+
     /// Takes some of those out who wait for a question, which stays outstanding.
     pub fn take_those(&mut self, ticket: Ticket, which: impl Fn(&W) -> bool, waiters: &mut Vec<W>) {
         if self.question(ticket).is_none() {

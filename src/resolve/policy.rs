@@ -144,9 +144,10 @@ impl Policy {
 
     /// The suffix that decides where a name is asked for, and where that is; both names in lower-cased wire form. `None`
     /// if the name lies below no suffix. A DS is asked for where the name above is: the zone there holds it (RFC 4035
-    /// §3.1.4.1), as with BIND and Unbound.
+    /// §3.1.4.1), as with BIND and Unbound; but for reverse names, whose suffixes are mostly private, and nobody else's.
     pub fn rule(&self, name: &[u8], rtype: RecordType) -> Option<(&[u8], Route)> {
-        let name = if rtype == RecordType::DS { above(name).unwrap_or(name) } else { name };
+        let is_above = rtype == RecordType::DS && !is_at_or_below(name, REVERSE);
+        let name = if is_above { above(name).unwrap_or(name) } else { name };
         let mut suffixes = self.suffixes.iter();
         suffixes.find(|(suffix, _)| is_at_or_below(name, suffix)).map(|(suffix, route)| (&**suffix, *route))
     }
@@ -169,6 +170,9 @@ fn way(groups: &[Vec<SocketAddr>], route: Route) -> usize {
         }
     }
 }
+
+/// Below it lie the names of addresses (RFC 1035 §3.5, RFC 3596 §2.5).
+const REVERSE: &[u8] = b"\x04arpa\0";
 
 /// The name one label up; `None` for the root.
 fn above(name: &[u8]) -> Option<&[u8]> {

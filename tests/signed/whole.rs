@@ -138,6 +138,10 @@ impl Elsewhere for Address {
         None
     }
 
+    fn resolves(&self, _: &[u8]) -> bool {
+        true
+    }
+
     fn is_past_members(&self) -> bool {
         true
     }

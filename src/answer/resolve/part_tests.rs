@@ -177,6 +177,10 @@ impl Elsewhere for World {
         None
     }
 
+    fn resolves(&self, _: &[u8]) -> bool {
+        false
+    }
+
     fn is_past_members(&self) -> bool {
         matches!(self.says, Says::Before)
     }
@@ -273,7 +277,7 @@ fn what_the_zone_above_holds_is_asked_for_elsewhere_unless_it_is_ours() {
     }
     // Where nobody may be asked, the zone itself says that it has none.
     let told = ask_for("two.", RecordType::DS, Says::Nobody);
-    assert_eq!(told, (Some((QR | AA | RD, 0)), vec!["world two.".to_owned()]));
+    assert_eq!(told, (Some((OURS, 0)), vec!["world two.".to_owned()]));
     assert_eq!(ask_for("own.", RecordType::SOA, Says::Nobody), (Some((OURS, 1)), vec![]));
     let code = Rcode::NxDomain as u16;
     assert_eq!(ask_for("x.own.", RecordType::DS, Says::Nobody), (Some((OURS | code, 0)), vec![]));

@@ -26,6 +26,8 @@ struct Others {
     said: HashMap<&'static str, &'static str>,
     /// Suffixes, each a way.
     ways: &'static [&'static str],
+    /// They follow aliases to the end.
+    resolve: bool,
     asked: Vec<String>,
 }
 
@@ -65,6 +67,10 @@ impl Elsewhere for Others {
         self.ways.iter().position(|suffix| is_at_or_below(asked, name(suffix).as_wire()))
     }
 
+    fn resolves(&self, _: &[u8]) -> bool {
+        self.resolve
+    }
+
     fn is_past_members(&self) -> bool {
         false
     }
@@ -101,14 +107,15 @@ fn ask(
     ways: &'static [&'static str],
     said: &[(&'static str, &'static str)],
 ) -> (String, String) {
-    ask_for(asked, RecordType::A, ways, said)
+    ask_for((asked, RecordType::A), ways, said, false)
 }
 
+/// `resolve`: they follow aliases to the end.
 fn ask_for(
-    asked: &str,
-    rtype: RecordType,
+    (asked, rtype): (&str, RecordType),
     ways: &'static [&'static str],
     said: &[(&'static str, &'static str)],
+    resolve: bool,
 ) -> (String, String) {
     let mut query = vec![0, 7, 1, 0x20, 0, 1, 0, 0, 0, 0, 0, 0];
     query.extend_from_slice(name(asked).as_wire());
@@ -121,9 +128,9 @@ fn ask_for(
     let route = crate::answer::route(&snapshot, &shape, &key, ZoneNumber::default());
     let way = (route, route.hint(&snapshot, &key));
     let bounds = Bounds { limit: 1232, udp_payload_max: 1232, now: Moment::START, from: None };
-    let mut others = Others { said: said.iter().copied().collect(), ways, asked: Vec::new() };
+    let mut others = Others { said: said.iter().copied().collect(), ways, resolve, asked: Vec::new() };
     let query = (&shape.of(&query), &key);
-    let outcome = resolve(&snapshot, way, query, &mut scratch, &mut buffer, bounds, &mut others);
+    let outcome = super::resolve(&snapshot, way, query, &mut scratch, &mut buffer, bounds, &mut others);
     let Verdict::Reply(len) = outcome.verdict else { panic!("{:?}", outcome.verdict) };
     let (message, flags) = (&buffer[..len], u16::from_be_bytes([buffer[2], buffer[3]]));
     let response = Response::read(message).unwrap();
@@ -205,7 +212,7 @@ fn among_names_of_one_way_nothing_is_asked_twice() {
     // Whoever asks for the alias has it.
     let alias = [("www.test.", "www.test.=app.corp.")];
     for rtype in [RecordType::CNAME, RecordType::ANY] {
-        let told = ask_for("www.test.", rtype, SPLIT, &alias);
+        let told = ask_for(("www.test.", rtype), SPLIT, &alias, false);
         assert_eq!(told, is("NOERROR AD www.test.=app.corp. 0", "www.test."));
     }
 }
@@ -218,6 +225,9 @@ fn an_alias_of_whose_target_nothing_is_said_is_followed() {
         ask("www.test.", ONE, &said),
         is("NOERROR www.test.=app.corp. app.corp.=7 0", "www.test. app.corp.")
     );
+    // Who resolves and says nothing of the target, has none: many tell no SOA of what they keep.
+    let told = ask_for(("www.test.", RecordType::A), ONE, &said, true);
+    assert_eq!(told, is("NOERROR AD www.test.=app.corp. 1", "www.test."));
     // Where not all of it fits it is the next question's, over TCP.
     let cut = [("www.test.", "www.test.=app.test. TC")];
     assert_eq!(ask("www.test.", ONE, &cut), is("NOERROR AD TC www.test.=app.test. 0", "www.test."));

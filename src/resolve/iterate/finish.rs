@@ -2,11 +2,11 @@
 
 use crate::base::time::Moment;
 use crate::resolve::body::ExtendedError;
-use crate::resolve::iterate::bounds::{FAILURE_SPAN_MIN, QUESTION_SPAN};
+use crate::resolve::iterate::bounds::FAILURE_SPAN_MIN;
 use crate::resolve::iterate::cut::{address, name};
 use crate::resolve::iterate::job::{Aim, Failed, Flight, Job, JobId, Key, Kind, Turn, Waiter};
 use crate::resolve::iterate::reading::Piece;
-use crate::resolve::iterate::{Iterate, Outcome, Output, Purse, Timer};
+use crate::resolve::iterate::{Iterate, Joined, Outcome, Output, Timer};
 use crate::wire::message::Rcode;
 use crate::wire::rtype::RecordType;
 use std::time::Duration;
@@ -49,19 +49,22 @@ impl Iterate {
         let Failed { kind, error, text } = failed;
         match job.key.aim {
             Aim::Client => {
-                let is_spent = kind == Kind::Spent;
-                let is_poor = is_spent && self.purses.get(&job.purse).is_some_and(Purse::is_handed_on);
+                // That nothing was left from before says nothing of the question; what else bounds it does.
+                let is_poor = kind == Kind::Spent
+                    && self
+                        .purses
+                        .get(&job.purse)
+                        .is_some_and(|purse| purse.is_handed_on() && purse.is_worn());
                 if kind != Kind::Busy && !is_poor {
                     self.memory.put_failure(now, job.key.clone(), error, &text);
                 }
                 // Where one client has no room another may have some.
                 let is_own = is_poor || kind == Kind::Busy;
                 let others = if is_own { self.take_joined(&mut job) } else { Vec::new() };
-                self.tell(&mut job, Outcome::Failed { error, text, is_spent });
-                let key = job.key.clone();
-                let deadline = if is_poor { now + QUESTION_SPAN } else { job.deadline };
+                let (key, is_traced) = (job.key.clone(), job.trace.is_some());
+                self.tell(&mut job, Outcome::Failed { error, text, is_spent: is_poor });
                 self.leave(id, job, kind);
-                return self.start_for(deadline, key, others);
+                return self.start_for(key, others, is_traced);
             }
             Aim::Address if kind == Kind::Final => {
                 let (name, rtype) = (&job.key.name, job.key.rtype);
@@ -97,15 +100,20 @@ impl Iterate {
     }
 
     /// Asks a question anew for those who waited for somebody who could not pay for it, or had no room: the first of them
-    /// pays now.
-    fn start_for(&mut self, deadline: Moment, key: Key, tickets: Vec<u64>) {
-        let mut waiters = tickets.into_iter().map(Waiter::Ticket);
-        let Some(Waiter::Ticket(first)) = waiters.next() else { return };
+    /// pays now, and all are told in the time that it has left.
+    fn start_for(&mut self, key: Key, tickets: Vec<u64>, is_traced: bool) {
+        let mut tickets = tickets.into_iter();
+        let Some((first, Joined { until, purse })) =
+            tickets.next().and_then(|first| Some((first, self.joined.remove(&first)?)))
+        else {
+            return;
+        };
         let id = self.next_id();
-        self.purses.insert(id, self.joined.remove(&first).unwrap_or_default());
-        self.start(id, id, 0, deadline, key, Waiter::Ticket(first));
+        self.purses.insert(id, purse);
+        self.start(id, id, 0, until, key, Waiter::Ticket(first));
         if let Some(job) = self.jobs.get_mut(&id) {
-            job.waiters.extend(waiters);
+            job.waiters.extend(tickets.map(Waiter::Ticket));
+            job.trace = is_traced.then(|| vec!["asked anew: who asked before could not go on".to_owned()]);
         }
     }
 
@@ -115,7 +123,8 @@ impl Iterate {
         for waiter in &job.waiters {
             if let Waiter::Ticket(ticket) = *waiter {
                 let (outcome, trace) = (outcome.clone(), trace.clone());
-                let purse = self.joined.remove(&ticket).map_or_else(|| spent.hand_on(), |own| own.hand_on());
+                let own = self.joined.remove(&ticket);
+                let purse = own.as_ref().map_or(&spent, |own| &own.purse).hand_on();
                 self.outputs.push_back(Output::Done { ticket, outcome, trace, purse });
             }
         }
@@ -203,8 +212,8 @@ impl Iterate {
             Turn::Any => Some(&mut self.waiting),
         };
         while let Some(next) = waiting.as_mut().and_then(|waiting| waiting.pop_front()) {
-            // Some have ended since.
-            if let Some(job) = self.jobs.get_mut(&next) {
+            // Some have ended since, or wait elsewhere.
+            if let Some(job) = self.jobs.get_mut(&next).filter(|job| job.queued.as_ref() == Some(turn)) {
                 job.turn = job.queued.take();
                 self.ready.push_back(next);
                 break;

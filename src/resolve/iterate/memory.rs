@@ -171,7 +171,7 @@ impl Memory {
         }
     }
 
-    /// What a referral said of it a moment ago. Once: if it proves nothing, the zone above is asked.
+    /// What a referral said of it a moment ago. Once: if it proves nothing, the zone above is asked the next time.
     pub(super) fn take_proof(&mut self, now: Moment, zone: &Wire) -> Option<Vec<Record>> {
         let Proof { mut records, learned } = self.proofs.take(zone)?;
         let age = now - learned;

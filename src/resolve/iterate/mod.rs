@@ -131,6 +131,12 @@ pub enum Output {
     Idle,
 }
 
+/// What is kept of who waits for a job that another's question began: by when it is told, and with what it asks itself.
+struct Joined {
+    until: Moment,
+    purse: Purse,
+}
+
 /// What waits for its turn at a zone.
 #[derive(Default)]
 struct Load {
@@ -157,7 +163,7 @@ pub struct Iterate {
     by_key: BTreeMap<Key, JobId>,
     purses: BTreeMap<JobId, Purse>,
     /// Of those who wait for a job that another's question began: they spend nothing.
-    joined: BTreeMap<u64, Purse>,
+    joined: BTreeMap<u64, Joined>,
     flights: BTreeMap<u64, Flight>,
     /// Of each zone that is asked now.
     loads: BTreeMap<Wire, Load>,
@@ -221,7 +227,7 @@ impl Iterate {
                 return self.refuse(ticket, ExtendedError::NOT_READY, "too many wait for it", purse);
             }
             job.waiters.push(Waiter::Ticket(ticket));
-            self.joined.insert(ticket, purse);
+            self.joined.insert(ticket, Joined { until: now + QUESTION_SPAN, purse });
             if traced && job.trace.is_none() {
                 job.trace = Some(vec!["others asked it before".to_owned()]);
             }

@@ -108,6 +108,14 @@ impl Purse {
         Purse { jobs: 0, is_handed_on: true, ..self.clone() }
     }
 
+    /// True if something of it is used up.
+    pub(super) fn is_worn(&self) -> bool {
+        !self.has_packet()
+            || self.subquestions >= SUBQUESTIONS_MAX
+            || self.addresses.values().any(|sent| *sent >= ADDRESS_PACKETS_MAX)
+            || self.zones.values().any(|sent| *sent >= ZONE_PACKETS_MAX)
+    }
+
     /// True if another question had it before: that it is empty says nothing of the one that has it now.
     pub(super) fn is_handed_on(&self) -> bool {
         self.is_handed_on

@@ -273,8 +273,10 @@ impl<'m> Reader<'_, 'm> {
         let has_ds = self.authorities().any(|record| is_ds(&record));
         let is_wanted = |record: &RecordAt<'_>| if has_ds { is_ds(record) } else { is_denial(record) };
         let count = self.authorities().filter(is_wanted).count();
-        // Half of it would prove nothing.
-        match self.asked.dnssec_ok && count <= PROOF_RECORDS_MAX {
+        let is_signed =
+            self.authorities().any(|record| record.rtype == RecordType::RRSIG && is_wanted(&record));
+        // Half of it would prove nothing, and the owner would not be asked.
+        match self.asked.dnssec_ok && is_signed && count <= PROOF_RECORDS_MAX {
             true => self.authorities().filter(is_wanted).map(lower).collect(),
             false => Vec::new(),
         }
@@ -424,15 +426,22 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
+        let signature = |rtype: &str| {
+            format!("a.example. 60 RRSIG {rtype} 13 2 60 20300101000000 20200101000000 1 example. AAAA")
+        };
         let (nsec, other) = ("a.example. 60 NSEC b.example. NS", DS.replace("a.", "b."));
-        assert_eq!(proof(&[DS, nsec, &other]), [DS]);
-        assert_eq!(proof(&[nsec, "a.test. 60 NSEC b.test. NS"]), [nsec]);
-        assert!(proof(&[&other]).is_empty());
+        let (of_ds, of_nsec) = (&*signature("DS"), &*signature("NSEC"));
+        assert_eq!(proof(&[DS, of_ds, nsec, of_nsec, &other]), [DS, of_ds]);
+        assert_eq!(proof(&[nsec, of_nsec, "a.test. 60 NSEC b.test. NS"]), [nsec, of_nsec]);
+        // What nobody signed proves nothing.
+        assert!(proof(&[&other, of_nsec.replace("a.e", "a.t").as_str()]).is_empty());
+        assert!(proof(&[DS]).is_empty() && proof(&[DS, of_nsec]).is_empty());
         // More than anybody has would be cut somewhere.
-        let many: Vec<String> =
-            (0..=PROOF_RECORDS_MAX).map(|number| DS.replace("DS 1 ", &format!("DS {number} "))).collect();
+        let many = (1..=PROOF_RECORDS_MAX).map(|number| DS.replace("DS 1 ", &format!("DS {number} ")));
+        let many: Vec<String> = many.chain([of_ds.to_owned()]).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(proof(&many).is_empty() && proof(&many[1..]).len() == PROOF_RECORDS_MAX);
+        assert!(proof(&many).is_empty());
+        assert_eq!(proof(&many[1..]).len(), PROOF_RECORDS_MAX);
     }
 
     #[test]

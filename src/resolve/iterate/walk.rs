@@ -34,11 +34,15 @@ impl Iterate {
         // Each step sends, waits, or ends its job: the queue becomes empty.
         while let Some(id) = self.ready.pop_front() {
             let Some(mut job) = self.jobs.remove(&id) else { continue };
-            if job.flight.is_some() || job.needs.is_some() {
+            let turn = job.turn.take();
+            // Two of its exchanges may have ended at once: then it was ready twice.
+            if job.flight.is_some() || job.needs.is_some() || job.queued.is_some() {
                 self.jobs.insert(id, job);
+                if let Some(turn) = turn {
+                    self.pass_turn(&turn);
+                }
                 continue;
             }
-            let turn = job.turn.take();
             let step = self.step(now, id, &mut job);
             // It may have gone on elsewhere: others wait where it had its turn.
             if let Some(turn) = turn.filter(|turn| !self.is_used(&job, turn)) {

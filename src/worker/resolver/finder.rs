@@ -141,6 +141,10 @@ impl Elsewhere for Finder<'_> {
         self.policy.way(name)
     }
 
+    fn resolves(&self, name: &[u8]) -> bool {
+        matches!(self.policy.route(name, RecordType::A), Route::Forward(_))
+    }
+
     fn is_past_members(&self) -> bool {
         self.by == By::Others && (self.given.is_some() || self.impatient)
     }

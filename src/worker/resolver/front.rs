@@ -90,10 +90,9 @@ impl Front {
 
     /// Until when a query may wait that came at that moment, if it waits for that question.
     pub(super) fn end_of_wait(&self, since: Moment, question: &Question<'_>) -> Moment {
-        let is_validated = self.current.validates_forwarded && !question.wants.checking_disabled;
         let wait = match self.current.route(question.name, question.rtype) {
-            Route::Forward(_) if !is_validated => WAIT_FORWARDED,
-            Route::Forward(_) | Route::Iterate | Route::Refuse => WAIT,
+            Route::Forward(_) => WAIT_FORWARDED,
+            Route::Iterate | Route::Refuse => WAIT,
         };
         let (end, tick) = ((since + wait).as_micros(), WAIT_TICK.as_micros() as u64);
         Moment::from_micros(end - end % tick)
@@ -123,7 +122,7 @@ impl Front {
             let mut missing = self.spare_missing.pop().unwrap_or_default();
             missing.note(&question);
             let mut waiters = std::mem::take(&mut self.waiters);
-            let is_over = |waiter: &Waiter| waiter.hops > 0 && waiter.until <= now;
+            let is_over = |waiter: &Waiter| waiter.until <= now;
             self.pending.take_those(ticket, is_over, &mut waiters);
             for waiter in waiters.drain(..) {
                 self.give_up(waiter, &missing.question(), desk, ends);

@@ -281,6 +281,9 @@ impl Resolver {
                 Some(waiter) if waiter.message.len() > WAITING_OCTETS_MAX => {
                     self.front.fail(waiter, desk, ends)
                 }
+                Some(waiter) if missing.of_member && waiter.is_over(desk.now) => {
+                    self.front.fail(waiter, desk, ends);
+                }
                 Some(waiter) if missing.of_member => self.front.ask_member(waiter, &question, desk, ends),
                 Some(waiter) => self.join(waiter, &question, desk, ends),
                 None => {
@@ -309,7 +312,7 @@ impl Resolver {
         }
         let (client, until, hops) = (waiter.back.client(), waiter.until, waiter.hops);
         let joined = self.front.pending.join(question, client, waiter, now);
-        // Who has waited for nothing else waits no longer than the question lives.
+        // Who has waited for nothing else waits no longer than the question lives, unless that begins anew.
         if let Joined::Asked(ticket) | Joined::Waits(ticket) = &joined
             && hops > 0
         {

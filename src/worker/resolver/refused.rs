@@ -18,6 +18,10 @@ impl Resolver {
             let anew = Anew { given, ..Anew::at(desk.now) };
             waiters.drain(..).for_each(|waiter| self.front.answer(waiter, anew, desk, ends));
             self.front.waiters = waiters;
+            // The refusal may have come late, and the question begins anew.
+            let ends_of_waits: Vec<_> =
+                self.front.pending.waiters(ticket).map(|waiter| waiter.until).collect();
+            ends_of_waits.into_iter().for_each(|until| self.front.note_deadline(until, ticket));
             self.ask(ticket, &missing.question(), desk, ends);
         } else {
             // Nobody was asked: nothing is known that could be kept.

@@ -52,6 +52,14 @@ pub(in crate::worker) struct Waiter {
     pub(super) given: Vec<Given>,
 }
 
+impl Waiter {
+    /// True if it has waited for one thing and another as long as it may. `until` is its beginning before it waits for
+    /// anything.
+    pub(super) fn is_over(&self, now: Moment) -> bool {
+        self.until > self.since && self.until <= now
+    }
+}
+
 /// An answer that was given to one query, which needs it again when it is answered anew.
 pub(in crate::worker) struct Given {
     name: Box<[u8]>,

@@ -306,6 +306,7 @@ impl Zone {
                         }
                         found.sections[1].extend(servers);
                         found.sections[1].extend(self.get(above, RecordType::DS));
+                        found.sections[1].extend(self.get(above, RecordType::RRSIG));
                     }
                     return found;
                 }
