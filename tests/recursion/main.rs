@@ -57,6 +57,12 @@ fn addresses(message: &Message) -> BTreeSet<Ipv4Addr> {
     records.map(|record| <[u8; 4]>::try_from(&record.rdata[..]).expect("four octets").into()).collect()
 }
 
+/// What the first walk to `erdos.maths.groucho.edu.` takes, priming included.
+const PACKETS: u64 = 5;
+/// One more where groucho.edu.'s server that holds maths. itself is asked first, and then by lot, once in twenty times, one
+/// that does not: that refers to it.
+const BY_LOT: u64 = 1;
+
 /// The walk asks for `. NS` (priming, RFC 9609) beside; then the root for edu., its server for groucho.edu., one of
 /// that zone's for maths.groucho.edu. and one of that for the whole name (RFC 9156): five. Counted is what the servers
 /// say that they were asked, all of them together.
@@ -69,15 +75,16 @@ fn a_name_is_found_from_the_root_in_five_packets_and_the_second_time_in_none() {
         assert_eq!((first.rcode(), first.flags & (RA | AA)), (NOERROR, RA));
         assert_eq!(addresses(&first), BTreeSet::from([Ipv4Addr::new(10, 76, 4, 17)]));
         // Priming need not be over when the answer is there.
-        assert!(until(|| world.asked() - before >= 5), "{}", world.asked() - before);
+        assert!(until(|| world.asked() - before >= PACKETS), "{}", world.asked() - before);
         let hits = world.resolver.counted("hivedns_cache_hits_total");
         let second = world.ask("erdos.maths.groucho.edu.", A);
         assert_eq!((second.rcode(), addresses(&second)), (NOERROR, addresses(&first)));
         assert!(until(|| world.resolver.counted("hivedns_cache_hits_total") == hits + 1));
-        assert_eq!(world.asked() - before, 5);
+        let first = world.asked() - before;
+        assert!((PACKETS..=PACKETS + BY_LOT).contains(&first), "{first}");
         // What is known of the way is not asked for again: one packet for another name of the zone.
         assert_eq!(addresses(&world.ask("euler.maths.groucho.edu.", A)).len(), 2);
-        assert_eq!(world.asked() - before, 6);
+        assert_eq!(world.asked() - before, first + 1);
     });
 }
 
