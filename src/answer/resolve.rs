@@ -92,7 +92,7 @@ pub fn resolve(
                 true => zone.locate(key),
                 false => zone.locate_from(hint, key),
             };
-            Journey::new(snapshot, query, scratch, elsewhere).from_zone((zone, place), &mut reply)
+            Journey::new(snapshot, query, scratch, elsewhere).begin_in((zone, place), &mut reply)
         }
         (None, Route::Chaos) => Some(chaos::answer(snapshot, query, key, &mut reply)),
         (None, Route::Nowhere(Rcode::Refused)) if query.qclass() == Class::IN => match query.qtype() {
@@ -121,7 +121,7 @@ pub fn resolve(
             reply.clear();
             scratch.begin(query, bounds.from);
             let own = (&**zone, zone.locate(key));
-            Journey::new(snapshot, query, scratch, elsewhere).from_zone(own, &mut reply)
+            Journey::new(snapshot, query, scratch, elsewhere).begin_in(own, &mut reply)
         }
         None => found,
     };
@@ -210,7 +210,7 @@ impl<'j> Journey<'j> {
 
     /// Follows the chain of a name that a zone of ours has, from there; the code of its last name. `None` if that is not
     /// known yet.
-    fn from_zone(mut self, (zone, place): (&'j Zone, Place), reply: &mut Reply<'_>) -> Option<Rcode> {
+    fn begin_in(mut self, (zone, place): (&'j Zone, Place), reply: &mut Reply<'_>) -> Option<Rcode> {
         let question = reply.question();
         let end = Chase::new(zone, self.query, self.scratch, reply, true).follow(place, question);
         self.note(zone);
