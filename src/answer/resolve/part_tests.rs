@@ -150,6 +150,7 @@ impl Elsewhere for World {
         match key.as_wire() {
             name if name.starts_with(b"\x04back") => put(owner, RecordType::CNAME, alias.as_wire(), reply),
             b"\x03two\0" => Some(Rcode::Refused),
+            b"\x04home\0" => Some(Rcode::ServFail),
             _ => put(owner, RecordType::A, &[192, 0, 2, 8], reply),
         }
     }
@@ -275,9 +276,11 @@ fn what_the_zone_above_holds_is_asked_for_elsewhere_unless_it_is_ours() {
         let told = ask_for(owner, RecordType::DS, Says::Nobody);
         assert_eq!(told, (Some((NOT_OURS, 1)), vec![format!("world {owner}")]), "{owner}");
     }
-    // Where nobody may be asked, the zone itself says that it has none.
-    let told = ask_for("two.", RecordType::DS, Says::Nobody);
-    assert_eq!(told, (Some((OURS, 0)), vec!["world two.".to_owned()]));
+    // Where nobody may be asked, or nobody tells it, the zone itself says that it has none.
+    for owner in ["two.", "home."] {
+        let told = ask_for(owner, RecordType::DS, Says::Nobody);
+        assert_eq!(told, (Some((OURS, 0)), vec![format!("world {owner}")]), "{owner}");
+    }
     assert_eq!(ask_for("own.", RecordType::SOA, Says::Nobody), (Some((OURS, 1)), vec![]));
     let code = Rcode::NxDomain as u16;
     assert_eq!(ask_for("x.own.", RecordType::DS, Says::Nobody), (Some((OURS | code, 0)), vec![]));
