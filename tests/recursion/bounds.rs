@@ -422,7 +422,8 @@ fn document(rows: &[Row]) -> String {
          packets are counted at\nscripted name servers on a loopback of their own, from the question on, with those for \
          the root's own\nservers. The scripts are those of `src/resolve/iterate/tests/scenarios/`. hivedns is held to the bounds by \
          the test;\nUnbound's figures are only shown ({version}). It keeps its defaults but for `module-config: \
-         \"iterator\"`: neither\nvalidates. Who gets no answer within 10 s gives up.\n\n\
+         \"iterator\"`: neither\nvalidates, \
+         but for the signed zones, where both do. Who gets no answer within 10 s gives up.\n\n\
          | attack | counted | bound | hivedns | Unbound |\n|---|---|---|---|---|\n",
     );
     for Row { what, counted, bound, ours, other } in rows {
