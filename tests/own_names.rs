@@ -144,6 +144,8 @@ fn reverse_names_that_are_forwarded_are_taken_out_of_the_empty_zones() {
     }
     assert_eq!(absent_in(&ask(&site, RD, "9.2.1.10.in-addr.arpa.", PTR)), ["2.1.10.in-addr.arpa."]);
     assert_eq!(absent_in(&ask(&site, RD, "3.2.2.10.in-addr.arpa.", PTR)), ["10.in-addr.arpa."]);
+    // Above that suffix is an empty zone of ours: its DS is asked for where its names are.
+    assert_eq!(ask(&site, RD, "1.10.in-addr.arpa.", DS).rcode(), NXDOMAIN);
     // Without RD only our zones answer; the suffix is none of them.
     assert_eq!(ask(&site, 0, "3.2.1.10.in-addr.arpa.", PTR).rcode(), REFUSED);
     assert_eq!(ask(&site, 0, "1.10.in-addr.arpa.", DS).rcode(), REFUSED);

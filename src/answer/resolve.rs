@@ -21,6 +21,7 @@ use crate::wire::reply::{Owner, Reply, Section};
 use crate::wire::rtype::{Class, RecordType};
 use crate::zone::store::Hint;
 use crate::zone::{Place, Zone};
+use std::sync::Arc;
 
 /// As [`answer`], for an asker who may have names resolved and wants that.
 #[inline(never)]
@@ -111,12 +112,13 @@ pub fn resolve(
         (None, Route::Nowhere(rcode)) => Some(rcode),
         (None, Route::Zone(_) | Route::Transfer) => Some(Rcode::ServFail),
     };
-    // Where nobody tells it, the apex says that it has none.
+    // Where nobody may be asked for it, the apex says that it has none; and where nobody tells it, if that is likely.
     let apex = match (nearest, found) {
         (Route::Zone(number), Some(Rcode::Refused | Rcode::ServFail)) if is_above => snapshot.entry(number),
         _ => None,
     };
-    let found = match apex.and_then(ZoneEntry::content) {
+    let is_told = |zone: &&Arc<Zone>| found == Some(Rcode::Refused) || zone.denial().is_none();
+    let found = match apex.and_then(ZoneEntry::content).filter(is_told) {
         Some(zone) => {
             reply.clear();
             scratch.begin(query, bounds.from);

@@ -47,6 +47,8 @@ pub struct Policy {
     pub validates_forwarded: bool,
     /// Rises with each change of the roots and the trust anchors.
     pub epoch: u64,
+    /// Suffixes, in lower-cased wire form, above which nobody is to be asked: the name there is this server's own, and empty.
+    pub alone: Vec<Box<[u8]>>,
     /// The servers of each group; each suffix has one of its own.
     groups: Vec<Vec<SocketAddr>>,
     /// By suffix in lower-cased wire form, the longest first.
@@ -97,6 +99,7 @@ impl Policy {
             keeps,
             validates_forwarded,
             epoch,
+            alone: Vec::new(),
             groups,
             suffixes,
             is_split,
@@ -144,9 +147,9 @@ impl Policy {
 
     /// The suffix that decides where a name is asked for, and where that is; both names in lower-cased wire form. `None`
     /// if the name lies below no suffix. A DS is asked for where the name above is: the zone there holds it (RFC 4035
-    /// §3.1.4.1), as with BIND and Unbound; but for reverse names, whose suffixes are mostly private, and nobody else's.
+    /// §3.1.4.1), as with BIND and Unbound; but for [`Policy::alone`].
     pub fn rule(&self, name: &[u8], rtype: RecordType) -> Option<(&[u8], Route)> {
-        let is_above = rtype == RecordType::DS && !is_at_or_below(name, REVERSE);
+        let is_above = rtype == RecordType::DS && !self.alone.iter().any(|suffix| **suffix == *name);
         let name = if is_above { above(name).unwrap_or(name) } else { name };
         let mut suffixes = self.suffixes.iter();
         suffixes.find(|(suffix, _)| is_at_or_below(name, suffix)).map(|(suffix, route)| (&**suffix, *route))
@@ -170,9 +173,6 @@ fn way(groups: &[Vec<SocketAddr>], route: Route) -> usize {
         }
     }
 }
-
-/// Below it lie the names of addresses (RFC 1035 §3.5, RFC 3596 §2.5).
-const REVERSE: &[u8] = b"\x04arpa\0";
 
 /// The name one label up; `None` for the root.
 fn above(name: &[u8]) -> Option<&[u8]> {
@@ -223,6 +223,11 @@ mod tests {
         let (suffix, _) = policy.rule(name("a.b.example.").as_wire(), RecordType::A).unwrap();
         assert_eq!(suffix, name("b.example.").as_wire());
         assert!(policy.iterates());
+        // Above this one nobody is asked.
+        let alone = Policy { alone: vec![name("c.test.").as_wire().into()], ..policy.clone() };
+        assert_eq!(alone.route(name("c.test.").as_wire(), RecordType::DS), Route::Forward(2));
+        assert_eq!(alone.route(name("x.c.test.").as_wire(), RecordType::DS), Route::Forward(2));
+        assert_eq!(alone.route(name("test.").as_wire(), RecordType::DS), Route::Iterate);
         let fewer = Policy::new(Networks::default(), caps, 0, (true, false), ways[..1].to_vec());
         assert_eq!(fewer.route(name("test.").as_wire(), RecordType::A), Route::Refuse);
         assert_eq!(fewer.rule(name("test.").as_wire(), RecordType::A), None);

@@ -151,6 +151,7 @@ impl Elsewhere for World {
             name if name.starts_with(b"\x04back") => put(owner, RecordType::CNAME, alias.as_wire(), reply),
             b"\x03two\0" => Some(Rcode::Refused),
             b"\x04home\0" => Some(Rcode::ServFail),
+            b"\x03own\0" if matches!(self.says, Says::Before) => Some(Rcode::ServFail),
             _ => put(owner, RecordType::A, &[192, 0, 2, 8], reply),
         }
     }
@@ -276,10 +277,14 @@ fn what_the_zone_above_holds_is_asked_for_elsewhere_unless_it_is_ours() {
         let told = ask_for(owner, RecordType::DS, Says::Nobody);
         assert_eq!(told, (Some((NOT_OURS, 1)), vec![format!("world {owner}")]), "{owner}");
     }
-    // Where nobody may be asked, or nobody tells it, the zone itself says that it has none.
-    for owner in ["two.", "home."] {
-        let told = ask_for(owner, RecordType::DS, Says::Nobody);
-        assert_eq!(told, (Some((OURS, 0)), vec![format!("world {owner}")]), "{owner}");
+    // Where nobody may be asked, the zone itself says that it has none; and where nobody tells it, if it is not signed.
+    for (owner, says, told) in [
+        ("two.", Says::Nobody, OURS),
+        ("own.", Says::Before, OURS),
+        ("home.", Says::Nobody, NOT_OURS | Rcode::ServFail as u16),
+    ] {
+        let asked = ask_for(owner, RecordType::DS, says);
+        assert_eq!(asked, (Some((told, 0)), vec![format!("world {owner}")]), "{owner}");
     }
     assert_eq!(ask_for("own.", RecordType::SOA, Says::Nobody), (Some((OURS, 1)), vec![]));
     let code = Rcode::NxDomain as u16;

@@ -142,7 +142,9 @@ impl Elsewhere for Finder<'_> {
     }
 
     fn resolves(&self, name: &[u8]) -> bool {
-        matches!(self.policy.route(name, RecordType::A), Route::Forward(_))
+        // What is validated may have been cut behind an alias here.
+        !self.policy.validates_forwarded
+            && matches!(self.policy.route(name, RecordType::A), Route::Forward(_))
     }
 
     fn is_past_members(&self) -> bool {
