@@ -280,10 +280,10 @@ impl<'j> Journey<'j> {
         Some(Rcode::NoError)
     }
 
-    /// Looks through what was found elsewhere, which begins `before`, with so many records of the answer before it, for an
-    /// alias that leads into a zone of ours, or to a name that others are asked for in another way. What is said of such a
-    /// name is taken back, and the chain goes on there; so it does where nothing is said of the last name at all, unless it was
-    /// asked of somebody who resolves.
+    /// Looks through what was found elsewhere, which begins `before`, with so many records of the answer before it, for
+    /// an alias that leads into a zone of ours, or to a name that others are asked for in another way. What is said of
+    /// such a name is taken back, and the chain goes on there; so it does where nothing is said of the last name at all,
+    /// unless it was asked of somebody who resolves.
     fn come_back(&mut self, before: (usize, u16), rcode: Rcode, reply: &mut Reply<'_>) -> Option<End> {
         if [RecordType::CNAME, RecordType::ANY].contains(&self.query.qtype()) {
             return None;

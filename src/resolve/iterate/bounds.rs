@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-/// Packets that a question may send, with what proves its answer and with priming, as far as that is done before. The longest honest walks (a few aliases, each in a zone of its own whose servers
-/// have no glue) take some 20.
+/// Packets that a question may send, with what proves its answer, and with priming as far as that is done before. The
+/// longest honest walks (a few aliases, each in a zone of its own whose servers have no glue) take some 20.
 pub const PACKETS_MAX: u32 = 50;
 /// Packets that a question may send beside one for each referral of its own walk, where the referrals alone are many:
 /// then more than [`PACKETS_MAX`] are allowed.
