@@ -132,8 +132,8 @@ struct Front {
     waiters: Vec<Waiter>,
     /// What is to be asked for, and who waits for it; nobody, where an answer is only to be refreshed.
     arrivals: Vec<(Option<Waiter>, Missing)>,
-    /// When somebody is to be told something who waits for the question of that ticket and has waited for others before; he
-    /// may have been told already.
+    /// When somebody is to be told something who waits for the question of that ticket, and has waited for others before, or
+    /// for one that begins anew; he may have been told already.
     deadlines: BinaryHeap<Reverse<(Moment, u32)>>,
     /// That which was noted last: those of a crowd come one after another.
     last_deadline: (Moment, u32),

@@ -4,8 +4,8 @@ use crate::base::time::Moment;
 use crate::os::udp::Asker;
 use crate::resolve::body::Body;
 use crate::resolve::errand::OwnedBody;
-use crate::resolve::question::{Question, Wants};
-use crate::wire::rtype::RecordType;
+use crate::resolve::question::Question;
+use crate::worker::resolver::finder::Missing;
 use std::net::IpAddr;
 
 /// The way back.
@@ -46,15 +46,14 @@ pub(in crate::worker) struct Waiter {
     pub(in crate::worker) since: Moment,
     /// How often something else was missing.
     pub(in crate::worker) hops: u8,
-    /// By then it is told something.
+    /// By then it is told something; when it came, while it has waited for nothing yet.
     pub(super) until: Moment,
     /// What it was given on its way and nobody keeps.
     pub(super) given: Vec<Given>,
 }
 
 impl Waiter {
-    /// True if it has waited for one thing and another as long as it may. `until` is its beginning before it waits for
-    /// anything.
+    /// True if it has waited for one thing and another as long as it may.
     pub(super) fn is_over(&self, now: Moment) -> bool {
         self.until > self.since && self.until <= now
     }
@@ -62,24 +61,20 @@ impl Waiter {
 
 /// An answer that was given to one query, which needs it again when it is answered anew.
 pub(in crate::worker) struct Given {
-    name: Box<[u8]>,
-    hash: u64,
-    rtype: RecordType,
-    wants: Wants,
+    asked: Missing,
     body: OwnedBody,
 }
 
 impl Given {
     /// A copy of an answer, and to which question.
     pub(super) fn new(question: &Question<'_>, body: &Body<'_>) -> Given {
-        let Question { name, hash, rtype, wants } = *question;
-        Given { name: name.into(), hash, rtype, wants, body: OwnedBody::new(body, 0) }
+        let mut asked = Missing::default();
+        asked.note(question);
+        Given { asked, body: OwnedBody::new(body, 0) }
     }
 
     /// The answer, if it is one to that question.
     pub(super) fn to(&self, question: &Question<'_>) -> Option<Body<'_>> {
-        let Given { name, hash, rtype, wants, .. } = self;
-        let own = Question { name, hash: *hash, rtype: *rtype, wants: *wants };
-        (own == *question).then(|| self.body.body())
+        (self.asked.question() == *question).then(|| self.body.body())
     }
 }
