@@ -3,6 +3,7 @@
 use crate::base::config::{Client, Config, ConfigError};
 use crate::base::resolv_conf::{RESOLV_CONF, ResolvConf};
 use crate::control::asking::Asking;
+use crate::control::ceded::alone;
 use crate::control::ways;
 use crate::loader::hints;
 use crate::resolve::body::ExtendedError;
@@ -14,7 +15,6 @@ use crate::resolve::policy::Policy;
 use crate::wire::name::Name;
 use crate::wire::rtype::RecordType;
 use crate::wire::section::Record;
-use crate::zone::builtin::BUILTIN;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -119,17 +119,6 @@ pub fn policy(config: &Config, listening: &[SocketAddr]) -> Result<Policy, Vec<C
     policy.validates_forwarded = config.resolve.validate_forwarded;
     policy.alone = alone(config);
     Ok(policy)
-}
-
-/// Suffixes of `[forward]` right below a built-in zone, or further: nobody outside knows the name above.
-fn alone(config: &Config) -> Vec<Box<[u8]>> {
-    let builtin: Vec<Name> = BUILTIN.iter().filter_map(|(origin, ..)| Name::parse(origin).ok()).collect();
-    let suffixes =
-        config.forward.suffixes().iter().filter_map(|suffix| Name::parse(suffix.name.as_str()).ok());
-    let is_alone = |suffix: &Name| {
-        suffix.parent().is_some_and(|above| builtin.iter().any(|zone| above.is_at_or_below(zone)))
-    };
-    suffixes.filter(is_alone).map(|suffix| suffix.to_lowercase().as_wire().into()).collect()
 }
 
 /// What part of the cache a walk from the root may take for what it learns of zones and their servers.
