@@ -145,7 +145,6 @@ impl Iterate {
     /// A server of which no address is known that does, and the family to look for. What lies within the zone itself
     /// could only be learned from its servers; of other names the glue may be old, or of the wrong family.
     fn choose_name(&mut self, now: Moment, visit: &mut Visit) -> Option<(usize, RecordType)> {
-        let families = [(self.settings.ipv4, RecordType::A), (self.settings.ipv6, RecordType::AAAA)];
         let cut = Arc::clone(&visit.cut);
         let mut sought: Vec<usize> = visit.sought.iter().map(|(at, _)| *at).collect();
         sought.dedup();
@@ -164,20 +163,28 @@ impl Iterate {
                     visit.is_bounded |= !is_doubted;
                     break;
                 }
-                for (_, rtype) in families.iter().filter(|family| family.0) {
-                    let known = self.memory.addresses(now, server, *rtype).map(<[IpAddr]>::to_vec);
-                    match known {
-                        // It answers there, and would say the same elsewhere.
-                        Some(known)
-                            if known.iter().any(|known| self.memory.is_lame(now, &cut.zone, *known)) =>
-                        {
-                            break;
-                        }
-                        Some(_) => {}
-                        None if visit.sought.contains(&(at, *rtype)) => {}
-                        None => return Some((at, *rtype)),
-                    }
+                if let Some(rtype) = self.family_to_seek(now, visit, at, server) {
+                    return Some((at, rtype));
                 }
+            }
+        }
+        None
+    }
+
+    /// The family of which an address of that server is to be looked for; `None` if there is nothing more to know.
+    fn family_to_seek(&mut self, now: Moment, visit: &Visit, at: usize, server: &Wire) -> Option<RecordType> {
+        let families = [(self.settings.ipv4, RecordType::A), (self.settings.ipv6, RecordType::AAAA)];
+        for (_, rtype) in families.into_iter().filter(|family| family.0) {
+            match self.memory.addresses(now, server, rtype).map(<[IpAddr]>::to_vec) {
+                // It answers there, and would say the same elsewhere.
+                Some(known)
+                    if known.iter().any(|known| self.memory.is_lame(now, &visit.cut.zone, *known)) =>
+                {
+                    return None;
+                }
+                Some(_) => {}
+                None if visit.sought.contains(&(at, rtype)) => {}
+                None => return Some(rtype),
             }
         }
         None
