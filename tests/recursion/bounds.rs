@@ -238,10 +238,10 @@ struct Proving {
 }
 
 impl Proving {
-    fn start(depth: usize, below: &str) -> Proving {
+    fn start(depth: usize) -> Proving {
         let home = TempDir::new("proving", false).expect("a directory");
         let dir = home.path();
-        let chain = Chain::start(dir, depth, below);
+        let chain = Chain::start(dir, depth);
         let mut ours = resolver_of(dir, &chain.hints, |command| {
             command.env("HIVEDNS_RESOLVE__TRUST_ANCHOR", &chain.anchor);
         });
@@ -268,7 +268,7 @@ impl Proving {
 
 /// Zones that are signed, one below the other: each costs a referral, its DS and its keys.
 fn a_signed_chain() -> Row {
-    let both = Proving::start(20, "");
+    let both = Proving::start(20);
     let name = &both.chain.name;
     let [(ours, of_ours), (other, of_other)] = [RESOLVER, OTHER].map(|of| both.ask(of, name));
     let what = format!("{of_ours:?} {}", both.ours.log());
@@ -280,7 +280,7 @@ fn a_signed_chain() -> Row {
     assert!(ours.replies.iter().all(is_secure), "{what}");
     // One that is too deep fails, and what has been proven by then is known the next time.
     drop(both);
-    let deep = Proving::start(30, "");
+    let deep = Proving::start(30);
     let name = &deep.chain.name;
     let (first, asked) = deep.ask(RESOLVER, name);
     let what = format!("{asked:?} {}", deep.ours.log());

@@ -29,9 +29,9 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// So many zones below the root. `below`: what else the last one has.
-    pub fn start(dir: &Path, depth: usize, below: &str) -> Chain {
-        let (mut servers, mut below) = (Vec::new(), below.to_owned());
+    /// So many zones below the root.
+    pub fn start(dir: &Path, depth: usize) -> Chain {
+        let (mut servers, mut below) = (Vec::new(), String::new());
         let (hints, mut anchor) = (dir.join("chain.hints"), PathBuf::new());
         for depth in (0..=depth).rev() {
             let (zone, address) = (apex(depth), server(depth));
